@@ -1,0 +1,27 @@
+// Everything that differs by instruction set: one constant KernelTable per ISA, exported by native/isa/<isa>.cc.
+// A kernel knows pointers, extents and strides; it knows no Program, no Operand and no thread.
+#pragma once
+
+#include "native/kernels/elementwise_kernels.h"
+#include "native/kernels/gemm_kernels.h"
+#include "native/kernels/layout_kernels.h"
+#include "native/kernels/pool_kernels.h"
+#include "native/kernels/reduce_kernels.h"
+#include "native/kernels/softmax_kernels.h"
+#include "native/kernels/update_kernels.h"
+
+namespace stridenet {
+
+struct KernelTable {
+  const char* isa;  // "scalar", "avx2", "avx512" or "neon"
+  int lanes;        // float32 in a vector
+  GemmKernels gemm;
+  ElementwiseKernels elementwise;
+  LayoutKernels layout;
+  PoolKernels pool;
+  ReduceKernels reduce;
+  SoftmaxKernels softmax;
+  UpdateKernels update;
+};
+
+}  // namespace stridenet

@@ -1,0 +1,87 @@
+// What the executor knows of an operation: how to check an instruction, what it will cost, and how to run one thread's share.
+// One Op per opcode, listed in op_table.cc. Ops know neither N-API nor intrinsics: they cut the problem into tiles and call
+// the KernelTable of the chosen instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "native/kernels/kernel_table.h"
+#include "native/program/ops.h"
+#include "native/runtime/status.h"
+
+namespace stridenet {
+
+constexpr int kMaxRank = 6;
+
+// One operand of an instruction. Extents are physical. `data` is null while planning.
+struct Operand {
+  DType dtype = DType::float32;
+  int rank = 0;
+  int64_t dims[kMaxRank] = {1, 1, 1, 1, 1, 1};
+  int64_t count = 0;  // product of dims[0..rank)
+  void* data = nullptr;
+
+  bool present() const { return count > 0; }
+  size_t bytes() const { return static_cast<size_t>(count) * dtypeSize(dtype); }
+  float* f32() const { return static_cast<float*>(data); }
+  int32_t* i32() const { return static_cast<int32_t*>(data); }
+  uint8_t* u8() const { return static_cast<uint8_t*>(data); }
+};
+
+// An instruction bound to its operands. Absent optional operands have present() == false.
+struct Call {
+  Opcode opcode;
+  Operand operands[kMaxOperands];  // inputs first, then outputs, as in ops.def
+  const int32_t* attrs = nullptr;
+  const KernelTable* kernels = nullptr;
+
+  // The attribute words as the op's own struct of int32_t and float fields in ops.def order.
+  template <typename Attrs>
+  Attrs attributes() const {
+    Attrs result;
+    std::memcpy(&result, attrs, sizeof(Attrs));
+    return result;
+  }
+};
+
+// The answer to the cost query: a pure function of shapes, attributes and the kernel table, never of the thread count.
+struct Plan {
+  int phases = 1;                 // the executor puts a barrier between phases
+  size_t sharedScratch = 0;       // bytes, one block seen by all threads during the instruction
+  size_t threadScratch = 0;       // bytes, one block for each thread
+  double flops = 0;               // 2 x multiply-adds that the algorithm really executes, lane waste included
+  double bytes = 0;               // bytes read and written, each operand once
+};
+
+// One thread's view of a running phase. Results must not depend on `threads`: cut work into tiles by shape alone, let thread t
+// take tiles, and combine partial sums in tile order in a later phase.
+struct Lane {
+  int phase;
+  int thread;
+  int threads;
+  void* sharedScratch;  // 64-byte aligned
+  void* threadScratch;  // 64-byte aligned
+  // This thread's contiguous range [begin, end) of `tiles` tiles.
+  void range(int64_t tiles, int64_t* begin, int64_t* end) const {
+    *begin = tiles * thread / threads;
+    *end = tiles * (thread + 1) / threads;
+  }
+};
+
+struct Op {
+  Status (*verify)(const Call&);      // operand ranks, extents and dtypes agree with each other and with the attributes
+  Plan (*plan)(const Call&);          // called after verify
+  void (*run)(const Call&, const Lane&);
+  int inPlaceInput;                   // the input whose memory output 0 may share exactly (same offset, same bytes), or -1
+};
+
+// Entries are complete: every opcode has one. Defined in op_table.cc.
+const Op& opFor(Opcode opcode);
+
+// The number of float32 in the packed buffer of conv2d_pack or matmul_pack for this weight (operand 0 and attributes filled in);
+// 0 when the attributes or shapes are refused by verify's rules.
+int64_t packedLength(const Call& call);
+
+}  // namespace stridenet
