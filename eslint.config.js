@@ -1,0 +1,73 @@
+/** Lint rules. Formatting is prettier's; this file holds what a reader cannot see at a glance: promises, exhaustiveness, and the layers. */
+const js = require('@eslint/js');
+const prettier = require('eslint-config-prettier');
+const globals = require('globals');
+const tseslint = require('typescript-eslint');
+
+/** The layers of lib/, and for each those that it may import. errors and random are everybody's. */
+const everywhere = ['errors', 'random'];
+const layers = {
+  graph: [],
+  ops: ['graph'],
+  compile: ['graph', 'ops'],
+  nn: ['graph', 'ops'],
+  models: ['graph', 'ops', 'nn'],
+  optim: ['graph', 'ops', 'nn'],
+};
+
+/** A rule that refuses imports of `layer` from anything but itself, `everywhere` and what it may use. */
+function layerRule(layer) {
+  const allowed = [layer, ...layers[layer], ...everywhere].join('|');
+  return {
+    files: [`lib/${layer}/**/*.ts`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: `^(\\.\\./)+(?!\\.\\./)(?!(${allowed})(/|$))`,
+              message: `lib/${layer} may import only ${allowed.replaceAll('|', ', ')} (ARCHITECTURE.md, layers and invariants).`,
+            },
+          ],
+        },
+      ],
+    },
+  };
+}
+
+module.exports = tseslint.config(
+  { ignores: ['build/', 'build-*/', 'dist/', 'prebuilds/', 'coverage/', 'node_modules/'] },
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
+  js.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strict, tseslint.configs.stylistic],
+    languageOptions: { parserOptions: { project: './tsconfig.check.json', tsconfigRootDir: __dirname } },
+    rules: {
+      '@typescript-eslint/await-thenable': 'error',
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/no-unnecessary-type-assertion': 'error',
+      '@typescript-eslint/only-throw-error': 'error',
+      '@typescript-eslint/prefer-readonly': 'error',
+      '@typescript-eslint/return-await': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports', disallowTypeAnnotations: false }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      // noUncheckedIndexedAccess makes every a[i] of a numeric loop possibly undefined; `!` states that the index is in range.
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/prefer-for-of': 'off',
+      '@typescript-eslint/consistent-type-definitions': 'off',
+      eqeqeq: 'error',
+    },
+  },
+  {
+    files: ['**/*.js', '**/*.cjs'],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: { sourceType: 'commonjs', globals: globals.node },
+  },
+  { files: ['**/*.mjs'], languageOptions: { sourceType: 'module', globals: globals.node } },
+  ...Object.keys(layers).map(layerRule),
+  prettier,
+);
