@@ -1,0 +1,24 @@
+// Every kernel body and the table of them, compiled once per instruction set: native/isa/<isa>.cc includes this file inside
+// namespace stridenet::<isa>, after its vector vocabulary. All bodies are in an anonymous namespace, so that the object exports
+// kTable and nothing else.
+
+namespace {
+
+// clang-format off: math.inl.h first, the others use it
+#include "native/kernels/math.inl.h"
+#include "native/kernels/elementwise.inl.h"
+#include "native/kernels/gemm.inl.h"
+#include "native/kernels/layout.inl.h"
+#include "native/kernels/pool.inl.h"
+#include "native/kernels/reduce.inl.h"
+#include "native/kernels/softmax.inl.h"
+#include "native/kernels/update.inl.h"
+// clang-format on
+
+}  // namespace
+
+extern const KernelTable kTable;
+const KernelTable kTable = {
+    kIsaName,     kLanes,         kGemmKernels,    kElementwiseKernels, kLayoutKernels,
+    kPoolKernels, kReduceKernels, kSoftmaxKernels, kUpdateKernels,
+};
