@@ -1,0 +1,150 @@
+/**
+ * Proves that the packed tarball is what a user needs and no more: it is installed into an empty folder, offline, with
+ * --ignore-scripts and with nothing but node on PATH; there a program trains LeNet some steps and predicts, once through `import` and
+ * once through `require`, and a strict TypeScript program is type-checked against it. publint and attw judge the manifest.
+ *
+ *   node scripts/checkPackage.js [--keep]        --keep leaves the folder for a look
+ */
+const { spawnSync } = require('node:child_process');
+const { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const path = require('node:path');
+
+const root = path.join(__dirname, '..');
+const maxUnpackedBytes = 8e6;
+
+const program = `
+const images = new Float32Array(64 * 28 * 28), labels = new Int32Array(64);
+for (let i = 0; i < 64; i++) {
+  labels[i] = i % 10;
+  for (let p = 0; p < 28 * 28; p++) images[i * 784 + p] = p % 10 === labels[i] ? 1 : 0.1 * ((p * 7 + i) % 5);
+}
+async function main() {
+  manualSeed(1);
+  const model = models.lenet5({ classes: 10 });
+  const trainer = new Trainer(model, { optimizer: optim.sgd({ lr: 0.05, momentum: 0.9 }), loss: nn.crossEntropy(), input: [1, 28, 28], batchSize: 64 });
+  const losses = [];
+  for (let step = 0; step < 40; step++) losses.push((await trainer.step(images, labels)).loss);
+  if (!(losses[39] < losses[0] / 2)) throw new Error('the loss did not fall: ' + losses[0] + ' ' + losses[39]);
+  const net = await compile(model, { input: [1, 28, 28], maxBatch: 8 });
+  const logits = net.runSync(images.subarray(0, 784));
+  const later = await net.run(images.subarray(0, 784 * 2));
+  if (logits.shape.join() !== '1,10' || later.shape.join() !== '2,10') throw new Error('wrong shape ' + logits.shape + ' ' + later.shape);
+  if (!Array.from(logits.dataSync()).every(Number.isFinite)) throw new Error('logits are not finite');
+  net.close();
+  const { train, test } = await data.mini();
+  if (train.length !== 6000 || test.length !== 1000) throw new Error('data.mini() has ' + train.length + ' and ' + test.length + ' images');
+  console.log(kind + ': loss ' + losses[0].toFixed(3) + ' -> ' + losses[39].toFixed(3));
+}
+main().catch((error) => { console.error(error); process.exit(1); });
+`;
+
+const names = '{ Trainer, compile, data, manualSeed, models, nn, optim }';
+const typed = `
+import { compile, fit, data, models, nn, optim, ops, tensor, type Tensor } from 'stridenet';
+async function main(): Promise<void> {
+  const { train, test } = await data.mini();
+  const model: nn.Module = models.lenet5({ classes: 10 });
+  const history = await fit(model, train, { epochs: 1, batchSize: 64, validation: test, loss: nn.crossEntropy(), optimizer: optim.sgd({ lr: 0.1 }) });
+  const loss: number | undefined = history.epochs.at(-1)?.loss;
+  const net = await compile(model, { input: [1, 28, 28] });
+  const y: Tensor = ops.relu(tensor([[1, -1]]));
+  console.log(loss, net, y.shape);
+  // @ts-expect-error misspelled options are refused by the types as well
+  await fit(model, train, { epoch: 1 });
+}
+void main();
+`;
+
+function fail(message) {
+  console.error(`package check: ${message}`);
+  process.exit(1);
+}
+
+/** Runs a program to its end; anything but exit code 0 ends the check with its output. */
+function run(what, command, args, options = {}) {
+  const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 26, ...options });
+  if (result.status !== 0)
+    fail(`${what} failed (${result.error?.message ?? `exit code ${result.status ?? result.signal}`})\n${result.stdout}${result.stderr}`);
+  return result.stdout;
+}
+
+/** npm as a file that node can run, because PATH will hold node alone. */
+function npmCli() {
+  if (process.env.npm_execpath?.endsWith('npm-cli.js')) return process.env.npm_execpath;
+  const found = run('looking for npm', 'sh', ['-c', 'command -v npm']).trim();
+  return realpathSync(found);
+}
+
+function main() {
+  const npm = npmCli();
+  const work = mkdtempSync(path.join(tmpdir(), 'stridenet-package-'));
+  try {
+    run('npm run prepack', process.execPath, [npm, 'run', 'prepack'], { cwd: root });
+    const packed = run('npm pack', process.execPath, [npm, 'pack', '--json', '--ignore-scripts', '--pack-destination', work], {
+      cwd: root,
+    });
+    const parsed = JSON.parse(packed);
+    const { filename, unpackedSize, size, files } = Array.isArray(parsed) ? parsed[0] : Object.values(parsed)[0];
+    const tarball = path.join(work, filename);
+    console.log(`${filename}: ${files.length} files, ${(size / 1e6).toFixed(2)} MB packed, ${(unpackedSize / 1e6).toFixed(2)} MB unpacked`);
+    if (unpackedSize >= maxUnpackedBytes) fail(`${unpackedSize} bytes unpacked; ${maxUnpackedBytes} is the limit`);
+    const stray = files
+      .map((file) => file.path)
+      .filter((file) => /^(lib|native|test|build|scripts|node_modules)\/|\.tsbuildinfo$/.test(file));
+    if (stray.length > 0) fail(`the tarball carries ${stray.join(', ')}`);
+
+    const bin = path.join(work, 'bin');
+    const app = path.join(work, 'app');
+    mkdirSync(bin);
+    mkdirSync(app);
+    symlinkSync(process.execPath, path.join(bin, 'node'));
+    const environment = { PATH: bin, HOME: work };
+    writeFileSync(path.join(app, 'package.json'), '{ "name": "app", "private": true }\n');
+    const install = ['install', tarball, '--offline', '--ignore-scripts', '--no-audit', '--no-fund', '--cache', path.join(work, 'cache')];
+    run('npm install', process.execPath, [npm, ...install], { cwd: app, env: environment });
+    const installed = readdirSync(path.join(app, 'node_modules')).filter((name) => !name.startsWith('.'));
+    if (installed.join() !== 'stridenet') fail(`installing brought along ${installed.join(', ')}`);
+
+    writeFileSync(path.join(app, 'esm.mjs'), `import ${names} from 'stridenet';\nconst kind = 'import';\n${program}`);
+    writeFileSync(path.join(app, 'cjs.cjs'), `const ${names} = require('stridenet');\nconst kind = 'require';\n${program}`);
+    for (const file of ['esm.mjs', 'cjs.cjs']) {
+      process.stdout.write(run(file, process.execPath, [file], { cwd: app, env: environment, timeout: 120_000 }));
+    }
+    const one = `import * as a from 'stridenet'; import { createRequire } from 'node:module'; const b = createRequire(import.meta.url)('stridenet');
+      if (Object.keys(b).some((name) => a[name] !== b[name])) throw new Error('import and require give different objects');`;
+    run('one implementation behind both entries', process.execPath, ['--input-type=module', '-e', one], { cwd: app, env: environment });
+    const cli = path.join(app, 'node_modules/.bin/stridenet');
+    if (!statSync(cli).isFile()) fail('node_modules/.bin/stridenet is missing');
+    console.log(run('stridenet doctor', process.execPath, [realpathSync(cli), 'doctor'], { cwd: app, env: environment }).trim());
+
+    symlinkSync(path.join(root, 'node_modules/@types'), path.join(app, 'node_modules/@types'));
+    symlinkSync(path.join(root, 'node_modules/undici-types'), path.join(app, 'node_modules/undici-types'));
+    const tsc = [
+      require.resolve('typescript/bin/tsc'),
+      '--noEmit',
+      '--strict',
+      '--target',
+      'es2022',
+      '--module',
+      'node16',
+      '--types',
+      'node',
+    ];
+    for (const file of ['typed.mts', 'typed.cts']) {
+      writeFileSync(path.join(app, file), typed);
+      run(`type check of ${file}`, process.execPath, [...tsc, file], { cwd: app });
+    }
+    console.log('types: a strict program compiles as ES module and as CommonJS');
+
+    const tool = (name) => path.join(root, 'node_modules/.bin', name);
+    run('publint', tool('publint'), ['run', tarball, '--strict']);
+    run('attw', tool('attw'), [tarball, '--no-definitely-typed', '--no-emoji', '--format', 'ascii'], { cwd: root });
+    console.log('publint and attw: no problems');
+  } finally {
+    if (process.argv.includes('--keep')) console.log(`kept ${work}`);
+    else rmSync(work, { recursive: true, force: true });
+  }
+}
+
+main();
