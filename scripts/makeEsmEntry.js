@@ -25,7 +25,14 @@ function writeIfChanged(file, text) {
 function makeEsmEntry(dist) {
   const names = exportedNames(path.join(dist, 'index.js'));
   if (names.length === 0) throw new Error(`${dist}/index.js exports nothing`);
-  const lines = ["import implementation from './index.js';", '', 'export const {', ...names.map((name) => `  ${name},`), '} = implementation;', ''];
+  const lines = [
+    "import implementation from './index.js';",
+    '',
+    'export const {',
+    ...names.map((name) => `  ${name},`),
+    '} = implementation;',
+    '',
+  ];
   writeIfChanged(path.join(dist, 'index.mjs'), lines.join('\n'));
   writeIfChanged(path.join(dist, 'index.d.mts'), "export * from './index.js';\n");
 }
