@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "native/program/enums.h"
+
 namespace stridenet {
 
 enum class Opcode : int32_t {
@@ -48,9 +50,7 @@ struct OpSignature {
   constexpr int operandCount() const { return inputCount() + outputCount(); }
   constexpr int attrCount() const { return countWords(attrs); }
   // Operands are numbered inputs first, then outputs.
-  constexpr std::string_view operand(int i) const {
-    return i < inputCount() ? word(inputs, i) : word(outputs, i - inputCount());
-  }
+  constexpr std::string_view operand(int i) const { return i < inputCount() ? word(inputs, i) : word(outputs, i - inputCount()); }
   constexpr bool isOptional(int i) const { return operand(i).find('?') != std::string_view::npos; }
   constexpr bool isUpdated(int i) const { return operand(i).find('!') != std::string_view::npos; }
 };
@@ -83,19 +83,6 @@ constexpr uint32_t computeOpsHash() {
 
 constexpr uint32_t kOpsHash = computeOpsHash();
 
-// Enumerations, numbered as in ops.def. A static_assert beside each table that uses one keeps the two together.
-enum class DType : int32_t { float32, int32, uint8 };
-enum class Space : int32_t { arena, state, feed, fetch, constant };
-enum class Layout : int32_t { nchw, nhwc };
-enum class Activation : int32_t { none, relu, sigmoid, tanh };
-enum class Algorithm : int32_t { direct, winograd2x2, winograd4x4, depthwise };
-enum class Direction : int32_t { forward, gradInput };
-enum class UnaryKind : int32_t { copy, neg, abs, sign, exp, log, sqrt, reciprocal, relu, sigmoid, tanh };
-enum class BinaryKind : int32_t { add, sub, mul, div, pow, maximum, minimum, greater, greaterEqual, equal, reluGrad, sigmoidGrad, tanhGrad };
-enum class Reduction : int32_t { sum, mean, max };
-
-constexpr int kDTypeCount = 3, kSpaceCount = 5, kActivationCount = 4, kAlgorithmCount = 4;
-
 constexpr int enumSize(std::string_view wanted) {
 #define ENUM(name, values) \
   if (wanted == #name) return countWords(values);
@@ -105,10 +92,14 @@ constexpr int enumSize(std::string_view wanted) {
 #undef ENUM
   return -1;
 }
+// enums.h numbers the values as ops.def does.
 static_assert(enumSize("dtype") == kDTypeCount && enumSize("space") == kSpaceCount && enumSize("activation") == kActivationCount &&
-              enumSize("algorithm") == kAlgorithmCount && enumSize("unary_kind") == 11 && enumSize("binary_kind") == 13 &&
-              enumSize("reduction") == 3 && enumSize("direction") == 2 && enumSize("layout") == 2);
+              enumSize("algorithm") == kAlgorithmCount && enumSize("unary_kind") == kUnaryKindCount &&
+              enumSize("binary_kind") == kBinaryKindCount && enumSize("reduction") == kReductionCount && enumSize("direction") == 2 &&
+              enumSize("layout") == 2);
 
-constexpr size_t dtypeSize(DType dtype) { return dtype == DType::uint8 ? 1 : 4; }
+constexpr size_t dtypeSize(DType dtype) {
+  return dtype == DType::uint8 ? 1 : 4;
+}
 
 }  // namespace stridenet

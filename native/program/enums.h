@@ -1,0 +1,36 @@
+// The enumerations of ops.def as C++ types, numbered as there. ops.h asserts that the sizes agree. Kept apart from ops.h so that
+// kernels can include it: no library headers but <cstdint>.
+#pragma once
+
+#include <cstdint>
+
+namespace stridenet {
+
+enum class DType : int32_t { float32, int32, uint8 };
+enum class Space : int32_t { arena, state, feed, fetch, constant };
+enum class Layout : int32_t { nchw, nhwc };
+enum class Activation : int32_t { none, relu, sigmoid, tanh };
+enum class Algorithm : int32_t { direct, winograd2x2, winograd4x4, depthwise };
+enum class Direction : int32_t { forward, gradInput };
+enum class UnaryKind : int32_t { copy, neg, abs, sign, exp, log, sqrt, reciprocal, relu, sigmoid, tanh };
+enum class BinaryKind : int32_t {
+  add,
+  sub,
+  mul,
+  div,
+  pow,
+  maximum,
+  minimum,
+  greater,
+  greaterEqual,
+  equal,
+  reluGrad,
+  sigmoidGrad,
+  tanhGrad
+};
+enum class Reduction : int32_t { sum, mean, max };
+
+constexpr int kDTypeCount = 3, kSpaceCount = 5, kActivationCount = 4, kAlgorithmCount = 4;
+constexpr int kUnaryKindCount = 11, kBinaryKindCount = 13, kReductionCount = 3;
+
+}  // namespace stridenet
