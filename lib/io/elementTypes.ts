@@ -18,29 +18,35 @@ export const STORED_TYPES: Readonly<Record<string, StoredType>> = {
   F32: { bytes: 4, dtype: 'float32' },
   I32: { bytes: 4, dtype: 'int32' },
   U8: { bytes: 1, dtype: 'uint8' },
-  F64: {
-    bytes: 8,
-    dtype: 'float32',
-    convert: (source, target, at) => each(source, 8, (view, p, i) => void (target[at + i] = view.getFloat64(p, true))),
-  },
-  F16: {
-    bytes: 2,
-    dtype: 'float32',
-    convert: (source, target, at) => each(source, 2, (view, p, i) => void (target[at + i] = float16(view.getUint16(p, true)))),
-  },
-  BF16: { bytes: 2, dtype: 'float32', convert: bfloat16 },
-  I64: { bytes: 8, dtype: 'int32', convert: int64 },
+  F64: { bytes: 8, dtype: 'float32', convert: fromFloat64 },
+  F16: { bytes: 2, dtype: 'float32', convert: fromFloat16 },
+  BF16: { bytes: 2, dtype: 'float32', convert: fromBfloat16 },
+  I64: { bytes: 8, dtype: 'int32', convert: fromInt64 },
 };
 
-function each(
-  source: Uint8Array,
-  bytes: number,
-  visit: (view: DataView, position: number, index: number) => string | undefined | void,
-): string | undefined {
-  const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
-  for (let p = 0, i = 0; p < source.length; p += bytes, i++) {
-    const fault = visit(view, p, i);
-    if (fault) return fault;
+function fromFloat64(source: Uint8Array, target: TypedArray, at: number): undefined {
+  const view = viewOf(source);
+  for (let p = 0, i = at; p < source.length; p += 8, i++) target[i] = view.getFloat64(p, true);
+}
+
+function fromFloat16(source: Uint8Array, target: TypedArray, at: number): undefined {
+  const view = viewOf(source);
+  for (let p = 0, i = at; p < source.length; p += 2, i++) target[i] = float16(view.getUint16(p, true));
+}
+
+/** bfloat16 is the upper half of a float32. */
+function fromBfloat16(source: Uint8Array, target: TypedArray, at: number): undefined {
+  const view = viewOf(source);
+  const bits = new Uint32Array(target.buffer, target.byteOffset, target.length);
+  for (let p = 0, i = at; p < source.length; p += 2, i++) bits[i] = view.getUint16(p, true) << 16;
+}
+
+function fromInt64(source: Uint8Array, target: TypedArray, at: number): string | undefined {
+  const view = viewOf(source);
+  for (let p = 0, i = at; p < source.length; p += 8, i++) {
+    const value = view.getBigInt64(p, true);
+    if (value !== BigInt.asIntN(32, value)) return String(value);
+    target[i] = Number(value);
   }
   return undefined;
 }
@@ -55,17 +61,6 @@ export function float16(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** bfloat16 is the upper half of a float32. */
-function bfloat16(source: Uint8Array, target: TypedArray, at: number): undefined {
-  const bits = new Uint32Array(target.buffer, target.byteOffset, target.length);
-  each(source, 2, (view, p, i) => void (bits[at + i] = view.getUint16(p, true) << 16));
-}
-
-function int64(source: Uint8Array, target: TypedArray, at: number): string | undefined {
-  return each(source, 8, (view, p, i) => {
-    const value = view.getBigInt64(p, true);
-    if (value !== BigInt.asIntN(32, value)) return String(value);
-    target[at + i] = Number(value);
-    return undefined;
-  });
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
