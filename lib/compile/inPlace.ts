@@ -1,0 +1,13 @@
+/**
+ * Which opcodes may write their first output over an input: the memory planner's view of Op::inPlaceInput in native/ops.
+ * These instructions read element i before they write element i and never come back to it.
+ */
+
+import type { OpcodeName } from './opcodes';
+
+/** Opcode -> the input whose memory output 0 may take over when that input dies there and both have equal bytes. */
+export const IN_PLACE: ReadonlyMap<OpcodeName, number> = new Map<OpcodeName, number>([
+  ['unary', 0],
+  ['binary', 0],
+  ['cross_entropy_grad', 0],
+]);

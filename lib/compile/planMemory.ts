@@ -1,0 +1,114 @@
+/**
+ * Gives every arena buffer its place: lifetimes over the prepare list followed by the step list, then offsets, largest block
+ * first at the lowest free place. An output may take over the memory of an input that dies there (in place). Offsets count
+ * 64-byte lines. Scratch is native code's business.
+ */
+
+import { StridenetError } from '../errors';
+import { baseOf, byteLength, inArena, reads, writes } from './buffers';
+import { IN_PLACE } from './inPlace';
+import type { Buffer, Instruction, InstructionLists, MemoryPlan } from './ir';
+import type { OpcodeName } from './opcodes';
+
+export const LINE_BYTES = 64;
+/** Offsets are Int32 words and a little is left for arithmetic on them. */
+const MAX_LINES = 2 ** 31 - 2 ** 20;
+
+export interface MemoryOptions {
+  /** false: every buffer has memory of its own (STRIDENET_PLAN=off), to tell planning errors from others. Default true. */
+  readonly reuse?: boolean;
+  /** Opcode -> input whose memory output 0 may take over. Default: what native code allows. */
+  readonly inPlace?: ReadonlyMap<OpcodeName, number>;
+}
+
+/** First and last instruction that touches a buffer, counted over prepare then step. */
+export interface Lifetime {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Lifetimes of the arena buffers (bases, not aliases). */
+export function lifetimes(lists: InstructionLists): Map<Buffer, Lifetime> {
+  const result = new Map<Buffer, Lifetime>();
+  for (const [i, instruction] of [...lists.prepare, ...lists.step].entries()) {
+    for (const buffer of [...reads(instruction), ...writes(instruction)]) {
+      if (inArena(buffer)) result.set(baseOf(buffer), { first: result.get(baseOf(buffer))?.first ?? i, last: i });
+    }
+  }
+  return result;
+}
+
+/** Several buffers that follow each other in the same memory, or one. */
+interface Block {
+  readonly buffers: Buffer[];
+  readonly lines: number;
+  readonly first: number;
+  last: number;
+}
+
+export function planMemory(lists: InstructionLists, options: MemoryOptions = {}): MemoryPlan {
+  const { reuse = true, inPlace = IN_PLACE } = options;
+  const blocks = makeBlocks(lists, reuse ? inPlace : new Map());
+  const offsets = new Map<number, number>();
+  let arenaLines = 0;
+  const placed: { block: Block; offset: number }[] = []; // by offset
+  for (const block of blocks.sort((a, b) => b.lines - a.lines || a.first - b.first)) {
+    let offset = 0;
+    for (const other of placed) {
+      if (reuse && (other.block.last < block.first || block.last < other.block.first)) continue;
+      if (offset + block.lines <= other.offset) break;
+      offset = Math.max(offset, other.offset + other.block.lines);
+    }
+    const at = placed.findIndex((other) => other.offset > offset);
+    placed.splice(at < 0 ? placed.length : at, 0, { block, offset });
+    for (const buffer of block.buffers) offsets.set(buffer.id, offset);
+    arenaLines = Math.max(arenaLines, offset + block.lines);
+  }
+  if (arenaLines > MAX_LINES) {
+    const gigabytes = ((arenaLines * LINE_BYTES) / 2 ** 30).toFixed(1);
+    throw new StridenetError(
+      'ERR_OUT_OF_MEMORY',
+      `One run needs ${gigabytes} GiB of temporaries; the limit is 127 GiB. Use a smaller batch.`,
+    );
+  }
+  return { arenaLines, offsets };
+}
+
+function makeBlocks(lists: InstructionLists, inPlace: ReadonlyMap<OpcodeName, number>): Block[] {
+  const lives = lifetimes(lists);
+  const blocks = new Map<Buffer, Block>();
+  for (const [i, instruction] of [...lists.prepare, ...lists.step].entries()) {
+    for (const [index, output] of instruction.outputs.entries()) {
+      if (!output || !inArena(output) || blocks.has(baseOf(output))) continue;
+      const base = baseOf(output);
+      const { first, last } = lives.get(base)!;
+      const source = index === 0 ? dyingInput(instruction, i, inPlace.get(instruction.opcode), lives) : undefined;
+      const block = source && first === i && source.dtype === base.dtype && byteLength(source) === byteLength(base) && blocks.get(source);
+      if (block) {
+        block.buffers.push(base);
+        block.last = last;
+        blocks.set(base, block);
+      } else {
+        blocks.set(base, { buffers: [base], lines: Math.ceil(byteLength(base) / LINE_BYTES), first, last });
+      }
+    }
+  }
+  for (const [base, life] of lives) {
+    if (!blocks.has(base)) throw new Error(`internal: "${base.name}" is read by instruction ${life.first} but nothing writes it`);
+  }
+  return [...new Set(blocks.values())];
+}
+
+/** The arena buffer behind input `index` if instruction i is the last to use it and uses it through this operand alone. */
+function dyingInput(
+  instruction: Instruction,
+  i: number,
+  index: number | undefined,
+  lives: ReadonlyMap<Buffer, Lifetime>,
+): Buffer | undefined {
+  const input = index === undefined ? undefined : instruction.inputs[index];
+  if (!input || !inArena(input)) return undefined;
+  const base = baseOf(input);
+  const uses = [...instruction.inputs, ...instruction.outputs].filter((b) => b && baseOf(b) === base).length;
+  return uses === 1 && lives.get(base)!.last === i && byteLength(input) === byteLength(base) ? base : undefined;
+}

@@ -1,0 +1,187 @@
+/**
+ * Orders the step list so that memory is given back early. The order in which `lower` made the instructions is the base; three
+ * things leave it, and every read and write of the same memory keeps its order, so results never change:
+ *
+ * - An update (an instruction that writes state), together with the instructions that only serve it, runs as soon as its inputs
+ *   exist and every other reader of the old value has run: gradients die right after they were made.
+ * - An instruction that reads nothing from the arena (packing, feeds) runs just before its first reader.
+ * - An instruction that frees more arena memory than it claims runs as soon as it can.
+ *
+ * The prepare list keeps its order. Barriers are native code's business.
+ */
+
+import { baseOf, byteLength, inArena, memoryKey, reads, writes } from './buffers';
+import type { Buffer, Instruction, InstructionLists } from './ir';
+
+export function schedule(lists: InstructionLists): InstructionLists {
+  return { ...lists, step: scheduleStep(lists.step) };
+}
+
+function scheduleStep(list: readonly Instruction[]): Instruction[] {
+  const predecessors = orderings(list);
+  const readers = arenaReaders(list);
+  const lazy = findLazy(list, readers);
+  const units = findUnits(list, readers);
+
+  // What an instruction waits for: its predecessors, a lazy one replaced by what that one waits for.
+  const waitsFor = list.map(() => new Set<number>());
+  for (const [i, before] of predecessors.entries()) {
+    for (const p of before) for (const q of lazy[p] ? waitsFor[p]! : [p]) waitsFor[i]!.add(q);
+  }
+  const unblocks = list.map((): number[] => []);
+  const waiting = waitsFor.map((set, i) => {
+    for (const p of set) unblocks[p]!.push(i);
+    return set.size;
+  });
+  // A unit is released when all that its members wait for outside of it has run.
+  const unitWaiting = new Map<number, number>();
+  const crosses = (p: number, i: number): boolean => units[i] !== undefined && units[i] !== units[p];
+  for (const [i, unit] of units.entries()) {
+    if (unit === undefined) continue;
+    const outside = [...waitsFor[i]!].filter((p) => crosses(p, i)).length;
+    unitWaiting.set(unit, (unitWaiting.get(unit) ?? 0) + outside);
+  }
+
+  const order: number[] = [];
+  const emitted = new Array<boolean>(list.length).fill(false);
+  const ready = new Set<number>();
+  const memory = new LiveMemory(list);
+  const emit = (i: number): void => {
+    for (const p of predecessors[i]!) if (!emitted[p]) emit(p); // lazy ones only
+    emitted[i] = true;
+    order.push(i);
+    memory.run(i);
+    if (lazy[i]) return;
+    ready.delete(i);
+    for (const next of unblocks[i]!) {
+      if (--waiting[next]! === 0 && !lazy[next]) ready.add(next);
+      if (crosses(i, next)) unitWaiting.set(units[next]!, unitWaiting.get(units[next]!)! - 1);
+    }
+  };
+  const pick = (): number => {
+    const candidates = [...ready].sort((a, b) => a - b);
+    const held = (i: number): boolean => units[i] !== undefined && unitWaiting.get(units[i])! > 0;
+    return (
+      candidates.find((i) => units[i] !== undefined && !held(i)) ??
+      candidates.find((i) => !held(i) && memory.growth(i) < 0) ??
+      candidates.find((i) => !held(i)) ??
+      candidates[0]!
+    );
+  };
+  for (const [i, count] of waiting.entries()) if (count === 0 && !lazy[i]) ready.add(i);
+  while (ready.size > 0) emit(pick());
+  for (const i of list.keys()) if (!emitted[i]) emit(i);
+  return order.map((i) => list[i]!);
+}
+
+/** By instruction: the earlier ones that must stay before it because they touch the same memory and one of the two writes. */
+function orderings(list: readonly Instruction[]): Set<number>[] {
+  const lastWrite = new Map<unknown, number>();
+  const readsSince = new Map<unknown, number[]>();
+  return list.map((instruction, i) => {
+    const before = new Set<number>();
+    for (const buffer of reads(instruction)) {
+      const key = memoryKey(buffer);
+      if (lastWrite.has(key)) before.add(lastWrite.get(key)!);
+      const since = readsSince.get(key);
+      if (since) since.push(i);
+      else readsSince.set(key, [i]);
+    }
+    for (const buffer of writes(instruction)) {
+      const key = memoryKey(buffer);
+      if (lastWrite.has(key)) before.add(lastWrite.get(key)!);
+      for (const reader of readsSince.get(key) ?? []) before.add(reader);
+      lastWrite.set(key, i);
+      readsSince.set(key, []);
+    }
+    before.delete(i);
+    return before;
+  });
+}
+
+/** By arena base buffer: the instructions that read it. */
+function arenaReaders(list: readonly Instruction[]): Map<Buffer, Set<number>> {
+  const readers = new Map<Buffer, Set<number>>();
+  for (const [i, instruction] of list.entries()) {
+    for (const buffer of reads(instruction).filter(inArena)) {
+      const base = baseOf(buffer);
+      readers.set(base, (readers.get(base) ?? new Set()).add(i));
+    }
+  }
+  return readers;
+}
+
+/**
+ * Instructions to run just before their first reader: they write arena memory from state, feeds and constants, or from what
+ * another lazy instruction made for them alone.
+ */
+function findLazy(list: readonly Instruction[], readers: ReadonlyMap<Buffer, ReadonlySet<number>>): boolean[] {
+  const madeLazily = new Set<Buffer>();
+  return list.map((instruction) => {
+    const outputs = writes(instruction);
+    const lazy =
+      outputs.every((b) => inArena(b) && readers.has(baseOf(b))) &&
+      reads(instruction).every((b) => !inArena(b) || (madeLazily.has(baseOf(b)) && readers.get(baseOf(b))!.size === 1));
+    if (lazy) for (const buffer of outputs) madeLazily.add(baseOf(buffer));
+    return lazy;
+  });
+}
+
+/**
+ * By instruction: the update that it is or serves alone (named by the update's index), or undefined. A gradient that several
+ * updates read directly, such as that of a weight with that of its bias, makes one unit of them.
+ */
+function findUnits(list: readonly Instruction[], readers: ReadonlyMap<Buffer, ReadonlySet<number>>): (number | undefined)[] {
+  const units: (number | undefined)[] = list.map(() => undefined);
+  const isUpdate = list.map((instruction) => writes(instruction).some((b) => baseOf(b).place.space === 'state'));
+  for (let i = list.length - 1; i >= 0; i--) {
+    if (isUpdate[i]) {
+      units[i] = i;
+      continue;
+    }
+    const outputs = writes(list[i]!);
+    if (!outputs.every(inArena)) continue;
+    const users = [...new Set(outputs.flatMap((b) => [...(readers.get(baseOf(b)) ?? [])]))];
+    if (users.length === 1) {
+      units[i] = units[users[0]!];
+    } else if (users.length > 1 && users.every((user) => isUpdate[user])) {
+      const merged = new Set(users.map((user) => units[user]));
+      const unit = units[users[0]!];
+      for (const [j, other] of units.entries()) if (other !== undefined && merged.has(other)) units[j] = unit;
+      units[i] = unit;
+    }
+  }
+  return units;
+}
+
+/** Which arena buffers are alive while the list is put in order. */
+class LiveMemory {
+  private readonly usesLeft = new Map<Buffer, number>();
+  private readonly alive = new Set<Buffer>();
+  private readonly touched: readonly (readonly Buffer[])[];
+
+  constructor(list: readonly Instruction[]) {
+    this.touched = list.map((instruction) => [
+      ...new Set([...reads(instruction), ...writes(instruction)].filter(inArena).map((buffer) => baseOf(buffer))),
+    ]);
+    for (const bases of this.touched) for (const base of bases) this.usesLeft.set(base, (this.usesLeft.get(base) ?? 0) + 1);
+  }
+
+  /** Bytes alive after instruction i minus those alive before it. */
+  growth(i: number): number {
+    let bytes = 0;
+    for (const base of this.touched[i]!) {
+      const dies = this.usesLeft.get(base) === 1;
+      if (this.alive.has(base) === dies) bytes += dies ? -byteLength(base) : byteLength(base);
+    }
+    return bytes;
+  }
+
+  run(i: number): void {
+    for (const base of this.touched[i]!) {
+      this.usesLeft.set(base, this.usesLeft.get(base)! - 1);
+      if (this.usesLeft.get(base) === 0) this.alive.delete(base);
+      else this.alive.add(base);
+    }
+  }
+}
