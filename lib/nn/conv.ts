@@ -1,0 +1,81 @@
+/** The two-dimensional convolution layer. */
+
+import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
+import type { Tensor } from '../graph/tensor';
+import { conv2d } from '../ops/conv';
+import { checkPadding, checkPair, type Padding, type Pair } from '../ops/window';
+import { calculateFans, kaimingUniform, uniform } from './init';
+import { Module } from './module';
+import { Parameter } from './parameter';
+
+export interface Conv2dLayerOptions {
+  /** Default 1. */
+  stride?: Pair;
+  /** Default 0. */
+  padding?: Padding;
+  /** Distance between kernel elements; default 1. */
+  dilation?: Pair;
+  /** Divides both channel counts; channels of different groups do not see each other. Default 1. */
+  groups?: number;
+  /** Default true. */
+  bias?: boolean;
+}
+
+/**
+ * Convolution of [N, inChannels, H, W] to [N, outChannels, H', W'] (see `ops.conv2d`). `weight` is [outChannels, inChannels / groups, kH, kW],
+ * `bias` [outChannels], both initialised uniformly in +-1 / sqrt(fanIn) as in PyTorch.
+ */
+export class Conv2d extends Module {
+  readonly weight: Parameter;
+  readonly bias?: Parameter;
+  readonly kernelSize: readonly [number, number];
+  readonly stride: readonly [number, number];
+  readonly padding: Padding;
+  readonly dilation: readonly [number, number];
+  readonly groups: number;
+
+  /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  constructor(
+    readonly inChannels: number,
+    readonly outChannels: number,
+    kernelSize: Pair,
+    options: Conv2dLayerOptions = {},
+  ) {
+    super();
+    checkOptions('Conv2d', options, ['stride', 'padding', 'dilation', 'groups', 'bias']);
+    checkInteger('Conv2d', 'inChannels', inChannels, 1);
+    checkInteger('Conv2d', 'outChannels', outChannels, 1);
+    this.kernelSize = checkPair('Conv2d', 'kernelSize', kernelSize, 1);
+    this.stride = checkPair('Conv2d', 'stride', options.stride ?? 1, 1);
+    this.padding = checkPadding('Conv2d', options.padding ?? 0);
+    this.dilation = checkPair('Conv2d', 'dilation', options.dilation ?? 1, 1);
+    this.groups = checkInteger('Conv2d', 'groups', options.groups ?? 1, 1);
+    for (const [name, channels] of Object.entries({ inChannels, outChannels })) {
+      if (channels % this.groups === 0) continue;
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `Conv2d expects groups to divide ${name} but ${name} is ${channels} and groups is ${this.groups}.`,
+      );
+    }
+    this.weight = new Parameter([outChannels, inChannels / this.groups, ...this.kernelSize]);
+    kaimingUniform(this.weight, { a: Math.sqrt(5) });
+    if (checkBias('Conv2d', options.bias)) this.bias = defaultBias(this.weight);
+  }
+
+  forward(x: Tensor): Tensor {
+    const { weight, bias, stride, padding, dilation, groups, path } = this;
+    return conv2d(x, weight, { bias, stride, padding, dilation, groups, name: path });
+  }
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT unless `bias` is true, false or absent */
+export function checkBias(where: string, bias: unknown): boolean {
+  if (bias === undefined || typeof bias === 'boolean') return bias ?? true;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects bias to be true or false but got ${formatValue(bias)}.`);
+}
+
+/** PyTorch's bias for a weight: uniform in +-1 / sqrt(fanIn). */
+export function defaultBias(weight: Parameter): Parameter {
+  const bound = 1 / Math.sqrt(calculateFans('bias', weight.shape).fanIn);
+  return uniform(new Parameter([weight.shape[0]!]), { a: -bound, b: bound });
+}

@@ -1,0 +1,164 @@
+/**
+ * Initialisation rules of torch.nn.init. A rule describes the value; the numbers are drawn when the parameter is first used,
+ * from the stream of `manualSeed` that was next when the rule was called.
+ */
+
+import { checkNumber, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import type { Shape } from '../graph/types';
+import { Philox } from '../random';
+import { Variable, type Initializer, type Parameter } from './parameter';
+
+export type FanMode = 'fanIn' | 'fanOut';
+export type Nonlinearity = 'linear' | 'conv2d' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu';
+
+export interface XavierOptions {
+  /** Factor on the standard deviation, see `calculateGain`. Default 1. */
+  gain?: number;
+}
+
+export interface KaimingOptions {
+  /** Negative slope of the leaky ReLU that follows. Default 0. */
+  a?: number;
+  /** Keep the variance of the forward pass ('fanIn', default) or of the gradient ('fanOut'). */
+  mode?: FanMode;
+  /** Default 'leakyRelu'. */
+  nonlinearity?: Nonlinearity;
+}
+
+/** Uniform in [a, b). Default [0, 1). */
+export function uniform<P extends Variable>(parameter: P, options: { a?: number; b?: number } = {}): P {
+  checkOptions('init.uniform', options, ['a', 'b']);
+  const { a = 0, b = 1 } = options;
+  checkNumber('init.uniform', 'a', a);
+  checkNumber('init.uniform', 'b', b, a);
+  return draw('init.uniform', parameter, (random, data) => random.fillUniform(data, a, b));
+}
+
+/** Normally distributed. Default mean 0, std 1. */
+export function normal<P extends Variable>(parameter: P, options: { mean?: number; std?: number } = {}): P {
+  checkOptions('init.normal', options, ['mean', 'std']);
+  const { mean = 0, std = 1 } = options;
+  checkNumber('init.normal', 'mean', mean);
+  checkNumber('init.normal', 'std', std, 0);
+  return draw('init.normal', parameter, (random, data) => random.fillNormal(data, mean, std));
+}
+
+/** Every number is `value`. */
+export function constant<P extends Variable>(parameter: P, value: number): P {
+  checkNumber('init.constant', 'value', value);
+  return set('init.constant', parameter, (data) => data.fill(value));
+}
+
+/** All zeros. */
+export function zeros<P extends Variable>(parameter: P): P {
+  return set('init.zeros', parameter, () => undefined);
+}
+
+/** All ones. */
+export function ones<P extends Variable>(parameter: P): P {
+  return set('init.ones', parameter, (data) => data.fill(1));
+}
+
+/** Uniform in +-gain sqrt(6 / (fanIn + fanOut)) (Glorot and Bengio, 2010). */
+export function xavierUniform<P extends Variable>(parameter: P, options: XavierOptions = {}): P {
+  const bound = Math.sqrt(3) * xavierStd('init.xavierUniform', parameter, options);
+  return draw('init.xavierUniform', parameter, (random, data) => random.fillUniform(data, -bound, bound));
+}
+
+/** Normal with standard deviation gain sqrt(2 / (fanIn + fanOut)). */
+export function xavierNormal<P extends Variable>(parameter: P, options: XavierOptions = {}): P {
+  const std = xavierStd('init.xavierNormal', parameter, options);
+  return draw('init.xavierNormal', parameter, (random, data) => random.fillNormal(data, 0, std));
+}
+
+/** Uniform in +-gain sqrt(3 / fan) (He et al., 2015). */
+export function kaimingUniform<P extends Variable>(parameter: P, options: KaimingOptions = {}): P {
+  const bound = Math.sqrt(3) * kaimingStd('init.kaimingUniform', parameter, options);
+  return draw('init.kaimingUniform', parameter, (random, data) => random.fillUniform(data, -bound, bound));
+}
+
+/** Normal with standard deviation gain / sqrt(fan). */
+export function kaimingNormal<P extends Variable>(parameter: P, options: KaimingOptions = {}): P {
+  const std = kaimingStd('init.kaimingNormal', parameter, options);
+  return draw('init.kaimingNormal', parameter, (random, data) => random.fillNormal(data, 0, std));
+}
+
+/**
+ * The factor by which a nonlinearity's input should be scaled to keep the variance, as torch.nn.init.calculate_gain has it.
+ * @param a negative slope, for 'leakyRelu' only; default 0.01
+ */
+export function calculateGain(nonlinearity: Nonlinearity, a = 0.01): number {
+  switch (nonlinearity) {
+    case 'linear':
+    case 'conv2d':
+    case 'sigmoid':
+      return 1;
+    case 'tanh':
+      return 5 / 3;
+    case 'relu':
+      return Math.SQRT2;
+    case 'leakyRelu':
+      return Math.sqrt(2 / (1 + a * a));
+    case 'selu':
+      return 3 / 4;
+    default:
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `nn.init expects nonlinearity to be one of linear, conv2d, sigmoid, tanh, relu, leakyRelu, selu but got ${formatValue(nonlinearity)}.`,
+      );
+  }
+}
+
+/** The inputs and outputs of one weight [out, in, ...kernel]. @throws StridenetError ERR_SHAPE_MISMATCH below two axes */
+export function calculateFans(where: string, shape: Shape): { fanIn: number; fanOut: number } {
+  if (shape.length < 2) {
+    throw new StridenetError(
+      'ERR_SHAPE_MISMATCH',
+      `${where} expects a weight of shape [out, in, ...] but got ${formatShape(shape)}. Use nn.init.uniform, normal or constant for biases.`,
+    );
+  }
+  const kernel = shape.slice(2).reduce((a, b) => a * b, 1);
+  return { fanIn: shape[1]! * kernel, fanOut: shape[0]! * kernel };
+}
+
+function xavierStd(where: string, parameter: Variable, options: XavierOptions): number {
+  checkOptions(where, options, ['gain']);
+  checkVariable(where, parameter);
+  const gain = checkNumber(where, 'gain', options.gain ?? 1);
+  const { fanIn, fanOut } = calculateFans(where, parameter.shape);
+  return gain * Math.sqrt(2 / (fanIn + fanOut));
+}
+
+function kaimingStd(where: string, parameter: Variable, options: KaimingOptions): number {
+  checkOptions(where, options, ['a', 'mode', 'nonlinearity']);
+  checkVariable(where, parameter);
+  const { mode = 'fanIn', nonlinearity = 'leakyRelu' } = options;
+  const a = checkNumber(where, 'a', options.a ?? 0);
+  const fans = calculateFans(where, parameter.shape);
+  if (mode !== 'fanIn' && mode !== 'fanOut') {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects mode to be "fanIn" or "fanOut" but got ${formatValue(mode)}.`);
+  }
+  return calculateGain(nonlinearity, a) / Math.sqrt(fans[mode]);
+}
+
+function checkVariable(where: string, parameter: unknown): asserts parameter is Variable {
+  if (parameter instanceof Variable) return;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects a Parameter, such as layer.weight, but got ${formatValue(parameter)}.`,
+  );
+}
+
+function set<P extends Variable>(where: string, parameter: P, initializer: Initializer): P {
+  checkVariable(where, parameter);
+  parameter.initialize(initializer);
+  return parameter;
+}
+
+function draw<P extends Variable>(where: string, parameter: P, rule: (random: Philox, data: Float32Array) => void): P {
+  const random = Philox.next();
+  return set(where, parameter, (data) => rule(random, data));
+}
+
+/** A rule that can be called with a weight alone, as model options take it. */
+export type InitRule = (weight: Parameter) => unknown;

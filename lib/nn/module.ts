@@ -1,0 +1,177 @@
+/**
+ * Module: a named tree of layers and parameters that knows how to turn input tensors into an output tensor. A module's fields
+ * are its children and their names are the parameter names; it holds no values and runs nothing.
+ */
+
+import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import type { Tensor } from '../graph/tensor';
+import { Parameter, Variable } from './parameter';
+
+export interface LoadStateDictOptions {
+  /** Refuse missing and unexpected names; default true. Shapes must fit in any case. */
+  strict?: boolean;
+}
+
+/**
+ * Base class of all layers and models. Fields that are Modules, Parameters, Variables or arrays of them are found by name:
+ * the weight of `layer1[0].conv1` is called `layer1.0.conv1.weight`.
+ *
+ * @example
+ * class Residual extends nn.Module {
+ *   conv = new nn.Conv2d(64, 64, 3, { padding: 1 });
+ *   forward(x: Tensor): Tensor { return ops.relu(ops.add(this.conv.forward(x), x)); }
+ * }
+ */
+export abstract class Module {
+  /** Whether layers that differ behave as in training; set by `train()` and `eval()`. */
+  training = true;
+  /** Name from the root module, such as `layer1.0.conv1`; '' for the root and before a root was walked. */
+  path = '';
+
+  /** Builds the part of the graph that computes the output from the input. Pure: called once per graph, not once per run. */
+  abstract forward(...inputs: Tensor[]): Tensor;
+
+  /** Direct children with their names, in the order of the fields. */
+  namedChildren(): [string, Module][] {
+    return [...fields(this)].filter((field): field is [string, Module] => field[1] instanceof Module);
+  }
+
+  /** Direct children. */
+  children(): Module[] {
+    return this.namedChildren().map(([, child]) => child);
+  }
+
+  /** This module (named '') and all below it, each once under its first name. Sets their `path` and their parameters' names. */
+  namedModules(): [string, Module][] {
+    const first = new Map<Module, string>();
+    for (const [path, module] of walk(this)) if (!first.has(module)) first.set(module, path);
+    return [...first].map(([module, path]) => [path, module]);
+  }
+
+  /** Every Parameter below this module, each once, named by its path. */
+  parameters(): Parameter[] {
+    return [...new Set(namedVariables(this).values())].filter((variable) => variable instanceof Parameter);
+  }
+
+  /** Live references by name, in PyTorch's order: own variables first, then the children's. Reading one gives its newest value. */
+  stateDict(): Map<string, Variable> {
+    return namedVariables(this);
+  }
+
+  /**
+   * Copies values by name. Nothing changes unless everything fits.
+   *
+   * @param map such as `loadSafetensors` or another module's `stateDict()` gives
+   * @returns names that were missing from and unexpected in `map`; with `strict` both are empty
+   * @throws StridenetError ERR_STATE_DICT_MISMATCH, which lists all missing, unexpected and misshaped names
+   */
+  loadStateDict(map: ReadonlyMap<string, Tensor>, options: LoadStateDictOptions = {}): { missing: string[]; unexpected: string[] } {
+    const where = `${this.constructor.name}.loadStateDict`;
+    checkOptions(where, options, ['strict']);
+    if (Object.prototype.toString.call(map) !== '[object Map]') {
+      throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects a Map of name to Tensor but got ${formatValue(map)}.`);
+    }
+    const variables = namedVariables(this);
+    const missing = [...variables.keys()].filter((name) => !map.has(name));
+    const unexpected = [...map.keys()].filter((name) => !variables.has(name));
+    const matched = [...variables].filter(([name]) => map.has(name));
+    const misshaped = matched
+      .filter(([name, variable]) => formatShape(map.get(name)!.shape) !== formatShape(variable.shape))
+      .map(([name, variable]) => `${name} (expected ${formatShape(variable.shape)}, got ${formatShape(map.get(name)!.shape)})`);
+    const strict = options.strict ?? true;
+    const problems = [
+      ...(strict && missing.length ? [`missing: ${missing.join(', ')}`] : []),
+      ...(strict && unexpected.length ? [`unexpected: ${unexpected.join(', ')}`] : []),
+      ...(misshaped.length ? [`of another shape: ${misshaped.join(', ')}`] : []),
+    ];
+    if (problems.length) {
+      const hint = misshaped.length
+        ? 'Build the model with the options that the weights were saved from.'
+        : 'Pass { strict: false } to load what fits.';
+      throw new StridenetError(
+        'ERR_STATE_DICT_MISMATCH',
+        `${where} expects the names and shapes of stateDict(); ${problems.join('; ')}. ${hint}`,
+      );
+    }
+    const values = matched.map(([name, variable]) => [variable, Float32Array.from(map.get(name)!.dataSync())] as const);
+    for (const [variable, value] of values) variable.storage.set(value);
+    return { missing, unexpected };
+  }
+
+  /** Excludes all parameters from training. */
+  freeze(): this {
+    for (const parameter of this.parameters()) parameter.requiresGrad = false;
+    return this;
+  }
+
+  /** Includes all parameters in training again. */
+  unfreeze(): this {
+    for (const parameter of this.parameters()) parameter.requiresGrad = true;
+    return this;
+  }
+
+  /** Sets training mode on this module and all below it. */
+  train(mode = true): this {
+    for (const [, module] of this.namedModules()) module.training = mode;
+    return this;
+  }
+
+  /** Sets evaluation mode on this module and all below it. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Calls `action` on every module below this one, then on this one. */
+  apply(action: (module: Module) => void): this {
+    for (const child of this.children()) child.apply(action);
+    action(this);
+    return this;
+  }
+}
+
+type Field = [name: string, value: Module | Variable];
+
+function* fields(module: Module): Generator<Field> {
+  for (const [name, value] of Object.entries(module)) yield* fieldsOf(name, value);
+}
+
+function* fieldsOf(name: string, value: unknown): Generator<Field> {
+  if (value instanceof Module || value instanceof Variable) yield [name, value];
+  else if (Array.isArray(value)) for (const [i, entry] of value.entries()) yield* fieldsOf(`${name}.${i}`, entry);
+}
+
+function join(path: string, name: string): string {
+  return path ? `${path}.${name}` : name;
+}
+
+/**
+ * Every way from the root to a module: one that stands in two places comes twice, a cycle is left out. Modules and variables are
+ * named by their first path.
+ */
+function walk(root: Module): [string, Module][] {
+  const steps: [string, Module][] = [];
+  const named = new Set<Module | Variable>();
+  const visit = (module: Module, path: string, ancestors: readonly Module[]): void => {
+    if (ancestors.includes(module)) return;
+    steps.push([path, module]);
+    if (!named.has(module)) module.path = path;
+    named.add(module);
+    for (const [field, value] of fields(module)) {
+      if (!(value instanceof Variable) || named.has(value)) continue;
+      value.name = join(path, field);
+      named.add(value);
+    }
+    for (const [name, child] of module.namedChildren()) visit(child, join(path, name), [...ancestors, module]);
+  };
+  visit(root, '', []);
+  return steps;
+}
+
+/** All variables by path; one that is shared comes under each of its paths. */
+function namedVariables(root: Module): Map<string, Variable> {
+  const variables = new Map<string, Variable>();
+  for (const [path, module] of walk(root)) {
+    for (const [field, value] of fields(module)) if (value instanceof Variable) variables.set(join(path, field), value);
+  }
+  return variables;
+}

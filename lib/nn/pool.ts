@@ -1,0 +1,94 @@
+/** Pooling layers. */
+
+import { checkOptions, formatValue, StridenetError } from '../errors';
+import type { Tensor } from '../graph/tensor';
+import { avgPool2d, maxPool2d } from '../ops/pool';
+import { checkPadding, checkPair, type Padding, type Pair } from '../ops/window';
+import { Module } from './module';
+
+interface PoolLayerOptions {
+  /** Default: the kernel size. */
+  stride?: Pair;
+  /** Default 0; at most half of the kernel on each side. */
+  padding?: Padding;
+  /** Round the output size up instead of down; default false. */
+  ceilMode?: boolean;
+}
+export interface MaxPool2dLayerOptions extends PoolLayerOptions {
+  /** Distance between the elements of a window; default 1. */
+  dilation?: Pair;
+}
+export interface AvgPool2dLayerOptions extends PoolLayerOptions {
+  /** Whether padding counts in the divisor; default true. */
+  countIncludePad?: boolean;
+}
+
+/** The largest value of each window of [N, C, H, W] (see `ops.maxPool2d`). */
+export class MaxPool2d extends Module {
+  readonly kernelSize: readonly [number, number];
+  readonly stride: readonly [number, number];
+  readonly padding: Padding;
+  readonly dilation: readonly [number, number];
+  readonly ceilMode: boolean;
+
+  /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  constructor(kernelSize: Pair, options: MaxPool2dLayerOptions = {}) {
+    super();
+    checkOptions('MaxPool2d', options, ['stride', 'padding', 'dilation', 'ceilMode']);
+    this.kernelSize = checkPair('MaxPool2d', 'kernelSize', kernelSize, 1);
+    this.stride = checkPair('MaxPool2d', 'stride', options.stride ?? kernelSize, 1);
+    this.dilation = checkPair('MaxPool2d', 'dilation', options.dilation ?? 1, 1);
+    this.padding = checkPoolPadding('MaxPool2d', options.padding ?? 0, this.kernelSize, this.dilation);
+    this.ceilMode = checkFlag('MaxPool2d', 'ceilMode', options.ceilMode ?? false);
+  }
+
+  forward(x: Tensor): Tensor {
+    const { stride, padding, dilation, ceilMode, path } = this;
+    return maxPool2d(x, this.kernelSize, { stride, padding, dilation, ceilMode, name: path });
+  }
+}
+
+/** The mean of each window of [N, C, H, W] (see `ops.avgPool2d`). */
+export class AvgPool2d extends Module {
+  readonly kernelSize: readonly [number, number];
+  readonly stride: readonly [number, number];
+  readonly padding: Padding;
+  readonly ceilMode: boolean;
+  readonly countIncludePad: boolean;
+
+  /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  constructor(kernelSize: Pair, options: AvgPool2dLayerOptions = {}) {
+    super();
+    checkOptions('AvgPool2d', options, ['stride', 'padding', 'ceilMode', 'countIncludePad']);
+    this.kernelSize = checkPair('AvgPool2d', 'kernelSize', kernelSize, 1);
+    this.stride = checkPair('AvgPool2d', 'stride', options.stride ?? kernelSize, 1);
+    this.padding = checkPoolPadding('AvgPool2d', options.padding ?? 0, this.kernelSize, [1, 1]);
+    this.ceilMode = checkFlag('AvgPool2d', 'ceilMode', options.ceilMode ?? false);
+    this.countIncludePad = checkFlag('AvgPool2d', 'countIncludePad', options.countIncludePad ?? true);
+  }
+
+  forward(x: Tensor): Tensor {
+    const { stride, padding, ceilMode, countIncludePad, path } = this;
+    return avgPool2d(x, this.kernelSize, { stride, padding, ceilMode, countIncludePad, name: path });
+  }
+}
+
+/** PyTorch's rule, checked here for the paddings that do not depend on the input. */
+function checkPoolPadding(where: string, value: unknown, kernel: readonly [number, number], dilation: readonly [number, number]): Padding {
+  const padding = checkPadding(where, value);
+  if (typeof padding === 'string') return padding;
+  const sides = typeof padding === 'number' ? [padding, padding] : padding;
+  const half = kernel.map((size, axis) => ((size - 1) * dilation[axis]! + 1) / 2);
+  if (sides.some((side, axis) => [side].flat().some((amount) => amount > half[axis]!))) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects padding of at most half of its kernel ${kernel.join('x')} but got ${formatValue(value)}.`,
+    );
+  }
+  return padding;
+}
+
+function checkFlag(where: string, name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${name} to be true or false but got ${formatValue(value)}.`);
+}
