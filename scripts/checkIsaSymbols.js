@@ -3,7 +3,7 @@
  * weak symbols, or calls foreign code. Why: code in these objects may use instructions that the processor lacks. A weak copy of an
  * inline function compiled there (an AVX-512 std::vector::_M_realloc_insert, say) can be the one that the linker gives to everybody.
  *
- *   node scripts/checkIsaSymbols.js [folder]     where to look for objects, default build
+ *   node scripts/checkIsaSymbols.js [folder]     where to look for objects, default build/Release
  */
 const { execFileSync } = require('node:child_process');
 const { readdirSync } = require('node:fs');
@@ -40,7 +40,7 @@ function checkObject(file) {
 }
 
 function main() {
-  const folder = path.resolve(root, process.argv[2] ?? 'build');
+  const folder = path.resolve(root, process.argv[2] ?? 'build/Release');
   const objects = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => /native[\\/]isa[\\/][a-z0-9]+(\.cc)?\.o$/.test(file))
     .map((file) => path.join(folder, file));

@@ -1,0 +1,52 @@
+/** docs/errors.md and the error codes of lib/ and native/ name each other, in both directions. */
+import { readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+
+const root = path.join(__dirname, '../..');
+
+/** The text of every file of a folder whose name matches, joined. */
+function textOf(folder: string, name: RegExp, except = ''): string {
+  return readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => name.test(file) && file !== except)
+    .map((file) => readFileSync(path.join(root, folder, file), 'utf8'))
+    .join('\n');
+}
+
+const declaration = /export type ErrorCode =([\s\S]*?);/.exec(readFileSync(path.join(root, 'lib/errors.ts'), 'utf8'))![1]!;
+const declared = [...declaration.matchAll(/'(ERR_\w+)'/g)].map((match) => match[1]!);
+const document = readFileSync(path.join(root, 'docs/errors.md'), 'utf8');
+const sections = document.split(/^## /m).slice(1);
+const documented = sections.map((section) => section.split('\n')[0]!.trim());
+
+test('every code has its section, in the order of lib/errors.ts, and no section is left over', () => {
+  expect(documented).toEqual(declared);
+});
+
+test.each(documented)('%s: meaning, example message, what to do', (code) => {
+  const section = sections[documented.indexOf(code)]!;
+  expect(section).toMatch(/^> \S.*[.\w]$/m);
+  expect(section).toMatch(/^\*\*What to do\.\*\* \S/m);
+  expect(section.split('\n')[2]).toMatch(/^\S.{30}/);
+});
+
+test('every code is raised somewhere', () => {
+  const code =
+    textOf('lib', /\.ts$/, 'errors.ts') +
+    textOf('native', /\.(cc|h)$/) +
+    readFileSync(path.join(root, 'lib/errors.ts'), 'utf8').split('export class')[1]!;
+  expect(declared.filter((name) => !code.includes(name))).toEqual([]);
+});
+
+test('native code uses declared codes only', () => {
+  const used = new Set([...textOf('native', /\.(cc|h)$/).matchAll(/"(ERR_[A-Z_]+)"/g)].map((match) => match[1]!));
+  expect([...used].filter((name) => !declared.includes(name))).toEqual([]);
+});
+
+test('codes that documents and comments mention exist', () => {
+  const mentioned =
+    textOf('docs', /\.md$/) +
+    textOf('lib', /\.ts$/) +
+    ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].map((file) => readFileSync(path.join(root, file), 'utf8')).join('\n');
+  const names = new Set([...mentioned.matchAll(/\bERR_[A-Z]+(?:_[A-Z]+)*\b/g)].map((match) => match[0]));
+  expect([...names].filter((name) => !declared.includes(name))).toEqual([]);
+});
