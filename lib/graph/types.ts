@@ -6,8 +6,10 @@ export type TypedArray = Float32Array | Int32Array | Uint8Array;
 export type NestedArray = number | readonly NestedArray[];
 
 /** Attributes of a node: plain data, equal when their JSON is equal. */
-export type AttrValue = number | string | boolean | readonly AttrValue[];
-export type Attrs = Readonly<Record<string, AttrValue>>;
+export type AttrValue = number | string | boolean | readonly AttrValue[] | Attrs;
+export interface Attrs {
+  readonly [name: string]: AttrValue;
+}
 
 export const BYTES_PER_ELEMENT: Readonly<Record<DType, number>> = { float32: 4, int32: 4, uint8: 1 };
 

@@ -1,0 +1,39 @@
+/** Chooses how a convolution is computed by asking native code what each candidate would cost. */
+
+import type { Instruction, NativeQueries } from './ir';
+import { ALGORITHM } from './opcodes';
+
+export interface ConvAlgorithm {
+  readonly algorithm: number;
+  /** Adjacent output pixels computed as one; see conv2d_pack in ops.def. */
+  readonly widen: number;
+}
+
+const WIDENINGS = [1, 2, 4, 8];
+/** From here on a row of output channels fills the register tile by itself. */
+const WIDE_ENOUGH = 64;
+
+/**
+ * @param channels channels of the written tensor @param width extent of its rows
+ * @param instruction the candidate as an instruction with its packed weight
+ */
+export function chooseConvAlgorithm(
+  queries: NativeQueries,
+  channels: number,
+  width: number,
+  groups: number,
+  dilationWidth: number,
+  instruction: (choice: ConvAlgorithm) => Instruction,
+): ConvAlgorithm {
+  const direct = { algorithm: ALGORITHM.direct, widen: 1 };
+  if (channels >= WIDE_ENOUGH || groups > 1 || dilationWidth > 1) return direct;
+  let best: ConvAlgorithm = direct;
+  let bestSeconds = Infinity;
+  for (const widen of WIDENINGS) {
+    if (width % widen !== 0 || channels * widen > WIDE_ENOUGH) continue;
+    const choice = { algorithm: ALGORITHM.direct, widen };
+    const { seconds } = queries.cost(instruction(choice));
+    if (seconds < bestSeconds) [best, bestSeconds] = [choice, seconds];
+  }
+  return best;
+}

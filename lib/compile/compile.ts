@@ -1,0 +1,31 @@
+/** From a graph to a Program; reads top to bottom. Knows nothing of sessions: native answers come in as `queries`. */
+
+import { encode } from './encode';
+import { fuse } from './fuse';
+import type { NativeQueries, Program } from './ir';
+import { lower } from './lower';
+import { planMemory } from './planMemory';
+import type { Graph } from './rewrite';
+import { schedule } from './schedule';
+import { simplify } from './simplify';
+
+export type { Graph } from './rewrite';
+
+export interface CompileOptions {
+  /** Join nodes into fused instructions; default true. Off for tests that compare. */
+  fuse?: boolean;
+  /** Let buffers share memory; default true (STRIDENET_PLAN). */
+  plan?: boolean;
+}
+
+/**
+ * Compiles one specialisation (batch and mode are in the graph's shapes and nodes).
+ * @throws StridenetError ERR_OUT_OF_MEMORY when the memory plan exceeds what a program can address
+ */
+export function compileGraph(graph: Graph, queries: NativeQueries, options: CompileOptions = {}): Program {
+  const simple = simplify(graph);
+  const fused = options.fuse === false ? simple : fuse(simple);
+  const lists = schedule(lower(fused, queries));
+  const plan = planMemory(lists, { plan: options.plan ?? true });
+  return encode(lists, plan);
+}

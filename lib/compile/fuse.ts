@@ -1,0 +1,78 @@
+/**
+ * The closed list of fusions, each from several nodes to one that a single instruction computes:
+ *
+ *   conv2d | linear | matmul, [+ same-shaped tensor], [relu | sigmoid | tanh]   ->  <op> with attrs.epilogue
+ *   reluGrad(maxPool2dGrad(x, dy), x)                                          ->  maxPool2dGrad with attrs.reluMask
+ *
+ * Fused nodes exist only inside the compiler: they have no gradient rule. A weight gradient and its bias gradient are joined
+ * later, in `lower`, where an instruction may have two outputs.
+ */
+
+import { Tensor } from '../graph/tensor';
+import { useCounts } from '../graph/traverse';
+import type { Attrs } from '../graph/types';
+import { rewrite, roots, type Graph } from './rewrite';
+
+/** What the producing instruction does to its result before it stores it, in this order. */
+export interface Epilogue extends Attrs {
+  readonly bias: boolean;
+  readonly add: boolean;
+  readonly activation: 'none' | 'relu' | 'sigmoid' | 'tanh';
+}
+
+const ACTIVATIONS: ReadonlySet<string> = new Set(['relu', 'sigmoid', 'tanh']);
+const PRODUCERS: ReadonlySet<string> = new Set(['conv2d', 'linear', 'matmul']);
+
+/** The epilogue of a producer node, fused or not. */
+export function epilogueOf(node: Tensor): Epilogue {
+  return (node.attrs.epilogue as Epilogue | undefined) ?? { bias: node.inputs.length > 2, add: false, activation: 'none' };
+}
+
+export function fuse(graph: Graph): Graph {
+  const uses = useCounts(roots(graph));
+  // By rewritten node: how often its original is used. A node used once may be swallowed by its user.
+  const usedOnce = new Set<Tensor>();
+  return rewrite(graph, (node, original) => {
+    const fused = fuseNode(node, usedOnce);
+    if (uses.get(original) === 1) usedOnce.add(fused);
+    return fused;
+  });
+}
+
+function fuseNode(node: Tensor, usedOnce: ReadonlySet<Tensor>): Tensor {
+  const [a, b] = node.inputs;
+  if (ACTIVATIONS.has(node.op) && usedOnce.has(a!) && isOpenProducer(a!)) {
+    return withEpilogue(a!, a!.inputs, { ...epilogueOf(a!), activation: node.op as Epilogue['activation'] });
+  }
+  if (node.op === 'add') {
+    // The later producer takes the sum in: the other operand exists by then.
+    const candidates = [a!, b!].filter((x) => usedOnce.has(x) && isOpenProducer(x) && !epilogueOf(x).add && sameShape(x, node));
+    const producer = candidates.sort((x, y) => y.id - x.id)[0];
+    const other = producer === a ? b! : a!;
+    if (producer && other !== producer && sameShape(other, node)) {
+      return withEpilogue(producer, [...producer.inputs, other], { ...epilogueOf(producer), add: true });
+    }
+  }
+  if (node.op === 'reluGrad' && a!.op === 'maxPool2dGrad' && a!.inputs[0] === b && usedOnce.has(a!)) {
+    return copyWith(a!, a!.inputs, { ...a!.attrs, reluMask: true });
+  }
+  return node;
+}
+
+/** A producer without an activation: what follows may still join it. */
+function isOpenProducer(node: Tensor): boolean {
+  // A transposed first operand goes another way (a rank update), which has no epilogue.
+  return PRODUCERS.has(node.op) && node.attrs.transposeA !== true && epilogueOf(node).activation === 'none';
+}
+
+function sameShape(a: Tensor, b: Tensor): boolean {
+  return a.shape.length === b.shape.length && a.shape.every((d, i) => d === b.shape[i]);
+}
+
+function withEpilogue(node: Tensor, inputs: readonly Tensor[], epilogue: Epilogue): Tensor {
+  return copyWith(node, inputs, { ...node.attrs, epilogue });
+}
+
+function copyWith(node: Tensor, inputs: readonly Tensor[], attrs: Attrs): Tensor {
+  return new Tensor(node.op, inputs, attrs, node.shape, node.dtype, node.name);
+}

@@ -1,0 +1,72 @@
+/** The one place where computed nodes are made: checks operands, infers the shape, freezes. */
+
+import { formatShape, formatValue, StridenetError } from '../errors';
+import { Tensor } from '../graph/tensor';
+import type { Attrs, DType } from '../graph/types';
+import type { OpDef } from './opDef';
+
+const registry = new Map<string, OpDef>();
+
+/** Registers an operation; the families of lib/ops call it once per operation when they load. */
+export function defineOp<A extends Attrs>(def: OpDef<A>): OpDef<A> {
+  registry.set(def.name, def as unknown as OpDef);
+  return def;
+}
+
+/** The definition behind a computed node. */
+export function opDef(name: string): OpDef {
+  const def = registry.get(name);
+  if (!def) throw new Error(`operation ${name} is not registered`);
+  return def;
+}
+
+/** `conv2d "layer1.0.conv1"`, or `conv2d` for a node without a name. */
+export function describe(op: string, name: string): string {
+  return name ? `${op} "${name}"` : op;
+}
+
+let scopeName = '';
+
+/** Runs `body` with `name` as the name of every node that is built without one. */
+export function withDefaultName<T>(name: string, body: () => T): T {
+  const outer = scopeName;
+  scopeName = name;
+  try {
+    return body();
+  } finally {
+    scopeName = outer;
+  }
+}
+
+/** Makes a node. @throws StridenetError as the operation's shape rule says */
+export function build(op: string, inputs: readonly Tensor[], attrs: Attrs = {}, givenName = ''): Tensor {
+  const name = givenName || scopeName;
+  const where = describe(op, name);
+  for (const [i, input] of inputs.entries()) checkTensor(where, `input ${i}`, input);
+  const { shape, dtype } = opDef(op).infer({ where, inputs, attrs });
+  return new Tensor(op, Object.freeze([...inputs]), Object.freeze(attrs), Object.freeze([...shape]), dtype, name);
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT unless `value` is a Tensor */
+export function checkTensor(where: string, what: string, value: unknown): asserts value is Tensor {
+  if (value instanceof Tensor) return;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects ${what} to be a Tensor but got ${formatValue(value)}. Wrap numbers with tensor(...).`,
+  );
+}
+
+/** @throws StridenetError ERR_SHAPE_MISMATCH unless the tensor has `rank` axes */
+export function checkRank(where: string, what: string, x: Tensor, rank: number, axes: string): void {
+  if (x.rank === rank) return;
+  throw new StridenetError(
+    'ERR_SHAPE_MISMATCH',
+    `${where} expects ${what} of shape ${axes} but got ${formatShape(x.shape)}. Reshape it to ${rank} axes.`,
+  );
+}
+
+/** @throws StridenetError ERR_DTYPE_MISMATCH unless the tensor has the element type */
+export function checkDType(where: string, what: string, x: Tensor, dtype: DType): void {
+  if (x.dtype === dtype) return;
+  throw new StridenetError('ERR_DTYPE_MISMATCH', `${where} expects ${what} of type ${dtype} but got ${x.dtype}.`);
+}

@@ -1,0 +1,120 @@
+/** Reductions over axes, and their counterpart, broadcasting to a shape. */
+
+import { formatShape, formatValue, checkOptions, StridenetError } from '../errors';
+import type { Tensor } from '../graph/tensor';
+import { elementCount, type Attrs, type Shape } from '../graph/types';
+import { build, checkDType, checkTensor, defineOp } from './builder';
+import { div, equal, mul } from './elementwise';
+import type { GradientContext, InferContext } from './opDef';
+import { reshape } from './shape';
+
+interface ReduceAttrs extends Attrs {
+  /** Ascending axes. */
+  readonly axes: readonly number[];
+  readonly keepDims: boolean;
+}
+
+export interface ReduceOptions {
+  /** Axis or axes to reduce, negative ones counting from the end; default: all of them. */
+  axis?: number | readonly number[];
+  /** Keep reduced axes with extent 1; default false. */
+  keepDims?: boolean;
+  name?: string;
+}
+
+function inferReduce({ where, inputs: [x], attrs }: InferContext<ReduceAttrs>): { shape: Shape; dtype: 'float32' } {
+  checkDType(where, 'its input', x!, 'float32');
+  const shape = x!.shape.map((d, i) => (attrs.axes.includes(i) ? 1 : d));
+  return { shape: attrs.keepDims ? shape : shape.filter((_, i) => !attrs.axes.includes(i)), dtype: 'float32' };
+}
+
+/** The shape with reduced axes kept as 1. */
+function keptShape(x: Tensor, axes: readonly number[]): Shape {
+  return x.shape.map((d, i) => (axes.includes(i) ? 1 : d));
+}
+
+function reducedCount(x: Tensor, axes: readonly number[]): number {
+  return elementCount(axes.map((a) => x.shape[a]!));
+}
+
+defineOp<ReduceAttrs>({
+  name: 'sum',
+  infer: inferReduce,
+  gradient: ({ inputs: [x], attrs, dy }: GradientContext<ReduceAttrs>) => [broadcastTo(reshape(dy, keptShape(x!, attrs.axes)), x!.shape)],
+});
+
+defineOp<ReduceAttrs>({
+  name: 'mean',
+  infer: inferReduce,
+  gradient: ({ inputs: [x], attrs, dy }: GradientContext<ReduceAttrs>) => [
+    broadcastTo(reshape(mul(dy, 1 / reducedCount(x!, attrs.axes)), keptShape(x!, attrs.axes)), x!.shape),
+  ],
+});
+
+defineOp<ReduceAttrs>({
+  name: 'max',
+  infer: inferReduce,
+  // Spread evenly over equal maxima, as torch.amax does.
+  gradient({ inputs: [x], attrs, dy, output }: GradientContext<ReduceAttrs>) {
+    const kept = keptShape(x!, attrs.axes);
+    const mask = equal(x!, reshape(output, kept));
+    const ties = sum(mask, { axis: attrs.axes, keepDims: true });
+    return [mul(mask, div(reshape(dy, kept), ties))];
+  },
+});
+
+function reduce(op: 'sum' | 'mean' | 'max', x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkTensor(op, 'its input', x);
+  checkOptions(op, options, ['axis', 'keepDims', 'name']);
+  const axes = normalizeAxes(op, x, options.axis);
+  return build(op, [x], { axes, keepDims: options.keepDims ?? false }, options.name ?? '');
+}
+
+/** Ascending, distinct, non-negative axes. */
+export function normalizeAxes(where: string, x: Tensor, axis: number | readonly number[] | undefined): readonly number[] {
+  if (axis === undefined) return x.shape.map((_, i) => i);
+  const axes = (typeof axis === 'number' ? [axis] : axis).map((a) => (a < 0 ? a + x.rank : a));
+  if (!Array.isArray(axes) || axes.some((a) => !Number.isInteger(a) || a < 0 || a >= x.rank) || new Set(axes).size !== axes.length) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects distinct axes in [${-x.rank}, ${x.rank - 1}] of its input ${formatShape(x.shape)} but got ${formatValue(axis)}.`,
+    );
+  }
+  return [...axes].sort((a, b) => a - b);
+}
+
+/** Sum over axes. Accumulated in a fixed order, the same for any thread count. */
+export const sum = (x: Tensor, options?: ReduceOptions): Tensor => reduce('sum', x, options);
+/** Arithmetic mean over axes. */
+export const mean = (x: Tensor, options?: ReduceOptions): Tensor => reduce('mean', x, options);
+/** Largest value over axes; NaN wins. */
+export const max = (x: Tensor, options?: ReduceOptions): Tensor => reduce('max', x, options);
+
+defineOp<{ readonly shape: readonly number[] }>({
+  name: 'broadcastTo',
+  infer({ where, inputs: [x], attrs }) {
+    checkDType(where, 'its input', x!, 'float32');
+    const offset = attrs.shape.length - x!.rank;
+    if (offset < 0 || x!.shape.some((d, i) => d !== 1 && d !== attrs.shape[offset + i])) {
+      throw new StridenetError(
+        'ERR_SHAPE_MISMATCH',
+        `${where} expects an input whose extents are 1 or those of ${formatShape(attrs.shape)} but got ${formatShape(x!.shape)}.`,
+      );
+    }
+    return { shape: attrs.shape, dtype: 'float32' };
+  },
+  gradient: ({ inputs: [x], dy }: GradientContext<{ readonly shape: readonly number[] }>) => [reduceToShape(dy, x!.shape)],
+});
+
+/** Repeats extents of 1 (and missing leading axes) to `shape`. */
+export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  if (x.rank === shape.length && x.shape.every((d, i) => d === shape[i])) return x;
+  return build('broadcastTo', [x], { shape: [...shape] });
+}
+
+/** Sums a broadcast gradient back to the shape of the operand. */
+export function reduceToShape(x: Tensor, shape: Shape): Tensor {
+  const offset = x.rank - shape.length;
+  const axes = x.shape.map((_, i) => i).filter((i) => i < offset || (shape[i - offset] === 1 && x.shape[i] !== 1));
+  return axes.length === 0 ? x : reshape(sum(x, { axis: axes, keepDims: true }), shape);
+}

@@ -1,0 +1,94 @@
+/** Operations that move or rename elements: reshape, flatten, transpose. */
+
+import { formatShape, formatValue, StridenetError } from '../errors';
+import { checkShape } from '../graph/leaves';
+import type { Tensor } from '../graph/tensor';
+import { elementCount, type Shape } from '../graph/types';
+import { build, checkTensor, defineOp } from './builder';
+import type { GradientContext } from './opDef';
+
+type ReshapeAttrs = { readonly shape: readonly number[] };
+type TransposeAttrs = { readonly permutation: readonly number[] };
+
+defineOp<ReshapeAttrs>({
+  name: 'reshape',
+  infer({ where, inputs: [x], attrs }) {
+    if (elementCount(attrs.shape) !== x!.size) {
+      throw new StridenetError(
+        'ERR_SHAPE_MISMATCH',
+        `${where} expects as many elements before as after but ${formatShape(x!.shape)} has ${x!.size} and ${formatShape(attrs.shape)} has ${elementCount(attrs.shape)}.`,
+      );
+    }
+    return { shape: attrs.shape, dtype: x!.dtype };
+  },
+  gradient: ({ inputs: [x], dy }: GradientContext<ReshapeAttrs>) => [reshape(dy, x!.shape)],
+});
+
+defineOp<TransposeAttrs>({
+  name: 'transpose',
+  infer({ inputs: [x], attrs }) {
+    return { shape: attrs.permutation.map((axis) => x!.shape[axis]!), dtype: x!.dtype };
+  },
+  gradient: ({ attrs, dy }: GradientContext<TransposeAttrs>) => [
+    transpose(
+      dy,
+      attrs.permutation.map((_, i) => attrs.permutation.indexOf(i)),
+    ),
+  ],
+});
+
+/**
+ * The same elements in logical row-major order under another shape.
+ * @param shape the new shape; one extent may be -1 and is computed
+ */
+export function reshape(x: Tensor, shape: Shape, options: { name?: string } = {}): Tensor {
+  checkTensor('reshape', 'its input', x);
+  const holes = Array.isArray(shape) ? shape.filter((d) => d === -1).length : 0;
+  let wanted = shape;
+  if (holes === 1) {
+    const rest = elementCount(shape.filter((d) => d !== -1));
+    if (rest < 1 || x.size % rest !== 0) {
+      throw new StridenetError(
+        'ERR_SHAPE_MISMATCH',
+        `reshape cannot compute the extent of -1 in ${formatShape(shape)}: ${x.size} elements of ${formatShape(x.shape)} are not a multiple of ${rest}.`,
+      );
+    }
+    wanted = shape.map((d) => (d === -1 ? x.size / rest : d));
+  }
+  const checked = checkShape('reshape', wanted);
+  if (checked.length === x.rank && checked.every((d, i) => d === x.shape[i])) return x;
+  return build('reshape', [x], { shape: checked }, options.name);
+}
+
+/**
+ * Joins the axes from `startAxis` on into one: [n, c, h, w] becomes [n, c h w].
+ * @param startAxis default 1
+ */
+export function flatten(x: Tensor, startAxis = 1, options: { name?: string } = {}): Tensor {
+  checkTensor('flatten', 'its input', x);
+  const start = startAxis < 0 ? startAxis + x.rank : startAxis;
+  if (!Number.isInteger(start) || start < 0 || start > Math.max(0, x.rank - 1)) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `flatten expects startAxis in [${-x.rank}, ${Math.max(0, x.rank - 1)}] for an input of shape ${formatShape(x.shape)} but got ${formatValue(startAxis)}.`,
+    );
+  }
+  return reshape(x, [...x.shape.slice(0, start), elementCount(x.shape.slice(start))], options);
+}
+
+/**
+ * Permutes axes: y.shape[i] = x.shape[permutation[i]].
+ * @param permutation default: the axes reversed
+ */
+export function transpose(x: Tensor, permutation?: readonly number[], options: { name?: string } = {}): Tensor {
+  checkTensor('transpose', 'its input', x);
+  const axes = (permutation ?? x.shape.map((_, i) => x.rank - 1 - i)).map((a) => (a < 0 ? a + x.rank : a));
+  if (axes.length !== x.rank || [...axes].sort((a, b) => a - b).some((a, i) => a !== i)) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `transpose expects a permutation of the ${x.rank} axes of ${formatShape(x.shape)} but got ${formatValue(permutation)}.`,
+    );
+  }
+  if (axes.every((a, i) => a === i)) return x;
+  return build('transpose', [x], { permutation: axes }, options.name);
+}
