@@ -166,7 +166,7 @@ function geometry(take: (name: string) => number | undefined): string[] {
     ['padEnd', ['pb', 'pr'], 0],
     ['dilation', ['dh', 'dw'], 1],
   ] as const) {
-    const values = pair(...names);
+    const values = pair(names[0], names[1]);
     if (values?.some((v) => v !== plain)) words.push(`${label}=${values[0] === values[1] ? values[0] : values.join(',')}`);
   }
   const groups = take('groups') ?? 1;

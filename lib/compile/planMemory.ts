@@ -16,7 +16,7 @@ const MAX_LINES = 2 ** 31 - 2 ** 20;
 
 export interface MemoryOptions {
   /** false: every buffer has memory of its own (STRIDENET_PLAN=off), to tell planning errors from others. Default true. */
-  readonly reuse?: boolean;
+  readonly plan?: boolean;
   /** Opcode -> input whose memory output 0 may take over. Default: what native code allows. */
   readonly inPlace?: ReadonlyMap<OpcodeName, number>;
 }
@@ -47,7 +47,7 @@ interface Block {
 }
 
 export function planMemory(lists: InstructionLists, options: MemoryOptions = {}): MemoryPlan {
-  const { reuse = true, inPlace = IN_PLACE } = options;
+  const { plan: reuse = true, inPlace = IN_PLACE } = options;
   const blocks = makeBlocks(lists, reuse ? inPlace : new Map());
   const offsets = new Map<number, number>();
   let arenaLines = 0;

@@ -35,11 +35,13 @@ function scheduleStep(list: readonly Instruction[]): Instruction[] {
   });
   // A unit is released when all that its members wait for outside of it has run.
   const unitWaiting = new Map<number, number>();
+  const unitLeft = new Map<number, number>();
   const crosses = (p: number, i: number): boolean => units[i] !== undefined && units[i] !== units[p];
   for (const [i, unit] of units.entries()) {
     if (unit === undefined) continue;
     const outside = [...waitsFor[i]!].filter((p) => crosses(p, i)).length;
     unitWaiting.set(unit, (unitWaiting.get(unit) ?? 0) + outside);
+    unitLeft.set(unit, (unitLeft.get(unit) ?? 0) + 1);
   }
 
   const order: number[] = [];
@@ -51,6 +53,8 @@ function scheduleStep(list: readonly Instruction[]): Instruction[] {
     emitted[i] = true;
     order.push(i);
     memory.run(i);
+    const unit = units[i];
+    if (unit !== undefined) unitLeft.set(unit, unitLeft.get(unit)! - 1);
     if (lazy[i]) return;
     ready.delete(i);
     for (const next of unblocks[i]!) {
@@ -61,8 +65,10 @@ function scheduleStep(list: readonly Instruction[]): Instruction[] {
   const pick = (): number => {
     const candidates = [...ready].sort((a, b) => a - b);
     const held = (i: number): boolean => units[i] !== undefined && unitWaiting.get(units[i])! > 0;
+    const left = (i: number): number => unitLeft.get(units[i]!)!;
     return (
-      candidates.find((i) => units[i] !== undefined && !held(i)) ??
+      // The unit nearest to its end first, so that units do not interleave.
+      candidates.filter((i) => units[i] !== undefined && !held(i)).sort((a, b) => left(a) - left(b) || a - b)[0] ??
       candidates.find((i) => !held(i) && memory.growth(i) < 0) ??
       candidates.find((i) => !held(i)) ??
       candidates[0]!
