@@ -1,0 +1,3 @@
+/** The public `models` namespace: functions that build well-known networks. */
+
+export { lenet5, type LeNet5Options } from './lenet';

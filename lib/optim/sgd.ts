@@ -1,0 +1,44 @@
+/** Stochastic gradient descent with momentum, Nesterov momentum and weight decay, as torch.optim.SGD (dampening 0). */
+
+import { checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
+import { sgdUpdates } from '../ops/update';
+import type { Optimizer } from './optimizer';
+
+export interface SgdOptions {
+  /** Learning rate, at least 0; default 0.001. */
+  lr?: number;
+  /** At least 0; default 0. */
+  momentum?: number;
+  /** L2 penalty, at least 0; default 0. */
+  weightDecay?: number;
+  /** Needs momentum; default false. */
+  nesterov?: boolean;
+}
+
+/**
+ * g = gradient + weightDecay parameter; velocity = momentum velocity + g; parameter -= lr (nesterov ? g + momentum velocity : velocity).
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+ */
+export function sgd(options: SgdOptions = {}): Optimizer {
+  checkOptions('optim.sgd', options, ['lr', 'momentum', 'weightDecay', 'nesterov']);
+  const lr = checkNumber('optim.sgd', 'lr', options.lr ?? 1e-3, 0);
+  const momentum = checkNumber('optim.sgd', 'momentum', options.momentum ?? 0, 0);
+  const weightDecay = checkNumber('optim.sgd', 'weightDecay', options.weightDecay ?? 0, 0);
+  const nesterov = options.nesterov ?? false;
+  if (typeof nesterov !== 'boolean') {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `optim.sgd expects nesterov to be true or false but got ${formatValue(nesterov)}.`);
+  }
+  if (nesterov && momentum === 0) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      'optim.sgd expects a momentum above 0 with nesterov but momentum is 0. Pass momentum, such as 0.9.',
+    );
+  }
+  return {
+    name: 'sgd',
+    lr,
+    slots: momentum > 0 ? ['velocity'] : [],
+    updates: (parameter, gradient, rate, [velocity]) =>
+      sgdUpdates(parameter, gradient, rate, velocity, { momentum, weightDecay, nesterov }),
+  };
+}
