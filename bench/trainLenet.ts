@@ -69,7 +69,7 @@ async function ours(): Promise<Side> {
 /** PyTorch behind a pipe, or undefined when python3 has none. */
 async function torch(variant: string): Promise<Side | undefined> {
   const script = path.join(__dirname, 'peers/torchLenet.py');
-  const env = { ...process.env, OMP_NUM_THREADS: String(threads), KMP_BLOCKTIME: '0', OMP_WAIT_POLICY: 'passive' };
+  const env = { ...process.env, OMP_NUM_THREADS: String(threads) };
   const child: ChildProcessWithoutNullStreams = spawn(process.env.PYTHON ?? 'python3', [script, variant, String(threads), String(batch)], {
     env,
   });
