@@ -1,0 +1,147 @@
+// Max and average pooling over one row of windows; contract in pool_kernels.h.
+// Lanes are channels. With fewer channels than lanes (LeNet's six) a pixel is one partial vector: the arithmetic wastes lanes, but a
+// window costs a handful of instructions and the row still streams. Windows that lie inside the row are unrolled for the usual
+// sizes 2 x 2 and 3 x 3.
+
+#define STRIDENET_LAMBDA __attribute__((always_inline))
+
+// A vector of channels: whole, or the first n.
+struct WholeVector {
+  Vec get(const float* p) const { return load(p); }
+  void put(float* p, Vec v) const { store(p, v); }
+};
+struct PartialVector {
+  int n;
+  Vec get(const float* p) const { return loadPartial(p, n); }
+  void put(float* p, Vec v) const { storePartial(p, v, n); }
+};
+
+// The positions of one window that exist: kRows x kCols of them where these are not 0, else rows x cols.
+template <int kRows, int kCols>
+struct Window {
+  int64_t rows, cols;
+  int64_t rowStep, colStep;  // floats
+
+  // f(offset from the first position, number of the position in window order)
+  template <typename F>
+  inline __attribute__((always_inline)) void each(F f) const {
+    if constexpr (kRows != 0) {
+#pragma GCC unroll 9
+      for (int k = 0; k < kRows * kCols; ++k) f((k / kCols) * rowStep + (k % kCols) * colStep, static_cast<float>(k));
+    } else {
+      int64_t k = 0;
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < cols; ++j) f(i * rowStep + j * colStep, static_cast<float>(k++));
+    }
+  }
+};
+
+// body(window, vector, in, out, columns) for every vector of channels of every window: in and out are the offsets of that vector in the
+// window's first existing position and in its output pixel; columns is AverageDivisor's count of columns.
+template <typename Body>
+inline __attribute__((always_inline)) void eachWindow(const PoolRow& row, const AverageDivisor& divisor, Body body) {
+  const int64_t colStep = row.dw * row.pixelStep;
+  const int64_t square = row.rows == row.kw ? row.kw : 0;
+  for (int64_t w = 0; w < row.windows; ++w) {
+    const int64_t start = w * row.sw - row.pl;
+    int64_t j0 = 0, j1 = row.kw;
+    if (start < 0) j0 = (-start + row.dw - 1) / row.dw;
+    if (start + (row.kw - 1) * row.dw >= row.iw) j1 = start < row.iw ? (row.iw - start + row.dw - 1) / row.dw : 0;
+    const int64_t cols = j1 > j0 ? j1 - j0 : 0;
+    const int64_t paddedEnd = start + row.kw < row.iw + divisor.pr ? start + row.kw : row.iw + divisor.pr;
+    const int64_t columns = divisor.includePadding ? paddedEnd - start : cols;
+    const int64_t in = (start + j0 * row.dw) * row.pixelStep, out = w * row.pixelStep;
+    const auto channels = [&](auto window) STRIDENET_LAMBDA {
+      int64_t c = 0;
+      for (; c + kLanes <= row.channels; c += kLanes) body(window, WholeVector{}, in + c, out + c, columns);
+      if (c < row.channels) body(window, PartialVector{static_cast<int>(row.channels - c)}, in + c, out + c, columns);
+    };
+    if (square == 2 && cols == 2) {
+      channels(Window<2, 2>{2, 2, row.rowStep, colStep});
+    } else if (square == 3 && cols == 3) {
+      channels(Window<3, 3>{3, 3, row.rowStep, colStep});
+    } else {
+      channels(Window<0, 0>{cols > 0 ? row.rows : 0, cols, row.rowStep, colStep});
+    }
+  }
+}
+
+// True where v takes the place of the maximum m so far: larger, or NaN.
+STRIDENET_INLINE Mask wins(Vec v, Vec m) {
+  return maskOr(greater(v, m), notEqual(v, v));
+}
+
+inline void maxPoolRow(const PoolRow& row, const float* x, float* y) {
+  eachWindow(row, {}, [&](auto window, auto vector, int64_t in, int64_t out, int64_t) STRIDENET_LAMBDA {
+    Vec m = set1(-kInfinity);
+    window.each([&](int64_t at, float) STRIDENET_LAMBDA { m = maxNaN(vector.get(x + in + at), m); });
+    vector.put(y + out, m);
+  });
+}
+
+template <bool kAccumulate>
+inline void maxPoolGrad(const PoolRow& row, const float* x, const float* dy, float* dx, bool reluMask) {
+  eachWindow(row, {}, [&](auto window, auto vector, int64_t in, int64_t out, int64_t) STRIDENET_LAMBDA {
+    Vec m = set1(-kInfinity), position = zero();
+    window.each([&](int64_t at, float k) STRIDENET_LAMBDA {
+      const Vec v = vector.get(x + in + at);
+      const Mask won = wins(v, m);
+      m = select(won, v, m);
+      position = select(won, set1(k), position);
+    });
+    Vec d = vector.get(dy + out);
+    if (reluMask) d = select(greater(m, zero()), d, zero());
+    window.each([&](int64_t at, float k) STRIDENET_LAMBDA {
+      float* p = dx + in + at;
+      const Vec g = select(equal(position, set1(k)), d, zero());
+      vector.put(p, kAccumulate ? add(vector.get(p), g) : g);
+    });
+  });
+}
+
+inline void maxPoolGradRow(const PoolRow& row, const float* x, const float* dy, float* dx, bool reluMask, bool accumulate) {
+  accumulate ? maxPoolGrad<true>(row, x, dy, dx, reluMask) : maxPoolGrad<false>(row, x, dy, dx, reluMask);
+}
+
+inline void maxPoolGatherRow(const PoolRow& row, const float* x, const float* t, float* y) {
+  eachWindow(row, {}, [&](auto window, auto vector, int64_t in, int64_t out, int64_t) STRIDENET_LAMBDA {
+    Vec m = set1(-kInfinity), found = zero();
+    window.each([&](int64_t at, float k) STRIDENET_LAMBDA {
+      const Vec v = vector.get(x + in + at);
+      // The first position stands until another wins, also when it is minus infinity.
+      const Mask won = k == 0 ? equal(m, m) : wins(v, m);
+      m = select(won, v, m);
+      found = select(won, vector.get(t + in + at), found);
+    });
+    vector.put(y + out, found);
+  });
+}
+
+inline void avgPoolRow(const PoolRow& row, const AverageDivisor& divisor, const float* x, float* y) {
+  eachWindow(row, divisor, [&](auto window, auto vector, int64_t in, int64_t out, int64_t columns) STRIDENET_LAMBDA {
+    Vec sum = zero();
+    bool empty = true;
+    window.each([&](int64_t at, float) STRIDENET_LAMBDA {
+      sum = add(sum, vector.get(x + in + at));
+      empty = false;
+    });
+    vector.put(y + out, empty ? zero() : div(sum, set1(static_cast<float>(divisor.rows * columns))));
+  });
+}
+
+template <bool kAccumulate>
+inline void avgPoolGrad(const PoolRow& row, const AverageDivisor& divisor, const float* dy, float* dx) {
+  eachWindow(row, divisor, [&](auto window, auto vector, int64_t in, int64_t out, int64_t columns) STRIDENET_LAMBDA {
+    const Vec g = div(vector.get(dy + out), set1(static_cast<float>(divisor.rows * columns)));
+    window.each([&](int64_t at, float) STRIDENET_LAMBDA {
+      float* p = dx + in + at;
+      vector.put(p, kAccumulate ? add(vector.get(p), g) : g);
+    });
+  });
+}
+
+inline void avgPoolGradRow(const PoolRow& row, const AverageDivisor& divisor, const float* dy, float* dx, bool accumulate) {
+  accumulate ? avgPoolGrad<true>(row, divisor, dy, dx) : avgPoolGrad<false>(row, divisor, dy, dx);
+}
+
+constexpr PoolKernels kPoolKernels = {maxPoolRow, maxPoolGradRow, maxPoolGatherRow, avgPoolRow, avgPoolGradRow};

@@ -1,0 +1,99 @@
+// Sums and maxima of blocks; contract in reduce_kernels.h.
+
+struct SumOf {
+  static constexpr float kIdentity = 0.0f;
+  static Vec combine(Vec a, Vec b) { return add(a, b); }
+  static float lanes(Vec v) { return reduceAdd(v); }
+  static float combine(float a, float b) { return a + b; }
+};
+struct MaxOf {
+  static constexpr float kIdentity = -kInfinity;
+  static Vec combine(Vec a, Vec b) { return maxNaN(a, b); }
+  static float lanes(Vec v) { return maskAny(notEqual(v, v)) ? kNaN : reduceMax(v); }
+  static float combine(float a, float b) { return a != a || a > b ? a : b; }
+};
+
+// kVectors adjacent vectors of columns over all rows; kRows rows have accumulators of their own, which hides the latency of the
+// addition and shortens the chains. n is the number of lanes of the last vector.
+template <typename R, int kVectors, int kRows>
+STRIDENET_INLINE void reduceColumns(const float* x, int64_t rowStride, int64_t rows, float* acc, int n) {
+  Vec sum[kRows][kVectors];
+  const bool partial = n < kLanes;
+  for (int i = 0; i < kRows; ++i)
+    for (int j = 0; j < kVectors; ++j) sum[i][j] = set1(R::kIdentity);
+  int64_t r = 0;
+  for (; r + kRows <= rows; r += kRows, x += kRows * rowStride) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) {
+        const float* p = x + i * rowStride + j * kLanes;
+        sum[i][j] = R::combine(sum[i][j], partial ? loadPartial(p, n) : load(p));
+      }
+    }
+  }
+  for (; r < rows; ++r, x += rowStride) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) {
+      const float* p = x + j * kLanes;
+      sum[0][j] = R::combine(sum[0][j], partial ? loadPartial(p, n) : load(p));
+    }
+  }
+  for (int i = 1; i < kRows; ++i)
+    for (int j = 0; j < kVectors; ++j) sum[0][j] = R::combine(sum[0][j], sum[i][j]);
+  for (int j = 0; j < kVectors; ++j) {
+    float* p = acc + j * kLanes;
+    if (partial) {
+      storePartial(p, R::combine(loadPartial(p, n), sum[0][j]), n);
+    } else {
+      store(p, R::combine(load(p), sum[0][j]));
+    }
+  }
+}
+
+template <typename R>
+void reduceAllColumns(const float* x, int64_t rowStride, int64_t rows, int64_t cols, float* acc) {
+  int64_t c = 0;
+  for (; c + 4 * kLanes <= cols; c += 4 * kLanes) reduceColumns<R, 4, 2>(x + c, rowStride, rows, acc + c, kLanes);
+  for (; c + kLanes <= cols; c += kLanes) reduceColumns<R, 1, 4>(x + c, rowStride, rows, acc + c, kLanes);
+  if (c < cols) reduceColumns<R, 1, 4>(x + c, rowStride, rows, acc + c, static_cast<int>(cols - c));
+}
+
+// Few dense columns that do not fill vectors (LeNet's six channels): `fold` rows are read as one row whose length is a multiple of
+// the vector, and the fold parts of its result are combined at the end.
+template <typename R>
+void reduceColumnsFolded(const float* x, int64_t rowStride, int64_t rows, int64_t cols, float* acc) {
+  if (rowStride != cols || cols >= 4 * kLanes || cols % kLanes == 0) return reduceAllColumns<R>(x, rowStride, rows, cols, acc);
+  int64_t fold = 1;
+  while (fold * cols % kLanes != 0) fold *= 2;
+  if (rows < 2 * fold) return reduceAllColumns<R>(x, rowStride, rows, cols, acc);
+  const int64_t wide = fold * cols, groups = rows / fold;
+  float parts[4 * kLanes * kLanes];
+  for (int64_t i = 0; i < wide; i += kLanes) store(parts + i, set1(R::kIdentity));
+  reduceAllColumns<R>(x, wide, groups, wide, parts);
+  reduceAllColumns<R>(parts, cols, fold, cols, acc);
+  reduceAllColumns<R>(x + groups * wide, cols, rows - groups * fold, cols, acc);
+}
+
+template <typename R>
+void reduceRows(const float* x, int64_t rowStride, int64_t rows, int64_t cols, float* acc) {
+  for (int64_t r = 0; r < rows; ++r, x += rowStride) {
+    Vec sum[4] = {set1(R::kIdentity), set1(R::kIdentity), set1(R::kIdentity), set1(R::kIdentity)};
+    int64_t c = 0;
+    for (; c + 4 * kLanes <= cols; c += 4 * kLanes) {
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) sum[i] = R::combine(sum[i], load(x + c + i * kLanes));
+    }
+    for (; c + kLanes <= cols; c += kLanes) sum[0] = R::combine(sum[0], load(x + c));
+    if (c < cols) {
+      const int n = static_cast<int>(cols - c);
+      sum[1] = R::combine(sum[1], select(firstLanes(n), loadPartial(x + c, n), set1(R::kIdentity)));
+    }
+    acc[r] = R::combine(acc[r], R::lanes(R::combine(R::combine(sum[0], sum[1]), R::combine(sum[2], sum[3]))));
+  }
+}
+
+constexpr ReduceKernels kReduceKernels = {
+    {reduceColumnsFolded<SumOf>, reduceRows<SumOf>},
+    {reduceColumnsFolded<MaxOf>, reduceRows<MaxOf>},
+};
