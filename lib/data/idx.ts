@@ -1,0 +1,117 @@
+/**
+ * The IDX format of MNIST and its kin, plain or gzipped: two zero bytes, element type, rank, extents (uint32, big endian), elements.
+ * It reads unsigned bytes, the only element type those data sets use.
+ */
+
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { formatValue, StridenetError } from '../errors';
+import { fileError, openRegular, readFully } from '../io/file';
+
+/** An array of bytes with its extents, outermost first. */
+export interface IdxArray {
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+
+const ELEMENT_TYPES: Readonly<Record<number, string>> = {
+  0x08: 'uint8',
+  0x09: 'int8',
+  0x0b: 'int16',
+  0x0c: 'int32',
+  0x0d: 'float32',
+  0x0e: 'float64',
+};
+const MAX_RANK = 4;
+/** Deflate cannot expand by more than this (258 bytes from two bits); the rest covers gzip's own header. */
+const MAX_EXPANSION = 1032;
+
+/**
+ * Reads an IDX file of unsigned bytes, gzipped or not (told by its first bytes). Memory is bounded by what the header announces,
+ * and that by what the file's size can hold, so a hostile file cannot exhaust it.
+ * @throws StridenetError ERR_FILE_ACCESS when the file cannot be read; ERR_BAD_FILE when it is truncated, malformed or of another kind
+ */
+export async function readIdx(path: string): Promise<IdxArray> {
+  try {
+    const { handle, size } = await openRegular(path);
+    const start = new Uint8Array(2);
+    await readFully(handle, start, 0).finally(() => handle.close());
+    const gzipped = start[0] === 0x1f && start[1] === 0x8b;
+    const reader = new Reader(path, gzipped ? size * MAX_EXPANSION : size);
+    const collect = async (source: AsyncIterable<Uint8Array>): Promise<void> => {
+      for await (const chunk of source) reader.push(chunk);
+    };
+    const file = createReadStream(path, { highWaterMark: 1 << 18 });
+    await (gzipped ? pipeline(file, createGunzip({ chunkSize: 1 << 18 }), collect) : pipeline(file, collect));
+    return reader.finish();
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'Z_BUF_ERROR') throw badFile(path, 'its gzip stream ends early: it is truncated', error);
+    if (code?.startsWith('Z_')) throw badFile(path, `its gzip stream is damaged (${(error as Error).message})`, error);
+    throw fileError('read', path, error);
+  }
+}
+
+/** Takes the file's bytes as they come and refuses the first that cannot be right. */
+class Reader {
+  private header = Buffer.alloc(0);
+  private result: IdxArray | undefined;
+  private filled = 0;
+
+  constructor(
+    private readonly path: string,
+    private readonly maxBytes: number,
+  ) {}
+
+  push(chunk: Uint8Array): void {
+    let rest = chunk;
+    if (!this.result) {
+      this.header = Buffer.concat([this.header, chunk]);
+      const length = this.headerLength();
+      if (length === undefined || this.header.length < length) return;
+      this.result = this.begin();
+      rest = this.header.subarray(length);
+    }
+    const { data } = this.result;
+    if (this.filled + rest.length > data.length) {
+      throw badFile(this.path, `it has bytes after the ${data.length} elements of shape ${formatValue(this.result.shape)}`);
+    }
+    data.set(rest, this.filled);
+    this.filled += rest.length;
+  }
+
+  finish(): IdxArray {
+    if (!this.result) throw badFile(this.path, `it has ${this.header.length} bytes, too few for a header: it is truncated`);
+    const { data, shape } = this.result;
+    if (this.filled < data.length) {
+      throw badFile(this.path, `shape ${formatValue(shape)} needs ${data.length} elements but ${this.filled} are there: it is truncated`);
+    }
+    return this.result;
+  }
+
+  private headerLength(): number | undefined {
+    if (this.header.length < 4) return undefined;
+    const [zero0, zero1, type, rank] = this.header as unknown as [number, number, number, number];
+    const known = ELEMENT_TYPES[type];
+    if (zero0 !== 0 || zero1 !== 0 || known === undefined) {
+      throw badFile(this.path, `it begins with the bytes ${this.header.subarray(0, 4).toString('hex')} instead of 000008 and a rank`);
+    }
+    if (known !== 'uint8') throw badFile(this.path, `it holds ${known} elements; only uint8 is supported`);
+    if (rank < 1 || rank > MAX_RANK) throw badFile(this.path, `its rank is ${rank}; expected is 1 to ${MAX_RANK}`);
+    return 4 + 4 * rank;
+  }
+
+  private begin(): IdxArray {
+    const shape = Array.from({ length: this.header[3]! }, (_, axis) => this.header.readUInt32BE(4 + 4 * axis));
+    const count = shape.reduce((a, b) => a * b, 1);
+    if (count > this.maxBytes) {
+      throw badFile(this.path, `shape ${formatValue(shape)} needs ${count} elements, more than a file of its size can hold: it is truncated`);
+    }
+    return { shape, data: new Uint8Array(count) };
+  }
+}
+
+function badFile(path: string, fault: string, cause?: unknown): StridenetError {
+  return new StridenetError('ERR_BAD_FILE', `${formatValue(path)} is not a valid IDX file: ${fault}.`, { cause });
+}
