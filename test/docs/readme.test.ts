@@ -69,7 +69,7 @@ async function run({ code }: Snippet): Promise<[unknown, unknown][]> {
     compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 },
   });
   const exports: { __run?: (results: [unknown, unknown][], console: object) => Promise<void> } = {};
-   
+
   new Function('exports', 'require', outputText)(exports, (name: string) => (name === 'stridenet' ? stridenet : undefined));
   const results: [unknown, unknown][] = [];
   await exports.__run!(results, { log: () => undefined });
