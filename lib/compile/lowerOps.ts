@@ -249,6 +249,7 @@ export const LOWERINGS: Readonly<Record<string, Lower | undefined>> = {
   sum: lowerSum,
   mean: lowerReduction(REDUCTION.mean),
   max: lowerReduction(REDUCTION.max),
+  detach: (l, node) => l.bufferOf(node.inputs[0]!),
   reshape: (l, node) => l.reshape(l.bufferOf(node.inputs[0]!), node.inputs[0]!.shape, node.shape),
   transpose: (l, node) => l.permute(l.bufferOf(node.inputs[0]!), node.inputs[0]!.shape, node.attrs.permutation as readonly number[]),
   conv2d: lowerConvolution('conv2d', DIRECTION.forward),

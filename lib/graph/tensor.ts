@@ -42,19 +42,23 @@ let nextId = 1;
 
 export class Tensor {
   readonly id = nextId++;
+  /** What the value is computed from. */
+  inputs: readonly Tensor[];
   /** The computed value, remembered after the first evaluation, in logical order. */
   private known: TypedArray | undefined;
 
   /** Made by `build` and the leaf functions only; user code calls `tensor`, `zeros`, `ops.*`. */
   constructor(
     readonly op: string,
-    readonly inputs: readonly Tensor[],
+    inputs: readonly Tensor[],
     readonly attrs: Attrs,
     readonly shape: Shape,
     readonly dtype: DType,
     readonly name: string,
     readonly leaf?: Leaf,
-  ) {}
+  ) {
+    this.inputs = inputs;
+  }
 
   get rank(): number {
     return this.shape.length;
@@ -67,9 +71,10 @@ export class Tensor {
   get value(): TypedArray | undefined {
     return this.leaf?.kind === 'constant' ? this.leaf.data : this.known;
   }
-  /** Called by the evaluator. */
+  /** Called by the evaluator. A detached value gives up what it was computed from. */
   remember(value: TypedArray): void {
     this.known = value;
+    if (this.op === 'detach') this.inputs = [];
   }
 
   /** The value in row-major logical order; a fresh copy. */

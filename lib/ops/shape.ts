@@ -37,6 +37,18 @@ defineOp<TransposeAttrs>({
   ],
 });
 
+defineOp({
+  name: 'detach',
+  infer: ({ inputs: [x] }) => ({ shape: x!.shape, dtype: x!.dtype }),
+  gradient: () => [null],
+});
+
+/** The same value without its history: gradients stop here, and once computed nothing it was made of is kept. */
+export function detach(x: Tensor): Tensor {
+  checkTensor('detach', 'its input', x);
+  return build('detach', [x]);
+}
+
 /**
  * The same elements in logical row-major order under another shape.
  * @param shape the new shape; one extent may be -1 and is computed
