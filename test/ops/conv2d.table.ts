@@ -1,0 +1,77 @@
+/** Convolutions: channels around lane and tile counts, strides, paddings, dilation, groups, batches, and shapes of known networks. */
+
+import { conv2d, type Conv2dOptions } from '../../lib/ops/conv';
+import { relu, sigmoid, tanh } from '../../lib/ops/elementwise';
+import { add } from '../../lib/ops/elementwise';
+import type { OpRow, OpTable } from '../support/opRow';
+
+type Shape4 = readonly [number, number, number, number];
+
+function row(name: string, x: Shape4, weight: Shape4, options: Omit<Conv2dOptions, 'bias'> & { bias?: boolean } = {}): OpRow {
+  const { bias = false, ...rest } = options;
+  return {
+    name,
+    operands: [{ shape: x }, { shape: weight }, ...(bias ? [{ shape: [weight[0]] }] : [])],
+    build: (a, b, c) => conv2d(a!, b!, { ...rest, bias: c }),
+  };
+}
+
+const CHANNELS = [1, 2, 5, 6, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65];
+
+const rows: OpRow[] = [
+  ...CHANNELS.map((c) => row(`${c} output channels`, [1, 3, 6, 7], [c, 3, 3, 3], { padding: 1, bias: true })),
+  ...CHANNELS.map((c) => row(`${c} input channels`, [1, c, 6, 5], [5, c, 3, 3], { padding: 1 })),
+  row('33 to 65 channels', [1, 33, 5, 5], [65, 33, 3, 3], { padding: 1, bias: true }),
+  // Row widths around register tiles of 6 and 14 rows, and around what 2, 4 and 8 joined pixels divide.
+  ...[1, 2, 3, 4, 6, 8, 11, 13, 14, 15, 16, 24, 28].map((w) => row(`output width ${w}`, [1, 2, 3, w + 2], [6, 2, 3, 3])),
+  ...[1, 3, 13, 29].map((h) => row(`output height ${h}`, [1, 2, h + 2, 4], [6, 2, 3, 3])),
+  ...[1, 2, 3, 4].flatMap((s) => [0, 1, 2].map((p) => row(`stride ${s}, padding ${p}`, [2, 3, 9, 8], [5, 3, 3, 3], { stride: s, padding: p, bias: true }))),
+  row('strides 3 and 2', [1, 3, 10, 9], [4, 3, 3, 2], { stride: [3, 2], padding: [1, 2] }),
+  row('stride larger than the kernel', [1, 3, 9, 9], [4, 3, 2, 2], { stride: 3 }),
+  row('asymmetric padding', [1, 3, 6, 5], [7, 3, 3, 3], { padding: [[2, 0], [0, 1]] }),
+  row('asymmetric padding, stride 2', [2, 3, 7, 6], [7, 3, 3, 3], { padding: [[0, 2], [1, 0]], stride: 2 }),
+  row('padding as large as the kernel', [1, 2, 4, 4], [3, 2, 2, 2], { padding: 2 }),
+  row('padding behind only', [1, 2, 5, 5], [3, 2, 3, 3], { padding: [[0, 3], [0, 3]] }),
+  row('same', [1, 3, 6, 7], [5, 3, 4, 2], { padding: 'same' }),
+  row('same, stride 2', [1, 3, 7, 8], [5, 3, 3, 3], { padding: 'same', stride: 2 }),
+  row('same-lower', [1, 3, 6, 7], [5, 3, 4, 2], { padding: 'same-lower' }),
+  row('same-lower, stride 2', [1, 3, 8, 7], [5, 3, 4, 3], { padding: 'same-lower', stride: 2 }),
+  row('valid', [1, 3, 6, 7], [5, 3, 4, 2], { padding: 'valid' }),
+  row('dilation 2', [1, 3, 9, 8], [5, 3, 3, 3], { dilation: 2, padding: 2 }),
+  row('dilation 3 and 1, stride 2', [2, 3, 11, 8], [5, 3, 3, 3], { dilation: [3, 1], stride: 2, padding: 1 }),
+  row('dilation 2 with stride 2 and odd padding', [1, 2, 9, 9], [3, 2, 3, 3], { dilation: 2, stride: 2, padding: 1 }),
+  ...[2, 3, 4].map((g) => row(`${g} groups`, [2, 12, 6, 5], [24, 12 / g, 3, 3], { groups: g, padding: 1, bias: true })),
+  row('two groups of 17 to 9 channels', [1, 34, 5, 5], [18, 17, 3, 3], { groups: 2 }),
+  row('groups of one input channel', [1, 3, 6, 6], [12, 1, 3, 3], { groups: 3, stride: 2, padding: 1 }),
+  ...[1, 5, 8, 16, 17, 33].map((c) => row(`depthwise, ${c} channels`, [1, c, 7, 6], [c, 1, 3, 3], { groups: c, padding: 1, bias: true })),
+  row('depthwise, stride 2, same', [3, 19, 8, 7], [19, 1, 5, 5], { groups: 19, stride: 2, padding: 'same' }),
+  row('depthwise, dilation 2', [1, 9, 8, 8], [9, 1, 3, 3], { groups: 9, dilation: 2, padding: 2 }),
+  row('1x1', [2, 17, 4, 5], [33, 17, 1, 1], { bias: true }),
+  row('1x1, stride 2', [2, 16, 5, 5], [31, 16, 1, 1], { stride: 2 }),
+  row('1x1 with padding', [1, 4, 3, 3], [5, 4, 1, 1], { padding: 1, bias: true }),
+  row('1x1 of one pixel', [3, 65, 1, 1], [7, 65, 1, 1]),
+  row('kernel 1x7', [1, 5, 4, 9], [6, 5, 1, 7], { padding: [0, 3] }),
+  row('kernel 7x1', [1, 5, 9, 4], [6, 5, 7, 1], { padding: [3, 0] }),
+  row('kernel as large as the input', [3, 5, 4, 6], [7, 5, 4, 6], { bias: true }),
+  row('kernel 11, stride 4 (AlexNet)', [1, 3, 19, 19], [8, 3, 11, 11], { stride: 4, padding: 2 }),
+  row('kernel 7, stride 2 (ResNet)', [1, 3, 16, 16], [16, 3, 7, 7], { stride: 2, padding: 3 }),
+  row('LeNet, first layer', [3, 1, 28, 28], [6, 1, 5, 5], { padding: 2, bias: true }),
+  row('LeNet, second layer', [3, 6, 14, 14], [16, 6, 5, 5], { bias: true }),
+  ...[1, 3, 16].map((n) => row(`batch ${n}`, [n, 4, 5, 5], [9, 4, 3, 3], { padding: 1, bias: true })),
+]; // prettier-ignore
+
+/** What compile joins into one instruction. */
+const fused: OpRow[] = ([relu, sigmoid, tanh] as const).flatMap((activation) => [
+  {
+    name: `bias and ${activation.name}`,
+    operands: [{ shape: [2, 5, 6, 7] }, { shape: [17, 5, 3, 3] }, { shape: [17] }],
+    build: (x, w, b) => activation(conv2d(x!, w!, { bias: b, padding: 1 })),
+  },
+  {
+    name: `bias, residual and ${activation.name}`,
+    operands: [{ shape: [2, 5, 6, 7] }, { shape: [17, 5, 3, 3] }, { shape: [17] }, { shape: [2, 17, 6, 7] }],
+    build: (x, w, b, r) => activation(add(conv2d(x!, w!, { bias: b, padding: 1 }), r!)),
+  },
+]);
+
+export const conv2dTable: OpTable = { family: 'conv2d', rows: [...rows, ...fused] };

@@ -1,0 +1,39 @@
+/** Softmax, its logarithm, and cross entropy with and without label smoothing; class counts around lane counts. */
+
+import { countCorrect, crossEntropy, logSoftmax, softmax } from '../../lib/ops/softmax';
+import type { OpRow, OpTable } from '../support/opRow';
+
+const ROWS = [
+  [1, 1],
+  [1, 10],
+  [3, 7],
+  [5, 8],
+  [3, 15],
+  [2, 16],
+  [33, 10],
+  [7, 17],
+  [4, 65],
+  [2, 1000],
+] as const;
+
+const rows = ROWS.flatMap(([n, classes]): OpRow[] => {
+  const logits = { shape: [n, classes], kind: 'wide' } as const;
+  const labels = { shape: [n], kind: 'labels', classes } as const;
+  const size = `[${n}, ${classes}]`;
+  return [
+    { name: `softmax of ${size}`, operands: [logits], build: (x) => softmax(x!) },
+    { name: `logSoftmax of ${size}`, operands: [logits], build: (x) => logSoftmax(x!) },
+    { name: `cross entropy of ${size}`, operands: [logits, labels], build: (x, t) => crossEntropy(x!, t!) },
+    {
+      name: `smoothed cross entropy of ${size}`,
+      operands: [logits, labels],
+      build: (x, t) => crossEntropy(x!, t!, { labelSmoothing: 0.1 }),
+    },
+    { name: `correct answers of ${size}`, operands: [logits, labels], build: (x, t) => countCorrect(x!, t!), order: 0 },
+  ];
+});
+
+export const softmaxTable: OpTable = {
+  family: 'softmax',
+  rows: [...rows, { name: 'softmax of four axes', operands: [{ shape: [2, 3, 4, 5] }], build: (x) => softmax(x!) }],
+};

@@ -1,0 +1,150 @@
+/**
+ * Evaluates a graph of Tensor nodes in float64 with the loop nests of this folder: the meaning of a graph, without compiler and
+ * without native code. A node that reaches the runtime is defined here once more, by name.
+ */
+
+import type { Tensor } from '../../lib/graph/tensor';
+import { topologicalOrder } from '../../lib/graph/traverse';
+import { array64, type Array64 } from './array64';
+import { conv2d, conv2dGradInput, conv2dGradWeight, type ConvGeometry } from './conv';
+import { binary, binaryFunctions, broadcastTo, unary, unaryFunctions } from './elementwise';
+import { linear, matmul } from './matmul';
+import { avgPool2d, avgPool2dGrad, maxPool2d, maxPool2dGather, maxPool2dGrad, type PoolGeometry } from './pool';
+import { reduce, type ReduceKind } from './reduce';
+import { reshape, transpose } from './shape';
+import { countCorrect, crossEntropy, crossEntropyGrad, logSoftmax, softmax } from './softmax';
+import { sgd, type SgdOptions } from './update';
+
+export type Values = Map<Tensor, Array64>;
+
+/**
+ * The values of all nodes that `outputs` depend on.
+ * @param given values to use for some nodes in place of their own: inputs of a graph, or perturbed constants
+ */
+export function interpret(outputs: readonly Tensor[], given: ReadonlyMap<Tensor, Array64> = new Map()): Values {
+  const values: Values = new Map();
+  for (const node of topologicalOrder(outputs)) {
+    const value = given.get(node) ?? evaluateNode(
+      node,
+      node.inputs.map((input) => values.get(input)!),
+    ); // prettier-ignore
+    if (value.shape.join() !== node.shape.join()) {
+      throw new Error(`${node.op} says [${node.shape.join(', ')}] but the reference computes [${value.shape.join(', ')}]`);
+    }
+    values.set(node, value);
+  }
+  return values;
+}
+
+/** One node from the values of its inputs; leaves give their stored value. */
+export function evaluateNode(node: Tensor, inputs: readonly Array64[]): Array64 {
+  const [a, b, c, d] = inputs as [Array64, Array64, Array64, Array64];
+  switch (node.op) {
+    case 'constant':
+      return array64(node.shape, node.value!);
+    case 'variable':
+      return array64(node.shape, node.leaf?.kind === 'variable' ? node.leaf.storage.value() : undefined);
+    case 'conv2d':
+      return conv2d(a, b, convGeometry(node), c);
+    case 'conv2dGradInput':
+      return conv2dGradInput(a, b, node.shape, convGeometry(node));
+    case 'conv2dGradWeight':
+      return conv2dGradWeight(a, b, node.shape, convGeometry(node));
+    case 'maxPool2d':
+      return maxPool2d(a, poolGeometry(node));
+    case 'maxPool2dGrad':
+      return maxPool2dGrad(a, b, poolGeometry(node));
+    case 'maxPool2dGather':
+      return maxPool2dGather(a, b, poolGeometry(node));
+    case 'avgPool2d':
+      return avgPool2d(a, poolGeometry(node), attr<boolean>(node, 'countIncludePad'));
+    case 'avgPool2dGrad':
+      return avgPool2dGrad(a, node.shape, poolGeometry(node), attr<boolean>(node, 'countIncludePad'));
+    case 'matmul':
+      return matmul(a, b, attr<boolean>(node, 'transposeA'), attr<boolean>(node, 'transposeB'));
+    case 'linear':
+      return linear(a, b, c);
+    case 'sum':
+    case 'mean':
+    case 'max':
+      return reduce(node.op as ReduceKind, a, attr<number[]>(node, 'axes'), attr<boolean>(node, 'keepDims'));
+    case 'broadcastTo':
+      return broadcastTo(a, node.shape);
+    case 'reshape':
+      return reshape(a, node.shape);
+    case 'transpose':
+      return transpose(a, attr<number[]>(node, 'permutation'));
+    case 'softmax':
+      return softmax(a);
+    case 'logSoftmax':
+      return logSoftmax(a);
+    case 'crossEntropy':
+      return crossEntropy(a, b, attr<number>(node, 'labelSmoothing'));
+    case 'crossEntropyGrad':
+      return crossEntropyGrad(a, b, c.data[0]!, attr<number>(node, 'labelSmoothing'));
+    case 'countCorrect':
+      return countCorrect(a, b);
+    // The velocity node gives the new velocity, the parameter node takes it (or the gradient, without momentum).
+    case 'sgdVelocity':
+      return sgd(a, b, c, { ...sgdOptions(node), lr: 0 }).velocity;
+    case 'sgdParam':
+      return sgdParam(a, b, c.data[0]!, d, sgdOptions(node));
+    default:
+      if (node.op in unaryFunctions) return unary(node.op, a);
+      if (node.op in binaryFunctions) return binary(node.op, a, b);
+      throw new Error(`the reference knows no operation "${node.op}"`);
+  }
+}
+
+function sgdParam(param: Array64, grad: Array64, lr: number, moved: Array64 | undefined, options: Omit<SgdOptions, 'lr'>): Array64 {
+  if (!moved) return sgd(param, grad, array64(param.shape), { ...options, lr, momentum: 0 }).param;
+  // The old velocity, from moved = momentum old + g, would divide by the momentum: state the last line of the formula instead.
+  const { momentum, weightDecay, nesterov } = options;
+  const next = param.data.map((p, i) => {
+    const g = grad.data[i]! + weightDecay * p;
+    return p - lr * (nesterov ? g + momentum * moved.data[i]! : moved.data[i]!);
+  });
+  return { shape: param.shape, data: next };
+}
+
+function attr<T>(node: Tensor, name: string): T {
+  if (!(name in node.attrs)) throw new Error(`${node.op} has no attribute ${name}`);
+  return node.attrs[name] as T;
+}
+
+type Pair = readonly [number, number];
+
+function sides(node: Tensor): [Pair, Pair] {
+  const [top, bottom, left, right] = attr<readonly [number, number, number, number]>(node, 'padding');
+  return [
+    [top, bottom],
+    [left, right],
+  ];
+}
+
+function convGeometry(node: Tensor): ConvGeometry {
+  return {
+    stride: attr<Pair>(node, 'stride'),
+    padding: sides(node),
+    dilation: attr<Pair>(node, 'dilation'),
+    groups: attr<number>(node, 'groups'),
+  };
+}
+
+function poolGeometry(node: Tensor): PoolGeometry {
+  return {
+    kernelSize: attr<Pair>(node, 'kernel'),
+    stride: attr<Pair>(node, 'stride'),
+    padding: sides(node),
+    dilation: attr<Pair>(node, 'dilation'),
+    ceilMode: attr<boolean>(node, 'ceilMode'),
+  };
+}
+
+function sgdOptions(node: Tensor): Omit<SgdOptions, 'lr'> {
+  return {
+    momentum: attr<number>(node, 'momentum'),
+    weightDecay: attr<number>(node, 'weightDecay'),
+    nesterov: attr<boolean>(node, 'nesterov'),
+  };
+}
