@@ -5,6 +5,7 @@
 
 import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
+import { checkTensor } from '../ops/builder';
 import { Parameter, Variable } from './parameter';
 
 export interface LoadStateDictOptions {
@@ -71,6 +72,7 @@ export abstract class Module {
     if (Object.prototype.toString.call(map) !== '[object Map]') {
       throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects a Map of name to Tensor but got ${formatValue(map)}.`);
     }
+    for (const [name, value] of map) checkTensor(where, `"${name}"`, value);
     const variables = namedVariables(this);
     const missing = [...variables.keys()].filter((name) => !map.has(name));
     const unexpected = [...map.keys()].filter((name) => !variables.has(name));

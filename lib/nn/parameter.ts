@@ -27,6 +27,12 @@ export class Variable extends Tensor {
     this.storage = storage;
   }
 
+  /** The newest value: never remembered here, since it changes from run to run. */
+  override get value(): Float32Array {
+    return this.storage.value();
+  }
+  override remember(): void {}
+
   /** Replaces the value by one that `initializer` makes when it is first needed. */
   initialize(initializer: Initializer): void {
     this.storage.initialize(() => {
