@@ -4,7 +4,6 @@
  */
 
 import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { formatValue, StridenetError } from '../errors';
 import { fileError, openRegular, readFully } from '../io/file';
@@ -39,17 +38,25 @@ export async function readIdx(path: string): Promise<IdxArray> {
     await readFully(handle, start, 0).finally(() => handle.close());
     const gzipped = start[0] === 0x1f && start[1] === 0x8b;
     const reader = new Reader(path, gzipped ? size * MAX_EXPANSION : size);
-    const collect = async (source: AsyncIterable<Uint8Array>): Promise<void> => {
-      for await (const chunk of source) reader.push(chunk);
-    };
-    const file = createReadStream(path, { highWaterMark: 1 << 18 });
-    await (gzipped ? pipeline(file, createGunzip({ chunkSize: 1 << 18 }), collect) : pipeline(file, collect));
+    for await (const chunk of gzipped ? unzip(path) : createReadStream(path)) reader.push(chunk as Uint8Array);
     return reader.finish();
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'Z_BUF_ERROR') throw badFile(path, 'its gzip stream ends early: it is truncated', error);
     if (code?.startsWith('Z_')) throw badFile(path, `its gzip stream is damaged (${(error as Error).message})`, error);
     throw fileError('read', path, error);
+  }
+}
+
+/** The inflated bytes of a file; leaving the loop over them closes it. */
+async function* unzip(path: string): AsyncGenerator<Uint8Array> {
+  const file = createReadStream(path);
+  const gunzip = createGunzip({ chunkSize: 1 << 18 });
+  file.on('error', (error) => gunzip.destroy(error)).pipe(gunzip);
+  try {
+    yield* gunzip as AsyncIterable<Uint8Array>;
+  } finally {
+    file.destroy();
   }
 }
 
