@@ -64,10 +64,16 @@ export function differentiate(loss: Tensor, wrt: readonly Tensor[]): (Tensor | n
  */
 export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
   if (!(loss instanceof Tensor) || !Array.isArray(wrt) || wrt.some((t) => !(t instanceof Tensor))) {
-    throw new StridenetError('ERR_INVALID_ARGUMENT', `grad expects a loss and an array of tensors but got ${formatValue(loss)} and ${formatValue(wrt)}.`);
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `grad expects a loss and an array of tensors but got ${formatValue(loss)} and ${formatValue(wrt)}.`,
+    );
   }
   if (loss.size !== 1) {
-    throw new StridenetError('ERR_SHAPE_MISMATCH', `grad expects a loss of one element but got shape ${formatShape(loss.shape)}. Reduce it with sum or mean.`);
+    throw new StridenetError(
+      'ERR_SHAPE_MISMATCH',
+      `grad expects a loss of one element but got shape ${formatShape(loss.shape)}. Reduce it with sum or mean.`,
+    );
   }
   return differentiate(loss, wrt).map((gradient, i) => {
     if (gradient) return gradient;

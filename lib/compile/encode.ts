@@ -8,7 +8,7 @@ import { elementCount } from '../graph/types';
 import type { Tensor } from '../graph/tensor';
 import { baseOf, byteLength, memoryKey } from './buffers';
 import type { Buffer, Instruction, InstructionLists, MemoryPlan, Program, SlotRequest } from './ir';
-import { DTYPE, OPCODES, OPS_HASH, SPACE } from './opcodes';
+import { DTYPE, OPCODES, OPS_HASH, SPACE, type OpcodeName } from './opcodes';
 
 export const PROGRAM_MAGIC = 0x31504e53;
 export const HEADER_WORDS = 16;
@@ -166,17 +166,22 @@ function encodeInstruction(instruction: Instruction, tensors: TensorTable): numb
     const space = output && baseOf(output).place.space;
     if (space === 'constant' || space === 'feed') defect(`${where} writes "${output!.name}", a ${space}`);
   }
-  for (const name of Object.keys(instruction.attrs)) {
+  return [code, operandWords.length, attrs.length, ...operandWords, ...encodeAttrs(where, instruction.opcode, instruction.attrs)];
+}
+
+/** The attribute words of an instruction in the order of ops.def. `where` names the instruction in errors. */
+export function encodeAttrs(where: string, opcode: OpcodeName, values: Readonly<Record<string, number>>): number[] {
+  const { attrs } = OPCODES[opcode];
+  for (const name of Object.keys(values)) {
     if (!attrs.some((attr) => attr.name === name)) defect(`${where} has no attribute ${name}`);
   }
-  const attrWords = attrs.map(({ name, float }) => {
-    const value = instruction.attrs[name];
+  return attrs.map(({ name, float }) => {
+    const value = values[name];
     if (typeof value !== 'number' || (!float && value !== (value | 0))) {
       defect(`${where} expects attribute ${name} to be ${float ? 'a number' : 'an int32'} but it is ${value}`);
     }
     return float ? floatBits(value) : value;
   });
-  return [code, operandWords.length, attrWords.length, ...operandWords, ...attrWords];
 }
 
 const cast = new DataView(new ArrayBuffer(4));

@@ -32,6 +32,7 @@ export class Lowering {
   private readonly buffers = new Map<Tensor, Buffer>();
   /** Keys of the nodes that depend only on variables at rest. */
   private readonly staticKeys = new Map<Tensor, string>();
+  private readonly packs = new Map<Tensor, Map<string, Buffer>>();
   private readonly uses: Map<Tensor, number>;
   private readonly order: readonly Tensor[];
   private nextBuffer = 0;
@@ -230,12 +231,21 @@ export class Lowering {
     }
   }
 
-  /** Lowers `body` as part of `owner`: packing a static weight belongs to the prepare list although its user does not. */
-  asPartOf<T>(owner: Tensor, body: () => T): T {
+  /**
+   * The panels of a weight, made once for all uses with equal attributes. They belong to the weight's list: a static weight is
+   * packed in the prepare list although its user is not static.
+   */
+  packed(opcode: 'conv2d_pack' | 'matmul_pack', weight: Tensor, attrs: Readonly<Record<string, number>>): Buffer {
+    const key = `${opcode}${JSON.stringify(attrs)}`;
+    const known = this.packs.get(weight)?.get(key);
+    if (known) return known;
+    const source = this.bufferOf(weight);
     const outer = this.current;
-    this.current = owner;
-    const result = body();
+    this.current = weight;
+    const buffer = this.allocate('float32', [this.queries.packedLength(opcode, source.shape, attrs)], key);
+    this.emit(opcode, [source], [buffer], attrs);
     this.current = outer;
-    return result;
+    this.packs.set(weight, (this.packs.get(weight) ?? new Map<string, Buffer>()).set(key, buffer));
+    return buffer;
   }
 }

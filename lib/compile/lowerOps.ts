@@ -74,16 +74,6 @@ function epilogueOperands(l: Lowering, node: Tensor): [Buffer | null, Buffer | n
   return [bias ? l.bufferOf(node.inputs[2]!) : null, add ? l.bufferOf(node.inputs[bias ? 3 : 2]!) : null];
 }
 
-/** Packs a convolution weight; a weight at rest is packed in the prepare list. */
-function packConv(l: Lowering, weight: Tensor, attrs: WordAttrs): Buffer {
-  const source = l.bufferOf(weight);
-  return l.asPartOf(weight, () => {
-    const packed = l.allocate('float32', [l.queries.packedLength('conv2d_pack', source.shape, attrs)], `pack${JSON.stringify(attrs)}`);
-    l.emit('conv2d_pack', [source], [packed], attrs);
-    return packed;
-  });
-}
-
 /** conv2d and conv2dGradInput: `image` is what is read, `weight` is packed for the direction, the node is what is written. */
 function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: number): Lower {
   return (l, node) => {
@@ -113,7 +103,7 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
     const choice = chooseConvAlgorithm(l.queries, node.shape[1]!, node.shape[3]!, attrs.groups, geometry.dw!, (candidate) =>
       instruction(candidate, placeholder(candidate)),
     );
-    const made = instruction(choice, packConv(l, weight, packAttrs(choice)));
+    const made = instruction(choice, l.packed('conv2d_pack', weight, packAttrs(choice)));
     l.emit(opcode, made.inputs, made.outputs, made.attrs);
     return output;
   };
@@ -167,21 +157,11 @@ function isRankUpdate(node: Tensor): boolean {
   return node.op === 'matmul' && transposeA && !transposeB;
 }
 
-function packMatrix(l: Lowering, b: Tensor, transpose: boolean): Buffer {
-  const source = l.bufferOf(b);
-  return l.asPartOf(b, () => {
-    const attrs = { transpose: transpose ? 1 : 0 };
-    const packed = l.allocate('float32', [l.queries.packedLength('matmul_pack', source.shape, attrs)], `pack${attrs.transpose}`);
-    l.emit('matmul_pack', [source], [packed], attrs);
-    return packed;
-  });
-}
-
 /** Rows times a packed matrix, with an epilogue. */
 function lowerProduct(l: Lowering, node: Tensor, transposeB: boolean): Buffer {
   const [a, b] = node.inputs as [Tensor, Tensor];
   const rows = l.bufferOf(a);
-  const packed = packMatrix(l, b, transposeB);
+  const packed = l.packed('matmul_pack', b, { transpose: transposeB ? 1 : 0 });
   const output = result(l, node);
   l.emit('matmul', [rows, packed, ...epilogueOperands(l, node)], [output], { activation: activationOf(node) });
   return output;

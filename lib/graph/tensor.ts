@@ -102,7 +102,10 @@ export class Tensor {
   }
   private checkSingle(): void {
     if (this.size !== 1) {
-      throw new StridenetError('ERR_SHAPE_MISMATCH', `item() expects a tensor of one element but this one has shape [${this.shape.join(', ')}]. Use array() or data().`);
+      throw new StridenetError(
+        'ERR_SHAPE_MISMATCH',
+        `item() expects a tensor of one element but this one has shape [${this.shape.join(', ')}]. Use array() or data().`,
+      );
     }
   }
 }

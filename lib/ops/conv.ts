@@ -75,7 +75,10 @@ defineOp<Conv2dAttrs>({
     if (bias) {
       checkDType(where, 'a bias', bias, 'float32');
       if (bias.rank !== 1 || bias.shape[0] !== outChannels) {
-        throw new StridenetError('ERR_SHAPE_MISMATCH', `${where} expects a bias of shape [${outChannels}] but got ${formatShape(bias.shape)}.`);
+        throw new StridenetError(
+          'ERR_SHAPE_MISMATCH',
+          `${where} expects a bias of shape [${outChannels}] but got ${formatShape(bias.shape)}.`,
+        );
       }
     }
     const [oh, ow] = windowOutput(where, x!, { kernel: kernelOf(weight!), ...attrs });
@@ -108,10 +111,7 @@ defineOp<GradInputAttrs>({
     return { shape: [dy!.shape[0]!, weight!.shape[1]! * attrs.groups, ...attrs.inputSize], dtype: 'float32' };
   },
   gradient({ inputs: [dy, weight], attrs, dy: g, needs }: GradientContext<GradInputAttrs>) {
-    return [
-      needs[0] ? build('conv2d', [g, weight!], geometry(attrs)) : null,
-      needs[1] ? conv2dGradWeight(g, dy!, attrs, weight!) : null,
-    ];
+    return [needs[0] ? build('conv2d', [g, weight!], geometry(attrs)) : null, needs[1] ? conv2dGradWeight(g, dy!, attrs, weight!) : null];
   },
 });
 
@@ -146,12 +146,6 @@ export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): 
   const stride = checkPair(where, 'stride', options.stride ?? 1, 1);
   const dilation = checkPair(where, 'dilation', options.dilation ?? 1, 1);
   const groups = checkInteger(where, 'groups', options.groups ?? 1, 1);
-  const padding = resolvePadding(
-    checkPadding(where, options.padding ?? 0),
-    [x.shape[2]!, x.shape[3]!],
-    kernelOf(weight),
-    stride,
-    dilation,
-  );
+  const padding = resolvePadding(checkPadding(where, options.padding ?? 0), [x.shape[2]!, x.shape[3]!], kernelOf(weight), stride, dilation);
   return build('conv2d', bias ? [x, weight, bias] : [x, weight], { stride, padding, dilation, groups }, name);
 }

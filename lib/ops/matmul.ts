@@ -23,7 +23,10 @@ defineOp<MatmulAttrs>({
     for (const [what, t] of [['a first operand', a!] as const, ['a second operand', b!] as const]) {
       checkDType(where, what, t, 'float32');
       if (t.rank !== 2) {
-        throw new StridenetError('ERR_SHAPE_MISMATCH', `${where} expects ${what} of shape [rows, columns] but got ${formatShape(t.shape)}.`);
+        throw new StridenetError(
+          'ERR_SHAPE_MISMATCH',
+          `${where} expects ${what} of shape [rows, columns] but got ${formatShape(t.shape)}.`,
+        );
       }
     }
     const [m, k] = attrs.transposeA ? [a!.shape[1]!, a!.shape[0]!] : [a!.shape[0]!, a!.shape[1]!];
@@ -54,7 +57,10 @@ defineOp({
     }
     const [outFeatures, inFeatures] = weight!.shape as [number, number];
     if (x!.rank !== 2 || x!.shape[1] !== inFeatures) {
-      const hint = x!.rank > 2 ? 'Flatten it first (ops.flatten or nn.Flatten).' : `Pass inFeatures ${x!.shape.at(-1) ?? 1}, or check the layer before it.`;
+      const hint =
+        x!.rank > 2
+          ? 'Flatten it first (ops.flatten or nn.Flatten).'
+          : `Pass inFeatures ${x!.shape.at(-1) ?? 1}, or check the layer before it.`;
       throw new StridenetError(
         'ERR_SHAPE_MISMATCH',
         `${where} expects an input of shape [N, ${inFeatures}] (its weight is ${formatShape(weight!.shape)}) but its input is ${formatShape(x!.shape)}. ${hint}`,
@@ -63,7 +69,10 @@ defineOp({
     if (bias) {
       checkDType(where, 'a bias', bias, 'float32');
       if (bias.rank !== 1 || bias.shape[0] !== outFeatures) {
-        throw new StridenetError('ERR_SHAPE_MISMATCH', `${where} expects a bias of shape [${outFeatures}] but got ${formatShape(bias.shape)}.`);
+        throw new StridenetError(
+          'ERR_SHAPE_MISMATCH',
+          `${where} expects a bias of shape [${outFeatures}] but got ${formatShape(bias.shape)}.`,
+        );
       }
     }
     return { shape: [x!.shape[0]!, outFeatures], dtype: 'float32' };
