@@ -30,6 +30,11 @@ constexpr int kHeaderWords = 16;
 constexpr int kTensorWords = 12;
 constexpr int64_t kLineBytes = 64;
 
+// Largest tensor; keeps every product of extents and element sizes far from overflow.
+constexpr int64_t kMaxTensorBytes = int64_t{1} << 40;
+// Largest fetch: it becomes one ArrayBuffer.
+constexpr int64_t kMaxFetchBytes = int64_t{1} << 32;
+
 struct Tensor {
   DType dtype;
   Space space;
@@ -42,24 +47,61 @@ struct Tensor {
 
 struct Instruction {
   Opcode opcode;
+  const Op* op;
   int32_t operands[kMaxOperands];  // tensor index or -1
   std::vector<int32_t> attrs;
   Plan plan;
-  bool barrierBefore;  // depends on an instruction since the last barrier
+  bool barrierBefore = false;  // depends on an instruction since the last barrier
+  int rotation = 0;            // thread t runs share t + rotation: several small instructions between two barriers use several threads
+  // Prepare list: instructions (by position) whose results this one reads.
+  std::vector<int32_t> sources;
+};
+
+// How a Program uses a slot of the State; checked when it is bound to one.
+struct SlotUse {
+  int32_t slot;
+  DType dtype;
+  int64_t bytes;
+  bool derived;  // written by the prepare list
+  bool updated;  // written by the step list
 };
 
 struct Program {
+  uint64_t id = 0;  // never used twice in a process
+  const KernelTable* kernels = nullptr;
   int64_t arenaLines = 0;
   std::vector<Tensor> tensors;
   std::vector<Instruction> prepare, step;
   std::vector<int32_t> constants;
   std::vector<int32_t> feedTensors, fetchTensors;  // feed or fetch index -> tensor index
-  size_t sharedScratch = 0, threadScratch = 0;     // largest over the instructions
-  double cost = 0;                                 // flops-equivalent of one step, decides between inline and pool
+  std::vector<SlotUse> slots;
+  bool updatesState = false;
+  size_t sharedScratch = 0, threadScratch = 0;  // largest over the instructions
+  double cost = 0;                              // flops-equivalent of one step, decides between inline and pool
+
+  size_t arenaBytes() const { return static_cast<size_t>(arenaLines) * kLineBytes; }
+};
+
+enum class DecodeMode {
+  execute,  // everything is verified
+  query,    // for costs: offsets mean nothing, so bounds, aliasing and order of writes are not looked at
 };
 
 // Decodes and verifies. The Program that comes out can be executed against any State whose slots match; a malformed list of
 // words is refused with ERR_PROGRAM_INVALID and a message naming the instruction.
-Status decodeProgram(const int32_t* words, size_t count, const KernelTable& kernels, std::shared_ptr<const Program>* result);
+Status decodeProgram(const int32_t* words, size_t count, const KernelTable& kernels, std::shared_ptr<const Program>* result,
+                     DecodeMode mode = DecodeMode::execute);
+
+// One operand as an Op sees it, without data.
+Operand describeOperand(const Program& program, int32_t tensor);
+// An instruction as an Op sees it, without data.
+Call describeCall(const Program& program, const Instruction& instruction);
+
+// The parts of decodeProgram, in this order.
+
+// Operands, spaces, aliasing, order of writes; then Op::verify and Op::plan, whose answer is stored.
+Status verifyProgram(Program* program, DecodeMode mode);
+// Fills in barrierBefore, rotation and sources of a verified program.
+void findHazards(Program* program);
 
 }  // namespace stridenet

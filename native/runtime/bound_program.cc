@@ -1,0 +1,94 @@
+#include "native/runtime/bound_program.h"
+
+namespace stridenet {
+
+Status Workspace::reserve(const Program& program, int threads) {
+  Status status = arena.reserve(program.arenaBytes(), "the intermediate values of a program");
+  if (status.isOk()) status = sharedScratch.reserve(program.sharedScratch, "the scratch memory of a program");
+  if (status.isOk()) status = threadScratch.reserve(scratchStride(program) * threads, "the scratch memory of a program's threads");
+  return status;
+}
+
+size_t Workspace::bytesFor(const Program& program, int threads) {
+  return program.arenaBytes() + program.sharedScratch + scratchStride(program) * threads;
+}
+
+Status BoundProgram::bind(std::weak_ptr<const Program> owner, const Program& program, State& state, std::unique_ptr<BoundProgram>* result) {
+  for (const SlotUse& use : program.slots) {
+    const Slot* slot = state.slot(use.slot);
+    if (slot == nullptr) {
+      return Status::error("ERR_PROGRAM_INVALID", "The program uses slot %d but its State has only %d.", use.slot, state.slotCount());
+    }
+    if (slot->dtype != use.dtype || static_cast<int64_t>(slot->bytes()) != use.bytes) {
+      return Status::error("ERR_PROGRAM_INVALID", "The program takes slot %d to have %lld bytes of dtype %d but it has %zu of dtype %d.",
+                           use.slot, static_cast<long long>(use.bytes), static_cast<int>(use.dtype), slot->bytes(),
+                           static_cast<int>(slot->dtype));
+    }
+    if (slot->derived != use.derived) {
+      return Status::error("ERR_PROGRAM_INVALID", "Slot %d is %s but the program's prepare list %s it.", use.slot,
+                           slot->derived ? "derived" : "a variable", slot->derived ? "does not write" : "writes");
+    }
+  }
+  std::unique_ptr<BoundProgram> bound(new BoundProgram(program));
+  bound->owner = std::move(owner);
+  bound->feedPointers_.resize(program.feedTensors.size());
+  bound->fetchPointers_.resize(program.fetchTensors.size());
+  bound->bindList(program.prepare, state, &bound->prepare);
+  bound->bindList(program.step, state, &bound->step);
+  for (const Instruction& instruction : program.prepare) {
+    const OpSignature& signature = kOpSignatures[static_cast<int>(instruction.opcode)];
+    auto& slots = bound->derivedSlots.emplace_back();
+    for (int i = signature.inputCount(); i < signature.operandCount(); i++) {
+      if (instruction.operands[i] < 0) continue;
+      const Tensor& tensor = program.tensors[instruction.operands[i]];
+      if (tensor.space == Space::state) slots.push_back(state.slot(tensor.offset));
+    }
+  }
+  bound->needed.resize(program.prepare.size());
+  *result = std::move(bound);
+  return Status::ok();
+}
+
+void BoundProgram::bindList(const std::vector<Instruction>& list, State& state, std::vector<Call>* calls) {
+  calls->reserve(list.size());  // pointers into it are kept
+  for (const Instruction& instruction : list) {
+    Call& call = calls->emplace_back(describeCall(program, instruction));
+    for (int i = 0; i < kMaxOperands; i++) {
+      if (instruction.operands[i] < 0) continue;
+      const Tensor& tensor = program.tensors[instruction.operands[i]];
+      void** pointer = &call.operands[i].data;
+      switch (tensor.space) {
+        case Space::arena:
+          arenaPointers_.push_back({pointer, tensor.offset * kLineBytes});
+          break;
+        case Space::state:
+          *pointer = state.slot(tensor.offset)->memory.data();
+          break;
+        case Space::constant:  // verified to be read only
+          *pointer = const_cast<int32_t*>(program.constants.data() + tensor.offset);
+          break;
+        case Space::feed:
+          feedPointers_[tensor.offset].push_back(pointer);
+          break;
+        case Space::fetch:
+          fetchPointers_[tensor.offset].push_back(pointer);
+          break;
+      }
+    }
+  }
+}
+
+void BoundProgram::setArena(char* arena) {
+  arena_ = arena;
+  for (const ArenaPointer& entry : arenaPointers_) *entry.pointer = arena + entry.offset;
+}
+
+void BoundProgram::setFeed(size_t index, const void* data) {
+  for (void** pointer : feedPointers_[index]) *pointer = const_cast<void*>(data);
+}
+
+void BoundProgram::setFetch(size_t index, void* data) {
+  for (void** pointer : fetchPointers_[index]) *pointer = data;
+}
+
+}  // namespace stridenet

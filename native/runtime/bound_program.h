@@ -1,0 +1,60 @@
+// A Program tied to a State and an arena: every operand is a pointer. Made once per session and program; runs only patch the
+// pointers of feeds and fetches.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "native/program/program.h"
+#include "native/runtime/memory.h"
+#include "native/runtime/state.h"
+
+namespace stridenet {
+
+// The memory that the programs of one session share, since only one of them runs at a time. Grows to the largest.
+struct Workspace {
+  AlignedBuffer arena, sharedScratch, threadScratch;
+
+  // Room for a run of `program` on up to `threads` threads.
+  Status reserve(const Program& program, int threads);
+  size_t bytes() const { return arena.size() + sharedScratch.size() + threadScratch.size(); }
+  static size_t bytesFor(const Program& program, int threads);
+  // Bytes from one thread's scratch to the next one's.
+  static size_t scratchStride(const Program& program) { return alignUp(program.threadScratch); }
+};
+
+class BoundProgram {
+ public:
+  // ERR_PROGRAM_INVALID when a slot that the program names is absent or of another kind.
+  static Status bind(std::weak_ptr<const Program> owner, const Program& program, State& state, std::unique_ptr<BoundProgram>* result);
+
+  // The arena moved, or it is the first run.
+  void setArena(char* arena);
+  const char* arena() const { return arena_; }
+  void setFeed(size_t index, const void* data);
+  void setFetch(size_t index, void* data);
+
+  const Program& program;  // kept alive by whoever runs it
+  std::weak_ptr<const Program> owner;
+  std::vector<Call> prepare, step;
+
+  // The slots that each prepare instruction writes, and whether it is to be run this time.
+  std::vector<std::vector<Slot*>> derivedSlots;
+  std::vector<uint8_t> needed;
+  // Seconds by instruction, prepare then step; empty until profiling asks for it.
+  std::vector<double> seconds;
+
+ private:
+  explicit BoundProgram(const Program& bound) : program(bound) {}
+  void bindList(const std::vector<Instruction>& list, State& state, std::vector<Call>* calls);
+
+  struct ArenaPointer {
+    void** pointer;
+    int64_t offset;
+  };
+  std::vector<ArenaPointer> arenaPointers_;
+  std::vector<std::vector<void**>> feedPointers_, fetchPointers_;
+  char* arena_ = nullptr;
+};
+
+}  // namespace stridenet

@@ -1,0 +1,69 @@
+#include "native/runtime/dispatch.h"
+
+#include <cstdlib>
+
+#include "native/runtime/cpu.h"
+
+namespace stridenet {
+
+namespace scalar {
+extern const KernelTable kTable;
+}
+#if defined(__x86_64__)
+namespace avx2 {
+extern const KernelTable kTable;
+}
+namespace avx512 {
+extern const KernelTable kTable;
+}
+#elif defined(__aarch64__)
+namespace neon {
+extern const KernelTable kTable;
+}
+#endif
+
+const std::vector<const KernelTable*>& availableKernels() {
+  static const std::vector<const KernelTable*> tables = [] {
+    const CpuFeatures cpu = detectCpu();
+    std::vector<const KernelTable*> result = {&scalar::kTable};
+#if defined(__x86_64__)
+    if (cpu.avx2) result.push_back(&avx2::kTable);
+    if (cpu.avx512) result.push_back(&avx512::kTable);
+#elif defined(__aarch64__)
+    if (cpu.neon) result.push_back(&neon::kTable);
+#endif
+    return result;
+  }();
+  return tables;
+}
+
+namespace {
+
+struct Selection {
+  const KernelTable* table = nullptr;
+  Status status;
+};
+
+Selection decide() {
+  const auto& tables = availableKernels();
+  const char* wanted = std::getenv("STRIDENET_ISA");
+  if (wanted == nullptr || *wanted == '\0') return {tables.back(), Status::ok()};
+  std::string names;
+  for (const KernelTable* table : tables) {
+    if (std::string(table->isa) == wanted) return {table, Status::ok()};
+    names += (names.empty() ? "" : ", ") + std::string(table->isa);
+  }
+  return {nullptr,
+          Status::error("ERR_UNSUPPORTED_ISA", "STRIDENET_ISA is '%.100s' but this processor and build offer: %s. Unset it to get %s.",
+                        wanted, names.c_str(), tables.back()->isa)};
+}
+
+}  // namespace
+
+Status selectKernels(const KernelTable** result) {
+  static const Selection selection = decide();
+  *result = selection.table;
+  return selection.status;
+}
+
+}  // namespace stridenet

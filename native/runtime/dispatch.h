@@ -1,0 +1,19 @@
+// Which kernel table this process uses. The best that the processor runs, or the one that STRIDENET_ISA names.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "native/kernels/kernel_table.h"
+#include "native/runtime/status.h"
+
+namespace stridenet {
+
+// The tables that this processor can run, the most capable last. Never empty: scalar is always there.
+const std::vector<const KernelTable*>& availableKernels();
+
+// Decided at the first call and kept for the life of the process: mixed tables would make packed weights unreadable.
+// ERR_UNSUPPORTED_ISA when STRIDENET_ISA names an unknown table or one that the processor cannot run.
+Status selectKernels(const KernelTable** result);
+
+}  // namespace stridenet

@@ -1,0 +1,169 @@
+#include "native/runtime/executor.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <string>
+
+#include "native/runtime/thread_pool.h"
+
+namespace stridenet {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Below this cost of a step (Program::cost, some 30 us on one thread) waking the pool takes longer than it saves.
+constexpr double kPoolCost = 1.5e6;
+
+// Index of the first value that is NaN or infinite, or -1.
+int64_t findNotFinite(const Operand& operand) {
+  if (operand.dtype != DType::float32) return -1;
+  constexpr uint32_t kExponent = 0x7f800000;
+  for (int64_t i = 0; i < operand.count; i++) {
+    uint32_t bits;
+    std::memcpy(&bits, operand.f32() + i, sizeof bits);
+    if ((bits & kExponent) == kExponent) return i;
+  }
+  return -1;
+}
+
+// The prepare or the step list on its way through the threads.
+struct ListRun {
+  const std::vector<Instruction>& instructions;
+  const std::vector<Call>& calls;
+  const uint8_t* needed;  // nullptr: all of them
+  double* seconds;        // nullptr: not profiled
+  Workspace& workspace;
+  size_t scratchStride;
+  bool validate;
+  const char* name;
+  Status status;        // written by thread 0 between two barriers
+  bool failed = false;  // so is this
+
+  static void run(void* self, int thread, Team& team) { static_cast<ListRun*>(self)->runThread(thread, team); }
+
+  void runThread(int thread, Team& team) {
+    bool barrierDue = false;
+    for (size_t i = 0; i < calls.size(); i++) {
+      const Instruction& instruction = instructions[i];
+      barrierDue |= instruction.barrierBefore;
+      if (needed != nullptr && !needed[i]) {
+        barrierDue |= instruction.plan.phases > 1;  // later instructions count on the barriers between its phases
+        continue;
+      }
+      if (barrierDue) team.barrier();
+      barrierDue = false;
+      if (seconds == nullptr && !validate) {
+        runInstruction(instruction, calls[i], thread, team);
+      } else {
+        inspectInstruction(i, thread, team);
+        if (failed) return;
+      }
+    }
+  }
+
+  void runInstruction(const Instruction& instruction, const Call& call, int thread, Team& team) {
+    Lane lane;
+    lane.threads = team.size();
+    lane.thread = (thread + instruction.rotation) % team.size();
+    lane.sharedScratch = workspace.sharedScratch.data();
+    lane.threadScratch = workspace.threadScratch.at(scratchStride * thread);
+    for (lane.phase = 0; lane.phase < instruction.plan.phases; lane.phase++) {
+      if (lane.phase > 0) team.barrier();
+      instruction.op->run(call, lane);
+    }
+  }
+
+  // Alone between two barriers, so that its time and its results are its own.
+  void inspectInstruction(size_t i, int thread, Team& team) {
+    team.barrier();
+    const auto start = Clock::now();
+    runInstruction(instructions[i], calls[i], thread, team);
+    team.barrier();
+    if (thread == 0) {
+      if (seconds != nullptr) seconds[i] += std::chrono::duration<double>(Clock::now() - start).count();
+      if (validate) validateOutputs(i);
+    }
+    team.barrier();
+  }
+
+  void validateOutputs(size_t i) {
+    const OpSignature& signature = kOpSignatures[static_cast<int>(instructions[i].opcode)];
+    for (int operand = signature.inputCount(); operand < signature.operandCount(); operand++) {
+      const int64_t index = findNotFinite(calls[i].operands[operand]);
+      if (index < 0) continue;
+      failed = true;
+      status = Status::error("ERR_NOT_FINITE",
+                             "%s instruction %zu (%s) wrote %g at element %lld of its output '%s' (STRIDENET_VALIDATE is on). "
+                             "Lower the learning rate or look at its inputs.",
+                             name, i, std::string(signature.name).c_str(), static_cast<double>(calls[i].operands[operand].f32()[index]),
+                             static_cast<long long>(index), outputName(signature, operand).c_str());
+      return;
+    }
+  }
+
+  static std::string outputName(const OpSignature& signature, int operand) {
+    const std::string marked(signature.operand(operand));
+    return marked.substr(0, marked.find_first_of("!?"));
+  }
+};
+
+// Decides which prepare instructions must run: those with a stale output, and those whose results such a one reads.
+bool findNeeded(BoundProgram& bound, uint64_t version) {
+  bool any = false;
+  std::fill(bound.needed.begin(), bound.needed.end(), 0);
+  for (size_t i = bound.prepare.size(); i-- > 0;) {
+    for (const Slot* slot : bound.derivedSlots[i]) bound.needed[i] |= slot->computedFrom != version;
+    if (!bound.needed[i]) continue;
+    any = true;
+    for (int32_t source : bound.program.prepare[i].sources) bound.needed[source] = 1;
+  }
+  return any;
+}
+
+void markCurrent(BoundProgram& bound, uint64_t version) {
+  for (size_t i = 0; i < bound.prepare.size(); i++) {
+    if (!bound.needed[i]) continue;
+    for (Slot* slot : bound.derivedSlots[i]) slot->computedFrom = version;
+  }
+}
+
+}  // namespace
+
+Status execute(BoundProgram& bound, State& state, Workspace& workspace, const ExecutorSettings& settings, int steps,
+               const std::atomic<bool>* cancelled) {
+  const Program& program = bound.program;
+  std::lock_guard<std::mutex> lock(state.runMutex());
+  if (settings.profile && bound.seconds.empty()) bound.seconds.resize(bound.prepare.size() + bound.step.size());
+  double* const seconds = settings.profile ? bound.seconds.data() : nullptr;
+  const int threads = program.cost < kPoolCost ? 1 : settings.threads;
+  const size_t stride = Workspace::scratchStride(program);
+  for (int step = 0; step < steps; step++) {
+    if (!bound.prepare.empty() && findNeeded(bound, state.version())) {
+      ListRun prepare = {program.prepare, bound.prepare, bound.needed.data(), seconds, workspace, stride, settings.validate, "prepare", {}};
+      ThreadPool::instance().run(settings.threads, ListRun::run, &prepare);
+      if (prepare.failed) return prepare.status;
+      markCurrent(bound, state.version());
+    }
+    ListRun run = {program.step,      bound.step, nullptr, seconds == nullptr ? nullptr : seconds + bound.prepare.size(), workspace, stride,
+                   settings.validate, "step",     {}};
+    ThreadPool::instance().run(threads, ListRun::run, &run);
+    if (program.updatesState) state.bumpVersion();
+    if (run.failed) return run.status;
+    if (cancelled->load(std::memory_order_relaxed)) break;
+  }
+  return Status::ok();
+}
+
+double estimateSeconds(const Plan& plan, const KernelTable& kernels, int threads) {
+  // Two multiply-add units of `lanes` numbers at 3 GHz, four fifths of it reached; memory bandwidth saturates with few threads,
+  // what fits the second-level caches does not.
+  const double flopRate = kernels.lanes * 2 * 2 * 3e9 * 0.8 * threads;
+  constexpr double kCacheBytes = 1 << 20, kCacheRate = 40e9, kMemoryRate = 20e9, kMemoryRateLimit = 60e9;
+  const double byteRate = plan.bytes <= kCacheBytes * threads ? kCacheRate * threads : std::min(kMemoryRate * threads, kMemoryRateLimit);
+  constexpr double kPhaseSeconds = 0.3e-6;
+  return std::max(plan.flops / flopRate, plan.bytes / byteRate) + kPhaseSeconds * plan.phases;
+}
+
+}  // namespace stridenet

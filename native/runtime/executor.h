@@ -1,0 +1,25 @@
+// Runs a bound program: the prepare list where derived slots are stale, then the step list, on one thread or on all of the pool.
+// Knows operations only through their Op; allocates nothing.
+#pragma once
+
+#include <atomic>
+
+#include "native/runtime/bound_program.h"
+
+namespace stridenet {
+
+struct ExecutorSettings {
+  int threads = 1;
+  bool profile = false;   // STRIDENET_PROFILE=1: seconds by instruction; threads wait for each other after every instruction
+  bool validate = false;  // STRIDENET_VALIDATE=1: every float output must be finite
+};
+
+// Runs `program` `steps` times. Its feeds and fetches are set and `workspace` has room for it. Waits for other runs on the State.
+// Stops between two steps when *cancelled becomes true. ERR_NOT_FINITE when validating; the State then keeps what was written.
+Status execute(BoundProgram& program, State& state, Workspace& workspace, const ExecutorSettings& settings, int steps,
+               const std::atomic<bool>* cancelled);
+
+// The estimate of one instruction's seconds on `threads` threads: a roofline with typical constants of the instruction set.
+double estimateSeconds(const Plan& plan, const KernelTable& kernels, int threads);
+
+}  // namespace stridenet

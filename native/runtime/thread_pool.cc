@@ -1,0 +1,63 @@
+#include "native/runtime/thread_pool.h"
+
+#include <algorithm>
+
+#include "native/runtime/cpu.h"
+
+namespace stridenet {
+
+namespace {
+// A worker that has finished stays awake this long: the next run of a loop finds it running instead of waiting some 50 us for it.
+constexpr Patience kIdlePatience = {30, 0};
+// At a barrier the others are at most one tile away; sleeping is for a machine that is busy with something else.
+constexpr Patience kBarrierPatience = {50, 200};
+// More threads than processors: whoever spins takes the processor from the one that is waited for.
+constexpr Patience kCrowdedPatience = {0, 20};
+}  // namespace
+
+ThreadPool& ThreadPool::instance() {
+  static ThreadPool* const pool = new ThreadPool;
+  return *pool;
+}
+
+int ThreadPool::grow(int threads) {
+  threads = std::min(threads, kMaxThreads);
+  while (static_cast<int>(workers_.size()) < threads - 1) {
+    auto worker = std::make_unique<Worker>();
+    worker->pool = this;
+    worker->thread = static_cast<int>(workers_.size()) + 1;
+    if (!startThread(workerMain, worker.get(), "stridenet-pool", true)) break;
+    workers_.push_back(std::move(worker));
+  }
+  return std::min(threads, static_cast<int>(workers_.size()) + 1);
+}
+
+void* ThreadPool::workerMain(void* argument) {
+  Worker& worker = *static_cast<Worker*>(argument);
+  ThreadPool& pool = *worker.pool;
+  for (uint32_t seen = 0;; seen++) {
+    // A worker that its last run crowded is not worth spinning for.
+    worker.calls.await(seen, worker.thread < processors().usable ? kIdlePatience : Patience{0, 0});
+    pool.body_(pool.context_, worker.thread, pool.team_);
+    pool.team_.barrier();
+  }
+  return nullptr;
+}
+
+void ThreadPool::run(int threads, Body body, void* context) {
+  if (threads <= 1) {
+    Team alone;
+    body(context, 0, alone);
+    return;
+  }
+  std::lock_guard<std::mutex> lock(mutex_);
+  team_.size_ = grow(threads);
+  team_.patience_ = team_.size_ > processors().usable ? kCrowdedPatience : kBarrierPatience;
+  body_ = body;
+  context_ = context;
+  for (int thread = 1; thread < team_.size_; thread++) workers_[thread - 1]->calls.advance();
+  body(context, 0, team_);
+  team_.barrier();
+}
+
+}  // namespace stridenet

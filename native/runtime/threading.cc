@@ -1,0 +1,110 @@
+#include "native/runtime/threading.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <chrono>
+
+#ifdef __linux__
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#else
+#include <condition_variable>
+#include <mutex>
+#endif
+
+namespace stridenet {
+
+static_assert(sizeof(pthread_t) == sizeof(unsigned long));
+
+bool startThread(void* (*body)(void*), void* argument, const char* name, bool detached, unsigned long* handle) {
+  constexpr size_t kStackBytes = size_t{2} << 20;  // musl's default of 128 KiB is too little for kernels
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kStackBytes);
+  if (detached) pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  const bool started = pthread_create(&thread, &attributes, body, argument) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_attr_destroy(&attributes);
+#ifdef __linux__
+  if (started) pthread_setname_np(thread, name);
+#else
+  (void)name;
+#endif
+  if (started && handle != nullptr) *handle = (unsigned long)thread;
+  return started;
+}
+
+void joinThread(unsigned long handle) {
+  pthread_join((pthread_t)handle, nullptr);
+}
+
+namespace {
+
+#ifdef __linux__
+// Sleeps while the word is `value`; may return early.
+void sleepWhile(std::atomic<uint32_t>& word, uint32_t value) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+}
+void wakeAll(std::atomic<uint32_t>& word) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
+}
+#else
+// One place to sleep for everybody: rare enough, and leaked so that no destructor races with a sleeper at exit.
+struct Bed {
+  std::mutex mutex;
+  std::condition_variable condition;
+};
+Bed& bed() {
+  static Bed* const instance = new Bed;
+  return *instance;
+}
+void sleepWhile(std::atomic<uint32_t>& word, uint32_t value) {
+  std::unique_lock<std::mutex> lock(bed().mutex);
+  while (word.load(std::memory_order_seq_cst) == value) bed().condition.wait(lock);
+}
+void wakeAll(std::atomic<uint32_t>&) {
+  { std::lock_guard<std::mutex> lock(bed().mutex); }
+  bed().condition.notify_all();
+}
+#endif
+
+}  // namespace
+
+// The store of the word and the look at sleepers_ are sequentially consistent, and so are their counterparts in awaitSlowly:
+// either the sleeper sees the new word or the waker sees the sleeper.
+void EventCount::advance() {
+  word_.fetch_add(1, std::memory_order_seq_cst);
+  if (sleepers_.load(std::memory_order_seq_cst) != 0) wakeAll(word_);
+}
+
+void EventCount::awaitSlowly(uint32_t seen, Patience patience) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  const auto spinEnd = start + std::chrono::microseconds(patience.spinMicroseconds);
+  const auto yieldEnd = spinEnd + std::chrono::microseconds(patience.yieldMicroseconds);
+  auto now = start;
+  while (now < spinEnd) {
+    for (int i = 0; i < kQuickLooks; i++) {
+      if (value() != seen) return;
+      relax();
+    }
+    now = Clock::now();
+  }
+  while (now < yieldEnd) {
+    sched_yield();
+    if (value() != seen) return;
+    now = Clock::now();
+  }
+  sleepers_.fetch_add(1, std::memory_order_seq_cst);
+  while (word_.load(std::memory_order_seq_cst) == seen) sleepWhile(word_, seen);
+  sleepers_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+}  // namespace stridenet
