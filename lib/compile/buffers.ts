@@ -21,7 +21,7 @@ export function memoryKey(buffer: Buffer): unknown {
     case 'constant':
       return base.id;
     case 'state':
-      return base.place.variable;
+      return base.place.variable.leaf?.kind === 'variable' ? base.place.variable.leaf.storage : base.place.variable;
     case 'derived':
       return `derived ${base.place.key}`;
     default:

@@ -1,5 +1,9 @@
 /** The whole native surface as an interface, and the loader that finds the binary. */
 
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { OPS_HASH } from '../compile/opcodes';
+import { StridenetError, type ErrorCode } from '../errors';
 import type { TypedArray } from '../graph/types';
 
 export interface NativeInfo {
@@ -46,4 +50,88 @@ export interface NativeBinding {
   /** Per instruction of a program whose offsets are not checked: flops, bytes, scratch bytes, seconds. */
   plan(words: Int32Array): Float64Array;
   packedLength(opcode: number, weightShape: Int32Array, attrs: Int32Array): number;
+}
+
+/** The package's own folder, seen from lib/runtime and from dist/runtime. */
+const PACKAGE_ROOT = path.join(__dirname, '..', '..');
+
+/** Where a binary may lie. A local build comes first: in a clone it is newer than what `npm run prebuild` left. */
+export function binaryCandidates(root: string = PACKAGE_ROOT): string[] {
+  return [
+    path.join(root, 'build', 'Release', 'stridenet.node'),
+    path.join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'stridenet.node'),
+  ];
+}
+
+let loaded: { readonly binding: NativeBinding; readonly file: string } | undefined;
+
+/** The native code of this environment, loaded on first use. @throws StridenetError ERR_NATIVE_UNAVAILABLE */
+export function binding(): NativeBinding {
+  return (loaded ??= loadBinding(binaryCandidates())).binding;
+}
+
+/** The file that `binding()` came from. @throws StridenetError ERR_NATIVE_UNAVAILABLE */
+export function bindingFile(): string {
+  return (loaded ??= loadBinding(binaryCandidates())).file;
+}
+
+/**
+ * Loads the first of `files` that exists and fits.
+ * @throws StridenetError ERR_NATIVE_UNAVAILABLE, listing what was tried and why it failed; ERR_UNSUPPORTED_ISA as native code says
+ */
+export function loadBinding(files: readonly string[], load: (file: string) => unknown = require): { binding: NativeBinding; file: string } {
+  const tried: string[] = [];
+  for (const file of files) {
+    if (!existsSync(file)) {
+      tried.push(`${file}: no such file`);
+      continue;
+    }
+    let candidate: NativeBinding;
+    try {
+      candidate = load(file) as NativeBinding;
+    } catch (error) {
+      // A wrong STRIDENET_ISA or STRIDENET_THREADS is the user's mistake, not the file's.
+      const own = fromNative(error);
+      if (own instanceof StridenetError) throw own;
+      tried.push(`${file}: ${(error as Error).message}`);
+      continue;
+    }
+    if (candidate.opsHash >>> 0 === OPS_HASH) return { binding: candidate, file };
+    tried.push(`${file}: built from other sources than this JavaScript (instruction set ${candidate.opsHash >>> 0}, expected ${OPS_HASH})`);
+  }
+  throw new StridenetError(
+    'ERR_NATIVE_UNAVAILABLE',
+    `No native binary of stridenet could be loaded for ${process.platform}-${process.arch} on Node ${process.version}. Tried:\n` +
+      tried.map((line) => `  ${line}\n`).join('') +
+      'In a clone of the repository, build it with "npm run build". As a dependency, reinstall the package; if its prebuilds folder has ' +
+      'no binary for this platform, build one from a clone with "npm run prebuild".',
+  );
+}
+
+const NATIVE_CODES: ReadonlySet<string> = new Set<ErrorCode>([
+  'ERR_SHAPE_MISMATCH',
+  'ERR_DTYPE_MISMATCH',
+  'ERR_INVALID_ARGUMENT',
+  'ERR_CLOSED',
+  'ERR_OUT_OF_MEMORY',
+  'ERR_UNSUPPORTED_ISA',
+  'ERR_PROGRAM_INVALID',
+]);
+
+/**
+ * What native code threw as a StridenetError with the native error as its cause; anything else as it is.
+ * @param caller an Error made where the user called: the result shows that stack
+ */
+export function fromNative(error: unknown, caller?: Error): unknown {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  if (error instanceof StridenetError || typeof code !== 'string' || !NATIVE_CODES.has(code)) return error;
+  const own = new StridenetError(code as ErrorCode, String(message), { cause: error });
+  const frames = caller?.stack?.indexOf('\n    at ') ?? -1;
+  if (frames >= 0) own.stack = `${own.name}: ${own.message}${caller!.stack!.slice(frames)}`;
+  return own;
+}
+
+/** Whether the compiler may let buffers share memory: not with STRIDENET_PLAN=off. */
+export function planningEnabled(): boolean {
+  return process.env['STRIDENET_PLAN'] !== 'off';
 }

@@ -1,0 +1,91 @@
+/** The compiler's questions answered by native code: pure functions of shapes and attributes, remembered by them. */
+
+import { encode, encodeAttrs } from '../compile/encode';
+import type { Buffer, Instruction, NativeQueries, Place } from '../compile/ir';
+import { OPCODES } from '../compile/opcodes';
+import { StridenetError } from '../errors';
+import { binding, fromNative, type NativeBinding } from './binding';
+
+export interface Cost {
+  readonly flops: number;
+  readonly bytes: number;
+  readonly scratchBytes: number;
+  readonly seconds: number;
+}
+
+/** Numbers per instruction in what NativeBinding.plan returns. */
+const PLAN_FIELDS = 4;
+
+let queries: NativeQueries | undefined;
+
+/** The queries of this environment's binary. @throws StridenetError ERR_NATIVE_UNAVAILABLE */
+export function nativeQueries(): NativeQueries {
+  return (queries ??= makeQueries(binding()));
+}
+
+export function makeQueries(native: NativeBinding): NativeQueries {
+  const lengths = new Map<string, number>();
+  const costs = new Map<string, Cost>();
+  return {
+    packedLength(opcode, weightShape, attrs) {
+      const words = encodeAttrs(opcode, opcode, attrs);
+      return remember(lengths, [opcode, ...weightShape, '|', ...words].join(), () => {
+        const length = native.packedLength(OPCODES[opcode].code, Int32Array.from(weightShape), Int32Array.from(words));
+        if (length > 0) return length;
+        const text = `${opcode} of a weight stored as [${weightShape.join(', ')}] with attributes ${JSON.stringify(attrs)}`;
+        throw new StridenetError('ERR_PROGRAM_INVALID', `Internal error in the compiler: native code refuses ${text}.`);
+      });
+    },
+    cost(instruction) {
+      const words = encodeAlone(instruction);
+      return remember(costs, words.join(), () => planProgram(native, words)[0]!);
+    },
+  };
+}
+
+/** Cost of every instruction of a program, prepare list first. */
+export function planProgram(native: NativeBinding, words: Int32Array): Cost[] {
+  let numbers: Float64Array;
+  try {
+    numbers = native.plan(words);
+  } catch (error) {
+    throw fromNative(error);
+  }
+  return Array.from({ length: numbers.length / PLAN_FIELDS }, (_, i) => {
+    const [flops, bytes, scratchBytes, seconds] = numbers.subarray(i * PLAN_FIELDS, (i + 1) * PLAN_FIELDS);
+    return { flops: flops!, bytes: bytes!, scratchBytes: scratchBytes!, seconds: seconds! };
+  });
+}
+
+/** A program of one instruction, its operands where they are wanted but all arena buffers at offset 0. */
+function encodeAlone(instruction: Instruction): Int32Array {
+  const feeds: Buffer[] = [];
+  const fetches: Buffer[] = [];
+  const moved = new Map<Buffer, Buffer>();
+  const offsets = new Map<number, number>();
+  const move = (buffer: Buffer | null): Buffer | null => {
+    if (!buffer) return null;
+    const known = moved.get(buffer);
+    if (known) return known;
+    const { space } = (buffer.aliasOf ?? buffer).place;
+    const kept = space === 'feed' || space === 'fetch';
+    const list = space === 'feed' ? feeds : fetches;
+    const place: Place = kept ? { space, index: list.length } : { space: 'arena' };
+    const copy: Buffer = { id: moved.size, dtype: buffer.dtype, shape: buffer.shape, name: buffer.name, place };
+    if (kept) list.push(copy);
+    else offsets.set(copy.id, 0);
+    moved.set(buffer, copy);
+    return copy;
+  };
+  const alone = { ...instruction, inputs: instruction.inputs.map(move), outputs: instruction.outputs.map(move) };
+  return encode({ prepare: [], step: [alone], feeds, fetches }, { arenaLines: 2 ** 30, offsets }).words;
+}
+
+function remember<V>(cache: Map<string, V>, key: string, make: () => V): V {
+  let value = cache.get(key);
+  if (value === undefined) {
+    value = make();
+    cache.set(key, value);
+  }
+  return value;
+}

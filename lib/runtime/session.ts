@@ -1,0 +1,199 @@
+/**
+ * Session: runs programs against a State on threads of its own, one after the other. Programs are made on first use of their key
+ * (batch size and mode, say) and kept. What a program computes is the compiler's business, how it runs native code's.
+ */
+
+import { disassemble, formatBytes } from '../compile/disassemble';
+import type { Program } from '../compile/ir';
+import { formatShape, formatValue, StridenetError } from '../errors';
+import { elementCount, type DType, type TypedArray } from '../graph/types';
+import { binding, fromNative, type NativeProgram, type NativeSession } from './binding';
+import { formatProfile, type ProfileRow } from './profile';
+import { planProgram } from './queries';
+import type { Mirrors, State } from './state';
+
+export type ProgramKey = string | number;
+
+export interface SessionOptions {
+  readonly state: State;
+  /** Threads that work on a run; default: those that this process may use. */
+  readonly threads?: number;
+  /** Makes the program of a key; called once for each. */
+  readonly specialise?: (key: ProgramKey) => Program;
+}
+
+export interface RunOptions {
+  /** How often the program runs on the same feeds; the results are those of the last time. Default 1. */
+  readonly steps?: number;
+}
+
+const TYPED_ARRAY: Readonly<Record<DType, string>> = { float32: 'Float32Array', int32: 'Int32Array', uint8: 'Uint8Array' };
+
+/** A program that native code has verified, bound to the State of the session that made it. */
+export class LoadedProgram {
+  readonly native: NativeProgram;
+  private readonly variables: Mirrors;
+  private readonly updated: Mirrors | undefined;
+  private readonly feeds: readonly { readonly name: string; readonly tag: string; readonly length: number }[];
+
+  /** @internal Sessions make them. */
+  constructor(
+    readonly program: Program,
+    state: State,
+    readonly words: Int32Array,
+  ) {
+    try {
+      this.native = new (binding().Program)(words);
+    } catch (error) {
+      throw fromNative(error);
+    }
+    this.variables = state.mirrorsOf(program.slots.flatMap(({ key }) => (typeof key === 'string' ? [] : [key])));
+    this.updated = program.updates.length > 0 ? state.mirrorsOf(program.updates) : undefined;
+    this.feeds = program.feeds.map(({ name, dtype, shape }) => ({ name, tag: TYPED_ARRAY[dtype], length: elementCount(shape) }));
+  }
+
+  /** Checks the feeds and brings the State up to date: what must happen before native code runs. */
+  prepare(feeds: readonly TypedArray[]): void {
+    if (feeds.length !== this.feeds.length) {
+      throw new StridenetError('ERR_INVALID_ARGUMENT', `This program expects ${this.feeds.length} feeds but got ${feeds.length}.`);
+    }
+    for (let i = 0; i < feeds.length; i++) {
+      const [feed, wanted] = [feeds[i]!, this.feeds[i]!];
+      if (feed?.[Symbol.toStringTag] !== wanted.tag || feed.length !== wanted.length) this.refuse(i, feed);
+    }
+    this.variables.sync();
+  }
+
+  /** What must happen after a run. */
+  finish(): void {
+    this.updated?.tookUpdates();
+  }
+
+  private refuse(index: number, feed: unknown): never {
+    const { name, tag, length } = this.feeds[index]!;
+    const { shape } = this.program.feeds[index]!;
+    const sameType = (feed as TypedArray | undefined)?.[Symbol.toStringTag] === tag;
+    throw new StridenetError(
+      sameType ? 'ERR_SHAPE_MISMATCH' : 'ERR_DTYPE_MISMATCH',
+      `Feed ${index} "${name}" expects a ${tag} of ${length} numbers (stored as ${formatShape(shape)}) but got ${formatValue(feed)}.`,
+    );
+  }
+}
+
+export class Session {
+  private readonly native: NativeSession;
+  private readonly state: State;
+  private readonly specialise: SessionOptions['specialise'];
+  private readonly programs = new Map<ProgramKey, LoadedProgram>();
+  private closed = false;
+
+  /** @throws StridenetError ERR_NATIVE_UNAVAILABLE */
+  constructor({ state, threads, specialise }: SessionOptions) {
+    this.state = state;
+    this.specialise = specialise;
+    try {
+      this.native = new (binding().Session)(state.native, threads ?? binding().info().threads);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+
+  /** Verifies and binds a program that is not made by `specialise`; whoever loads it keeps it. */
+  load(program: Program): LoadedProgram {
+    this.checkOpen();
+    return new LoadedProgram(program, this.state, this.state.renumber(program));
+  }
+
+  /**
+   * Runs off the event loop; runs queue in order. The feeds may be reused when this returns.
+   *
+   * @param target a key for `specialise`, or a program that this session loaded
+   * @param feeds one typed array for each feed of the program, in the order of its graph
+   * @returns the fetched values in logical order, in memory of their own
+   * @throws StridenetError ERR_CLOSED, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH, ERR_OUT_OF_MEMORY, with the caller's stack
+   */
+  async run(target: ProgramKey | LoadedProgram, feeds: readonly TypedArray[], options: RunOptions = {}): Promise<TypedArray[]> {
+    const loaded = this.resolve(target);
+    loaded.prepare(feeds);
+    const caller = new Error();
+    try {
+      const results = await this.native.run(loaded.native, feeds as TypedArray[], options.steps ?? 1);
+      loaded.finish();
+      return results;
+    } catch (error) {
+      throw fromNative(error, caller);
+    }
+  }
+
+  /** Like `run`, but on the calling thread, which waits: the fastest way for one small input. */
+  runSync(target: ProgramKey | LoadedProgram, feeds: readonly TypedArray[], steps = 1): TypedArray[] {
+    const loaded = this.resolve(target);
+    loaded.prepare(feeds);
+    let results: TypedArray[];
+    try {
+      results = this.native.runSync(loaded.native, feeds as TypedArray[], steps);
+    } catch (error) {
+      throw fromNative(error);
+    }
+    loaded.finish();
+    return results;
+  }
+
+  /** The program of a key as text: one line for each instruction. */
+  listing(target: ProgramKey | LoadedProgram): string {
+    const { program, words } = this.resolve(target);
+    const costs = planProgram(binding(), words);
+    return disassemble(program, { scratchBytes: (index) => costs[index]!.scratchBytes });
+  }
+
+  /** Seconds spent in each instruction since the last call, when STRIDENET_PROFILE is set; else all are 0. */
+  profile(target: ProgramKey | LoadedProgram): ProfileRow[] {
+    const { program, native } = this.resolve(target);
+    const seconds = this.native.profile(native);
+    const { prepare, step } = program.lists;
+    return [...prepare, ...step].map(({ opcode, name }, i) => ({
+      list: i < prepare.length ? 'prepare' : 'step',
+      opcode,
+      name,
+      seconds: seconds[i] ?? 0,
+    }));
+  }
+
+  /** Runs that wait reject with ERR_CLOSED; memory is freed. The State lives on. Idempotent. */
+  close(): void {
+    if (this.closed) return;
+    if (isProfiling()) {
+      for (const [key, { native }] of this.programs) {
+        process.stderr.write(`${formatProfile(`program ${key} (${formatBytes(native.bytes)})`, this.profile(key))}\n`);
+      }
+    }
+    this.closed = true;
+    this.native.close();
+    this.programs.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  private resolve(target: ProgramKey | LoadedProgram): LoadedProgram {
+    if (this.closed) this.checkOpen();
+    if (typeof target === 'object') return target;
+    let loaded = this.programs.get(target);
+    if (!loaded) {
+      if (!this.specialise) throw new StridenetError('ERR_INVALID_ARGUMENT', `This session has no program "${target}".`);
+      loaded = this.load(this.specialise(target));
+      this.programs.set(target, loaded);
+    }
+    return loaded;
+  }
+
+  private checkOpen(): void {
+    if (this.closed) throw new StridenetError('ERR_CLOSED', 'This session is closed. Make a new one, or close it after its last run.');
+  }
+}
+
+function isProfiling(): boolean {
+  const value = process.env['STRIDENET_PROFILE'];
+  return value !== undefined && value !== '' && value !== '0' && value !== 'off';
+}

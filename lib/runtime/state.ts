@@ -1,0 +1,156 @@
+/**
+ * State: the variables that programs read and write, in native memory, and values derived from them. It mirrors the
+ * VariableStorage of each variable: uploads what changed outside, and holds what a training step changed inside.
+ */
+
+import type { Program, SlotRequest } from '../compile/ir';
+import { DTYPE } from '../compile/opcodes';
+import { formatShape, StridenetError } from '../errors';
+import type { StorageHolder, VariableStorage } from '../graph/storage';
+import type { Tensor } from '../graph/tensor';
+import { elementCount } from '../graph/types';
+import { binding, fromNative, type NativeState } from './binding';
+
+/** A variable's slot and the version of its storage that the slot holds. */
+interface Mirror {
+  readonly slot: number;
+  readonly storage: VariableStorage;
+  version: number;
+}
+
+export class State implements StorageHolder {
+  readonly native: NativeState;
+  private readonly variables = new Map<VariableStorage, Mirror>();
+  private readonly derived = new Map<string, { readonly slot: number; readonly request: SlotRequest }>();
+
+  constructor() {
+    this.native = new (binding().State)();
+  }
+
+  /** Native memory of the slots. */
+  get bytes(): number {
+    return this.native.bytes;
+  }
+
+  /** The words of `program` with its slots replaced by those of this State; new slots are made. */
+  renumber(program: Program): Int32Array {
+    const slots = program.slots.map((request) =>
+      typeof request.key === 'string' ? this.derivedSlot(request.key, request) : this.mirror(request.key, request).slot,
+    );
+    const words = program.words.slice();
+    for (const at of program.slotWords) words[at] = slots[words[at]!]!;
+    return words;
+  }
+
+  /** What `sync` and `tookUpdates` need to know of a program's variables, looked up once. */
+  mirrorsOf(variables: readonly Tensor[]): Mirrors {
+    return new Mirrors(
+      this,
+      variables.map((variable) => this.variables.get(storageOf(variable))!),
+    );
+  }
+
+  /** Uploads every variable whose storage changed since this State saw it. */
+  sync(): void {
+    for (const mirror of this.variables.values()) this.upload(mirror);
+  }
+
+  /** @internal */
+  upload(mirror: Mirror): void {
+    const { storage } = mirror;
+    if (mirror.version === storage.version) return;
+    const value = storage.value();
+    // Read before the version: an initializer or another holder may raise it.
+    const { version } = storage;
+    try {
+      this.native.write(mirror.slot, value, true);
+    } catch (error) {
+      throw fromNative(error);
+    }
+    mirror.version = version;
+  }
+
+  /** @internal A step wrote the slot: this State has the newest value, unless someone has set another meanwhile. */
+  took(mirror: Mirror): void {
+    if (mirror.storage.version !== mirror.version) return;
+    mirror.storage.heldBy(this);
+    mirror.version = mirror.storage.version;
+  }
+
+  /** The value of a variable in logical order; a fresh copy. */
+  read(storage: VariableStorage): Float32Array {
+    const mirror = this.variables.get(storage);
+    if (!mirror)
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `A State was asked for a variable of shape ${formatShape(storage.shape)} that it does not have.`,
+      );
+    try {
+      return this.native.read(mirror.slot, true) as Float32Array;
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+
+  /** Gives every held variable its value back, so that this State's memory can go. */
+  release(): void {
+    for (const { storage } of this.variables.values()) storage.release(this);
+  }
+
+  private mirror(variable: Tensor, request: SlotRequest): Mirror {
+    const storage = storageOf(variable);
+    let mirror = this.variables.get(storage);
+    if (!mirror) {
+      mirror = { slot: this.addSlot(request, false), storage, version: -1 };
+      this.variables.set(storage, mirror);
+    }
+    return mirror;
+  }
+
+  private derivedSlot(key: string, request: SlotRequest): number {
+    const known = this.derived.get(key);
+    if (known) {
+      if (known.request.dtype === request.dtype && elementCount(known.request.shape) === elementCount(request.shape)) return known.slot;
+      throw new StridenetError('ERR_PROGRAM_INVALID', `Internal error in the compiler: two derived values share the key "${key}".`);
+    }
+    const slot = this.addSlot(request, true);
+    this.derived.set(key, { slot, request });
+    return slot;
+  }
+
+  private addSlot({ dtype, shape }: SlotRequest, derived: boolean): number {
+    try {
+      return this.native.addSlot(DTYPE[dtype], Int32Array.from(shape), derived);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+}
+
+/** Some variables of a State. */
+export class Mirrors {
+  constructor(
+    private readonly state: State,
+    private readonly mirrors: readonly Mirror[],
+  ) {}
+
+  /** Uploads those whose storage changed. */
+  sync(): void {
+    for (const mirror of this.mirrors) if (mirror.version !== mirror.storage.version) this.state.upload(mirror);
+  }
+
+  /** A step wrote them. */
+  tookUpdates(): void {
+    for (const mirror of this.mirrors) this.state.took(mirror);
+  }
+}
+
+function storageOf(variable: Tensor): VariableStorage {
+  if (variable.leaf?.kind !== 'variable') {
+    throw new StridenetError(
+      'ERR_PROGRAM_INVALID',
+      `Internal error in the compiler: ${variable.op} "${variable.name}" has a state slot but is no variable.`,
+    );
+  }
+  return variable.leaf.storage;
+}
