@@ -68,6 +68,8 @@ export function evaluateNode(node: Tensor, inputs: readonly Array64[]): Array64 
     case 'mean':
     case 'max':
       return reduce(node.op as ReduceKind, a, attr<number[]>(node, 'axes'), attr<boolean>(node, 'keepDims'));
+    case 'detach':
+      return a;
     case 'broadcastTo':
       return broadcastTo(a, node.shape);
     case 'reshape':

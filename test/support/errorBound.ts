@@ -62,6 +62,7 @@ function nodeBound(node: Tensor, inputs: readonly Array64[], errors: readonly Ar
       return evaluateNode(node, [inputs[0]!, errors[1]!]).data;
     case 'maxPool2d':
     case 'max':
+    case 'detach':
     case 'broadcastTo':
     case 'reshape':
     case 'transpose':

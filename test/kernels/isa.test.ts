@@ -1,0 +1,66 @@
+/**
+ * Every table on every instruction set of this machine: one process each, all against the same float64 values and bounds, so results of
+ * different instruction sets agree within the sum of their bounds. And: forcing a set takes, or says why it cannot.
+ */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { serialize } from 'node:v8';
+import { binding } from '../../lib/runtime/binding';
+import { tables } from '../ops/tables';
+import { runScript, runSource } from '../support/child';
+import { expectTables } from '../support/runTable';
+
+const ALL = ['scalar', 'avx2', 'avx512', 'neon'];
+const available = binding().info().availableIsas;
+const unavailable = ALL.filter((isa) => !available.includes(isa));
+
+let folder: string;
+let expected: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'stridenet-kernels-'));
+  expected = path.join(folder, 'expected');
+  writeFileSync(expected, serialize(expectTables(tables)));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('the instruction sets of this machine are known ones, scalar among them', () => {
+  expect(available).toContain('scalar');
+  for (const isa of available) expect(ALL).toContain(isa);
+});
+
+test.each(available)(
+  'every table on %s',
+  async (isa) => {
+    const { code, signal, stdout, stderr } = await runScript('test/support/runKernelTable.ts', ['check', expected], {
+      env: { STRIDENET_ISA: isa },
+    });
+    if (signal !== null || !stdout.startsWith('{'))
+      throw new Error(`the process for ${isa} ended with ${signal ?? code}: ${stdout}${stderr}`);
+    const result = JSON.parse(stdout) as { isa: string; failures: string[] };
+    expect(result.isa).toBe(isa);
+    if (result.failures.length > 0)
+      throw new Error(`${result.failures.length} failures on ${isa}:\n${result.failures.slice(0, 40).join('\n')}`);
+    expect(code).toBe(0);
+  },
+  300_000,
+);
+
+const REPORT = `
+  const { binding } = require('./lib/runtime/binding');
+  try { console.log(binding().info().isa); } catch (error) { console.log(error.code + ': ' + error.message); }
+`;
+
+test.each(available)('STRIDENET_ISA=%s takes', async (isa) => {
+  expect((await runSource(REPORT, { env: { STRIDENET_ISA: isa } })).stdout.trim()).toBe(isa);
+});
+
+test.each([...unavailable, 'sse9', 'AVX2'])('STRIDENET_ISA=%s is refused', async (isa) => {
+  const { code, stdout } = await runSource(REPORT, { env: { STRIDENET_ISA: isa } });
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^ERR_UNSUPPORTED_ISA: /);
+  expect(stdout).toContain(isa);
+  for (const name of available) expect(stdout).toContain(name);
+});

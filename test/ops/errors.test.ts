@@ -1,0 +1,196 @@
+/** What each operation says about operands and options that do not fit: at the call, before anything runs. */
+
+import { tensor, zeros } from '../../lib/graph/leaves';
+import type { Tensor } from '../../lib/graph/tensor';
+import * as ops from '../../lib/ops';
+import { expectError } from '../support/expectError';
+
+const image = zeros([2, 3, 8, 8]);
+const weight = zeros([4, 3, 3, 3]);
+const labels = (...values: number[]): Tensor => tensor(values, [values.length], { dtype: 'int32' });
+/** For arguments that the types refuse. */
+const anything = (value: unknown): never => value as never;
+
+describe('conv2d', () => {
+  test('channels', () => {
+    expectError(
+      'ERR_SHAPE_MISMATCH',
+      () => ops.conv2d(zeros([32, 128, 28, 28]), zeros([128, 64, 3, 3]), { name: 'layer2.0.conv1' }),
+      'conv2d "layer2.0.conv1" expects 64 input channels (its weight is [128, 64, 3, 3]) but its input is [32, 128, 28, 28].',
+      'Pass inChannels 128, or check the layer before it.',
+    );
+  });
+  test('ranks', () => {
+    expectError('ERR_SHAPE_MISMATCH', () => ops.conv2d(zeros([3, 8, 8]), weight), '[N, C, H, W]', '[3, 8, 8]');
+    expectError('ERR_SHAPE_MISMATCH', () => ops.conv2d(image, zeros([4, 27])), '[O, I, kH, kW]', '[4, 27]');
+  });
+  test('groups', () => {
+    expectError(
+      'ERR_SHAPE_MISMATCH',
+      () => ops.conv2d(image, zeros([4, 1, 3, 3]), { groups: 3 }),
+      'groups',
+      '4 output channels',
+      'groups is 3',
+    );
+    expectError('ERR_SHAPE_MISMATCH', () => ops.conv2d(image, weight, { groups: 2 }), '6 input channels', 'groups 2');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.conv2d(image, weight, { groups: 0 }), 'groups', 'at least 1', '0');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.conv2d(image, weight, { groups: 1.5 }), 'groups', '1.5');
+  });
+  test('kernel larger than the padded input', () => {
+    expectError('ERR_SHAPE_MISMATCH', () => ops.conv2d(zeros([1, 3, 2, 8]), weight), 'height of at least 3', '3x3', '[1, 3, 2, 8]');
+    expectError(
+      'ERR_SHAPE_MISMATCH',
+      () => ops.conv2d(zeros([1, 3, 8, 4]), weight, { dilation: 2 }),
+      'width of at least 5',
+      'dilation 2x2',
+    );
+  });
+  test('bias', () => {
+    expectError('ERR_SHAPE_MISMATCH', () => ops.conv2d(image, weight, { bias: zeros([3]) }), 'a bias of shape [4]', '[3]');
+  });
+  test('misspelled options', () => {
+    expectError(
+      'ERR_UNKNOWN_OPTION',
+      () => ops.conv2d(image, weight, anything({ strides: 2 })),
+      'conv2d has no option "strides"',
+      'Did you mean "stride"?',
+    );
+    expectError('ERR_UNKNOWN_OPTION', () => ops.conv2d(image, weight, anything({ kernel_size: 3 })), 'Known options: bias, stride');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.conv2d(image, weight, anything(2)), 'options object', '2');
+  });
+  test('values of options', () => {
+    expectError('ERR_INVALID_ARGUMENT', () => ops.conv2d(image, weight, { stride: 0 }), 'stride', 'at least 1', '0');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.conv2d(image, weight, { stride: anything([1, 2, 3]) }), 'stride', '[1, 2, 3]');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.conv2d(image, weight, { padding: -1 }), 'padding', '-1');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.conv2d(image, weight, { padding: anything('SAME') }), "'same-lower'", '"SAME"');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.conv2d(image, weight, { dilation: NaN }), 'dilation', 'NaN');
+  });
+  test('operands that are no tensors', () => {
+    expectError('ERR_INVALID_ARGUMENT', () => ops.conv2d(anything([[1]]), weight), 'Tensor', '[[1]]', 'tensor(...)');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.conv2d(image, anything(undefined)), 'its weight');
+  });
+  test('element type', () => {
+    expectError('ERR_DTYPE_MISMATCH', () => ops.conv2d(tensor(new Int32Array(192), [1, 3, 8, 8]), weight), 'float32', 'int32');
+  });
+});
+
+describe('pooling', () => {
+  test.each([
+    ['maxPool2d', ops.maxPool2d],
+    ['avgPool2d', ops.avgPool2d],
+  ] as const)('%s', (name, pool) => {
+    expectError('ERR_SHAPE_MISMATCH', () => pool(zeros([3, 8, 8]), 2), name, '[N, C, H, W]', '[3, 8, 8]');
+    expectError('ERR_SHAPE_MISMATCH', () => pool(zeros([1, 3, 2, 8]), 3), 'height of at least 3', '[1, 3, 2, 8]');
+    expectError('ERR_INVALID_ARGUMENT', () => pool(image, 3, { padding: 2 }), 'at most half of its kernel 3x3');
+    expectError('ERR_INVALID_ARGUMENT', () => pool(image, 0), 'kernelSize', 'at least 1');
+    expectError('ERR_UNKNOWN_OPTION', () => pool(image, 2, anything({ ceil_mode: true })), 'Did you mean "ceilMode"?');
+    expectError('ERR_INVALID_ARGUMENT', () => pool(image, 2, { ceilMode: anything('yes') }), 'ceilMode', '"yes"');
+  });
+  test('options of the other', () => {
+    expectError('ERR_UNKNOWN_OPTION', () => ops.maxPool2d(image, 2, anything({ countIncludePad: true })), 'countIncludePad');
+    expectError('ERR_UNKNOWN_OPTION', () => ops.avgPool2d(image, 2, anything({ dilation: 2 })), 'dilation');
+  });
+});
+
+describe('products', () => {
+  test('linear', () => {
+    expectError('ERR_SHAPE_MISMATCH', () => ops.linear(zeros([2, 7]), zeros([5, 6]), { name: 'fc' }), 'linear "fc"', '[N, 6]', '[2, 7]');
+    expectError('ERR_SHAPE_MISMATCH', () => ops.linear(image, zeros([5, 192])), 'Flatten');
+    expectError('ERR_SHAPE_MISMATCH', () => ops.linear(zeros([2, 6]), zeros([6])), '[out, in]', '[6]');
+    expectError('ERR_SHAPE_MISMATCH', () => ops.linear(zeros([2, 6]), zeros([5, 6]), { bias: zeros([6]) }), 'a bias of shape [5]', '[6]');
+    expectError(
+      'ERR_UNKNOWN_OPTION',
+      () => ops.linear(zeros([2, 6]), zeros([5, 6]), anything({ Bias: zeros([5]) })),
+      'Did you mean "bias"?',
+    );
+  });
+  test('matmul', () => {
+    expectError('ERR_SHAPE_MISMATCH', () => ops.matmul(zeros([2, 3]), zeros([4, 5])), '[2, 3] by [4, 5]');
+    expectError('ERR_SHAPE_MISMATCH', () => ops.matmul(zeros([3]), zeros([3, 5])), '[rows, columns]', '[3]');
+    expectError('ERR_SHAPE_MISMATCH', () => ops.matmul(zeros([2, 3]), zeros([2, 3, 5])), '[2, 3, 5]');
+  });
+});
+
+describe('elementwise, reductions, shapes', () => {
+  test('broadcasting', () => {
+    expectError('ERR_SHAPE_MISMATCH', () => ops.add(zeros([2, 3]), zeros([2, 4])), '[2, 3] and [2, 4]');
+    expectError('ERR_SHAPE_MISMATCH', () => ops.broadcastTo(zeros([2, 3]), [3, 3]), '[3, 3]', '[2, 3]');
+  });
+  test('axes', () => {
+    expectError('ERR_INVALID_ARGUMENT', () => ops.sum(image, { axis: 4 }), 'axes', '4', '[2, 3, 8, 8]');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.mean(image, { axis: [1, -3] }), 'distinct');
+    expectError('ERR_UNKNOWN_OPTION', () => ops.max(image, anything({ dim: 1 })), 'dim');
+    expectError('ERR_UNKNOWN_OPTION', () => ops.sum(image, anything({ keepdims: true })), 'Did you mean "keepDims"?');
+  });
+  test('reshape and transpose', () => {
+    expectError('ERR_SHAPE_MISMATCH', () => ops.reshape(zeros([2, 3]), [4, 2]), '[2, 3] has 6', '[4, 2] has 8');
+    expectError('ERR_SHAPE_MISMATCH', () => ops.reshape(zeros([2, 3]), [-1, 4]), '-1', '6 elements');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.reshape(zeros([4]), [-1, -1]), '[-1, -1]');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.reshape(zeros([4]), anything('4')), '"4"');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.transpose(zeros([2, 3]), [0, 0]), 'permutation', '[0, 0]');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.flatten(image, 4), 'startAxis', '4');
+  });
+  test('element types and operands', () => {
+    expectError('ERR_DTYPE_MISMATCH', () => ops.relu(labels(1)), 'float32', 'int32');
+    expectError('ERR_DTYPE_MISMATCH', () => ops.add(zeros([1]), labels(1)), 'float32', 'int32');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.add(zeros([1]), anything('1')), 'Tensor', '"1"');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.sum(anything([1, 2])), 'Tensor', '[1, 2]');
+  });
+});
+
+describe('losses', () => {
+  const logits = zeros([2, 10]);
+  test('labels', () => {
+    expectError('ERR_DTYPE_MISMATCH', () => ops.crossEntropy(logits, zeros([2])), 'int32', 'float32', "dtype: 'int32'");
+    expectError('ERR_SHAPE_MISMATCH', () => ops.crossEntropy(logits, labels(1, 2, 3)), 'one label for each row', '[3]');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.crossEntropy(logits, labels(1, 10)), '[0, 9]', 'label 1 is 10');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.crossEntropy(logits, labels(-1, 0)), 'label 0 is -1');
+    expectError('ERR_SHAPE_MISMATCH', () => ops.crossEntropy(zeros([2, 3, 4]), labels(1, 2)), '[N, classes]', '[2, 3, 4]');
+  });
+  test('options', () => {
+    expectError(
+      'ERR_INVALID_ARGUMENT',
+      () => ops.crossEntropy(logits, labels(0, 1), { labelSmoothing: 2 }),
+      'labelSmoothing',
+      '[0, 1]',
+      '2',
+    );
+    expectError(
+      'ERR_UNKNOWN_OPTION',
+      () => ops.crossEntropy(logits, labels(0, 1), anything({ label_smoothing: 0.1 })),
+      'Did you mean "labelSmoothing"?',
+    );
+  });
+  test('softmax of a scalar', () => {
+    expectError('ERR_SHAPE_MISMATCH', () => ops.softmax(zeros([])), 'scalar');
+  });
+});
+
+describe('grad', () => {
+  const x = zeros([3]);
+  test('a loss of several elements', () => {
+    expectError('ERR_SHAPE_MISMATCH', () => ops.grad(ops.mul(x, x), [x]), 'one element', '[3]', 'sum or mean');
+  });
+  test('no dependence', () => {
+    expectError('ERR_NOT_DIFFERENTIABLE', () => ops.grad(ops.sum(ops.mul(x, x)), [zeros([2])]), 'does not depend on number 0', '[2]');
+  });
+  test('an operation without derivative', () => {
+    const logits = zeros([1, 2]);
+    expectError('ERR_NOT_DIFFERENTIABLE', () => ops.grad(ops.countCorrect(logits, labels(0)), [logits]), 'countCorrect');
+  });
+  test('arguments', () => {
+    expectError('ERR_INVALID_ARGUMENT', () => ops.grad(ops.sum(x), anything(x)), 'array of tensors');
+  });
+});
+
+describe('tensor', () => {
+  test('values and shapes', () => {
+    expectError('ERR_SHAPE_MISMATCH', () => tensor([[1, 2], [3]]), 'entry 1 has shape [1]');
+    expectError('ERR_SHAPE_MISMATCH', () => tensor([1, 2, 3], [2, 2]), 'expects 4 values but got 3');
+    expectError('ERR_INVALID_ARGUMENT', () => tensor(anything('12')), '"12"');
+    expectError('ERR_INVALID_ARGUMENT', () => tensor([1], [0]), 'at least 1');
+    expectError('ERR_INVALID_ARGUMENT', () => zeros([1.5]), '1.5');
+    expectError('ERR_INVALID_ARGUMENT', () => zeros(anything(3)), '3');
+    expectError('ERR_SHAPE_MISMATCH', () => zeros([2]).itemSync(), 'one element', '[2]');
+  });
+}); // prettier-ignore

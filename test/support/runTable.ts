@@ -1,0 +1,111 @@
+/**
+ * Native against reference for the rows of a table. What is right (float64 values and bounds) is computed once and can be written to
+ * a file, so that one process for each instruction set, or an emulated processor, only has to run the kernels and compare.
+ */
+
+import type { TypedArray } from '../../lib/graph/types';
+import { interpret } from '../reference/interpret';
+import { errorBounds } from './errorBound';
+import { rowGraph, type OpRow, type OpTable, type RowGraph } from './opRow';
+import { runGraph, sameBits, type Variation } from './runGraph';
+
+export interface Expected {
+  readonly value: Float64Array;
+  readonly bound: Float64Array;
+}
+/** By family, by row, by result. */
+export type Expectations = Readonly<Record<string, readonly (readonly Expected[])[]>>;
+
+export function expectRow(graph: RowGraph): Expected[] {
+  const tensors = graph.results.map(({ tensor }) => tensor);
+  const values = interpret(tensors);
+  const bounds = errorBounds(tensors, values);
+  return tensors.map((tensor) => ({ value: values.get(tensor)!.data, bound: bounds.get(tensor)! }));
+}
+
+export function expectTables(tables: readonly OpTable[]): Expectations {
+  return Object.fromEntries(tables.map(({ family, rows }) => [family, rows.map((row) => expectRow(rowGraph(row)))]));
+}
+
+/** A line for every result that is out of its bound; at most one for each result. */
+export function compare(where: string, actual: TypedArray, { value, bound }: Expected): string[] {
+  if (actual.length !== value.length) return [`${where}: ${actual.length} values, expected ${value.length}`];
+  const wrong: number[] = [];
+  for (let i = 0; i < value.length; i++) {
+    const [got, want] = [actual[i]!, value[i]!];
+    // Below the normal numbers of float32 the relative bound ends.
+    if (Number.isNaN(want) ? !Number.isNaN(got) : !(Math.abs(got - want) <= bound[i]! + 1e-37) && got !== want) wrong.push(i);
+  }
+  if (wrong.length === 0) return [];
+  const i = wrong[0]!;
+  return [`${where}: ${wrong.length} of ${value.length} wrong, first at ${i}: expected ${value[i]} +- ${bound[i]}, got ${actual[i]}`];
+}
+
+/** What must hold for every table: the first variation is the measure for those that must agree to the bit. */
+const EXACT: readonly Variation[] = [
+  { name: '1 thread', threads: 1, runs: 2 },
+  { name: '2 threads', threads: 2, runs: 3 },
+  { name: '3 threads', threads: 3 },
+  { name: 'no shared memory', threads: 2, plan: false },
+  { name: 'variables', threads: 2, variables: true, runs: 2 },
+];
+const CLOSE: readonly Variation[] = [
+  { name: 'unfused', threads: 2, fuse: false },
+  ...[1, 2, 4, 8].map((widen) => ({ name: `${widen} pixels joined`, threads: 2, widen })),
+];
+
+/** Runs a table in every variation; one line for each thing that is wrong. */
+export function checkTable(table: OpTable, expectations: readonly (readonly Expected[])[]): string[] {
+  const graphs = table.rows.map(rowGraph);
+  const failures: string[] = [];
+  let measure: readonly (readonly TypedArray[] | null)[] | undefined;
+  const variations = [...EXACT, ...CLOSE.filter(({ widen }) => widen === undefined || table.family === 'conv2d')];
+  for (const variation of variations) {
+    const results = runRows(table, graphs, variation, failures);
+    results.forEach((row, r) => {
+      row?.forEach((actual, k) => {
+        const where = `${table.family}: ${table.rows[r]!.name}: ${graphs[r]!.results[k]!.name} (${variation.name})`;
+        failures.push(...compare(where, actual, expectations[r]![k]!));
+        const first = measure?.[r]?.[k];
+        if (first && EXACT.includes(variation) && !sameBits(first, actual)) failures.push(`${where}: not the bits of "${EXACT[0]!.name}"`);
+      });
+    });
+    measure ??= results;
+  }
+  return failures;
+}
+
+/**
+ * All rows as one program, which is long enough for every thread to take part; if that fails, row by row, to say which.
+ * Null for a row that cannot be run.
+ */
+function runRows(table: OpTable, graphs: readonly RowGraph[], variation: Variation, failures: string[]): (readonly TypedArray[] | null)[] {
+  try {
+    const all = runGraph(
+      graphs.flatMap(({ results }) => results.map(({ tensor }) => tensor)),
+      variation,
+    );
+    let next = 0;
+    return graphs.map(({ results }) => results.map(() => all[next++]!));
+  } catch (error) {
+    const before = failures.length;
+    const rows = graphs.map((graph, r) => {
+      try {
+        return runGraph(
+          graph.results.map(({ tensor }) => tensor),
+          variation,
+        );
+      } catch (rowError) {
+        failures.push(`${table.family}: ${table.rows[r]!.name} (${variation.name}): ${String(rowError)}`);
+        return null;
+      }
+    });
+    if (failures.length === before) failures.push(`${table.family}: all rows in one program (${variation.name}): ${String(error)}`);
+    return rows;
+  }
+}
+
+/** One row by itself, in the variations of its table: what `npx jest test/ops` reports. */
+export function checkRow(family: string, row: OpRow): string[] {
+  return checkTable({ family, rows: [row] }, [expectRow(rowGraph(row))]);
+}
