@@ -58,7 +58,8 @@ function scheduleStep(list: readonly Instruction[]): Instruction[] {
     if (lazy[i]) return;
     ready.delete(i);
     for (const next of unblocks[i]!) {
-      if (--waiting[next]! === 0 && !lazy[next]) ready.add(next);
+      const remaining = --waiting[next]!;
+      if (remaining === 0 && !lazy[next]) ready.add(next);
       if (crosses(i, next)) unitWaiting.set(units[next]!, unitWaiting.get(units[next]!)! - 1);
     }
   };

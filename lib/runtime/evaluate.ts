@@ -1,6 +1,7 @@
 /**
  * Values of tensors outside of any module: what `array()`, `data()` and `item()` await. The subgraph behind the tensors is
  * brought into a canonical form whose leaves are feeds, so that equal computations on other numbers share one program.
+ * Importing this file makes tensors able to compute themselves.
  */
 
 import { compileGraph } from '../compile/compile';
@@ -17,11 +18,6 @@ import { State } from './state';
 
 /** Programs kept; a lesson uses a handful, a hand-written training loop one or two. */
 const CACHE_SIZE = 64;
-
-/** Makes tensors able to compute themselves. Called once by the package's entry. */
-export function installEvaluator(): void {
-  registerEvaluator(new EagerEvaluator());
-}
 
 /** A subgraph on its way to being computed. */
 export interface Subgraph {
@@ -153,3 +149,5 @@ function finish(tensors: readonly Tensor[], { outputs, readsVariables }: Subgrap
   const computed = new Map(outputs.map((node, i) => [node, results[i]!]));
   return tensors.map((node) => computed.get(node) ?? leafValue(node));
 }
+
+registerEvaluator(new EagerEvaluator());

@@ -5,7 +5,7 @@
 
 import { disassemble, formatBytes } from '../compile/disassemble';
 import type { Program } from '../compile/ir';
-import { formatShape, formatValue, StridenetError } from '../errors';
+import { checkInteger, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import { elementCount, type DType, type TypedArray } from '../graph/types';
 import { binding, fromNative, type NativeProgram, type NativeSession } from './binding';
 import { formatProfile, type ProfileRow } from './profile';
@@ -113,11 +113,13 @@ export class Session {
    * @throws StridenetError ERR_CLOSED, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH, ERR_OUT_OF_MEMORY, with the caller's stack
    */
   async run(target: ProgramKey | LoadedProgram, feeds: readonly TypedArray[], options: RunOptions = {}): Promise<TypedArray[]> {
+    checkOptions('run', options, ['steps']);
+    const steps = checkInteger('run', 'steps', options.steps ?? 1, 1);
     const loaded = this.resolve(target);
     loaded.prepare(feeds);
     const caller = new Error();
     try {
-      const results = await this.native.run(loaded.native, feeds as TypedArray[], options.steps ?? 1);
+      const results = await this.native.run(loaded.native, feeds as TypedArray[], steps);
       loaded.finish();
       return results;
     } catch (error) {
@@ -127,6 +129,7 @@ export class Session {
 
   /** Like `run`, but on the calling thread, which waits: the fastest way for one small input. */
   runSync(target: ProgramKey | LoadedProgram, feeds: readonly TypedArray[], steps = 1): TypedArray[] {
+    if (steps !== 1) checkInteger('runSync', 'steps', steps, 1);
     const loaded = this.resolve(target);
     loaded.prepare(feeds);
     let results: TypedArray[];
