@@ -12,7 +12,14 @@
       "native/runtime/thread_pool.cc",
       "native/runtime/bound_program.cc",
       "native/runtime/executor.cc",
-      "native/ops/op_table.cc"
+      "native/ops/op_table.cc",
+      "native/ops/elementwise.cc",
+      "native/ops/feed.cc",
+      "native/ops/pool.cc",
+      "native/ops/reduce.cc",
+      "native/ops/softmax.cc",
+      "native/ops/transpose.cc",
+      "native/ops/update.cc"
     ],
     "addon_sources": [
       "native/addon/addon.cc",

@@ -1,0 +1,86 @@
+// Refusals and small shape helpers shared by the ops' verify and plan functions.
+#pragma once
+
+#include <cstdarg>
+#include <cstdio>
+#include <initializer_list>
+
+#include "native/ops/op.h"
+
+namespace stridenet {
+
+// Tiles of elementwise work: 32 KiB of float32, some microseconds, so that a barrier does not weigh and threads share evenly.
+constexpr int64_t kTileElements = 8192;
+
+constexpr int64_t ceilDiv(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+inline const OpSignature& signatureOf(const Call& call) {
+  return kOpSignatures[static_cast<int>(call.opcode)];
+}
+
+// ERR_PROGRAM_INVALID with the opcode in front of the message.
+[[gnu::format(printf, 2, 3)]] inline Status refuse(const Call& call, const char* format, ...) {
+  char text[400];
+  va_list args;
+  va_start(args, format);
+  std::vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  const std::string_view name = signatureOf(call).name;
+  return Status::error("ERR_PROGRAM_INVALID", "%.*s: %s", static_cast<int>(name.size()), name.data(), text);
+}
+
+// "[256, 28, 28, 6]" for messages.
+struct ShapeText {
+  char text[kMaxRank * 22 + 4];
+  explicit ShapeText(const Operand& x) {
+    size_t at = static_cast<size_t>(std::snprintf(text, sizeof text, "["));
+    for (int i = 0; i < x.rank; ++i) {
+      at += static_cast<size_t>(std::snprintf(text + at, sizeof text - at, i == 0 ? "%lld" : ", %lld", static_cast<long long>(x.dims[i])));
+    }
+    std::snprintf(text + at, sizeof text - at, "]");
+  }
+};
+
+inline bool sameShape(const Operand& a, const Operand& b) {
+  if (a.rank != b.rank) return false;
+  for (int i = 0; i < a.rank; ++i)
+    if (a.dims[i] != b.dims[i]) return false;
+  return true;
+}
+
+// Equal rank, and every extent of x equal to y's or 1.
+inline bool broadcastsTo(const Operand& x, const Operand& y) {
+  if (x.rank != y.rank) return false;
+  for (int i = 0; i < x.rank; ++i)
+    if (x.dims[i] != y.dims[i] && x.dims[i] != 1) return false;
+  return true;
+}
+
+inline Status expectDType(const Call& call, int operand, DType dtype, const char* dtypeName) {
+  const std::string_view name = signatureOf(call).operand(operand);
+  if (call.operands[operand].dtype == dtype) return Status::ok();
+  return refuse(call, "expects %.*s to be %s", static_cast<int>(name.size()), name.data(), dtypeName);
+}
+
+// Every operand that is present, but the one numbered `except`, is float32.
+inline Status expectFloats(const Call& call, int except = -1) {
+  for (int i = 0; i < signatureOf(call).operandCount(); ++i) {
+    if (i == except || !call.operands[i].present()) continue;
+    Status status = expectDType(call, i, DType::float32, "float32");
+    if (!status.isOk()) return status;
+  }
+  return Status::ok();
+}
+
+// A plan that reads or writes every operand once.
+inline Plan planOf(const Call& call, double flops, int phases = 1) {
+  Plan plan;
+  plan.phases = phases;
+  plan.flops = flops;
+  for (int i = 0; i < signatureOf(call).operandCount(); ++i) plan.bytes += static_cast<double>(call.operands[i].bytes());
+  return plan;
+}
+
+}  // namespace stridenet

@@ -1,0 +1,217 @@
+// unary and binary: y[i] = kind(x[i]) and y[i] = kind(a[i], b[i]) with broadcasting. Axes are collapsed as far as every operand's
+// strides allow, which leaves the usual cases as one long row (equal shapes, a scalar) or as rows (a bias, a per-row factor).
+// float32 has every kind; int32 has copy, add, sub, mul, maximum, minimum, greater, greater_equal and equal; uint8 has copy.
+#include <algorithm>
+
+#include "native/ops/checks.h"
+
+namespace stridenet {
+namespace {
+
+// Loops over y, outer to inner, at least two (rows and columns). Entry 0 and 1 of the strides are the inputs, entry 2 is y.
+struct Loops {
+  int rank = 0;
+  int64_t dims[kMaxRank + 1];
+  int64_t strides[3][kMaxRank + 1];
+
+  int64_t rows() const { return dims[rank - 2]; }
+  int64_t cols() const { return dims[rank - 1]; }
+  int64_t rowStride(int operand) const { return strides[operand][rank - 2]; }
+  int64_t colStride(int operand) const { return strides[operand][rank - 1]; }
+  bool isDense(int operand) const { return rowStride(operand) == cols() && colStride(operand) == 1; }
+  bool repeatsRow(int operand) const { return rowStride(operand) == 0; }
+};
+
+Loops collapse(const Operand* const* operands) {
+  Loops loops;
+  const Operand& y = *operands[2];
+  int64_t next[3] = {1, 1, 1};  // stride of the axis at hand if it is not broadcast
+  // From the innermost axis; reversed below.
+  for (int axis = y.rank - 1; axis >= 0; --axis) {
+    if (y.dims[axis] == 1) continue;
+    int64_t stride[3];
+    bool merges = loops.rank > 0;
+    const int last = loops.rank - 1;
+    for (int i = 0; i < 3; ++i) {
+      stride[i] = operands[i]->dims[axis] == 1 ? 0 : next[i];
+      next[i] *= operands[i]->dims[axis];
+      merges = merges && stride[i] == loops.strides[i][last] * loops.dims[last];
+    }
+    if (merges) {
+      loops.dims[last] *= y.dims[axis];
+      continue;
+    }
+    loops.dims[loops.rank] = y.dims[axis];
+    for (int i = 0; i < 3; ++i) loops.strides[i][loops.rank] = stride[i];
+    ++loops.rank;
+  }
+  while (loops.rank < 2) {
+    loops.dims[loops.rank] = 1;
+    for (int i = 0; i < 3; ++i) loops.strides[i][loops.rank] = loops.rank == 0 ? 1 : 0;
+    ++loops.rank;
+  }
+  std::reverse(loops.dims, loops.dims + loops.rank);
+  for (int i = 0; i < 3; ++i) std::reverse(loops.strides[i], loops.strides[i] + loops.rank);
+  return loops;
+}
+
+// Calls body(offsets of the three operands, rows, cols) for this thread's share.
+template <typename Body>
+void eachBlock(const Loops& loops, const Lane& lane, Body body) {
+  const int64_t cols = loops.cols(), colChunk = std::min(cols, kTileElements), colTiles = ceilDiv(cols, colChunk);
+  int64_t allRows = 1;
+  for (int i = 0; i + 1 < loops.rank; ++i) allRows *= loops.dims[i];
+  const int64_t rowChunk = std::max<int64_t>(1, kTileElements / cols);
+  int64_t begin, end;
+  lane.range(ceilDiv(allRows, rowChunk) * colTiles, &begin, &end);
+  for (int64_t tile = begin; tile < end; ++tile) {
+    const int64_t c = tile % colTiles * colChunk, width = std::min(colChunk, cols - c);
+    int64_t r = tile / colTiles * rowChunk;
+    const int64_t rowEnd = std::min(allRows, r + rowChunk);
+    while (r < rowEnd) {
+      int64_t offsets[3] = {c * loops.colStride(0), c * loops.colStride(1), c * loops.colStride(2)};
+      int64_t rest = r;
+      for (int axis = loops.rank - 2; axis >= 0; --axis) {
+        const int64_t index = rest % loops.dims[axis];
+        rest /= loops.dims[axis];
+        for (int i = 0; i < 3; ++i) offsets[i] += index * loops.strides[i][axis];
+      }
+      const int64_t count = std::min(rowEnd - r, loops.rows() - r % loops.rows());
+      body(offsets, count, width);
+      r += count;
+    }
+  }
+}
+
+// A repeated row of a few numbers (a bias of six channels) would give rows too short for vectors. It is written out `fold` times, and
+// fold rows are handled as one. Room for the copies is in the thread's scratch.
+constexpr int64_t kShortRow = 64, kFoldedRow = 256;
+constexpr size_t kFoldScratch = 2 * (kFoldedRow + kShortRow) * sizeof(float);
+
+int64_t foldOf(const Loops& loops) {
+  if (loops.rank != 2 || loops.cols() >= kShortRow || !loops.isDense(2)) return 1;
+  bool repeats = false;
+  for (int i = 0; i < 2; ++i) {
+    if (!loops.repeatsRow(i) && !loops.isDense(i)) return 1;
+    repeats = repeats || loops.repeatsRow(i);
+  }
+  return repeats ? std::min(loops.rows(), ceilDiv(kFoldedRow, loops.cols())) : 1;
+}
+
+// kernel(the inputs' rows, y, yStride, rows, cols) over this thread's share; operands 0 and 1 are inputs, 2 is y.
+template <typename T, typename Kernel>
+void runLoops(const Operand* const* operands, int inputCount, const Lane& lane, Kernel kernel) {
+  const Loops loops = collapse(operands);
+  const T* inputs[2] = {static_cast<const T*>(operands[0]->data), static_cast<const T*>(operands[1]->data)};
+  T* y = static_cast<T*>(operands[2]->data);
+  const int64_t fold = foldOf(loops), cols = loops.cols();
+  T* scratch = static_cast<T*>(lane.threadScratch);
+  for (int i = 0; i < inputCount && fold > 1; ++i) {
+    if (!loops.repeatsRow(i) || loops.colStride(i) == 0) continue;
+    for (int64_t k = 0; k < fold * cols; ++k) scratch[k] = inputs[i][k % cols];
+    inputs[i] = scratch;
+    scratch += fold * cols;
+  }
+  eachBlock(loops, lane, [&](const int64_t* at, int64_t rows, int64_t width) {
+    StridedRows<T> x[2];
+    for (int i = 0; i < 2; ++i) x[i] = {inputs[i] + at[i], loops.rowStride(i) * fold, loops.colStride(i)};
+    if (fold == 1) return kernel(x, y + at[2], loops.rowStride(2), rows, width);
+    const int64_t folded = rows / fold, rest = rows % fold * cols;
+    kernel(x, y + at[2], fold * cols, folded, fold * cols);
+    for (int i = 0; i < 2; ++i) x[i].data += folded * x[i].rowStride;
+    if (rest > 0) kernel(x, y + at[2] + folded * fold * cols, rest, 1, rest);
+  });
+}
+
+template <typename T>
+void runUnaryAs(const Call& call, const Lane& lane, UnaryKernel<T> kernel) {
+  const Operand* operands[3] = {&call.operands[0], &call.operands[0], &call.operands[1]};
+  runLoops<T>(operands, 1, lane, [kernel](const StridedRows<T>* x, T* y, int64_t yStride, int64_t rows, int64_t cols) {
+    kernel(x[0], y, yStride, rows, cols);
+  });
+}
+
+template <typename T>
+void runBinaryAs(const Call& call, const Lane& lane, BinaryKernel<T> kernel) {
+  const Operand* operands[3] = {&call.operands[0], &call.operands[1], &call.operands[2]};
+  runLoops<T>(operands, 2, lane, [kernel](const StridedRows<T>* x, T* y, int64_t yStride, int64_t rows, int64_t cols) {
+    kernel(x[0], x[1], y, yStride, rows, cols);
+  });
+}
+
+Status verifyShapes(const Call& call, int inputs) {
+  const Operand& y = call.operands[inputs];
+  for (int i = 0; i < inputs; ++i) {
+    const Operand& x = call.operands[i];
+    if (x.dtype != y.dtype) return refuse(call, "operands differ in dtype");
+    if (!broadcastsTo(x, y)) return refuse(call, "shape %s does not broadcast to %s", ShapeText(x).text, ShapeText(y).text);
+  }
+  return Status::ok();
+}
+
+Status verifyUnary(const Call& call) {
+  const int32_t kind = call.attrs[0];
+  if (kind < 0 || kind >= kUnaryKindCount) return refuse(call, "unknown kind %d", kind);
+  if (call.operands[1].dtype != DType::float32 && kind != static_cast<int>(UnaryKind::copy)) {
+    return refuse(call, "kind %d is defined for float32 only", kind);
+  }
+  return verifyShapes(call, 1);
+}
+
+Status verifyBinary(const Call& call) {
+  const int32_t kind = call.attrs[0];
+  if (kind < 0 || kind >= kBinaryKindCount) return refuse(call, "unknown kind %d", kind);
+  const DType dtype = call.operands[2].dtype;
+  if (dtype == DType::uint8) return refuse(call, "uint8 is not supported; convert it first");
+  if (dtype == DType::int32 && call.kernels->elementwise.binaryInt[kind] == nullptr) {
+    return refuse(call, "kind %d is defined for float32 only", kind);
+  }
+  return verifyShapes(call, 2);
+}
+
+// Elementary functions cost some twenty operations.
+Plan planUnary(const Call& call) {
+  const UnaryKind kind = static_cast<UnaryKind>(call.attrs[0]);
+  const bool elementary = kind == UnaryKind::exp || kind == UnaryKind::log || kind == UnaryKind::sigmoid || kind == UnaryKind::tanh;
+  Plan plan = planOf(call, static_cast<double>(call.operands[1].count) * (elementary ? 20 : 1));
+  plan.threadScratch = kFoldScratch;
+  return plan;
+}
+
+Plan planBinary(const Call& call) {
+  const double each = static_cast<BinaryKind>(call.attrs[0]) == BinaryKind::pow ? 40 : 1;
+  Plan plan = planOf(call, static_cast<double>(call.operands[2].count) * each);
+  plan.threadScratch = kFoldScratch;
+  return plan;
+}
+
+void copyBytes(const StridedRows<uint8_t>& x, uint8_t* y, int64_t yStride, int64_t rows, int64_t cols) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const uint8_t* from = x.data + r * x.rowStride;
+    uint8_t* to = y + r * yStride;
+    if (x.colStride == 0) {
+      std::memset(to, *from, static_cast<size_t>(cols));
+    } else if (from != to) {
+      std::memcpy(to, from, static_cast<size_t>(cols));
+    }
+  }
+}
+
+void runUnary(const Call& call, const Lane& lane) {
+  if (call.operands[1].dtype == DType::uint8) return runUnaryAs<uint8_t>(call, lane, copyBytes);
+  runUnaryAs<float>(call, lane, call.kernels->elementwise.unary[call.attrs[0]]);
+}
+
+void runBinary(const Call& call, const Lane& lane) {
+  const int32_t kind = call.attrs[0];
+  if (call.operands[2].dtype == DType::int32) return runBinaryAs<int32_t>(call, lane, call.kernels->elementwise.binaryInt[kind]);
+  runBinaryAs<float>(call, lane, call.kernels->elementwise.binary[kind]);
+}
+
+}  // namespace
+
+extern const Op kUnaryOp, kBinaryOp;
+const Op kUnaryOp = {verifyUnary, planUnary, runUnary, 0};
+const Op kBinaryOp = {verifyBinary, planBinary, runBinary, 0};
+
+}  // namespace stridenet

@@ -1,0 +1,253 @@
+// Max and average pooling of channels-last images and their gradients: geometry, clipping at the top and bottom, and tiles. Forward
+// tiles are runs of output rows; gradient tiles are images (cut by channels when there are few), because windows may overlap.
+#include <algorithm>
+
+#include "native/ops/checks.h"
+
+namespace stridenet {
+namespace {
+
+constexpr int32_t kMaxWindow = 4096;         // kh kw <= 2^24: positions in a window are exact in float32
+constexpr int32_t kMaxStep = (1 << 15) - 1;  // strides, dilations, paddings
+constexpr int64_t kFewImages = 16, kChannelBlock = 64;
+
+struct MaxAttrs {
+  int32_t kh, kw, sh, sw, pt, pl, dh, dw;
+};
+struct MaxGradAttrs {
+  MaxAttrs window;
+  int32_t reluMask;
+};
+struct AvgAttrs {
+  int32_t kh, kw, sh, sw, pt, pl, pb, pr, countIncludePad;
+};
+
+// Windows between an image [ih, iw, c] and its pooled image [oh, ow, c].
+struct Geometry {
+  int64_t n, ih, iw, c, oh, ow;
+  int64_t kh, kw, sh, sw, pt, pl, dh = 1, dw = 1, pb = 0, pr = 0;
+  bool countIncludePad = false;
+
+  Geometry(const Operand& image, const Operand& pooled, const MaxAttrs& a) : Geometry(image, pooled) {
+    kh = a.kh, kw = a.kw, sh = a.sh, sw = a.sw, pt = a.pt, pl = a.pl, dh = a.dh, dw = a.dw;
+  }
+  Geometry(const Operand& image, const Operand& pooled, const AvgAttrs& a) : Geometry(image, pooled) {
+    kh = a.kh, kw = a.kw, sh = a.sh, sw = a.sw, pt = a.pt, pl = a.pl, pb = a.pb, pr = a.pr;
+    countIncludePad = a.countIncludePad != 0;
+  }
+
+  int64_t imageSize() const { return ih * iw * c; }
+  int64_t pooledSize() const { return oh * ow * c; }
+  double taps() const { return static_cast<double>(n * oh * ow * c) * static_cast<double>(kh * kw); }
+
+  // Every position of the image lies in at most one window, or in exactly one.
+  bool isDisjoint() const { return dh == 1 && dw == 1 && sh >= kh && sw >= kw; }
+  bool isTiling() const { return isDisjoint() && pt == 0 && pl == 0 && sh == kh && sw == kw && oh * kh == ih && ow * kw == iw; }
+
+  // Row y of windows over `channels` channels; *firstRow is the image row where it begins (meaningless when no row exists).
+  PoolRow row(int64_t y, int64_t channels, int64_t* firstRow) const {
+    const int64_t start = y * sh - pt;
+    const int64_t i0 = start < 0 ? ceilDiv(-start, dh) : 0;
+    const int64_t i1 = start < ih ? std::min(kh, ceilDiv(ih - start, dh)) : 0;
+    *firstRow = i1 > i0 ? start + i0 * dh : 0;
+    return {ow, iw, channels, c, dh * iw * c, std::max<int64_t>(0, i1 - i0), kw, sw, pl, dw};
+  }
+
+  AverageDivisor divisor(int64_t y, const PoolRow& row) const {
+    const int64_t start = y * sh - pt;
+    return {countIncludePad ? std::min(start + kh, ih + pb) - start : row.rows, pr, countIncludePad};
+  }
+
+  // Forward tiles: rows of all images.
+  int64_t rowsPerTile() const { return std::max<int64_t>(1, kTileElements / (iw * c * sh)); }
+  int64_t rowTiles() const { return ceilDiv(n * oh, rowsPerTile()); }
+  // Gradient tiles: images x blocks of channels.
+  int64_t channelBlock() const { return n < kFewImages ? std::min(c, kChannelBlock) : c; }
+  int64_t channelBlocks() const { return ceilDiv(c, channelBlock()); }
+
+ private:
+  Geometry(const Operand& image, const Operand& pooled)
+      : n(image.dims[0]), ih(image.dims[1]), iw(image.dims[2]), c(image.dims[3]), oh(pooled.dims[1]), ow(pooled.dims[2]) {}
+};
+
+Status checkRange(const Call& call, const char* name, int32_t value, int32_t low, int32_t high) {
+  if (value >= low && value <= high) return Status::ok();
+  return refuse(call, "%s must be in [%d, %d], got %d", name, low, high, value);
+}
+
+// Both are float32 [n, h, w, c] with equal n and c.
+Status checkImages(const Call& call, const Operand& image, const Operand& pooled) {
+  if (Status status = expectFloats(call); !status.isOk()) return status;
+  if (image.rank != 4 || pooled.rank != 4 || image.dims[0] != pooled.dims[0] || image.dims[3] != pooled.dims[3]) {
+    return refuse(call, "expects images [n, ih, iw, c] and [n, oh, ow, c], got %s and %s", ShapeText(image).text, ShapeText(pooled).text);
+  }
+  return Status::ok();
+}
+
+// As in PyTorch, the last window begins inside the image or its top or left padding.
+Status checkWindows(const Call& call, const Operand& image, const Operand& pooled, int32_t kh, int32_t kw, int32_t sh, int32_t sw,
+                    int32_t pt, int32_t pl) {
+  for (const Status& status :
+       {checkRange(call, "kh", kh, 1, kMaxWindow), checkRange(call, "kw", kw, 1, kMaxWindow), checkRange(call, "sh", sh, 1, kMaxStep),
+        checkRange(call, "sw", sw, 1, kMaxStep), checkRange(call, "pt", pt, 0, kMaxStep), checkRange(call, "pl", pl, 0, kMaxStep)}) {
+    if (!status.isOk()) return status;
+  }
+  if ((pooled.dims[1] - 1) * sh - pt >= image.dims[1] || (pooled.dims[2] - 1) * sw - pl >= image.dims[2]) {
+    return refuse(call, "windows of %s begin beyond the image %s", ShapeText(pooled).text, ShapeText(image).text);
+  }
+  return Status::ok();
+}
+
+Status checkMax(const Call& call, const Operand& image, const Operand& pooled, const MaxAttrs& a) {
+  for (const Status& status :
+       {checkImages(call, image, pooled), checkRange(call, "dh", a.dh, 1, kMaxStep), checkRange(call, "dw", a.dw, 1, kMaxStep)}) {
+    if (!status.isOk()) return status;
+  }
+  return checkWindows(call, image, pooled, a.kh, a.kw, a.sh, a.sw, a.pt, a.pl);
+}
+
+Status checkAvg(const Call& call, const Operand& image, const Operand& pooled) {
+  const AvgAttrs a = call.attributes<AvgAttrs>();
+  for (const Status& status : {checkImages(call, image, pooled), checkRange(call, "pb", a.pb, 0, kMaxStep),
+                               checkRange(call, "pr", a.pr, 0, kMaxStep), checkRange(call, "count_include_pad", a.countIncludePad, 0, 1)}) {
+    if (!status.isOk()) return status;
+  }
+  return checkWindows(call, image, pooled, a.kh, a.kw, a.sh, a.sw, a.pt, a.pl);
+}
+
+// body(row, offset of the row's first image row, offset of its output row, y) for this thread's rows of windows.
+template <typename Body>
+void eachRow(const Geometry& g, const Lane& lane, Body body) {
+  int64_t begin, end;
+  lane.range(g.rowTiles(), &begin, &end);
+  for (int64_t r = begin * g.rowsPerTile(); r < std::min(g.n * g.oh, end * g.rowsPerTile()); ++r) {
+    const int64_t image = r / g.oh, y = r % g.oh;
+    int64_t firstRow;
+    const PoolRow row = g.row(y, g.c, &firstRow);
+    body(row, image * g.imageSize() + firstRow * g.iw * g.c, r * g.ow * g.c, y);
+  }
+}
+
+// The same for gradients, with dx set to zero first where windows do not write all of it.
+template <typename Body>
+void eachGradientRow(const Geometry& g, const Lane& lane, float* dx, Body body) {
+  const int64_t block = g.channelBlock(), blocks = g.channelBlocks();
+  int64_t begin, end;
+  lane.range(g.n * blocks, &begin, &end);
+  for (int64_t tile = begin; tile < end; ++tile) {
+    const int64_t image = tile / blocks, c = tile % blocks * block, channels = std::min(block, g.c - c);
+    const int64_t at = image * g.imageSize() + c;
+    if (!g.isTiling()) {
+      const int64_t runs = channels == g.c ? 1 : g.ih * g.iw, run = channels == g.c ? g.imageSize() : channels;
+      for (int64_t i = 0; i < runs; ++i) std::fill_n(dx + at + i * g.c, run, 0.0f);
+    }
+    for (int64_t y = 0; y < g.oh; ++y) {
+      int64_t firstRow;
+      const PoolRow row = g.row(y, channels, &firstRow);
+      body(row, at + firstRow * g.iw * g.c, image * g.pooledSize() + y * g.ow * g.c + c, y);
+    }
+  }
+}
+
+Status verifyMaxPool(const Call& call) {
+  return checkMax(call, call.operands[0], call.operands[1], call.attributes<MaxAttrs>());
+}
+
+Plan planMaxPool(const Call& call) {
+  return planOf(call, Geometry(call.operands[0], call.operands[1], call.attributes<MaxAttrs>()).taps());
+}
+
+void runMaxPool(const Call& call, const Lane& lane) {
+  const float* x = call.operands[0].f32();
+  float* y = call.operands[1].f32();
+  const auto kernel = call.kernels->pool.maxRow;
+  eachRow(Geometry(call.operands[0], call.operands[1], call.attributes<MaxAttrs>()), lane,
+          [=](const PoolRow& row, int64_t in, int64_t out, int64_t) { kernel(row, x + in, y + out); });
+}
+
+Status verifyMaxPoolGrad(const Call& call) {
+  const Operand &x = call.operands[0], &dx = call.operands[2];
+  const MaxGradAttrs attrs = call.attributes<MaxGradAttrs>();
+  if (!sameShape(x, dx)) return refuse(call, "dx %s must have x's shape %s", ShapeText(dx).text, ShapeText(x).text);
+  if (Status status = checkRange(call, "relu_mask", attrs.reluMask, 0, 1); !status.isOk()) return status;
+  return checkMax(call, x, call.operands[1], attrs.window);
+}
+
+Plan planMaxPoolGrad(const Call& call) {
+  return planOf(call, 2 * Geometry(call.operands[0], call.operands[1], call.attributes<MaxGradAttrs>().window).taps());
+}
+
+void runMaxPoolGrad(const Call& call, const Lane& lane) {
+  const float *x = call.operands[0].f32(), *dy = call.operands[1].f32();
+  float* dx = call.operands[2].f32();
+  const MaxGradAttrs attrs = call.attributes<MaxGradAttrs>();
+  const Geometry g(call.operands[0], call.operands[1], attrs.window);
+  const bool reluMask = attrs.reluMask != 0, accumulate = !g.isDisjoint();
+  const auto kernel = call.kernels->pool.maxGradRow;
+  eachGradientRow(g, lane, dx, [=](const PoolRow& row, int64_t in, int64_t out, int64_t) {
+    kernel(row, x + in, dy + out, dx + in, reluMask, accumulate);
+  });
+}
+
+Status verifyMaxPoolGather(const Call& call) {
+  const Operand &x = call.operands[0], &t = call.operands[1];
+  if (!sameShape(x, t)) return refuse(call, "t %s must have x's shape %s", ShapeText(t).text, ShapeText(x).text);
+  return checkMax(call, x, call.operands[2], call.attributes<MaxAttrs>());
+}
+
+Plan planMaxPoolGather(const Call& call) {
+  return planOf(call, 2 * Geometry(call.operands[0], call.operands[2], call.attributes<MaxAttrs>()).taps());
+}
+
+void runMaxPoolGather(const Call& call, const Lane& lane) {
+  const float *x = call.operands[0].f32(), *t = call.operands[1].f32();
+  float* y = call.operands[2].f32();
+  const auto kernel = call.kernels->pool.maxGatherRow;
+  eachRow(Geometry(call.operands[0], call.operands[2], call.attributes<MaxAttrs>()), lane,
+          [=](const PoolRow& row, int64_t in, int64_t out, int64_t) { kernel(row, x + in, t + in, y + out); });
+}
+
+Status verifyAvgPool(const Call& call) {
+  return checkAvg(call, call.operands[0], call.operands[1]);
+}
+
+Plan planAvgPool(const Call& call) {
+  return planOf(call, Geometry(call.operands[0], call.operands[1], call.attributes<AvgAttrs>()).taps());
+}
+
+void runAvgPool(const Call& call, const Lane& lane) {
+  const Geometry g(call.operands[0], call.operands[1], call.attributes<AvgAttrs>());
+  const float* x = call.operands[0].f32();
+  float* y = call.operands[1].f32();
+  const auto kernel = call.kernels->pool.avgRow;
+  eachRow(g, lane, [=, &g](const PoolRow& row, int64_t in, int64_t out, int64_t oy) { kernel(row, g.divisor(oy, row), x + in, y + out); });
+}
+
+Status verifyAvgPoolGrad(const Call& call) {
+  return checkAvg(call, call.operands[1], call.operands[0]);
+}
+
+Plan planAvgPoolGrad(const Call& call) {
+  return planOf(call, Geometry(call.operands[1], call.operands[0], call.attributes<AvgAttrs>()).taps());
+}
+
+void runAvgPoolGrad(const Call& call, const Lane& lane) {
+  const Geometry g(call.operands[1], call.operands[0], call.attributes<AvgAttrs>());
+  const float* dy = call.operands[0].f32();
+  float* dx = call.operands[1].f32();
+  const auto kernel = call.kernels->pool.avgGradRow;
+  eachGradientRow(g, lane, dx, [=, &g](const PoolRow& row, int64_t in, int64_t out, int64_t oy) {
+    kernel(row, g.divisor(oy, row), dy + out, dx + in, !g.isDisjoint());
+  });
+}
+
+}  // namespace
+
+extern const Op kMaxPool2dOp, kMaxPool2dGradOp, kMaxPool2dGatherOp, kAvgPool2dOp, kAvgPool2dGradOp;
+const Op kMaxPool2dOp = {verifyMaxPool, planMaxPool, runMaxPool, -1};
+const Op kMaxPool2dGradOp = {verifyMaxPoolGrad, planMaxPoolGrad, runMaxPoolGrad, -1};
+const Op kMaxPool2dGatherOp = {verifyMaxPoolGather, planMaxPoolGather, runMaxPoolGather, -1};
+const Op kAvgPool2dOp = {verifyAvgPool, planAvgPool, runAvgPool, -1};
+const Op kAvgPool2dGradOp = {verifyAvgPoolGrad, planAvgPoolGrad, runAvgPoolGrad, -1};
+
+}  // namespace stridenet

@@ -1,0 +1,187 @@
+// reduce: sum, mean or maximum over any set of axes, in an order that shapes alone decide.
+// Extents collapse to alternating kept and reduced axes. The innermost reduced axis and the kept axis inside it, [r, k] (k may be 1),
+// are what kernels see; the axes around them are `outer`. The reduced positions of one result, outer ones included, are numbered and
+// cut into chunks; a chunk is summed by itself before it joins its group's total, and groups (one tile each) are combined in order in a
+// second phase. So no chain of additions is long, and results do not depend on threads.
+#include <algorithm>
+
+#include "native/ops/checks.h"
+
+namespace stridenet {
+namespace {
+
+constexpr int64_t kColumnBlock = 1024;  // columns of a tile
+constexpr int64_t kWantedTiles = 64;
+
+struct Axis {
+  int64_t extent, stride;
+};
+
+struct Geometry {
+  // Collapsed geometry. outer axes from the innermost outwards.
+  Axis keptOuter[kMaxRank], reducedOuter[kMaxRank];
+  int keptOuterCount = 0, reducedOuterCount = 0;
+  int64_t k0 = 1;         // product of the kept outer extents
+  int64_t positions = 1;  // reduced positions of one result
+  int64_t r = 1, rowStride = 1, k = 1;
+
+  // Tiles: results [k0, k] x groups of chunks.
+  int64_t columnBlock, columnBlocks, chunk, chunks, groups, rowsPerTile;
+  int64_t tiles() const { return ceilDiv(k0, rowsPerTile) * columnBlocks * groups; }
+
+  explicit Geometry(const Call& call) {
+    const Operand &x = call.operands[0], &y = call.operands[1];
+    Axis axes[kMaxRank];
+    bool reduced[kMaxRank];
+    int count = 0;
+    int64_t stride = 1;
+    for (int i = x.rank - 1; i >= 0; --i) {
+      if (x.dims[i] == 1) continue;
+      const bool isReduced = y.dims[i] == 1;
+      if (count > 0 && reduced[count - 1] == isReduced) {
+        axes[count - 1].extent *= x.dims[i];
+      } else {
+        axes[count] = {x.dims[i], stride};
+        reduced[count++] = isReduced;
+      }
+      stride *= x.dims[i];
+    }
+    int next = 0;
+    if (next < count && !reduced[next]) k = axes[next++].extent;
+    rowStride = k;
+    if (next < count) r = axes[next++].extent;
+    positions = r;
+    for (; next < count; ++next) {
+      if (reduced[next]) {
+        reducedOuter[reducedOuterCount++] = axes[next];
+        positions *= axes[next].extent;
+      } else {
+        keptOuter[keptOuterCount++] = axes[next];
+        k0 *= axes[next].extent;
+      }
+    }
+    columnBlock = std::min(k, kColumnBlock);
+    columnBlocks = ceilDiv(k, columnBlock);
+    chunk = std::max<int64_t>(32, kTileElements / (k == 1 ? 2 : columnBlock));
+    chunks = ceilDiv(positions, chunk);
+    groups = std::min(chunks, ceilDiv(kWantedTiles, k0 * columnBlocks));
+    // Short rows share a tile; this needs rows at one distance, which [k0, r] gives.
+    rowsPerTile = isPlainRows() && chunks == 1 ? std::max<int64_t>(1, kTileElements / r) : 1;
+  }
+
+  bool isPlainRows() const { return k == 1 && reducedOuterCount == 0 && keptOuterCount <= 1; }
+  size_t partialBytes() const { return groups > 1 ? static_cast<size_t>(k0 * groups * k) * sizeof(float) : 0; }
+
+  static int64_t offsetOf(int64_t index, const Axis* axes, int count) {
+    int64_t offset = 0;
+    for (int i = 0; i < count; ++i) {
+      offset += index % axes[i].extent * axes[i].stride;
+      index /= axes[i].extent;
+    }
+    return offset;
+  }
+};
+
+struct Attrs {
+  Reduction kind;
+};
+
+float identityOf(Reduction kind) {
+  return kind == Reduction::max ? -__builtin_inff() : 0.0f;
+}
+
+const ReduceBlock& kernelsOf(const Call& call) {
+  const ReduceKernels& reduce = call.kernels->reduce;
+  return call.attributes<Attrs>().kind == Reduction::max ? reduce.max : reduce.sum;
+}
+
+// PyTorch divides the sum; multiplying by the reciprocal would round twice.
+void finish(const Call& call, float* y, int64_t n, int64_t positions) {
+  if (call.attributes<Attrs>().kind != Reduction::mean) return;
+  const float divisor = static_cast<float>(positions);
+  for (int64_t i = 0; i < n; ++i) y[i] /= divisor;
+}
+
+// acc[0, width) = the reduction of positions [begin, end) of the columns at x.
+void reduceGroup(const Geometry& g, const ReduceBlock& kernels, float identity, const float* x, int64_t width, int64_t begin, int64_t end,
+                 float* acc) {
+  float part[kColumnBlock];
+  std::fill_n(acc, width, identity);
+  for (int64_t p = begin; p < end; p += g.chunk) {
+    const int64_t chunkEnd = std::min(end, p + g.chunk);
+    std::fill_n(part, width, identity);
+    for (int64_t q = p; q < chunkEnd;) {
+      const int64_t inner = q % g.r, count = std::min(g.r - inner, chunkEnd - q);
+      const float* from = x + Geometry::offsetOf(q / g.r, g.reducedOuter, g.reducedOuterCount) + inner * g.rowStride;
+      if (g.k == 1) {
+        kernels.rows(from, 0, 1, count, part);
+      } else {
+        kernels.columns(from, g.rowStride, count, width, part);
+      }
+      q += count;
+    }
+    kernels.columns(part, width, 1, width, acc);
+  }
+}
+
+Status verifyReduce(const Call& call) {
+  const Operand &x = call.operands[0], &y = call.operands[1];
+  const int32_t kind = call.attrs[0];
+  if (kind < 0 || kind >= kReductionCount) return refuse(call, "unknown kind %d", kind);
+  if (Status status = expectFloats(call); !status.isOk()) return status;
+  if (!broadcastsTo(y, x)) return refuse(call, "%s is no reduction of %s", ShapeText(y).text, ShapeText(x).text);
+  return Status::ok();
+}
+
+Plan planReduce(const Call& call) {
+  const Geometry g(call);
+  Plan plan = planOf(call, static_cast<double>(call.operands[0].count), g.groups > 1 ? 2 : 1);
+  plan.sharedScratch = g.partialBytes();
+  return plan;
+}
+
+void runReduce(const Call& call, const Lane& lane) {
+  const Geometry g(call);
+  const ReduceBlock& kernels = kernelsOf(call);
+  const float identity = identityOf(call.attributes<Attrs>().kind);
+  const float* x = call.operands[0].f32();
+  float *y = call.operands[1].f32(), *partial = static_cast<float*>(lane.sharedScratch);
+  int64_t begin, end;
+  if (lane.phase == 1) {
+    lane.range(g.k0 * g.columnBlocks, &begin, &end);
+    for (int64_t tile = begin; tile < end; ++tile) {
+      const int64_t row = tile / g.columnBlocks, c = tile % g.columnBlocks * g.columnBlock, width = std::min(g.columnBlock, g.k - c);
+      float* to = y + row * g.k + c;
+      std::fill_n(to, width, identity);
+      kernels.columns(partial + row * g.groups * g.k + c, g.k, g.groups, width, to);
+      finish(call, to, width, g.positions);
+    }
+    return;
+  }
+  lane.range(g.tiles(), &begin, &end);
+  for (int64_t tile = begin; tile < end; ++tile) {
+    const int64_t group = tile % g.groups, block = tile / g.groups % g.columnBlocks;
+    const int64_t row = tile / g.groups / g.columnBlocks * g.rowsPerTile;
+    if (g.rowsPerTile > 1) {
+      const int64_t rows = std::min(g.rowsPerTile, g.k0 - row);
+      std::fill_n(y + row, rows, identity);
+      kernels.rows(x + row * g.r, g.r, rows, g.r, y + row);
+      finish(call, y + row, rows, g.positions);
+      continue;
+    }
+    const int64_t c = block * g.columnBlock, width = std::min(g.columnBlock, g.k - c);
+    const int64_t first = g.chunks * group / g.groups * g.chunk;
+    const int64_t last = std::min(g.positions, g.chunks * (group + 1) / g.groups * g.chunk);
+    const float* from = x + Geometry::offsetOf(row, g.keptOuter, g.keptOuterCount) + c;
+    float* to = g.groups > 1 ? partial + (row * g.groups + group) * g.k + c : y + row * g.k + c;
+    reduceGroup(g, kernels, identity, from, width, first, last, to);
+    if (g.groups == 1) finish(call, to, width, g.positions);
+  }
+}
+
+}  // namespace
+
+extern const Op kReduceOp;
+const Op kReduceOp = {verifyReduce, planReduce, runReduce, -1};
+
+}  // namespace stridenet

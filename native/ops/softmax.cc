@@ -1,0 +1,186 @@
+// softmax, cross_entropy, cross_entropy_grad and count_correct over rows of the last axis. Tiles are runs of rows; losses and counts go
+// to scratch and are added in order, in the same tile when there is only one, else in a second phase.
+#include <algorithm>
+
+#include "native/ops/checks.h"
+
+namespace stridenet {
+namespace {
+
+constexpr int64_t kTileLogits = 4096;  // an exponential costs a few elementwise operations
+constexpr int64_t kSumChunk = 4096;
+
+struct Rows {
+  int64_t classes, rows, perTile, tiles;
+
+  explicit Rows(const Operand& logits) {
+    classes = logits.rank > 0 ? logits.dims[logits.rank - 1] : 1;
+    rows = logits.count / classes;
+    perTile = std::max<int64_t>(1, kTileLogits / classes);
+    tiles = ceilDiv(rows, perTile);
+  }
+  // This thread's rows.
+  void range(const Lane& lane, int64_t* begin, int64_t* end) const {
+    lane.range(tiles, begin, end);
+    *begin *= perTile;
+    *end = std::min(rows, *end * perTile);
+  }
+};
+
+struct SoftmaxAttrs {
+  int32_t log;
+};
+struct SmoothingAttrs {
+  float labelSmoothing;
+};
+
+Status verifySoftmax(const Call& call) {
+  const int32_t log = call.attributes<SoftmaxAttrs>().log;
+  if (Status status = expectFloats(call); !status.isOk()) return status;
+  if (log != 0 && log != 1) return refuse(call, "log must be 0 or 1, got %d", log);
+  if (!sameShape(call.operands[0], call.operands[1])) {
+    return refuse(call, "y %s must have x's shape %s", ShapeText(call.operands[1]).text, ShapeText(call.operands[0]).text);
+  }
+  return Status::ok();
+}
+
+Plan planSoftmax(const Call& call) {
+  return planOf(call, 24.0 * static_cast<double>(call.operands[0].count));
+}
+
+void runSoftmax(const Call& call, const Lane& lane) {
+  const Rows r(call.operands[0]);
+  int64_t begin, end;
+  r.range(lane, &begin, &end);
+  if (begin >= end) return;
+  call.kernels->softmax.softmax(call.operands[0].f32() + begin * r.classes, call.operands[1].f32() + begin * r.classes, end - begin,
+                                r.classes, call.attributes<SoftmaxAttrs>().log != 0);
+}
+
+// logits float32 [n, classes] and labels int32 [n]; every other operand is float32.
+Status checkLabelled(const Call& call) {
+  const Operand &logits = call.operands[0], &labels = call.operands[1];
+  if (Status status = expectFloats(call, 1); !status.isOk()) return status;
+  if (Status status = expectDType(call, 1, DType::int32, "int32"); !status.isOk()) return status;
+  if (logits.rank != 2 || labels.rank != 1 || labels.dims[0] != logits.dims[0]) {
+    return refuse(call, "expects logits [n, classes] and labels [n], got %s and %s", ShapeText(logits).text, ShapeText(labels).text);
+  }
+  return Status::ok();
+}
+
+Status checkOne(const Call& call, int operand) {
+  if (call.operands[operand].count == 1) return Status::ok();
+  const std::string_view name = signatureOf(call).operand(operand);
+  return refuse(call, "%.*s must hold one number, got %s", static_cast<int>(name.size()), name.data(),
+                ShapeText(call.operands[operand]).text);
+}
+
+Status checkSmoothing(const Call& call) {
+  const float smoothing = call.attributes<SmoothingAttrs>().labelSmoothing;
+  if (smoothing >= 0.0f && smoothing <= 1.0f) return Status::ok();
+  return refuse(call, "label_smoothing must be in [0, 1], got %g", static_cast<double>(smoothing));
+}
+
+Status verifyCrossEntropy(const Call& call) {
+  for (const Status& status : {checkLabelled(call), checkOne(call, 2), checkSmoothing(call)})
+    if (!status.isOk()) return status;
+  return Status::ok();
+}
+
+// One number of scratch for each row.
+Plan planOverRows(const Call& call, double flopsPerLogit, size_t bytesPerRow) {
+  const Rows r(call.operands[0]);
+  Plan plan = planOf(call, flopsPerLogit * static_cast<double>(call.operands[0].count), r.tiles > 1 ? 2 : 1);
+  plan.sharedScratch = static_cast<size_t>(r.rows) * bytesPerRow;
+  return plan;
+}
+
+Plan planCrossEntropy(const Call& call) {
+  return planOverRows(call, 24, sizeof(float));
+}
+
+void runCrossEntropy(const Call& call, const Lane& lane) {
+  const Rows r(call.operands[0]);
+  float* losses = static_cast<float*>(lane.sharedScratch);
+  int64_t begin, end;
+  r.range(lane, &begin, &end);
+  if (lane.phase == 0 && begin < end) {
+    call.kernels->softmax.crossEntropy(call.operands[0].f32() + begin * r.classes, call.operands[1].i32() + begin, losses + begin,
+                                       end - begin, r.classes, call.attributes<SmoothingAttrs>().labelSmoothing);
+  }
+  const bool isLast = r.tiles == 1 ? begin < end : lane.phase == 1 && lane.thread == 0;
+  if (!isLast) return;
+  float total = 0;
+  for (int64_t i = 0; i < r.rows; i += kSumChunk) {
+    float part = 0;
+    call.kernels->reduce.sum.rows(losses + i, 0, 1, std::min(kSumChunk, r.rows - i), &part);
+    total += part;
+  }
+  *call.operands[2].f32() = total / static_cast<float>(r.rows);
+}
+
+Status verifyCrossEntropyGrad(const Call& call) {
+  for (const Status& status : {checkLabelled(call), checkOne(call, 2), checkSmoothing(call)})
+    if (!status.isOk()) return status;
+  if (!sameShape(call.operands[0], call.operands[3])) {
+    return refuse(call, "dlogits %s must have the shape of logits %s", ShapeText(call.operands[3]).text, ShapeText(call.operands[0]).text);
+  }
+  return Status::ok();
+}
+
+Plan planCrossEntropyGrad(const Call& call) {
+  return planOf(call, 26.0 * static_cast<double>(call.operands[0].count));
+}
+
+void runCrossEntropyGrad(const Call& call, const Lane& lane) {
+  const Rows r(call.operands[0]);
+  int64_t begin, end;
+  r.range(lane, &begin, &end);
+  if (begin >= end) return;
+  const float scale = *call.operands[2].f32() / static_cast<float>(r.rows);
+  call.kernels->softmax.crossEntropyGrad(call.operands[0].f32() + begin * r.classes, call.operands[1].i32() + begin, scale,
+                                         call.operands[3].f32() + begin * r.classes, end - begin, r.classes,
+                                         call.attributes<SmoothingAttrs>().labelSmoothing);
+}
+
+Status verifyCountCorrect(const Call& call) {
+  for (const Status& status : {checkLabelled(call), checkOne(call, 2)})
+    if (!status.isOk()) return status;
+  return Status::ok();
+}
+
+Plan planCountCorrect(const Call& call) {
+  const Rows r(call.operands[0]);
+  Plan plan = planOf(call, static_cast<double>(call.operands[0].count), r.tiles > 1 ? 2 : 1);
+  plan.sharedScratch = static_cast<size_t>(r.tiles) * sizeof(int64_t);
+  return plan;
+}
+
+void runCountCorrect(const Call& call, const Lane& lane) {
+  const Rows r(call.operands[0]);
+  int64_t* counts = static_cast<int64_t*>(lane.sharedScratch);
+  int64_t begin, end;
+  lane.range(r.tiles, &begin, &end);
+  if (lane.phase == 0) {
+    for (int64_t tile = begin; tile < end; ++tile) {
+      const int64_t first = tile * r.perTile;
+      counts[tile] = call.kernels->softmax.countCorrect(call.operands[0].f32() + first * r.classes, call.operands[1].i32() + first,
+                                                        std::min(r.perTile, r.rows - first), r.classes);
+    }
+  }
+  const bool isLast = r.tiles == 1 ? begin < end : lane.phase == 1 && lane.thread == 0;
+  if (!isLast) return;
+  int64_t total = 0;
+  for (int64_t tile = 0; tile < r.tiles; ++tile) total += counts[tile];
+  *call.operands[2].f32() = static_cast<float>(total);
+}
+
+}  // namespace
+
+extern const Op kSoftmaxOp, kCrossEntropyOp, kCrossEntropyGradOp, kCountCorrectOp;
+const Op kSoftmaxOp = {verifySoftmax, planSoftmax, runSoftmax, 0};
+const Op kCrossEntropyOp = {verifyCrossEntropy, planCrossEntropy, runCrossEntropy, -1};
+const Op kCrossEntropyGradOp = {verifyCrossEntropyGrad, planCrossEntropyGrad, runCrossEntropyGrad, 0};
+const Op kCountCorrectOp = {verifyCountCorrect, planCountCorrect, runCountCorrect, -1};
+
+}  // namespace stridenet

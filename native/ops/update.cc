@@ -1,0 +1,56 @@
+// sgd: one pass over parameter, velocity and gradient. Every number is updated by itself, so tiles need no order.
+#include <algorithm>
+
+#include "native/ops/checks.h"
+
+namespace stridenet {
+namespace {
+
+struct Attrs {
+  float momentum, weightDecay;
+  int32_t nesterov;
+};
+
+enum { kGrad, kLr, kParam, kVelocity };
+
+Status verifySgd(const Call& call) {
+  const Operand &param = call.operands[kParam], &velocity = call.operands[kVelocity];
+  const int32_t nesterov = call.attributes<Attrs>().nesterov;
+  if (Status status = expectFloats(call); !status.isOk()) return status;
+  if (nesterov != 0 && nesterov != 1) return refuse(call, "nesterov must be 0 or 1, got %d", nesterov);
+  if (call.operands[kLr].count != 1) return refuse(call, "lr must hold one number, got %s", ShapeText(call.operands[kLr]).text);
+  if (!sameShape(call.operands[kGrad], param)) {
+    return refuse(call, "grad %s must have param's shape %s", ShapeText(call.operands[kGrad]).text, ShapeText(param).text);
+  }
+  if (velocity.present() && !sameShape(velocity, param)) {
+    return refuse(call, "velocity %s must have param's shape %s", ShapeText(velocity).text, ShapeText(param).text);
+  }
+  return Status::ok();
+}
+
+// param and velocity are read and written.
+Plan planSgd(const Call& call) {
+  Plan plan = planOf(call, 6.0 * static_cast<double>(call.operands[kParam].count));
+  plan.bytes += static_cast<double>(call.operands[kParam].bytes() + call.operands[kVelocity].bytes());
+  return plan;
+}
+
+void runSgd(const Call& call, const Lane& lane) {
+  const Attrs attrs = call.attributes<Attrs>();
+  const int64_t n = call.operands[kParam].count;
+  int64_t begin, end;
+  lane.range(ceilDiv(n, kTileElements), &begin, &end);
+  begin *= kTileElements;
+  end = std::min(n, end * kTileElements);
+  if (begin >= end) return;
+  const SgdParameters p = {*call.operands[kLr].f32(), attrs.momentum, attrs.weightDecay, attrs.nesterov != 0};
+  float* velocity = call.operands[kVelocity].present() ? call.operands[kVelocity].f32() + begin : nullptr;
+  call.kernels->update.sgd(p, call.operands[kGrad].f32() + begin, call.operands[kParam].f32() + begin, velocity, end - begin);
+}
+
+}  // namespace
+
+extern const Op kSgdOp;
+const Op kSgdOp = {verifySgd, planSgd, runSgd, -1};
+
+}  // namespace stridenet
