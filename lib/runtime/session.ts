@@ -64,7 +64,7 @@ export class LoadedProgram {
     this.variables.sync();
   }
 
-  /** What must happen after a run. */
+  /** What must happen after a run, even one that failed: it may have written some of its updates. */
   finish(): void {
     this.updated?.tookUpdates();
   }
@@ -85,6 +85,8 @@ export class Session {
   private readonly state: State;
   private readonly specialise: SessionOptions['specialise'];
   private readonly programs = new Map<ProgramKey, LoadedProgram>();
+  /** What to print at the end; empty unless profiling. */
+  private readonly profiled: LoadedProgram[] = [];
   private closed = false;
 
   /** @throws StridenetError ERR_NATIVE_UNAVAILABLE */
@@ -101,7 +103,9 @@ export class Session {
   /** Verifies and binds a program that is not made by `specialise`; whoever loads it keeps it. */
   load(program: Program): LoadedProgram {
     this.checkOpen();
-    return new LoadedProgram(program, this.state, this.state.renumber(program));
+    const loaded = new LoadedProgram(program, this.state, this.state.renumber(program));
+    if (isProfiling()) this.profiled.push(loaded);
+    return loaded;
   }
 
   /**
@@ -119,11 +123,11 @@ export class Session {
     loaded.prepare(feeds);
     const caller = new Error();
     try {
-      const results = await this.native.run(loaded.native, feeds as TypedArray[], steps);
-      loaded.finish();
-      return results;
+      return await this.native.run(loaded.native, feeds as TypedArray[], steps);
     } catch (error) {
       throw fromNative(error, caller);
+    } finally {
+      loaded.finish();
     }
   }
 
@@ -132,14 +136,13 @@ export class Session {
     if (steps !== 1) checkInteger('runSync', 'steps', steps, 1);
     const loaded = this.resolve(target);
     loaded.prepare(feeds);
-    let results: TypedArray[];
     try {
-      results = this.native.runSync(loaded.native, feeds as TypedArray[], steps);
+      return this.native.runSync(loaded.native, feeds as TypedArray[], steps);
     } catch (error) {
       throw fromNative(error);
+    } finally {
+      loaded.finish();
     }
-    loaded.finish();
-    return results;
   }
 
   /** The program of a key as text: one line for each instruction. */
@@ -165,13 +168,13 @@ export class Session {
   /** Runs that wait reject with ERR_CLOSED; memory is freed. The State lives on. Idempotent. */
   close(): void {
     if (this.closed) return;
-    if (isProfiling()) {
-      for (const [key, { native }] of this.programs) {
-        process.stderr.write(`${formatProfile(`program ${key} (${formatBytes(native.bytes)})`, this.profile(key))}\n`);
-      }
+    for (const [i, loaded] of this.profiled.entries()) {
+      const title = `program ${i + 1} of ${this.profiled.length} (${formatBytes(loaded.native.bytes)})`;
+      process.stderr.write(`${formatProfile(title, this.profile(loaded))}\n`);
     }
     this.closed = true;
     this.native.close();
+    this.profiled.length = 0;
     this.programs.clear();
   }
 
