@@ -3,28 +3,27 @@
  * different instruction sets agree within the sum of their bounds. And: forcing a set takes, or says why it cannot.
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { serialize } from 'node:v8';
 import { binding } from '../../lib/runtime/binding';
 import { tables } from '../ops/tables';
-import { runScript, runSource } from '../support/child';
+import { Children } from '../support/child';
 import { expectTables } from '../support/runTable';
 
 const ALL = ['scalar', 'avx2', 'avx512', 'neon'];
 const available = binding().info().availableIsas;
 const unavailable = ALL.filter((isa) => !available.includes(isa));
 
-let folder: string;
+let children: Children;
 let expected: string;
 
 beforeAll(() => {
-  folder = mkdtempSync(path.join(tmpdir(), 'stridenet-kernels-'));
-  expected = path.join(folder, 'expected');
+  children = new Children();
+  expected = path.join(children.folder, 'expected');
   writeFileSync(expected, serialize(expectTables(tables)));
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => children.remove());
 
 test('the instruction sets of this machine are known ones, scalar among them', () => {
   expect(available).toContain('scalar');
@@ -34,7 +33,7 @@ test('the instruction sets of this machine are known ones, scalar among them', (
 test.each(available)(
   'every table on %s',
   async (isa) => {
-    const { code, signal, stdout, stderr } = await runScript('test/support/runKernelTable.ts', ['check', expected], {
+    const { code, signal, stdout, stderr } = await children.runModule('test/support/runKernelTable', ['check', expected], {
       env: { STRIDENET_ISA: isa },
     });
     if (signal !== null || !stdout.startsWith('{'))
@@ -54,11 +53,11 @@ const REPORT = `
 `;
 
 test.each(available)('STRIDENET_ISA=%s takes', async (isa) => {
-  expect((await runSource(REPORT, { env: { STRIDENET_ISA: isa } })).stdout.trim()).toBe(isa);
+  expect((await children.runSource(REPORT, { env: { STRIDENET_ISA: isa } })).stdout.trim()).toBe(isa);
 });
 
 test.each([...unavailable, 'sse9', 'AVX2'])('STRIDENET_ISA=%s is refused', async (isa) => {
-  const { code, stdout } = await runSource(REPORT, { env: { STRIDENET_ISA: isa } });
+  const { code, stdout } = await children.runSource(REPORT, { env: { STRIDENET_ISA: isa } });
   expect(code).toBe(0);
   expect(stdout).toMatch(/^ERR_UNSUPPORTED_ISA: /);
   expect(stdout).toContain(isa);

@@ -1,9 +1,8 @@
-/** Child processes that run TypeScript of this repository, for what one process can be asked only once: instruction set, exit, memory. */
+/** Child processes that run the package's sources, for what one process can be asked only once: instruction set, exit, memory. */
 
 import { spawn } from 'node:child_process';
 import path from 'node:path';
-
-const ROOT = path.join(__dirname, '..', '..');
+import { transpiledCopy } from './transpile';
 
 export interface ChildResult {
   readonly code: number | null;
@@ -19,28 +18,47 @@ export interface ChildOptions {
   readonly flags?: readonly string[];
 }
 
-function run(args: readonly string[], { env = {}, flags = [] }: ChildOptions): Promise<ChildResult> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...flags, '-r', 'ts-node/register/transpile-only', ...args], {
-      cwd: ROOT,
-      env: { ...process.env, TS_NODE_PROJECT: path.join(ROOT, 'tsconfig.check.json'), ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+/** Plain JavaScript of the sources, and processes that run in it. */
+export class Children {
+  private readonly copy = transpiledCopy();
+
+  get folder(): string {
+    return this.copy.folder;
+  }
+
+  remove(): void {
+    this.copy.remove();
+  }
+
+  /** Runs a module of the repository, such as 'test/support/runKernelTable'. */
+  runModule(module: string, args: readonly string[] = [], options: ChildOptions = {}): Promise<ChildResult> {
+    return this.run([path.join(this.folder, `${module}.js`), ...args], options);
+  }
+
+  /** Runs source text in which `require('./lib')` is the package. */
+  runSource(source: string, options: ChildOptions = {}): Promise<ChildResult> {
+    return this.run(['-e', source], options);
+  }
+
+  private run(args: readonly string[], { env = {}, flags = [] }: ChildOptions): Promise<ChildResult> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(process.execPath, [...flags, ...args], {
+        cwd: this.folder,
+        env: { ...process.env, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      let stdout = '';
+      let stderr = '';
+      child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+      child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+      child.on('error', reject);
+      child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
     });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-    child.on('error', reject);
-    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
-  });
+  }
 }
 
-/** Runs a script, by its path from the repository's root. */
-export function runScript(script: string, args: readonly string[] = [], options: ChildOptions = {}): Promise<ChildResult> {
-  return run([path.join(ROOT, script), ...args], options);
-}
-
-/** Runs source text; paths in it are relative to the repository's root: `require('./lib')`. */
-export function runSource(source: string, options: ChildOptions = {}): Promise<ChildResult> {
-  return run(['-e', source], options);
+/** Expects a process that ended by itself with code 0, and gives its output. */
+export function expectSuccess({ code, signal, stdout, stderr }: ChildResult): string {
+  if (code !== 0 || signal !== null) throw new Error(`the process ended with ${signal ?? `code ${code}`}:\n${stdout}\n${stderr}`);
+  return stdout.trim();
 }

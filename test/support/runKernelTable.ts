@@ -1,9 +1,9 @@
 /**
  * Runs the tables of operations on this process's instruction set (STRIDENET_ISA), without a test runner: for child processes and for
- * emulated processors, where computing what is right would take longer than the kernels.
+ * emulated processors, where computing what is right would take longer than the kernels. In a folder made by transpile.ts:
  *
- *   node -r ts-node/register/transpile-only test/support/runKernelTable.ts expect FILE     writes what is right; needs no native code
- *   node -r ts-node/register/transpile-only test/support/runKernelTable.ts check FILE      one JSON line { isa, rows, failures }; exit code 1 on failures
+ *   node test/support/runKernelTable.js expect FILE     writes what is right; needs no native code
+ *   node test/support/runKernelTable.js check FILE      one JSON line { isa, rows, failures }; exit code 1 on failures
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
