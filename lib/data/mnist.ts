@@ -120,7 +120,7 @@ async function fetchAll(dataset: NamedDataset, urls: readonly string[], cache: s
 function unavailable(dataset: NamedDataset, tried: readonly string[], downloaded: boolean): StridenetError {
   const ways = [
     ...(dataset.system ? [`on Debian: ${dataset.system.install}`] : []),
-    ...(downloaded ? [] : [`fetch it: ${dataset.call}({ download: true })`]),
+    ...(downloaded ? [] : [`fetch it: ${dataset.call}({ download: true }), on the command line --download`]),
     `name a folder that has ${dataset.files.map((f) => f.name).join(', ')}: ${dataset.call}({ dir })`,
     'without any of these: data.mini(), the embedded subset of Fashion-MNIST',
   ];

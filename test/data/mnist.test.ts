@@ -63,7 +63,7 @@ describe('where a named data set is found', () => {
     expect(error.code).toBe('ERR_DATA_UNAVAILABLE');
     expect(error.message).toContain(`${join(folder, 'given')} (the folder given): not there`);
     expect(error.message).toContain(`${join(cacheDir, 'mnist')} (cache): lacks t10k-labels-idx1-ubyte`);
-    expect(error.message).toContain('data.mnist({ download: true })');
+    expect(error.message).toContain('data.mnist({ download: true }), on the command line --download');
   });
 
   it('$XDG_CACHE_HOME is the default cache', async () => {

@@ -1,0 +1,47 @@
+/** stridenet evaluate: loss and accuracy of saved weights on the test images of a data set. */
+
+import { evaluate as evaluateModel } from '../../train';
+import type { Arguments, Command, Terminal } from '../arguments';
+import { DATA_OPTIONS, loadData } from '../datasets';
+import { checkImages, findModel, loadModel, MODEL_OPTIONS, variantOf } from '../models';
+import { confusion, formatConfusion, predictClasses } from '../predictions';
+
+export const evaluate: Command = {
+  name: 'evaluate',
+  operands: 'MODEL',
+  operandCount: [1, 1],
+  purpose: 'Measures loss and accuracy of saved weights on the test images of a data set.',
+  options: {
+    weights: { value: 'FILE', help: 'weights to evaluate (.safetensors), required' },
+    ...DATA_OPTIONS,
+    ...MODEL_OPTIONS,
+    threads: { value: 'N', help: 'default: as many as this process may use' },
+    json: { help: 'print the result as one JSON object, last line of standard output' },
+  },
+  run,
+};
+
+async function run(args: Arguments, terminal: Terminal): Promise<number> {
+  const name = args.operands[0]!;
+  const entry = findModel(name);
+  const weights = args.required('weights');
+  const threads = args.integer('threads', 1);
+  const variant = variantOf(args);
+  const { test } = await loadData(args);
+  checkImages(name, entry, test.shape, `--data ${args.required('data')}`);
+  const { model } = await loadModel(name, weights, variant, { options: { classes: test.classes.length, inChannels: test.shape[0] } });
+
+  const started = performance.now();
+  const { loss, accuracy } = await evaluateModel(model, test, { threads });
+  const seconds = (performance.now() - started) / 1000;
+  const imagesPerSecond = test.length / seconds;
+  if (args.flag('json')) {
+    const data = args.required('data');
+    terminal.out(JSON.stringify({ model: name, data, weights, images: test.length, loss, accuracy, imagesPerSecond, seconds }));
+    return 0;
+  }
+  const predicted = await predictClasses(model, test, threads);
+  terminal.out(`${formatConfusion(confusion(test.labels, predicted, test.classes.length), test.classes)}\n`);
+  terminal.out(`accuracy ${accuracy!.toFixed(4)}, loss ${loss.toFixed(4)}, ${test.length} images`);
+  return 0;
+}

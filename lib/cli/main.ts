@@ -1,0 +1,81 @@
+#!/usr/bin/env node
+/** The program `stridenet`: finds the command, runs it, and turns its outcome into lines and an exit code. */
+
+import { formatValue, nearest, StridenetError } from '../errors';
+import { helpOf, parseArguments, UsageError, type Command, type Terminal } from './arguments';
+import { doctor } from './commands/doctor';
+import { evaluate } from './commands/evaluate';
+import { predict } from './commands/predict';
+import { summary } from './commands/summary';
+import { train } from './commands/train';
+import { MODELS } from './models';
+import { packageVersion } from './version';
+
+const COMMANDS: readonly Command[] = [train, evaluate, predict, summary, doctor];
+
+/** Exit code 0: done; 1: an error, as `stridenet: CODE: message` on standard error; 2: wrong usage; 130: interrupted. */
+export async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const [name, ...rest] = argv;
+  let command: Command | undefined;
+  try {
+    if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+      (name === undefined ? terminal.err : terminal.out)(overview());
+      return name === undefined ? 2 : 0;
+    }
+    if (name === '--version') {
+      terminal.out(packageVersion());
+      return 0;
+    }
+    command = COMMANDS.find((candidate) => candidate.name === name);
+    if (!command) throw new UsageError(unknownCommand(name));
+    const args = parseArguments(command, rest);
+    if (args) return await command.run(args, terminal);
+    terminal.out(helpOf(command));
+    return 0;
+  } catch (error) {
+    if (error instanceof UsageError) {
+      terminal.err(`stridenet: ${error.message}\nRun "stridenet ${command ? `${command.name} ` : ''}--help" for help.`);
+      return 2;
+    }
+    if (error instanceof StridenetError) terminal.err(`stridenet: ${error.code}: ${error.message}`);
+    else
+      terminal.err(
+        `stridenet: unexpected error, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      );
+    return 1;
+  }
+}
+
+function overview(): string {
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
+  return [
+    'Usage: stridenet COMMAND [options]',
+    '',
+    ...COMMANDS.map(({ name, purpose }) => `  ${name.padEnd(width)}  ${purpose.split('. ')[0]!.replace(/\.$/, '')}`),
+    '',
+    `Models: ${Object.keys(MODELS).join(', ')}`,
+    'Run "stridenet COMMAND --help" for its options.',
+  ].join('\n');
+}
+
+function unknownCommand(name: string): string {
+  const names = COMMANDS.map((command) => command.name);
+  const near = nearest(name, names);
+  return `There is no command ${formatValue(name)}. ${near ? `Did you mean "${near}"?` : `Commands: ${names.join(', ')}.`}`;
+}
+
+if (require.main === module) {
+  // A reader that has seen enough (`stridenet summary lenet5 | head -3`) is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+  const terminal: Terminal = {
+    out: (line) => void process.stdout.write(`${line}\n`),
+    err: (line) => void process.stderr.write(`${line}\n`),
+    interactive: process.stderr.isTTY === true,
+  };
+  void main(process.argv.slice(2), terminal).then((code) => {
+    process.exitCode = code;
+  });
+}
