@@ -1,0 +1,106 @@
+/** What `fit` reports, and to whom: records, history, callbacks. */
+
+import { checkOptions, formatValue, StridenetError } from '../errors';
+import type { Module } from '../nn/module';
+import type { Trainer } from './trainer';
+
+/** One pass over the data set. */
+export interface EpochRecord {
+  /** From 1. */
+  readonly epoch: number;
+  /** Mean over the images of the epoch, measured while the weights moved. */
+  readonly loss: number;
+  readonly accuracy?: number;
+  /** On the validation set after the epoch. */
+  readonly valLoss?: number;
+  readonly valAccuracy?: number;
+  /** Training images by time, without validation. */
+  readonly imagesPerSecond: number;
+  /** The whole epoch, with validation. */
+  readonly seconds: number;
+}
+
+/** One step. */
+export interface BatchRecord {
+  readonly epoch: number;
+  /** Within the epoch, from 1. */
+  readonly batch: number;
+  /** Since training began, from 1. */
+  readonly step: number;
+  readonly loss: number;
+  readonly accuracy?: number;
+}
+
+export interface History {
+  readonly epochs: readonly EpochRecord[];
+}
+
+export interface FitContext {
+  readonly model: Module;
+  /** For `save`, `learningRate` and `evaluate`. */
+  readonly trainer: Trainer;
+}
+
+/** Functions that `fit` awaits. What one throws ends training and is what `fit` rejects with. */
+export interface Callback {
+  onTrainBegin?(context: FitContext): unknown;
+  /** Not called when training ends early. */
+  onTrainEnd?(history: History, context: FitContext): unknown;
+  onEpochBegin?(epoch: number, context: FitContext): unknown;
+  onEpochEnd?(record: EpochRecord, context: FitContext): unknown;
+  /** With one of these, the next batch waits for it: gathering and computing no longer overlap. */
+  onBatchEnd?(record: BatchRecord, context: FitContext): unknown;
+}
+
+const EVENTS = ['onTrainBegin', 'onTrainEnd', 'onEpochBegin', 'onEpochEnd', 'onBatchEnd'];
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT; ERR_UNKNOWN_OPTION for a misspelled event of a plain object */
+export function checkCallbacks(where: string, callbacks: unknown): readonly Callback[] {
+  if (callbacks === undefined) return [];
+  if (!Array.isArray(callbacks)) {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects callbacks to be an array but got ${formatValue(callbacks)}.`);
+  }
+  for (const [i, callback] of callbacks.entries()) {
+    if (typeof callback !== 'object' || callback === null) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `${where} expects callbacks[${i}] to be an object but got ${formatValue(callback)}.`,
+      );
+    }
+    // An instance of a class may have fields of its own.
+    if (Object.getPrototypeOf(Object.getPrototypeOf(callback) ?? {}) === null) checkOptions(`${where} callbacks[${i}]`, callback, EVENTS);
+  }
+  return callbacks as Callback[];
+}
+
+/** Calls every callback of an event in order, each after the one before has finished. */
+export class Notifier {
+  constructor(
+    private readonly callbacks: readonly Callback[],
+    private readonly context: FitContext,
+  ) {}
+
+  get wantsBatches(): boolean {
+    return this.callbacks.some((callback) => callback.onBatchEnd !== undefined);
+  }
+
+  async trainBegin(): Promise<void> {
+    for (const callback of this.callbacks) await callback.onTrainBegin?.(this.context);
+  }
+
+  async trainEnd(history: History): Promise<void> {
+    for (const callback of this.callbacks) await callback.onTrainEnd?.(history, this.context);
+  }
+
+  async epochBegin(epoch: number): Promise<void> {
+    for (const callback of this.callbacks) await callback.onEpochBegin?.(epoch, this.context);
+  }
+
+  async epochEnd(record: EpochRecord): Promise<void> {
+    for (const callback of this.callbacks) await callback.onEpochEnd?.(record, this.context);
+  }
+
+  async batchEnd(record: BatchRecord): Promise<void> {
+    for (const callback of this.callbacks) await callback.onBatchEnd?.(record, this.context);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Checkpoints of a Trainer: a safetensors file with the weights under their own names, optimizer slots under `optimizer/`, and
+ * scalars as metadata.
+ */
+
+import { formatShape, StridenetError } from '../errors';
+import type { Tensor } from '../graph/tensor';
+import { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from '../io/safetensors';
+import type { Module } from '../nn/module';
+import type { Variable } from '../nn/parameter';
+import { randomState, restoreRandomState } from '../random';
+
+const FORMAT = 'stridenet checkpoint 1';
+// A slash, since no path of a module has one.
+export const SLOT_PREFIX = 'optimizer/';
+
+/** What a checkpoint holds beside tensors. */
+export interface CheckpointState {
+  readonly optimizer: string;
+  readonly epoch: number;
+  readonly step: number;
+  readonly learningRate: number;
+  readonly seed: number;
+}
+
+/** @throws StridenetError ERR_FILE_ACCESS */
+export async function saveCheckpoint(
+  path: string,
+  model: Module,
+  slots: ReadonlyMap<string, Variable>,
+  state: CheckpointState,
+): Promise<void> {
+  const metadata = { format: FORMAT, state: JSON.stringify(state), random: JSON.stringify(randomState()) };
+  await saveSafetensors(path, new Map([...model.stateDict(), ...slots]), metadata);
+}
+
+/**
+ * Loads into `model` and `slots`; nothing changes unless everything fits.
+ * @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH
+ */
+export async function loadCheckpoint(
+  path: string,
+  model: Module,
+  slots: ReadonlyMap<string, Variable>,
+  optimizer: string,
+): Promise<CheckpointState> {
+  const metadata = await readSafetensorsMetadata(path);
+  const { state, random } = parseMetadata(path, metadata);
+  const tensors = await loadSafetensors(path);
+  const weights = new Map([...tensors].filter(([name]) => !name.startsWith(SLOT_PREFIX)));
+  const saved = new Map([...tensors].filter(([name]) => name.startsWith(SLOT_PREFIX)));
+  checkSlots(path, saved, slots, state.optimizer, optimizer);
+  model.loadStateDict(weights);
+  for (const [name, variable] of slots) variable.storage.set(Float32Array.from(saved.get(name)!.dataSync()));
+  restoreRandomState(random);
+  return state;
+}
+
+function parseMetadata(
+  path: string,
+  metadata: Record<string, string>,
+): { state: CheckpointState; random: { seed: number; nextStream: number } } {
+  const refuse = (reason: string): never => {
+    throw new StridenetError(
+      'ERR_BAD_FILE',
+      `${path} is not a checkpoint of trainer.save: ${reason}. Load a file of weights with model.loadStateDict(await loadSafetensors(path)).`,
+    );
+  };
+  if (metadata['format'] !== FORMAT) refuse(`its metadata does not say "${FORMAT}"`);
+  let parsed: { state: Record<string, unknown>; random: Record<string, unknown> };
+  try {
+    parsed = { state: JSON.parse(metadata['state'] ?? '{}'), random: JSON.parse(metadata['random'] ?? '{}') };
+  } catch {
+    return refuse('its metadata is damaged');
+  }
+  const counts = [
+    parsed.state?.['epoch'],
+    parsed.state?.['step'],
+    parsed.state?.['seed'],
+    parsed.random?.['seed'],
+    parsed.random?.['nextStream'],
+  ];
+  const rate = parsed.state?.['learningRate'];
+  if (counts.some((n) => !Number.isSafeInteger(n) || (n as number) < 0) || typeof rate !== 'number' || !(rate >= 0)) {
+    refuse('its metadata lacks epoch, step, learning rate or random state');
+  }
+  return parsed as never;
+}
+
+function checkSlots(
+  path: string,
+  saved: ReadonlyMap<string, Tensor>,
+  slots: ReadonlyMap<string, Variable>,
+  savedOptimizer: string,
+  optimizer: string,
+): void {
+  const missing = [...slots.keys()].filter((name) => !saved.has(name));
+  const unexpected = [...saved.keys()].filter((name) => !slots.has(name));
+  const misshaped = [...slots].filter(([name, { shape }]) => saved.has(name) && formatShape(saved.get(name)!.shape) !== formatShape(shape));
+  if (savedOptimizer === optimizer && missing.length + unexpected.length + misshaped.length === 0) return;
+  const problems = [
+    ...(savedOptimizer === optimizer ? [] : [`it was saved with optimizer ${savedOptimizer}`]),
+    ...(missing.length ? [`missing: ${missing.join(', ')}`] : []),
+    ...(unexpected.length ? [`unexpected: ${unexpected.join(', ')}`] : []),
+    ...(misshaped.length ? [`of another shape: ${misshaped.map(([name]) => name).join(', ')}`] : []),
+  ];
+  throw new StridenetError(
+    'ERR_STATE_DICT_MISMATCH',
+    `${path} expects the model and the optimizer that it was saved with (this one is ${optimizer}); ${problems.join('; ')}.`,
+  );
+}

@@ -1,0 +1,141 @@
+/** compile: a model made ready for inference, one program for each number of images that comes. */
+
+import { checkInteger, checkOptions } from '../errors';
+import { constantTensor } from '../graph/leaves';
+import type { Tensor } from '../graph/tensor';
+import { elementCount, type Shape } from '../graph/types';
+import type { Module } from '../nn/module';
+import type { LoadedProgram } from '../runtime/session';
+import { callModel, checkModel, inferenceGraph } from './graphs';
+import {
+  checkInputShape,
+  checkPreprocessing,
+  imageInput,
+  readImages,
+  type ImageBatch,
+  type ImageDType,
+  type Images,
+  type Preprocessing,
+} from './images';
+import { Programs } from './programs';
+
+export interface CompileModelOptions {
+  /** Shape of one image, such as [1, 28, 28]. */
+  input: Shape;
+  /** Most images of one run of a program; more are run in slices. Default 32. */
+  maxBatch?: number;
+  /** Default: the threads that this process may use. Results do not depend on it. */
+  threads?: number;
+  /** How raw images become what the model sees; default: uint8 is scaled by 1/255. */
+  preprocess?: Preprocessing;
+}
+
+/**
+ * Makes a model ready for inference in evaluation mode: folds, fuses and packs once. The programs read the module's weights: when those
+ * change, by training or `loadStateDict`, the next run packs them again.
+ *
+ * @throws StridenetError ERR_SHAPE_MISMATCH when the model does not take the input, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_NATIVE_UNAVAILABLE
+ * @example
+ * const net = await compile(model, { input: [1, 28, 28] });
+ * const logits = await net.run(images); // Tensor [n, 10]
+ */
+export async function compile(model: Module, options: CompileModelOptions): Promise<CompiledModel> {
+  checkModel('compile', model);
+  checkOptions('compile', options, ['input', 'maxBatch', 'threads', 'preprocess']);
+  const input = checkInputShape('compile', options?.input);
+  const maxBatch = checkInteger('compile', 'maxBatch', options.maxBatch ?? 32, 1);
+  const preprocess = checkPreprocessing('compile', options.preprocess, input);
+  const output = callModel(model, imageInput(1, input, 'float32', preprocess), false);
+  const net = new CompiledModel(model, input, output.shape.slice(1), maxBatch, preprocess, new Programs('compile', options.threads));
+  // The first program now, so that the first run need not wait for it.
+  net.listing();
+  return net;
+}
+
+/** A model ready for inference; made by `compile`. */
+export class CompiledModel {
+  private readonly imageSize: number;
+  /** By number of images. */
+  private readonly loaded: Record<ImageDType, (LoadedProgram | undefined)[]> = { float32: [], uint8: [] };
+
+  /** @internal Call `compile`. */
+  constructor(
+    private readonly model: Module,
+    /** Shape of one image. */
+    readonly input: Shape,
+    /** Shape of one image's output: [10] for ten classes. */
+    readonly output: Shape,
+    readonly maxBatch: number,
+    private readonly preprocess: Preprocessing,
+    private readonly programs: Programs,
+  ) {
+    this.imageSize = elementCount(input);
+  }
+
+  /**
+   * Runs off the event loop. Calls may overlap: they queue in order. The input may be reused as soon as this returns its promise.
+   *
+   * @param images n images, one after the other
+   * @returns [n, ...output]
+   * @throws StridenetError ERR_SHAPE_MISMATCH for a length that is no number of images, ERR_INVALID_ARGUMENT, ERR_CLOSED
+   */
+  async run(images: Images): Promise<Tensor> {
+    const batch = readImages('run', images, this.input);
+    const results = await Promise.all(
+      this.slices(batch).map(async ({ program, data }) => (await this.programs.session.run(program, [data]))[0] as Float32Array),
+    );
+    return this.join(batch.count, results);
+  }
+
+  /**
+   * Like `run`, but waits: the fastest way for one small input.
+   * @throws StridenetError as `run`
+   */
+  runSync(images: Images): Tensor {
+    const batch = readImages('runSync', images, this.input);
+    const results = this.slices(batch).map(({ program, data }) => this.programs.session.runSync(program, [data])[0] as Float32Array);
+    return this.join(batch.count, results);
+  }
+
+  /** The program for `count` images as text, one line for each instruction. */
+  listing(count = 1, dtype: ImageDType = 'float32'): string {
+    return this.programs.session.listing(this.program(checkInteger('listing', 'count', count, 1), dtype));
+  }
+
+  /** Frees threads and memory; runs that wait reject with ERR_CLOSED. Idempotent. */
+  close(): void {
+    this.programs.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** At most maxBatch images each. */
+  private slices({ data, dtype, count }: ImageBatch): { program: LoadedProgram; data: Float32Array | Uint8Array }[] {
+    if (count <= this.maxBatch) return [{ program: this.program(count, dtype), data }];
+    return Array.from({ length: Math.ceil(count / this.maxBatch) }, (_, i) => {
+      const start = i * this.maxBatch;
+      const n = Math.min(this.maxBatch, count - start);
+      return { program: this.program(n, dtype), data: data.subarray(start * this.imageSize, (start + n) * this.imageSize) };
+    });
+  }
+
+  private program(count: number, dtype: ImageDType): LoadedProgram {
+    return (this.loaded[dtype][count] ??= this.programs.get(`${count} ${dtype}`, () =>
+      inferenceGraph(this.model, { count, dtype, input: this.input, preprocess: this.preprocess }),
+    ).loaded);
+  }
+
+  private join(count: number, results: readonly Float32Array[]): Tensor {
+    const shape = [count, ...this.output];
+    if (results.length === 1) return constantTensor(results[0]!, shape, 'float32');
+    const all = new Float32Array(elementCount(shape));
+    let at = 0;
+    for (const result of results) {
+      all.set(result, at);
+      at += result.length;
+    }
+    return constantTensor(all, shape, 'float32');
+  }
+}

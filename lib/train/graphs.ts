@@ -1,0 +1,130 @@
+/** The three graphs of a model, each for one batch size: a training step, an evaluation step, inference. */
+
+import { differentiate } from '../compile/differentiate';
+import type { Graph } from '../compile/rewrite';
+import { formatShape, formatValue, StridenetError } from '../errors';
+import { inputTensor } from '../graph/leaves';
+import { Tensor } from '../graph/tensor';
+import type { Shape } from '../graph/types';
+import { crossEntropy, type Loss } from '../nn/loss';
+import { Module } from '../nn/module';
+import type { Parameter, Variable } from '../nn/parameter';
+import type { Optimizer } from '../optim/optimizer';
+import { countCorrect } from '../ops/softmax';
+import type { Update } from '../ops/update';
+import { imageInput, labelInput, type ImageDType, type Preprocessing } from './images';
+
+/** What a graph is specialised for. */
+export interface BatchForm {
+  readonly count: number;
+  readonly dtype: ImageDType;
+  readonly input: Shape;
+  readonly preprocess: Preprocessing;
+}
+
+/** Feeds: images. Outputs: what the model gives, [n, ...]. */
+export function inferenceGraph(model: Module, form: BatchForm): Graph {
+  const images = imageInput(form.count, form.input, form.dtype, form.preprocess);
+  return { feeds: [images], outputs: [callModel(model, images, false)], updates: [] };
+}
+
+/** Feeds: images, labels. Outputs: mean loss and, with `accuracy`, the number of correct rows. */
+export function evaluationGraph(model: Module, loss: Loss, accuracy: boolean, form: BatchForm): Graph {
+  const { images, labels, outputs } = scoredGraph(model, loss, accuracy, form, false);
+  return { feeds: [images, labels], outputs, updates: [] };
+}
+
+/** Feeds: images, labels, learning rate. Outputs as in evaluation, before the update. */
+export function trainingGraph(
+  model: Module,
+  loss: Loss,
+  accuracy: boolean,
+  form: BatchForm,
+  optimizer: Optimizer,
+  slotsOf: (parameter: Parameter) => readonly Variable[],
+): Graph {
+  const { images, labels, outputs } = scoredGraph(model, loss, accuracy, form, true);
+  const rate = inputTensor({ name: 'learningRate', feedDType: 'float32', layout: 'nchw' }, [], 'float32');
+  const trainable = model.parameters().filter((parameter) => parameter.requiresGrad);
+  const gradients = differentiate(outputs[0]!, trainable);
+  const updates: Update[] = [];
+  for (const [i, parameter] of trainable.entries()) {
+    const gradient = gradients[i];
+    // A parameter that the loss does not depend on stays as it is, as in PyTorch.
+    if (gradient) updates.push(...optimizer.updates(parameter, gradient, rate, slotsOf(parameter)));
+  }
+  if (updates.length === 0) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      'Training expects at least one parameter that requires a gradient and that the loss depends on, but there is none. Call model.unfreeze().',
+    );
+  }
+  return { feeds: [images, labels, rate], outputs, updates };
+}
+
+/** The number of classes when the graph takes labels for class numbers, so that they can be checked. */
+export function classCount(graph: Graph): number | undefined {
+  return graph.outputs.find(({ op }) => op === 'countCorrect' || op === 'crossEntropy')?.inputs[0]!.shape[1];
+}
+
+function scoredGraph(
+  model: Module,
+  loss: Loss,
+  accuracy: boolean,
+  form: BatchForm,
+  training: boolean,
+): { images: Tensor; labels: Tensor; outputs: Tensor[] } {
+  const images = imageInput(form.count, form.input, form.dtype, form.preprocess);
+  const labels = labelInput(form.count);
+  const output = callModel(model, images, training);
+  const value = loss(output, labels);
+  if (!(value instanceof Tensor) || value.size !== 1) {
+    const got = value instanceof Tensor ? `shape ${formatShape(value.shape)}` : formatValue(value);
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `A loss must return a tensor of one element but returned ${got}. Reduce it with ops.mean.`,
+    );
+  }
+  return { images, labels, outputs: accuracy ? [value, countCorrect(output, labels)] : [value] };
+}
+
+/** Builds the model's graph in the given mode; the modules' own modes are put back. */
+export function callModel(model: Module, images: Tensor, training: boolean): Tensor {
+  const modes = model.namedModules().map(([, module]) => [module, module.training] as const);
+  try {
+    model.train(training);
+    const output: unknown = model.forward(images);
+    if (output instanceof Tensor) return output;
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${model.constructor.name}.forward must return a Tensor but returned ${formatValue(output)}.`,
+    );
+  } finally {
+    for (const [module, mode] of modes) module.training = mode;
+  }
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT unless `model` is an nn.Module */
+export function checkModel(where: string, model: unknown): asserts model is Module {
+  if (model instanceof Module) return;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects an nn.Module but got ${formatValue(model)}.`);
+}
+
+/** The loss, by default cross-entropy. @throws StridenetError ERR_INVALID_ARGUMENT */
+export function checkLoss(where: string, loss: unknown): Loss {
+  if (loss === undefined) return crossEntropy();
+  if (typeof loss === 'function') return loss as Loss;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects loss to be a function of output and labels, such as nn.crossEntropy(), but got ${formatValue(loss)}.`,
+  );
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT */
+export function checkOptimizer(where: string, optimizer: unknown): Optimizer {
+  if (typeof (optimizer as Partial<Optimizer> | undefined)?.updates === 'function') return optimizer as Optimizer;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects an optimizer, such as optim.sgd({ lr: 0.1 }), but got ${formatValue(optimizer)}.`,
+  );
+}

@@ -1,0 +1,8 @@
+/** Training and inference on whole models. */
+
+export type { BatchRecord, Callback, EpochRecord, FitContext, History } from './callbacks';
+export { compile, CompiledModel, type CompileModelOptions } from './compile';
+export { evaluate, type EvaluateOptions, type Metric, type Score } from './evaluate';
+export { fit, type FitOptions } from './fit';
+export type { ImageDType, Images, Labels, Preprocessing } from './images';
+export { Trainer, type StepResult, type TrainerOptions } from './trainer';

@@ -1,0 +1,229 @@
+/** Trainer: one model, one optimizer, one step at a time. What `fit` is made of, and for training loops of one's own. */
+
+import type { Graph } from '../compile/compile';
+import { checkInteger, checkNumber, checkOptions, StridenetError } from '../errors';
+import type { Dataset } from '../data/dataset';
+import type { Shape } from '../graph/types';
+import type { Loss } from '../nn/loss';
+import type { Module } from '../nn/module';
+import { Variable, type Parameter } from '../nn/parameter';
+import type { Optimizer } from '../optim/optimizer';
+import { Philox } from '../random';
+import { loadCheckpoint, saveCheckpoint, SLOT_PREFIX } from './checkpoint';
+import { checkMetrics, score, type Metric, type Score } from './evaluate';
+import { checkLoss, checkModel, checkOptimizer, classCount, trainingGraph } from './graphs';
+import {
+  checkInputShape,
+  checkPreprocessing,
+  readImages,
+  readLabels,
+  type ImageDType,
+  type Images,
+  type Labels,
+  type Preprocessing,
+} from './images';
+import { Programs } from './programs';
+
+export interface TrainerOptions {
+  /** Such as `optim.sgd({ lr: 0.1 })`. */
+  optimizer: Optimizer;
+  /** Default `nn.crossEntropy()`. */
+  loss?: Loss;
+  /** Shape of one image, such as [1, 28, 28]. */
+  input: Shape;
+  /** Largest number of images of a step. */
+  batchSize: number;
+  /** Default ['accuracy']. */
+  metrics?: readonly Metric[];
+  /** Default: the threads that this process may use. Results do not depend on it. */
+  threads?: number;
+  /** For shuffling by `fit`; kept in checkpoints. Default: drawn from `manualSeed`. */
+  seed?: number;
+  /** How raw images become what the model sees; default: uint8 is scaled by 1/255. */
+  preprocess?: Preprocessing;
+}
+
+/** Outcome of one step, measured before the update. */
+export interface StepResult {
+  /** Mean loss of the batch. */
+  readonly loss: number;
+  /** Fraction of correct images; absent without the metric. */
+  readonly accuracy?: number;
+}
+
+const OPTIONS = ['optimizer', 'loss', 'input', 'batchSize', 'metrics', 'threads', 'seed', 'preprocess'];
+
+/**
+ * Trains a model step by step, off the event loop.
+ *
+ * Steps may overlap: they queue in order. After `await`, the module's parameters have the trained values. Which parameters are frozen is
+ * read when the first step of a batch size is made.
+ *
+ * @example
+ * const trainer = new Trainer(model, { optimizer: optim.sgd({ lr: 0.1 }), input: [1, 28, 28], batchSize: 64 });
+ * const { loss } = await trainer.step(images, labels);
+ * trainer.close();
+ */
+export class Trainer {
+  readonly optimizer: Optimizer;
+  readonly input: Shape;
+  readonly batchSize: number;
+  /** Epochs done, for checkpoints; `fit` counts it, a loop of one's own may. */
+  epoch = 0;
+
+  /** @internal */
+  readonly loss: Loss;
+  /** @internal */
+  readonly accuracy: boolean;
+  /** @internal */
+  readonly preprocess: Preprocessing;
+  /** @internal */
+  readonly programs: Programs;
+  private readonly slots = new Map<Parameter, readonly Variable[]>();
+  private shuffleSeed: number;
+  private rate: number;
+  private submitted = 0;
+  private completed = 0;
+  private last: Promise<unknown> = Promise.resolve();
+
+  /** @throws StridenetError for options or a model that do not fit the input; ERR_NATIVE_UNAVAILABLE */
+  constructor(
+    readonly model: Module,
+    options: TrainerOptions,
+  ) {
+    checkModel('Trainer', model);
+    checkOptions('Trainer', options, OPTIONS);
+    this.optimizer = checkOptimizer('Trainer', options.optimizer);
+    this.loss = checkLoss('Trainer', options.loss);
+    this.accuracy = checkMetrics('Trainer', options.metrics);
+    this.input = checkInputShape('Trainer', options.input);
+    this.batchSize = checkInteger('Trainer', 'batchSize', options.batchSize, 1);
+    this.preprocess = checkPreprocessing('Trainer', options.preprocess, this.input);
+    this.shuffleSeed = checkInteger('Trainer', 'seed', options.seed ?? Philox.next().uint32(), 0);
+    this.rate = this.optimizer.lr;
+    for (const parameter of model.parameters()) {
+      this.slots.set(
+        parameter,
+        this.optimizer.slots.map(() => new Variable(parameter.shape)),
+      );
+    }
+    // Mistakes of shape are reported here and not by the first step.
+    this.buildGraph(this.batchSize, 'float32');
+    this.programs = new Programs('Trainer', options.threads);
+  }
+
+  /** Steps completed. */
+  get steps(): number {
+    return this.completed;
+  }
+
+  /** Where `fit` draws the order of the images from. */
+  get seed(): number {
+    return this.shuffleSeed;
+  }
+
+  /** The learning rate of the steps to come; at first the optimizer's. */
+  get learningRate(): number {
+    return this.rate;
+  }
+  set learningRate(value: number) {
+    this.rate = checkNumber('Trainer', 'learningRate', value, 0);
+  }
+
+  /**
+   * One step of gradient descent. The arrays may be reused when this returns its promise.
+   *
+   * @param images 1 to batchSize images; fewer than batchSize get a program of their own
+   * @param labels the class of each image
+   * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT; ERR_NOT_FINITE when the loss is NaN or infinite; ERR_CLOSED
+   */
+  async step(images: Images, labels: Labels): Promise<StepResult> {
+    const batch = readImages('Trainer.step', images, this.input);
+    if (batch.count > this.batchSize) {
+      throw new StridenetError(
+        'ERR_SHAPE_MISMATCH',
+        `Trainer.step expects at most batchSize = ${this.batchSize} images but got ${batch.count}.`,
+      );
+    }
+    const { graph, loaded } = this.programs.get(`train ${batch.count} ${batch.dtype}`, () => this.buildGraph(batch.count, batch.dtype));
+    const classNumbers = readLabels('Trainer.step', labels, batch.count, classCount(graph));
+    const { rate } = this;
+    const running = this.programs.session.run(loaded, [batch.data, classNumbers, Float32Array.of(rate)]);
+    const step = ++this.submitted;
+    this.last = running.catch(() => undefined);
+    const [loss, correct] = (await running).map((values) => values[0]!);
+    this.completed = step;
+    if (!Number.isFinite(loss)) {
+      throw new StridenetError(
+        'ERR_NOT_FINITE',
+        `Training step ${step} gave a loss of ${loss} (learning rate ${rate}). Lower the learning rate, or check the images for NaN. ` +
+          'The weights are spoiled: load a checkpoint or build the model again.',
+      );
+    }
+    return this.accuracy ? { loss: loss!, accuracy: correct! / batch.count } : { loss: loss! };
+  }
+
+  /**
+   * Loss and accuracy on a data set, with the weights as they are when the steps so far are done.
+   * @throws StridenetError as `evaluate`
+   */
+  async evaluate(dataset: Dataset, options: { signal?: AbortSignal } = {}): Promise<Score> {
+    checkOptions('Trainer.evaluate', options, ['signal']);
+    return await score('Trainer.evaluate', this, dataset, options.signal);
+  }
+
+  /**
+   * Writes a checkpoint: weights under their names, optimizer slots as `optimizer/velocity/NAME`, and epoch, step, learning rate and random
+   * state as metadata. The file appears whole or not at all; a model can be loaded from it with `{ strict: false }`.
+   * @throws StridenetError ERR_FILE_ACCESS
+   */
+  async save(path: string): Promise<void> {
+    await this.last;
+    const { epoch, completed: step, rate: learningRate, seed } = this;
+    await saveCheckpoint(path, this.model, this.slotVariables(), { optimizer: this.optimizer.name, epoch, step, learningRate, seed });
+  }
+
+  /**
+   * A trainer that goes on where `save` was called; it takes what the constructor takes. Nothing changes when the file does not fit.
+   * The global random state (`manualSeed`) is put back as well.
+   * @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH
+   */
+  static async resume(path: string, model: Module, options: TrainerOptions): Promise<Trainer> {
+    const trainer = new Trainer(model, options);
+    try {
+      const saved = await loadCheckpoint(path, model, trainer.slotVariables(), trainer.optimizer.name);
+      trainer.epoch = saved.epoch;
+      trainer.submitted = trainer.completed = saved.step;
+      trainer.rate = saved.learningRate;
+      trainer.shuffleSeed = saved.seed;
+      return trainer;
+    } catch (error) {
+      trainer.close();
+      throw error;
+    }
+  }
+
+  /** Frees threads and memory; the module keeps the trained values. Idempotent. */
+  close(): void {
+    this.programs.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  private buildGraph(count: number, dtype: ImageDType): Graph {
+    const form = { count, dtype, input: this.input, preprocess: this.preprocess };
+    return trainingGraph(this.model, this.loss, this.accuracy, form, this.optimizer, (parameter) => this.slots.get(parameter)!);
+  }
+
+  /** Optimizer slots by their names in a checkpoint. */
+  private slotVariables(): Map<string, Variable> {
+    const named = this.model
+      .parameters()
+      .flatMap((parameter) =>
+        this.optimizer.slots.map((slot, i) => [`${SLOT_PREFIX}${slot}/${parameter.name}`, this.slots.get(parameter)![i]!] as const),
+      );
+    return new Map(named);
+  }
+}
