@@ -1,0 +1,90 @@
+/** The same seed gives the same weights to the last bit: with any number of threads, and from run to run. */
+
+import { fit, manualSeed, models, nn, optim, Trainer, type data } from 'stridenet';
+import { uniform } from '../support/values';
+
+const COUNT = 300;
+
+/** Blurred noise whose class decides where it is bright: learnable, and nothing to read from disk. */
+function dataset(): data.Dataset {
+  const random = uniform(17);
+  const labels = Uint8Array.from({ length: COUNT }, (_, i) => i % 10);
+  const images = new Uint8Array(COUNT * 784);
+  for (let i = 0; i < images.length; i++) {
+    const [image, row] = [Math.floor(i / 784), Math.floor((i % 784) / 28)];
+    images[i] = Math.floor(random() * 128) + (Math.floor(row / 2.8) === labels[image] ? 127 : 0);
+  }
+  return { images, labels, shape: [1, 28, 28], classes: Array.from({ length: 10 }, (_, i) => String(i)), length: COUNT };
+}
+
+async function train(threads: number, course: boolean): Promise<{ losses: number[]; weights: Float32Array[] }> {
+  manualSeed(42);
+  const model = models.lenet5(course ? { activation: 'sigmoid', pooling: 'avg', init: nn.init.xavierUniform } : {});
+  const history = await fit(model, dataset(), {
+    epochs: 3,
+    batchSize: 64, // the last batch of an epoch is smaller
+    optimizer: optim.sgd({ lr: 0.05, momentum: 0.9, weightDecay: 1e-4, nesterov: true }),
+    schedule: optim.cosine({ warmupEpochs: 1 }),
+    seed: 7,
+    threads,
+    progress: false,
+  });
+  const weights = await Promise.all(model.parameters().map(async (p) => (await p.data()) as Float32Array));
+  return { losses: history.epochs.map(({ loss }) => loss), weights };
+}
+
+describe.each([
+  ['relu and max pooling', false],
+  ['sigmoid and average pooling', true],
+])('%s', (_, course) => {
+  test('1, 2 and 3 threads, and again', async () => {
+    const first = await train(1, course);
+    expect(first.losses.every(Number.isFinite)).toBe(true);
+    for (const threads of [2, 3, 2, 1]) {
+      const other = await train(threads, course);
+      expect(other.losses).toEqual(first.losses);
+      other.weights.forEach((w, k) => expect(Buffer.compare(bytes(w), bytes(first.weights[k]!))).toBe(0));
+    }
+  });
+});
+
+test('another seed gives other weights', async () => {
+  const weightsOf = async (seed: number): Promise<ArrayLike<number>> => {
+    manualSeed(seed);
+    return await models.lenet5().parameters()[0]!.data();
+  };
+  expect(await weightsOf(1)).toEqual(await weightsOf(1));
+  expect(await weightsOf(1)).not.toEqual(await weightsOf(2));
+});
+
+test('odd batch sizes on several threads', async () => {
+  const { images } = dataset();
+  const losses = await Promise.all(
+    [1, 2, 3].map(async (threads) => {
+      manualSeed(3);
+      const trainer = new Trainer(models.lenet5(), {
+        optimizer: optim.sgd({ lr: 0.05 }),
+        loss: nn.crossEntropy(),
+        input: [1, 28, 28],
+        batchSize: 61,
+        threads,
+      });
+      const result: number[] = [];
+      for (const count of [61, 37, 1, 2, 61]) {
+        const { loss } = await trainer.step(
+          images.subarray(0, count * 784),
+          Uint8Array.from({ length: count }, (_, i) => i % 10),
+        );
+        result.push(loss);
+      }
+      trainer.close();
+      return result;
+    }),
+  );
+  expect(losses[1]).toEqual(losses[0]);
+  expect(losses[2]).toEqual(losses[0]);
+});
+
+function bytes(values: Float32Array): Buffer {
+  return Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+}
