@@ -3,9 +3,8 @@
  * weight is allocated and nothing runs.
  */
 
-import { checkShape } from './graph/leaves';
-import { inputTensor } from './graph/leaves';
-import { Tensor } from './graph/tensor';
+import { checkShape, inputTensor } from './graph/leaves';
+import type { Tensor } from './graph/tensor';
 import { BYTES_PER_ELEMENT, elementCount, type Shape } from './graph/types';
 import { Module } from './nn/module';
 import { Variable } from './nn/parameter';

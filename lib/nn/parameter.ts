@@ -31,7 +31,9 @@ export class Variable extends Tensor {
   override get value(): Float32Array {
     return this.storage.value();
   }
-  override remember(): void {}
+  override remember(): void {
+    // The storage remembers.
+  }
 
   /** Replaces the value by one that `initializer` makes when it is first needed. */
   initialize(initializer: Initializer): void {

@@ -169,7 +169,7 @@ export class Trainer {
    */
   async evaluate(dataset: Dataset, options: { signal?: AbortSignal } = {}): Promise<Score> {
     checkOptions('Trainer.evaluate', options, ['signal']);
-    return await score('Trainer.evaluate', this, dataset, options.signal);
+    return score('Trainer.evaluate', this, dataset, options.signal);
   }
 
   /**
