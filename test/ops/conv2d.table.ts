@@ -12,7 +12,7 @@ function row(name: string, x: Shape4, weight: Shape4, options: Omit<Conv2dOption
   return {
     name,
     operands: [{ shape: x }, { shape: weight }, ...(bias ? [{ shape: [weight[0]] }] : [])],
-    build: (a, b, c) => conv2d(a!, b!, { ...rest, bias: c }),
+    build: (a, b, c) => conv2d(a, b, { ...rest, bias: c }),
   };
 }
 
@@ -65,12 +65,12 @@ const fused: OpRow[] = ([relu, sigmoid, tanh] as const).flatMap((activation) => 
   {
     name: `bias and ${activation.name}`,
     operands: [{ shape: [2, 5, 6, 7] }, { shape: [17, 5, 3, 3] }, { shape: [17] }],
-    build: (x, w, b) => activation(conv2d(x!, w!, { bias: b, padding: 1 })),
+    build: (x, w, b) => activation(conv2d(x, w, { bias: b, padding: 1 })),
   },
   {
     name: `bias, residual and ${activation.name}`,
     operands: [{ shape: [2, 5, 6, 7] }, { shape: [17, 5, 3, 3] }, { shape: [17] }, { shape: [2, 17, 6, 7] }],
-    build: (x, w, b, r) => activation(add(conv2d(x!, w!, { bias: b, padding: 1 }), r!)),
+    build: (x, w, b, r) => activation(add(conv2d(x, w, { bias: b, padding: 1 }), r)),
   },
 ]);
 

@@ -54,8 +54,8 @@ const PAIRS: readonly (readonly [readonly number[], readonly number[]])[] = [
 ]; // prettier-ignore
 
 const unaryRows = unaryKinds.flatMap(([name, f, kind]): OpRow[] => [
-  ...LENGTHS.map((n): OpRow => ({ name: `${name} of ${n}`, operands: [{ shape: [n], kind }], build: (x) => f(x!) })),
-  { name: `${name} of four axes`, operands: [{ shape: [2, 3, 5, 7], kind }], build: (x) => f(x!) },
+  ...LENGTHS.map((n): OpRow => ({ name: `${name} of ${n}`, operands: [{ shape: [n], kind }], build: (x) => f(x) })),
+  { name: `${name} of four axes`, operands: [{ shape: [2, 3, 5, 7], kind }], build: (x) => f(x) },
 ]);
 const binaryRows = binaryKinds.flatMap(([name, f, kind]) =>
   PAIRS.map(([a, b]): OpRow => ({
@@ -64,13 +64,13 @@ const binaryRows = binaryKinds.flatMap(([name, f, kind]) =>
       { shape: a, kind },
       { shape: b, kind },
     ],
-    build: (x, y) => f(x!, y!),
+    build: (x, y) => f(x, y),
   })),
 );
 const scalarRows: OpRow[] = [
-  { name: 'number on the left', operands: [{ shape: [5, 7] }], build: (x) => e.sub(1, x!) },
-  { name: 'number on the right', operands: [{ shape: [2, 3, 4, 5], kind: 'positive' }], build: (x) => e.pow(x!, 3) },
-  { name: 'a tensor with itself', operands: [{ shape: [3, 7] }], build: (x) => e.mul(x!, x!) },
+  { name: 'number on the left', operands: [{ shape: [5, 7] }], build: (x) => e.sub(1, x) },
+  { name: 'number on the right', operands: [{ shape: [2, 3, 4, 5], kind: 'positive' }], build: (x) => e.pow(x, 3) },
+  { name: 'a tensor with itself', operands: [{ shape: [3, 7] }], build: (x) => e.mul(x, x) },
 ];
 
 export const elementwiseTable: OpTable = { family: 'elementwise', rows: [...unaryRows, ...binaryRows, ...scalarRows] };

@@ -10,12 +10,12 @@ type Shape4 = readonly [number, number, number, number];
 const max = (name: string, x: Shape4, kernel: Pair, options: MaxPool2dOptions = {}): OpRow => ({
   name: `max, ${name}`,
   operands: [{ shape: x }],
-  build: (a) => maxPool2d(a!, kernel, options),
+  build: (a) => maxPool2d(a, kernel, options),
 });
 const average = (name: string, x: Shape4, kernel: Pair, options: AvgPool2dOptions = {}): OpRow => ({
   name: `average, ${name}`,
   operands: [{ shape: x }],
-  build: (a) => avgPool2d(a!, kernel, options),
+  build: (a) => avgPool2d(a, kernel, options),
 });
 const both = (name: string, x: Shape4, kernel: Pair, options: AvgPool2dOptions & MaxPool2dOptions = {}): OpRow[] => [
   max(name, x, kernel, options),
@@ -44,7 +44,7 @@ const rows: OpRow[] = [
   average('padding not counted, asymmetric', [1, 5, 6, 5], 2, { padding: [[0, 1], [1, 0]], countIncludePad: false }),
   ...both('LeNet, first layer', [3, 6, 28, 28], 2),
   ...both('LeNet, second layer', [3, 16, 10, 10], 2),
-  { name: 'max of relu', operands: [{ shape: [2, 6, 8, 8] }], build: (x) => maxPool2d(relu(x!), 2) },
+  { name: 'max of relu', operands: [{ shape: [2, 6, 8, 8] }], build: (x) => maxPool2d(relu(x), 2) },
 ]; // prettier-ignore
 
 export const poolTable: OpTable = { family: 'pooling', rows };

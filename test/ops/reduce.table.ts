@@ -33,7 +33,7 @@ const rows = reductions.flatMap(([name, f]) =>
     [false, true].map((keepDims): OpRow => ({
       name: `${name} of [${shape.join(', ')}] over ${String(axis)}${keepDims ? ', kept' : ''}`,
       operands: [{ shape }],
-      build: (x) => f(x!, { axis, keepDims }),
+      build: (x) => f(x, { axis, keepDims }),
     })),
   ),
 );
@@ -50,7 +50,7 @@ const BROADCASTS: readonly (readonly [readonly number[], readonly number[]])[] =
 const broadcasts = BROADCASTS.map(([from, to]): OpRow => ({
   name: `[${from.join(', ')}] to [${to.join(', ')}]`,
   operands: [{ shape: from }],
-  build: (x) => broadcastTo(x!, to),
+  build: (x) => broadcastTo(x, to),
 }));
 
 export const reduceTable: OpTable = { family: 'reduction', rows: [...rows, ...broadcasts] };

@@ -39,23 +39,23 @@ export const shapeTable: OpTable = {
     ...PERMUTED.map(([shape, permutation]): OpRow => ({
       name: `transpose ${text(shape)} by ${text(permutation)}`,
       operands: [{ shape }],
-      build: (x) => transpose(x!, permutation),
+      build: (x) => transpose(x, permutation),
     })),
     ...RESHAPED.map(([from, to]): OpRow => ({
       name: `reshape ${text(from)} to ${text(to)}`,
       operands: [{ shape: from }],
-      build: (x) => reshape(x!, to),
+      build: (x) => reshape(x, to),
     })),
-    { name: 'flatten', operands: [{ shape: [3, 16, 5, 5] }], build: (x) => flatten(x!) },
+    { name: 'flatten', operands: [{ shape: [3, 16, 5, 5] }], build: (x) => flatten(x) },
     {
       name: 'reshape between products',
       operands: [{ shape: [2, 3, 4, 5] }, { shape: [6, 20] }],
-      build: (x, y) => mul(reshape(mul(x!, x!), [6, 20]), y!),
+      build: (x, y) => mul(reshape(mul(x, x), [6, 20]), y),
     },
     {
       name: 'transposed there and back',
       operands: [{ shape: [2, 3, 4, 5] }],
-      build: (x) => add(transpose(transpose(x!, [1, 2, 3, 0]), [3, 0, 1, 2]), x!),
+      build: (x) => add(transpose(transpose(x, [1, 2, 3, 0]), [3, 0, 1, 2]), x),
     },
   ],
 };

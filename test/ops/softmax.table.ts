@@ -21,19 +21,19 @@ const rows = ROWS.flatMap(([n, classes]): OpRow[] => {
   const labels = { shape: [n], kind: 'labels', classes } as const;
   const size = `[${n}, ${classes}]`;
   return [
-    { name: `softmax of ${size}`, operands: [logits], build: (x) => softmax(x!) },
-    { name: `logSoftmax of ${size}`, operands: [logits], build: (x) => logSoftmax(x!) },
-    { name: `cross entropy of ${size}`, operands: [logits, labels], build: (x, t) => crossEntropy(x!, t!) },
+    { name: `softmax of ${size}`, operands: [logits], build: (x) => softmax(x) },
+    { name: `logSoftmax of ${size}`, operands: [logits], build: (x) => logSoftmax(x) },
+    { name: `cross entropy of ${size}`, operands: [logits, labels], build: (x, t) => crossEntropy(x, t) },
     {
       name: `smoothed cross entropy of ${size}`,
       operands: [logits, labels],
-      build: (x, t) => crossEntropy(x!, t!, { labelSmoothing: 0.1 }),
+      build: (x, t) => crossEntropy(x, t, { labelSmoothing: 0.1 }),
     },
-    { name: `correct answers of ${size}`, operands: [logits, labels], build: (x, t) => countCorrect(x!, t!), order: 0 },
+    { name: `correct answers of ${size}`, operands: [logits, labels], build: (x, t) => countCorrect(x, t), order: 0 },
   ];
 });
 
 export const softmaxTable: OpTable = {
   family: 'softmax',
-  rows: [...rows, { name: 'softmax of four axes', operands: [{ shape: [2, 3, 4, 5] }], build: (x) => softmax(x!) }],
+  rows: [...rows, { name: 'softmax of four axes', operands: [{ shape: [2, 3, 4, 5] }], build: (x) => softmax(x) }],
 };

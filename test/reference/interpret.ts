@@ -41,7 +41,7 @@ export function evaluateNode(node: Tensor, inputs: readonly Array64[]): Array64 
   const [a, b, c, d] = inputs as [Array64, Array64, Array64, Array64];
   switch (node.op) {
     case 'constant':
-      return array64(node.shape, node.value!);
+      return array64(node.shape, node.value);
     case 'variable':
       return array64(node.shape, node.leaf?.kind === 'variable' ? node.leaf.storage.value() : undefined);
     case 'conv2d':
@@ -67,7 +67,7 @@ export function evaluateNode(node: Tensor, inputs: readonly Array64[]): Array64 
     case 'sum':
     case 'mean':
     case 'max':
-      return reduce(node.op as ReduceKind, a, attr<number[]>(node, 'axes'), attr<boolean>(node, 'keepDims'));
+      return reduce(node.op, a, attr<number[]>(node, 'axes'), attr<boolean>(node, 'keepDims'));
     case 'detach':
       return a;
     case 'broadcastTo':

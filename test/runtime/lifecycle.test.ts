@@ -293,7 +293,7 @@ describe('the event loop', () => {
   test('an asynchronous failure shows where the run was asked for', async () => {
     const net = await compile(models.lenet5(), { input: INPUT, maxBatch: 64, threads: 1 });
     async function theCaller(): Promise<Tensor[]> {
-      return await Promise.all(Array.from({ length: 30 }, () => net.run(randomImages(64, 1))));
+      return Promise.all(Array.from({ length: 30 }, () => net.run(randomImages(64, 1))));
     }
     const failing = theCaller();
     net.close();

@@ -2,7 +2,7 @@
 
 import { compileGraph } from '../../lib/compile/compile';
 import type { NativeQueries } from '../../lib/compile/ir';
-import { Tensor } from '../../lib/graph/tensor';
+import { type Tensor } from '../../lib/graph/tensor';
 import { VariableStorage } from '../../lib/graph/storage';
 import { topologicalOrder } from '../../lib/graph/traverse';
 import { variableTensor } from '../../lib/graph/leaves';

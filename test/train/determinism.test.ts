@@ -51,7 +51,7 @@ describe.each([
 test('another seed gives other weights', async () => {
   const weightsOf = async (seed: number): Promise<ArrayLike<number>> => {
     manualSeed(seed);
-    return await models.lenet5().parameters()[0]!.data();
+    return models.lenet5().parameters()[0]!.data();
   };
   expect(await weightsOf(1)).toEqual(await weightsOf(1));
   expect(await weightsOf(1)).not.toEqual(await weightsOf(2));
