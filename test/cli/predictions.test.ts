@@ -6,10 +6,10 @@ it('confusion counts labels by prediction', () => {
   expect(formatConfusion(counts, ['cat', 'mouse', 'owl'])).toBe(
     [
       'Confusion matrix: true classes down, predicted classes across',
-      '           0  1  2    found',
-      '  cat 0    1  1  .   50.0 %',
-      'mouse 1    1  2  .   66.7 %',
-      '  owl 2    .  .  .        -',
+      '          0  1  2    found',
+      '  cat 0   1  1  .   50.0 %',
+      'mouse 1   1  2  .   66.7 %',
+      '  owl 2   .  .  .        -',
     ].join('\n'),
   );
 });

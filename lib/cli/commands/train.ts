@@ -7,7 +7,7 @@ import { crossEntropy, type Module } from '../../nn';
 import { constant, cosine, sgd } from '../../optim';
 import { manualSeed } from '../../random';
 import { binding } from '../../runtime/binding';
-import { fit, type EpochResult, type History } from '../../train';
+import { fit, type EpochRecord, type History } from '../../train';
 import type { Arguments, Command, Terminal } from '../arguments';
 import { DATA_OPTIONS, loadData } from '../datasets';
 import { checkImages, findModel, initOf, MODEL_OPTIONS, saveModel, variantOf, type ModelOptions } from '../models';
@@ -141,7 +141,7 @@ async function report(setup: Setup, model: Module, test: Dataset, history: Histo
   terminal.out(`weights        ${result.weights ?? 'not saved (no --out)'}`);
 }
 
-function formatEpoch(epoch: EpochResult, epochs: number): string {
+function formatEpoch(epoch: EpochRecord, epochs: number): string {
   const speed = Math.round(epoch.imagesPerSecond).toLocaleString('en-US');
   return (
     `epoch ${epoch.epoch}/${epochs}  loss ${epoch.loss.toFixed(4)}  accuracy ${epoch.accuracy!.toFixed(4)}  ` +

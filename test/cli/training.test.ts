@@ -1,0 +1,140 @@
+/** The commands that compute, from first weights to predictions. */
+
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { mini } from '../../lib/data';
+import { loadSharp } from '../../lib/cli/images';
+import { loadSafetensors, saveSafetensors } from '../../lib/io/safetensors';
+import { models } from '../../lib';
+import { jsonOf, stridenet } from './support';
+
+let folder: string;
+let weights: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'stridenet-cli-'));
+  weights = join(folder, 'lenet.safetensors');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('train, then use the weights', () => {
+  it('train --json reports what was learned and saves it', async () => {
+    const outcome = await stridenet('train', 'lenet5', '--epochs', '2', '--threads', '2', '--out', weights, '--json');
+    expect([outcome.err, outcome.code]).toEqual(['', 0]);
+    const result = jsonOf(outcome);
+    expect(result).toMatchObject({ model: 'lenet5', data: 'mini', epochs: 2, threads: 2, weights });
+    expect(Object.keys(result)).toEqual(
+      ['model', 'data', 'epochs', 'trainLoss', 'trainAccuracy', 'testLoss', 'testAccuracy', 'imagesPerSecond', 'seconds', 'threads', 'isa', 'weights'], // prettier-ignore
+    );
+    expect(result.testAccuracy).toBeGreaterThan(0.6);
+    expect(readdirSync(folder)).toEqual(['lenet.safetensors']);
+  });
+
+  it('evaluate finds the same accuracy again', async () => {
+    const trained = jsonOf(await stridenet('train', 'lenet5', '--epochs', '2', '--json'));
+    const outcome = await stridenet('evaluate', 'lenet5', '--weights', weights, '--json');
+    expect(jsonOf(outcome)).toMatchObject({ model: 'lenet5', images: 1000, accuracy: trained.testAccuracy });
+    const { out, code } = await stridenet('evaluate', 'lenet5', '--weights', weights);
+    expect(code).toBe(0);
+    expect(out).toContain('Ankle boot 9');
+    expect(out).toContain(`accuracy ${(trained.testAccuracy as number).toFixed(4)}`);
+  });
+
+  it('predict names the classes of image files', async () => {
+    const { test } = await mini();
+    const bag = test.labels.indexOf(8);
+    const file = join(folder, 'bag.png');
+    const pixels = test.images.subarray(bag * 784, (bag + 1) * 784) as Uint8Array;
+    await loadSharp()(pixels, { raw: { width: 28, height: 28, channels: 1 } })
+      .png()
+      .toFile(file);
+    const outcome = await stridenet('predict', 'lenet5', '--weights', weights, file, file, '--json');
+    expect(outcome.code).toBe(0);
+    const { images } = jsonOf(outcome) as { images: { file: string; top: { class: string; label: number; probability: number }[] }[] };
+    expect(images).toHaveLength(2);
+    expect(images[0]).toMatchObject({ file, top: [{ class: 'Bag', label: 8 }, {}, {}, {}, {}] });
+    expect(images[1]).toEqual(images[0]);
+    expect((await stridenet('predict', 'lenet5', '--weights', weights, file)).out).toMatch(/bag\.png\n +\d+\.\d % {2}Bag\n/);
+  });
+
+  it('weights of a variant remember it; weights of others are taken as they are', async () => {
+    const course = join(folder, 'course.safetensors');
+    const options = [
+      '--activation',
+      'sigmoid',
+      '--pooling',
+      'avg',
+      '--init',
+      'xavier-uniform',
+      '--schedule',
+      'constant',
+      '--lr',
+      '0.9',
+      '--momentum',
+      '0',
+    ];
+    const trained = jsonOf(await stridenet('train', 'lenet5', '--epochs', '1', ...options, '--out', course, '--json'));
+    const evaluated = jsonOf(await stridenet('evaluate', 'lenet5', '--weights', course, '--json'));
+    expect(evaluated.accuracy).toBe(trained.testAccuracy);
+    const plain = join(folder, 'plain.safetensors');
+    await saveSafetensors(plain, await loadSafetensors(course));
+    const { accuracy } = jsonOf(
+      await stridenet('evaluate', 'lenet5', '--weights', plain, '--activation', 'sigmoid', '--pooling', 'avg', '--json'),
+    );
+    expect(accuracy).toBe(trained.testAccuracy);
+  });
+
+  it('the same seed gives the same bytes', async () => {
+    const [a, b] = [join(folder, 'a.safetensors'), join(folder, 'b.safetensors')];
+    await stridenet('train', 'lenet5', '--epochs', '1', '--seed', '7', '--threads', '1', '--out', a);
+    await stridenet('train', 'lenet5', '--epochs', '1', '--seed', '7', '--threads', '2', '--out', b);
+    expect(readFileSync(a).equals(readFileSync(b))).toBe(true);
+  });
+});
+
+describe('what goes wrong', () => {
+  it('a loss that is not finite ends training and saves nothing', async () => {
+    const out = join(folder, 'nan.safetensors');
+    const { code, err } = await stridenet('train', 'lenet5', '--epochs', '1', '--lr', '1e30', '--schedule', 'constant', '--out', out);
+    expect(code).toBe(1);
+    expect(err).toContain('stridenet: ERR_NOT_FINITE: ');
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it('weights that are truncated or of another shape', async () => {
+    const other = join(folder, 'other.safetensors');
+    await saveSafetensors(other, models.lenet5({ classes: 7 }).stateDict());
+    expect((await stridenet('evaluate', 'lenet5', '--weights', other)).err).toContain('ERR_STATE_DICT_MISMATCH');
+    const truncated = join(folder, 'truncated.safetensors');
+    const bytes = readFileSync(other);
+    writeFileSync(truncated, bytes.subarray(0, bytes.length - 4));
+    expect((await stridenet('evaluate', 'lenet5', '--weights', truncated)).err).toContain('ERR_BAD_FILE');
+  });
+
+  it('Ctrl-C during training saves the weights so far and exits with 130', async () => {
+    const out = join(folder, 'interrupted.safetensors');
+    const root = join(__dirname, '..', '..');
+    const child = spawn(
+      process.execPath,
+      ['-r', 'ts-node/register/transpile-only', 'lib/cli/main.ts', 'train', 'lenet5', '--epochs', '100000', '--out', out],
+      { cwd: root, env: { ...process.env, TS_NODE_PROJECT: join(root, 'tsconfig.json') } },
+    );
+    let err = '';
+    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+    const code = await new Promise((resolve) => {
+      child.stdout.once('data', () => child.kill('SIGINT')); // the first epoch is done
+      child.on('exit', resolve);
+    });
+    expect(err).toContain(`stridenet: interrupted; the weights so far are in ${out}.`);
+    expect(code).toBe(130);
+    expect(jsonOf(await stridenet('evaluate', 'lenet5', '--weights', out, '--json')).accuracy).toBeGreaterThan(0.3);
+  });
+});
+
+it('doctor finds everything in order', async () => {
+  const outcome = await stridenet('doctor', '--json');
+  expect(jsonOf(outcome)).toMatchObject({ ok: true, node: process.version, isa: expect.any(String), threads: expect.any(Number) });
+  expect(outcome.code).toBe(0);
+  expect((await stridenet('doctor')).out).toMatch(/computation +correct$/);
+});
