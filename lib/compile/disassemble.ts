@@ -114,7 +114,8 @@ function details(instruction: DecodedInstruction): string[] {
   const { opcode, inputs, outputs, attrs } = instruction;
   const signature = OPCODES[opcode];
   const main = outputs[0]!;
-  const words = [formatShape(logicalShape(main.shape))];
+  // What transpose moves are axes in memory.
+  const words = [opcode === 'transpose' ? `stored ${formatShape(main.shape)}` : formatShape(logicalShape(main.shape))];
   if (main.dtype !== 'float32') words.push(main.dtype);
   const rest = new Map(Object.entries(attrs));
   const take = (name: string): number | undefined => {
