@@ -8,10 +8,11 @@
       "native/runtime/dispatch.cc",
       "native/runtime/memory.cc",
       "native/runtime/state.cc",
-      "native/runtime/parking.cc",
+      "native/runtime/threading.cc",
       "native/runtime/thread_pool.cc",
       "native/runtime/bound_program.cc",
       "native/runtime/executor.cc",
+      "native/runtime/session.cc",
       "native/ops/op_table.cc",
       "native/ops/elementwise.cc",
       "native/ops/feed.cc",
@@ -26,7 +27,6 @@
       "native/addon/convert.cc",
       "native/addon/state_wrap.cc",
       "native/addon/program_wrap.cc",
-      "native/addon/session.cc",
       "native/addon/session_wrap.cc"
     ],
     "isa_x64": ["scalar", "avx2", "avx512"],
@@ -51,7 +51,12 @@
       "-Wno-unused-parameter",
       "-Werror"
     ],
-    "addon_defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+    "addon_defines": [
+      "NAPI_VERSION=8",
+      "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+      "NODE_ADDON_API_DISABLE_DEPRECATED",
+      "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+    ],
     "linux_link_flags": ["-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL", "-Wl,-z,nodelete", "-pthread"]
   }
 }

@@ -1,0 +1,138 @@
+// The module: the classes and functions that lib/runtime/binding.ts declares. Keeps nothing per environment: the exports object holds
+// the classes, and type tags tell their instances from other objects.
+#include <cstring>
+
+#include "native/addon/program_wrap.h"
+#include "native/addon/session_wrap.h"
+#include "native/addon/state_wrap.h"
+#include "native/runtime/cpu.h"
+#include "native/runtime/dispatch.h"
+#include "native/runtime/executor.h"
+
+namespace stridenet::addon {
+
+namespace {
+
+napi_value makeString(napi_env env, const char* text) {
+  napi_value result = nullptr;
+  napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &result);
+  return result;
+}
+
+// info(): NativeInfo
+napi_value info(napi_env env, napi_callback_info) {
+  const KernelTable* kernels;
+  ThreadChoice choice;
+  Status status = selectKernels(&kernels);
+  if (status.isOk()) status = defaultThreads(&choice);
+  if (!status.isOk()) return throwStatus(env, status);
+  napi_value result, names, threads, cores;
+  if (napi_create_object(env, &result) != napi_ok || napi_create_array(env, &names) != napi_ok) return nullptr;
+  uint32_t count = 0;
+  for (const KernelTable* table : availableKernels()) napi_set_element(env, names, count++, makeString(env, table->isa));
+  napi_create_int32(env, choice.threads, &threads);
+  napi_create_int32(env, processors().cores, &cores);
+  napi_set_named_property(env, result, "isa", makeString(env, kernels->isa));
+  napi_set_named_property(env, result, "availableIsas", names);
+  napi_set_named_property(env, result, "threads", threads);
+  napi_set_named_property(env, result, "threadsSource", makeString(env, choice.source));
+  napi_set_named_property(env, result, "cores", cores);
+#if defined(__clang__)
+  napi_set_named_property(env, result, "compiler", makeString(env, "clang " __clang_version__));
+#else
+  napi_set_named_property(env, result, "compiler", makeString(env, "g++ " __VERSION__));
+#endif
+  return result;
+}
+
+// plan(words): Float64Array of flops, bytes, scratch bytes, seconds by instruction, prepare then step
+napi_value plan(napi_env env, napi_callback_info call) {
+  size_t argc = 1;
+  napi_value argument = nullptr;
+  napi_get_cb_info(env, call, &argc, &argument, nullptr, nullptr);
+  const int32_t* words = nullptr;
+  size_t count = 0;
+  const KernelTable* kernels;
+  ThreadChoice choice;
+  std::shared_ptr<const Program> program;
+  Status status = getInt32Array(env, argument, "plan: words", &words, &count);
+  if (status.isOk()) status = selectKernels(&kernels);
+  if (status.isOk()) status = defaultThreads(&choice);
+  if (status.isOk()) status = decodeProgram(words, count, *kernels, &program, DecodeMode::query);
+  if (!status.isOk()) return throwStatus(env, status);
+  void* data = nullptr;
+  napi_value array = makeTypedArray(env, napi_float64_array, 4 * (program->prepare.size() + program->step.size()), sizeof(double), &data);
+  if (array == nullptr) return nullptr;
+  auto* numbers = static_cast<double*>(data);
+  for (const auto* list : {&program->prepare, &program->step}) {
+    for (const Instruction& instruction : *list) {
+      const Plan& p = instruction.plan;
+      *numbers++ = p.flops;
+      *numbers++ = p.bytes;
+      *numbers++ = static_cast<double>(p.sharedScratch + p.threadScratch * choice.threads);
+      *numbers++ = estimateSeconds(p, *kernels, choice.threads);
+    }
+  }
+  return array;
+}
+
+// packedLength(opcode, weightShape, attrs): number; 0 when the operation refuses them
+napi_value packedLength(napi_env env, napi_callback_info info) {
+  size_t argc = 3;
+  napi_value arguments[3] = {};
+  napi_get_cb_info(env, info, &argc, arguments, nullptr, nullptr);
+  int64_t opcode = 0;
+  const int32_t *shape = nullptr, *attrs = nullptr;
+  size_t rank = 0, attrCount = 0;
+  const KernelTable* kernels;
+  Status status = getInteger(env, arguments[0], "packedLength: opcode", 0, kOpcodeCount - 1, &opcode);
+  if (status.isOk()) status = getInt32Array(env, arguments[1], "packedLength: weightShape", &shape, &rank);
+  if (status.isOk()) status = getInt32Array(env, arguments[2], "packedLength: attrs", &attrs, &attrCount);
+  if (status.isOk()) status = selectKernels(&kernels);
+  if (!status.isOk()) return throwStatus(env, status);
+
+  Call call;
+  call.opcode = static_cast<Opcode>(opcode);
+  const bool isPack = call.opcode == Opcode::conv2d_pack || call.opcode == Opcode::matmul_pack;
+  bool fits = isPack && rank >= 1 && rank <= kMaxRank && attrCount == static_cast<size_t>(kOpSignatures[opcode].attrCount());
+  Operand& weight = call.operands[0];
+  weight.rank = static_cast<int>(rank);
+  weight.count = 1;
+  for (size_t i = 0; fits && i < rank; i++) {
+    fits = shape[i] >= 1 && weight.count <= kMaxTensorBytes / 4 / shape[i];
+    weight.dims[i] = shape[i];
+    weight.count *= shape[i];
+  }
+  if (!fits) {
+    return throwStatus(env,
+                       Status::error("ERR_INVALID_ARGUMENT",
+                                     "packedLength expects conv2d_pack or matmul_pack, a weight of rank 1 to %d with positive extents, "
+                                     "and the attributes of that opcode.",
+                                     kMaxRank));
+  }
+  call.attrs = attrs;
+  call.kernels = kernels;
+  napi_value result = nullptr;
+  napi_create_double(env, static_cast<double>(stridenet::packedLength(call)), &result);
+  return result;
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  exports.Set("opsHash", Napi::Number::New(env, kOpsHash));
+  exports.Set("State", StateWrap::define(env));
+  exports.Set("Program", ProgramWrap::define(env));
+  exports.Set("Session", SessionWrap::define(env));
+  const napi_property_descriptor functions[] = {
+      {"info", nullptr, info, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"plan", nullptr, plan, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"packedLength", nullptr, packedLength, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+  };
+  napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(stridenet, initialize)
+
+}  // namespace stridenet::addon

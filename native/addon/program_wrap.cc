@@ -1,0 +1,38 @@
+#include "native/addon/program_wrap.h"
+
+#include "native/runtime/bound_program.h"
+#include "native/runtime/cpu.h"
+#include "native/runtime/dispatch.h"
+
+namespace stridenet::addon {
+
+Napi::Function ProgramWrap::define(Napi::Env env) {
+  return DefineClass(env, "Program", {InstanceAccessor<&ProgramWrap::bytes>("bytes")});
+}
+
+// new Program(words)
+ProgramWrap::ProgramWrap(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
+  const int32_t* words = nullptr;
+  size_t count = 0;
+  const KernelTable* kernels = nullptr;
+  Status status = getInt32Array(env_, info[0], "Program: words", &words, &count);
+  if (status.isOk()) status = selectKernels(&kernels);
+  if (status.isOk()) status = decodeProgram(words, count, *kernels, &program_);
+  if (!status.isOk()) {
+    throwStatus(env_, status);
+    return;
+  }
+  memory_.report(env_, count * sizeof(int32_t));
+  napi_type_tag_object(env_, info.This(), &kTag);
+}
+
+Napi::Value ProgramWrap::bytes(const Napi::CallbackInfo&) {
+  ThreadChoice choice;
+  Status status = defaultThreads(&choice);
+  if (!status.isOk()) return {env_, throwStatus(env_, status)};
+  napi_value result = nullptr;
+  napi_create_double(env_, static_cast<double>(Workspace::bytesFor(*program_, choice.threads)), &result);
+  return {env_, result};
+}
+
+}  // namespace stridenet::addon

@@ -1,0 +1,100 @@
+#include "native/addon/state_wrap.h"
+
+#include "native/program/program.h"
+
+namespace stridenet::addon {
+
+Napi::Function StateWrap::define(Napi::Env env) {
+  return DefineClass(env, "State",
+                     {InstanceMethod<&StateWrap::addSlot>("addSlot"), InstanceMethod<&StateWrap::write>("write"),
+                      InstanceMethod<&StateWrap::read>("read"), InstanceAccessor<&StateWrap::bytes>("bytes")});
+}
+
+StateWrap::StateWrap(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
+  napi_type_tag_object(env_, info.This(), &kTag);
+}
+
+// addSlot(dtype, shape, derived): number
+Napi::Value StateWrap::addSlot(const Napi::CallbackInfo& info) {
+  int64_t dtype;
+  const int32_t* shape;
+  size_t rank;
+  bool derived;
+  Status status = getInteger(env_, info[0], "State.addSlot: dtype", 0, kDTypeCount - 1, &dtype);
+  if (status.isOk()) status = getInt32Array(env_, info[1], "State.addSlot: shape", &shape, &rank);
+  if (status.isOk()) status = getBoolean(env_, info[2], "State.addSlot: derived", &derived);
+  if (status.isOk() && rank > kMaxRank) {
+    status = Status::error("ERR_INVALID_ARGUMENT", "State.addSlot: shape has rank %zu; the largest is %d.", rank, kMaxRank);
+  }
+  int64_t dims[kMaxRank], count = 1;
+  for (size_t i = 0; status.isOk() && i < rank; i++) {
+    dims[i] = shape[i];
+    if (shape[i] < 1 || count > kMaxTensorBytes / 4 / shape[i]) {
+      status = Status::error("ERR_INVALID_ARGUMENT", "State.addSlot: extent %d on axis %zu is not positive or makes the slot too large.",
+                             shape[i], i);
+    }
+    count *= dims[i];
+  }
+  int number = 0;
+  if (status.isOk()) status = state_->addSlot(static_cast<DType>(dtype), static_cast<int>(rank), dims, derived, &number);
+  if (!status.isOk()) return {env_, throwStatus(env_, status)};
+  memory_.report(env_, state_->bytes());
+  napi_value result = nullptr;
+  napi_create_int32(env_, number, &result);
+  return {env_, result};
+}
+
+Status StateWrap::getSlot(napi_value value, int* number, Slot** slot) {
+  int64_t index;
+  Status status = getInteger(env_, value, "State: slot", 0, INT32_MAX, &index);
+  if (!status.isOk()) return status;
+  *number = static_cast<int>(index);
+  *slot = state_->slot(*number);
+  if (*slot != nullptr) return Status::ok();
+  return Status::error("ERR_INVALID_ARGUMENT", "State: there is no slot %d; it has %d.", *number, state_->slotCount());
+}
+
+// write(slot, data, logical)
+Napi::Value StateWrap::write(const Napi::CallbackInfo& info) {
+  int number;
+  Slot* slot;
+  TypedArrayView view;
+  bool logical;
+  Status status = getSlot(info[0], &number, &slot);
+  if (status.isOk()) status = getTypedArray(env_, info[1], "State.write: data", &view);
+  if (status.isOk()) status = getBoolean(env_, info[2], "State.write: logical", &logical);
+  if (status.isOk() && view.dtype != slot->dtype) {
+    status = Status::error("ERR_DTYPE_MISMATCH", "State.write: slot %d takes a %s but got a %s.", number, dtypeName(slot->dtype),
+                           dtypeName(view.dtype));
+  }
+  if (status.isOk() && static_cast<int64_t>(view.length) != slot->count) {
+    status = Status::error("ERR_SHAPE_MISMATCH", "State.write: slot %d has %lld elements but got %zu.", number,
+                           static_cast<long long>(slot->count), view.length);
+  }
+  if (status.isOk()) status = state_->write(number, view.data, logical);
+  if (!status.isOk()) throwStatus(env_, status);
+  return {};
+}
+
+// read(slot, logical): TypedArray
+Napi::Value StateWrap::read(const Napi::CallbackInfo& info) {
+  int number;
+  Slot* slot;
+  bool logical;
+  Status status = getSlot(info[0], &number, &slot);
+  if (status.isOk()) status = getBoolean(env_, info[1], "State.read: logical", &logical);
+  if (!status.isOk()) return {env_, throwStatus(env_, status)};
+  constexpr napi_typedarray_type kTypes[] = {napi_float32_array, napi_int32_array, napi_uint8_array};
+  void* data = nullptr;
+  napi_value array = makeTypedArray(env_, kTypes[static_cast<int>(slot->dtype)], slot->count, dtypeSize(slot->dtype), &data);
+  if (array != nullptr) state_->read(number, data, logical);
+  return {env_, array};
+}
+
+Napi::Value StateWrap::bytes(const Napi::CallbackInfo&) {
+  napi_value result = nullptr;
+  napi_create_double(env_, static_cast<double>(state_->bytes()), &result);
+  return {env_, result};
+}
+
+}  // namespace stridenet::addon
