@@ -10,7 +10,7 @@ import { conv2d, conv2dGradInput, conv2dGradWeight, type ConvGeometry } from './
 import { binary, binaryFunctions, broadcastTo, unary, unaryFunctions } from './elementwise';
 import { linear, matmul } from './matmul';
 import { avgPool2d, avgPool2dGrad, maxPool2d, maxPool2dGather, maxPool2dGrad, type PoolGeometry } from './pool';
-import { reduce, type ReduceKind } from './reduce';
+import { reduce } from './reduce';
 import { reshape, transpose } from './shape';
 import { countCorrect, crossEntropy, crossEntropyGrad, logSoftmax, softmax } from './softmax';
 import { sgd, type SgdOptions } from './update';
