@@ -9,5 +9,8 @@ import type { OpcodeName } from './opcodes';
 export const IN_PLACE: ReadonlyMap<OpcodeName, number> = new Map<OpcodeName, number>([
   ['unary', 0],
   ['binary', 0],
+  ['conv2d', 3], // add
+  ['matmul', 3], // add
+  ['softmax', 0],
   ['cross_entropy_grad', 0],
 ]);
