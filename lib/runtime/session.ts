@@ -152,7 +152,7 @@ export class Session {
     return disassemble(program, { scratchBytes: (index) => costs[index]!.scratchBytes });
   }
 
-  /** Seconds spent in each instruction since the last call, when STRIDENET_PROFILE is set; else all are 0. */
+  /** Seconds spent in each instruction since the last call, with STRIDENET_PROFILE=1; else all are 0. */
   profile(target: ProgramKey | LoadedProgram): ProfileRow[] {
     const { program, native } = this.resolve(target);
     const seconds = this.native.profile(native);
@@ -200,6 +200,5 @@ export class Session {
 }
 
 function isProfiling(): boolean {
-  const value = process.env['STRIDENET_PROFILE'];
-  return value !== undefined && value !== '' && value !== '0' && value !== 'off';
+  return process.env['STRIDENET_PROFILE'] === '1';
 }
