@@ -1,12 +1,57 @@
-// The matrix kernels of one instruction set: microkernels that own a register tile. Loops over tiles, packing and padding are
-// native/ops/{gemm,conv2d,matmul}*.
+// The matrix kernels of one instruction set: microkernels that each own one register tile. Cutting a problem into tiles, packing
+// and padding are the business of native/ops/{gemm,rank_update,conv2d,matmul}*.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "native/program/enums.h"
+
 namespace stridenet {
 
-struct GemmKernels {};
+// c[r][j] = act(sum over s, k of a[s][r][k] b[s][k][j] + bias[j] + add[r][j]) for one register tile of rows x columns.
+// Rows of A are reached through pointers, one for each segment s and row r, so that a convolution needs no im2col: a segment is a
+// kernel tap (or a run of taps that is contiguous in memory), and a row of zeros stands for padding.
+struct GemmTile {
+  const float* const* a;  // row r of segment s starts at a[s * aPitch + r] + aOffset
+  int64_t aPitch;
+  int64_t aOffset;
+  int64_t segments;
+  int64_t length;   // k within a segment
+  const float* b;   // packed panel: segments * length rows of `vectors` whole vectors
+  float* const* c;  // row r starts at c[r] + cOffset
+  int64_t cOffset;  // of c and of add
+  int columns;      // valid columns, within the last of the tile's vectors
+  Activation activation;
+  const float* bias;        // `columns` numbers, or null
+  const float* const* add;  // rows as in c, or null; may be c itself
+};
+
+// c[r][j] (+)= sum over runs and pixels p of a[r][p] b[p][j]: the outer-product form, for products whose summed axis is the rows of
+// both operands (weight gradients). Element p of run q is at a[r][q * aRun + p * aStride] and b[q * bRun + p * bStride].
+struct RankUpdateTile {
+  const float* const* a;
+  int64_t aStride, aRun;
+  const float* b;
+  int64_t bStride, bRun;
+  int64_t runs, pixels;
+  float* c;
+  int64_t cStride;
+  int columns;      // valid columns, within the last of the tile's vectors
+  bool accumulate;  // add to c instead of overwriting it
+};
+
+constexpr int kMaxTileVectors = 4;
+constexpr int kMaxTileRows = 14;
+
+struct GemmKernels {
+  int vectors;                    // vectors in the widest tile
+  int rows[kMaxTileVectors + 1];  // rows of the tallest tile of that many vectors
+  // [vectors][rows], for every vectors <= this->vectors and 1 <= rows <= this->rows[vectors].
+  void (*tile[kMaxTileVectors + 1][kMaxTileRows + 1])(const GemmTile&);
+  void (*rankUpdate[kMaxTileVectors + 1][kMaxTileRows + 1])(const RankUpdateTile&);
+  // sum[j] += sum over r of src[r * stride + j], in a fixed order of r.
+  void (*addRows)(const float* src, int64_t stride, int64_t rows, int64_t columns, float* sum);
+};
 
 }  // namespace stridenet

@@ -4,7 +4,8 @@
 
 namespace {
 
-// clang-format off: math.inl.h first, the others use it
+// math.inl.h first: the others use it.
+// clang-format off
 #include "native/kernels/math.inl.h"
 #include "native/kernels/elementwise.inl.h"
 #include "native/kernels/gemm.inl.h"
@@ -19,6 +20,5 @@ namespace {
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    kIsaName,     kLanes,         kGemmKernels,    kElementwiseKernels, kLayoutKernels,
-    kPoolKernels, kReduceKernels, kSoftmaxKernels, kUpdateKernels,
+    kIsaName, kLanes, kGemmKernels, kElementwiseKernels, kLayoutKernels, kPoolKernels, kReduceKernels, kSoftmaxKernels, kUpdateKernels,
 };

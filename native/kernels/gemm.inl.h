@@ -1,0 +1,222 @@
+// Register tiles of matrix products (GemmTile, RankUpdateTile) and column sums, generic over the vector vocabulary.
+//
+// A tile of R rows x V vectors keeps R * V accumulators, V vectors of B and one broadcast element of A in registers. Narrow
+// outputs get taller tiles, so that a tile always has enough independent multiply-adds to hide their latency. The loops over the
+// tile are forced to unroll: without the pragma g++ -O2 keeps the accumulators in memory.
+
+constexpr int kTileVectors = kVectorRegisters >= 32 ? 4 : 2;
+constexpr int kTileRows32[kMaxTileVectors + 1] = {0, 14, 12, 8, 6};
+constexpr int kTileRows16[kMaxTileVectors + 1] = {0, 12, 6, 0, 0};
+
+constexpr int tileRows(int vectors) {
+  return kVectorRegisters >= 32 ? kTileRows32[vectors] : kTileRows16[vectors];
+}
+
+// Applies an activation that is too large to inline to a tile that has just been written.
+__attribute__((noinline)) void activateTile(float* const* rows, int count, int64_t offset, int columns, Activation activation) {
+  for (int r = 0; r < count; ++r) {
+    float* row = rows[r] + offset;
+    for (int j = 0; j < columns; j += kLanes) {
+      int n = columns - j < kLanes ? columns - j : kLanes;
+      Vec x = loadPartial(row + j, n);
+      storePartial(row + j, activation == Activation::sigmoid ? sigmoid(x) : tanh(x), n);
+    }
+  }
+}
+
+template <int R, int V>
+void gemmTile(const GemmTile& t) {
+  Vec acc[R][V];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) acc[r][v] = zero();
+
+  const float* b = t.b;
+  const int64_t length = t.length;
+  for (int64_t s = 0; s < t.segments; ++s) {
+    const float* a[R];
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) a[r] = t.a[s * t.aPitch + r] + t.aOffset;
+    for (int64_t k = 0; k < length; ++k) {
+      Vec row[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) row[v] = load(b + v * kLanes);
+      b += V * kLanes;
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        Vec x = set1(a[r][k]);
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) acc[r][v] = fma(x, row[v], acc[r][v]);
+      }
+    }
+  }
+
+  const int tail = t.columns - (V - 1) * kLanes;
+  if (t.bias != nullptr) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      Vec bias = v < V - 1 ? load(t.bias + v * kLanes) : loadPartial(t.bias + v * kLanes, tail);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) acc[r][v] = add(acc[r][v], bias);
+    }
+  }
+  if (t.add != nullptr) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const float* row = t.add[r] + t.cOffset;
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) acc[r][v] = add(acc[r][v], v < V - 1 ? load(row + v * kLanes) : loadPartial(row + v * kLanes, tail));
+    }
+  }
+  if (t.activation == Activation::relu) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) acc[r][v] = max(zero(), acc[r][v]);
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    float* row = t.c[r] + t.cOffset;
+#pragma GCC unroll 4
+    for (int v = 0; v < V - 1; ++v) store(row + v * kLanes, acc[r][v]);
+  }
+  if (tail == kLanes) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) store(t.c[r] + t.cOffset + (V - 1) * kLanes, acc[r][V - 1]);
+  } else {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) storePartial(t.c[r] + t.cOffset + (V - 1) * kLanes, acc[r][V - 1], tail);
+  }
+  if (t.activation == Activation::sigmoid || t.activation == Activation::tanh) activateTile(t.c, R, t.cOffset, t.columns, t.activation);
+}
+
+// Tail: the last vector of B and C is partial.
+template <int R, int V, bool Tail>
+void rankUpdateBody(const RankUpdateTile& t) {
+  const int tail = t.columns - (V - 1) * kLanes;
+  auto loadVector = [tail](const float* p, int v) { return Tail && v == V - 1 ? loadPartial(p + v * kLanes, tail) : load(p + v * kLanes); };
+  Vec acc[R][V];
+  if (t.accumulate) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) acc[r][v] = loadVector(t.c + r * t.cStride, v);
+  } else {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) acc[r][v] = zero();
+  }
+  const int64_t aStride = t.aStride, bStride = t.bStride, pixels = t.pixels;
+  for (int64_t q = 0; q < t.runs; ++q) {
+    const float* a[R];
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) a[r] = t.a[r] + q * t.aRun;
+    const float* b = t.b + q * t.bRun;
+    int64_t position = 0;
+    for (int64_t p = 0; p < pixels; ++p) {
+      Vec row[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) row[v] = loadVector(b, v);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        Vec x = set1(a[r][position]);
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) acc[r][v] = fma(x, row[v], acc[r][v]);
+      }
+      b += bStride;
+      position += aStride;
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      float* p = t.c + r * t.cStride + v * kLanes;
+      if (Tail && v == V - 1) {
+        storePartial(p, acc[r][v], tail);
+      } else {
+        store(p, acc[r][v]);
+      }
+    }
+  }
+}
+
+template <int R, int V>
+void rankUpdate(const RankUpdateTile& t) {
+  if (t.columns == V * kLanes) {
+    rankUpdateBody<R, V, false>(t);
+  } else {
+    rankUpdateBody<R, V, true>(t);
+  }
+}
+
+void addRows(const float* src, int64_t stride, int64_t rows, int64_t columns, float* sum) {
+  for (int64_t j = 0; j < columns; j += kLanes) {
+    const int n = columns - j < kLanes ? static_cast<int>(columns - j) : kLanes;
+    // Four sums hide the latency of the addition.
+    Vec s0 = loadPartial(sum + j, n), s1 = zero(), s2 = zero(), s3 = zero();
+    const float* p = src + j;
+    int64_t r = 0;
+    if (n == kLanes) {
+      for (; r + 4 <= rows; r += 4, p += 4 * stride) {
+        s0 = add(s0, load(p));
+        s1 = add(s1, load(p + stride));
+        s2 = add(s2, load(p + 2 * stride));
+        s3 = add(s3, load(p + 3 * stride));
+      }
+    } else {
+      for (; r + 4 <= rows; r += 4, p += 4 * stride) {
+        s0 = add(s0, loadPartial(p, n));
+        s1 = add(s1, loadPartial(p + stride, n));
+        s2 = add(s2, loadPartial(p + 2 * stride, n));
+        s3 = add(s3, loadPartial(p + 3 * stride, n));
+      }
+    }
+    for (; r < rows; ++r, p += stride) s0 = add(s0, loadPartial(p, n));
+    storePartial(sum + j, add(add(s0, s1), add(s2, s3)), n);
+  }
+}
+
+template <int R, int V>
+constexpr auto chooseGemmTile() -> void (*)(const GemmTile&) {
+  if constexpr (V <= kTileVectors && R <= tileRows(V)) {
+    return &gemmTile<R, V>;
+  } else {
+    return nullptr;
+  }
+}
+
+template <int R, int V>
+constexpr auto chooseRankUpdate() -> void (*)(const RankUpdateTile&) {
+  if constexpr (V <= kTileVectors && R <= tileRows(V)) {
+    return &rankUpdate<R, V>;
+  } else {
+    return nullptr;
+  }
+}
+
+#define STRIDENET_TILES(choose, V)                                                                                           \
+  {                                                                                                                          \
+    nullptr, choose<1, V>(), choose<2, V>(), choose<3, V>(), choose<4, V>(), choose<5, V>(), choose<6, V>(), choose<7, V>(), \
+        choose<8, V>(), choose<9, V>(), choose<10, V>(), choose<11, V>(), choose<12, V>(), choose<13, V>(), choose<14, V>()  \
+  }
+
+constexpr GemmKernels kGemmKernels = {
+    kTileVectors,
+    {0, tileRows(1), tileRows(2), tileRows(3), tileRows(4)},
+    {{},
+     STRIDENET_TILES(chooseGemmTile, 1),
+     STRIDENET_TILES(chooseGemmTile, 2),
+     STRIDENET_TILES(chooseGemmTile, 3),
+     STRIDENET_TILES(chooseGemmTile, 4)},
+    {{},
+     STRIDENET_TILES(chooseRankUpdate, 1),
+     STRIDENET_TILES(chooseRankUpdate, 2),
+     STRIDENET_TILES(chooseRankUpdate, 3),
+     STRIDENET_TILES(chooseRankUpdate, 4)},
+    addRows,
+};
+
+#undef STRIDENET_TILES

@@ -1,0 +1,286 @@
+// conv2d and conv2d_grad_input: implicit matrix products over packed weights.
+//
+// Rows of the product are destination pixels (or groups of `widen` neighbours), its K runs over (tap, source channel). Source
+// pixels are reached through a table of pointers, so nothing is unfolded in memory:
+//   indirect  one pointer for each tap and row; a row of zeros stands for padding. Any geometry.
+//   dense     neighbouring taps of a kernel line are neighbours in memory, so one pointer serves a whole line. If the image is
+//             padded, the lines that a block of rows needs are copied to scratch first. For few channels, where pointers would
+//             cost as much as the arithmetic.
+#include "native/ops/conv2d_geometry.h"
+
+namespace stridenet {
+
+namespace {
+
+constexpr int64_t kDenseChannels = 32;
+constexpr int64_t kTableBytes = 128 * 1024;
+constexpr int64_t kWindowBytes = 256 * 1024;
+
+// The buffers of one instruction, and the shape that they follow.
+struct Conv2dCall {
+  Conv2dShape shape;
+  const KernelTable* kernels;
+  const float* src;
+  const float* packed;
+  const float* bias;
+  const float* add;
+  float* dst;
+};
+
+Status readCall(const Call& call, Conv2dCall* conv) {
+  Status status = readConv2d(call, &conv->shape);
+  const Operand* operands = call.operands;
+  const bool isForward = call.opcode == Opcode::conv2d;
+  conv->kernels = call.kernels;
+  conv->src = operands[0].f32();
+  conv->packed = operands[1].f32();
+  conv->bias = isForward ? operands[2].f32() : nullptr;
+  conv->add = isForward ? operands[3].f32() : nullptr;
+  conv->dst = operands[isForward ? 4 : 2].f32();
+  return status;
+}
+
+// How the rows of one SubConvolution are cut into blocks, and the scratch that a block needs.
+struct Blocks {
+  bool isDense, isCopied;
+  int64_t segments, length;  // of the product's K
+  int64_t rows;              // of all images
+  int64_t count, perImage;   // blocks; perImage (of whole lines) is for dense blocks only
+  int64_t largest;           // rows in the largest block
+  int64_t windowRows, windowColumns;
+  size_t tableBytes, zeroBytes, windowBytes;
+
+  size_t scratch() const { return scratchBytes(tableBytes) + scratchBytes(zeroBytes) + scratchBytes(windowBytes); }
+};
+
+int64_t sourceEnd(const Axis& axis, int64_t taps) {
+  return (axis.positions - 1) * axis.srcStep + axis.src + (taps - 1) * axis.tapStep + 1;
+}
+
+Blocks cutBlocks(const Conv2dShape& shape, const SubConvolution& sub, const KernelTable& kernels) {
+  const Panels panels(kernels, productColumns(shape));
+  const int64_t channels = shape.srcC();
+  Blocks blocks = {};
+  blocks.rows = shape.n * sub.h.positions * sub.rowsPerLine();
+
+  // The dense form, if it is possible and pays.
+  const int64_t denseLimit = kTableBytes / ((sub.h.taps + 2) * static_cast<int64_t>(sizeof(void*)));
+  const bool isContiguous = shape.groups == 1 && sub.w.taps > 0 && sub.h.taps > 0 && (sub.w.taps == 1 || sub.w.tapStep == 1);
+  blocks.isCopied =
+      sub.h.src < 0 || sub.w.src < 0 || sourceEnd(sub.h, sub.h.taps) > shape.srcH() || sourceEnd(sub.w, sub.w.taps) > shape.srcW();
+  if (isContiguous && sub.rowsPerLine() <= denseLimit && (!blocks.isCopied || channels <= kDenseChannels)) {
+    const int64_t target = chooseBlockRows(blocks.rows, panels.count, denseLimit);
+    const int64_t lines = target > sub.rowsPerLine() ? target / sub.rowsPerLine() : 1;
+    blocks.perImage = ceilDiv(sub.h.positions, lines);
+    const int64_t largestLines = ceilDiv(sub.h.positions, blocks.perImage);
+    blocks.largest = largestLines * sub.rowsPerLine();
+    if (blocks.isCopied) {
+      blocks.windowRows = (largestLines - 1) * sub.h.srcStep + (sub.h.taps - 1) * sub.h.tapStep + 1;
+      blocks.windowColumns = (sub.w.positions - 1) * sub.w.srcStep + sub.w.taps;
+    }
+    const double windowBytes =
+        static_cast<double>(blocks.windowRows) * static_cast<double>(blocks.windowColumns * channels) * sizeof(float);
+    if (windowBytes <= kWindowBytes) {
+      blocks.isDense = true;
+      blocks.segments = sub.h.taps;
+      blocks.length = sub.unionTaps() * channels;
+      blocks.count = shape.n * blocks.perImage;
+      blocks.tableBytes = RowTable::bytes(blocks.segments, blocks.largest);
+      blocks.windowBytes = static_cast<size_t>(windowBytes);
+      return blocks;
+    }
+  }
+
+  blocks.segments = sub.segments();
+  blocks.length = channels / shape.groups;
+  const int64_t limit = kTableBytes / ((blocks.segments + 2) * static_cast<int64_t>(sizeof(void*)));
+  if (blocks.rows > 0) {
+    blocks.count = ceilDiv(blocks.rows, chooseBlockRows(blocks.rows, panels.count * shape.groups, limit));
+    blocks.largest = ceilDiv(blocks.rows, blocks.count);
+  }
+  blocks.tableBytes = RowTable::bytes(blocks.segments, blocks.largest);
+  blocks.zeroBytes = static_cast<size_t>(channels) * sizeof(float);
+  return blocks;
+}
+
+// The row tables of the blocks of one SubConvolution.
+class BlockRows {
+ public:
+  BlockRows(const Conv2dCall& conv, const SubConvolution& sub, const Blocks& blocks, void* scratch)
+      : conv_(conv),
+        shape_(conv.shape),
+        sub_(sub),
+        blocks_(blocks),
+        cursor_(scratch),
+        table_(cursor_.takeBytes(blocks.tableBytes), blocks.segments, blocks.largest, conv.add != nullptr),
+        zeros_(static_cast<float*>(cursor_.takeBytes(blocks.zeroBytes))),
+        window_(static_cast<float*>(cursor_.takeBytes(blocks.windowBytes))) {
+    std::memset(zeros_, 0, blocks.zeroBytes);
+  }
+
+  const RowTable& prepare(int64_t block) {
+    const int64_t perLine = sub_.rowsPerLine();
+    int64_t row, end;
+    if (blocks_.isDense) {
+      const int64_t image = block / blocks_.perImage, part = block % blocks_.perImage;
+      const int64_t line = part * sub_.h.positions / blocks_.perImage, endLine = (part + 1) * sub_.h.positions / blocks_.perImage;
+      row = (image * sub_.h.positions + line) * perLine;
+      end = (image * sub_.h.positions + endLine) * perLine;
+      windowRow_ = line * sub_.h.srcStep + sub_.h.src;
+      if (blocks_.isCopied) {
+        const int64_t rows = (endLine - line - 1) * sub_.h.srcStep + (sub_.h.taps - 1) * sub_.h.tapStep + 1;
+        copyWindow(imageAt(image), shape_.srcH(), shape_.srcW(), shape_.srcC(), windowRow_, rows, sub_.w.src, blocks_.windowColumns,
+                   window_);
+      }
+    } else {
+      row = block * blocks_.rows / blocks_.count;
+      end = (block + 1) * blocks_.rows / blocks_.count;
+    }
+    table_.count = end - row;
+    for (int64_t at = 0; at < table_.count;) {
+      const int64_t line = (row + at) / perLine, position = (row + at) % perLine;
+      const int64_t count = perLine - position < table_.count - at ? perLine - position : table_.count - at;
+      fillLine(at, line / sub_.h.positions, line % sub_.h.positions, position, count);
+      at += count;
+    }
+    return table_;
+  }
+
+ private:
+  const float* imageAt(int64_t image) const { return conv_.src + image * shape_.srcH() * shape_.srcW() * shape_.srcC(); }
+
+  // Entries [at, at + count) of the table: rows [position, position + count) of one line of one image.
+  void fillLine(int64_t at, int64_t image, int64_t line, int64_t position, int64_t count) {
+    const int64_t dstRow = image * shape_.dstH() + sub_.h.dst + line * sub_.h.dstStep;
+    const int64_t dstStep = shape_.widen * sub_.w.dstStep * shape_.dstC();
+    const int64_t dstOffset = (dstRow * shape_.dstW() + sub_.w.dst) * shape_.dstC() + position * dstStep;
+    for (int64_t r = 0; r < count; ++r) table_.c[at + r] = conv_.dst + dstOffset + r * dstStep;
+    if (table_.add != nullptr)
+      for (int64_t r = 0; r < count; ++r) table_.add[at + r] = conv_.add + dstOffset + r * dstStep;
+
+    const int64_t firstSource = line * sub_.h.srcStep + sub_.h.src;
+    if (blocks_.isDense) {
+      const int64_t step = sub_.rowStep() * shape_.srcC();
+      for (int64_t i = 0; i < sub_.h.taps; ++i) {
+        const int64_t source = firstSource + i * sub_.h.tapStep;
+        const float* pixels = blocks_.isCopied ? window_ + (source - windowRow_) * blocks_.windowColumns * shape_.srcC()
+                                               : imageAt(image) + (source * shape_.srcW() + sub_.w.src) * shape_.srcC();
+        const float** entries = table_.a + i * table_.pitch + at;
+        for (int64_t r = 0; r < count; ++r) entries[r] = pixels + (position + r) * step;
+      }
+      return;
+    }
+    const int64_t unionTaps = sub_.unionTaps(), step = sub_.rowStep(), width = shape_.srcW(), channels = shape_.srcC();
+    for (int64_t i = 0; i < sub_.h.taps; ++i) {
+      const int64_t source = firstSource + i * sub_.h.tapStep;
+      const bool isInside = source >= 0 && source < shape_.srcH();
+      const float* pixels = isInside ? imageAt(image) + source * width * channels : nullptr;
+      for (int64_t t = 0; t < unionTaps; ++t) {
+        const float** entries = table_.a + (i * unionTaps + t) * table_.pitch + at;
+        int64_t column = position * step + sub_.w.src + t * sub_.w.tapStep;
+        for (int64_t r = 0; r < count; ++r, column += step) {
+          entries[r] = isInside && column >= 0 && column < width ? pixels + column * channels : zeros_;
+        }
+      }
+    }
+  }
+
+  const Conv2dCall& conv_;
+  const Conv2dShape& shape_;
+  const SubConvolution& sub_;
+  const Blocks& blocks_;
+  ScratchCursor cursor_;
+  RowTable table_;
+  float* zeros_;
+  float* window_;
+  int64_t windowRow_ = 0;
+};
+
+// Tasks [begin, end) of one SubConvolution; a task is one panel of one group over one block of rows.
+void runTasks(const Conv2dCall& conv, const SubConvolution& sub, const Blocks& blocks, int64_t begin, int64_t end, void* scratch) {
+  const Conv2dShape& shape = conv.shape;
+  const int64_t srcChannels = shape.srcC() / shape.groups, dstChannels = shape.dstC() / shape.groups;
+  PanelProduct product = {conv.kernels,    Panels(*conv.kernels, productColumns(shape)), nullptr, blocks.segments, blocks.length, nullptr,
+                          shape.activation};
+  const float* packed = conv.packed + packedOffset(shape, sub, *conv.kernels);
+  const int64_t groupLength = blocks.segments * blocks.length * product.panels.paddedColumns();
+  const int64_t tasksPerBlock = shape.groups * product.panels.count;
+
+  BlockRows blockRows(conv, sub, blocks, scratch);
+  const RowTable* table = nullptr;
+  for (int64_t task = begin; task < end; ++task) {
+    const int64_t group = task % tasksPerBlock / product.panels.count, panel = task % product.panels.count;
+    if (table == nullptr || task % tasksPerBlock == 0) table = &blockRows.prepare(task / tasksPerBlock);
+    product.packed = packed + group * groupLength;
+    product.bias = conv.bias == nullptr ? nullptr : conv.bias + group * dstChannels;
+    multiplyPanel(product, *table, panel, group * srcChannels, group * dstChannels);
+  }
+}
+
+// Calls visit(sub, blocks, tasks) for every SubConvolution that has pixels to write.
+template <typename Visit>
+void forEachSubConvolution(const Conv2dShape& shape, const KernelTable& kernels, const Visit& visit) {
+  const int64_t tasksPerBlock = shape.groups * Panels(kernels, productColumns(shape)).count;
+  for (int64_t h = 0; h < shape.classesH() && h < shape.dstH(); ++h) {
+    for (int64_t w = 0; w < shape.classesW() && w < shape.dstW(); ++w) {
+      const SubConvolution sub = subConvolution(shape, h, w);
+      const Blocks blocks = cutBlocks(shape, sub, kernels);
+      visit(sub, blocks, blocks.count * tasksPerBlock);
+    }
+  }
+}
+
+size_t biasBytes(const Conv2dShape& shape, bool hasBias) {
+  return hasBias && shape.widen > 1 ? scratchBytes(static_cast<size_t>(productColumns(shape)) * sizeof(float)) : 0;
+}
+
+Status verify(const Call& call) {
+  Conv2dCall conv;
+  return readCall(call, &conv);
+}
+
+Plan plan(const Call& call) {
+  Conv2dCall conv;
+  readCall(call, &conv);
+  const Conv2dShape& shape = conv.shape;
+  const double columns = static_cast<double>(Panels(*call.kernels, productColumns(shape)).paddedColumns());
+  Plan plan = planOf(call, 0);
+  forEachSubConvolution(shape, *call.kernels, [&](const SubConvolution&, const Blocks& blocks, int64_t) {
+    plan.flops += 2.0 * static_cast<double>(blocks.rows) * static_cast<double>(blocks.segments * blocks.length) * columns *
+                  static_cast<double>(shape.groups);
+    if (blocks.scratch() > plan.threadScratch) plan.threadScratch = blocks.scratch();
+  });
+  plan.threadScratch += biasBytes(shape, call.opcode == Opcode::conv2d && call.operands[2].present());
+  return plan;
+}
+
+void run(const Call& call, const Lane& lane) {
+  Conv2dCall conv;
+  if (!readCall(call, &conv).isOk()) return;
+  const Conv2dShape& shape = conv.shape;
+  ScratchCursor cursor(lane.threadScratch);
+  if (const size_t bytes = biasBytes(shape, conv.bias != nullptr)) {
+    float* repeated = static_cast<float*>(cursor.takeBytes(bytes));
+    for (int64_t u = 0; u < shape.widen; ++u)
+      std::memcpy(repeated + u * shape.oc, conv.bias, static_cast<size_t>(shape.oc) * sizeof(float));
+    conv.bias = repeated;
+  }
+  void* scratch = cursor.takeBytes(0);
+
+  int64_t total = 0, begin, end, first = 0;
+  forEachSubConvolution(shape, *call.kernels, [&](const SubConvolution&, const Blocks&, int64_t tasks) { total += tasks; });
+  lane.range(total, &begin, &end);
+  forEachSubConvolution(shape, *call.kernels, [&](const SubConvolution& sub, const Blocks& blocks, int64_t tasks) {
+    const int64_t from = begin > first ? begin - first : 0, to = end - first < tasks ? end - first : tasks;
+    if (from < to) runTasks(conv, sub, blocks, from, to, scratch);
+    first += tasks;
+  });
+}
+
+}  // namespace
+
+extern const Op kConv2dOp, kConv2dGradInputOp;
+const Op kConv2dOp = {verify, plan, run, 3};
+const Op kConv2dGradInputOp = {verify, plan, run, -1};
+
+}  // namespace stridenet

@@ -1,0 +1,80 @@
+// Loops over the register tiles of a product with packed panels.
+#include "native/ops/gemm.h"
+
+namespace stridenet {
+
+namespace {
+
+// Bytes of a panel that stay in the second-level cache while all rows of a block pass over them.
+constexpr int64_t kPanelBlockBytes = 256 * 1024;
+constexpr int64_t kBlockRows = 96;
+constexpr int64_t kLeastTasks = 16;
+
+}  // namespace
+
+void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t panel, int64_t aOffset, int64_t cOffset) {
+  const GemmKernels& gemm = product.kernels->gemm;
+  const Panels& panels = product.panels;
+  const int vectors = panels.vectorsOf(panel);
+  const int64_t width = vectors * panels.lanes, firstColumn = panels.firstColumn(panel);
+  const int64_t segments = product.segments, length = product.length;
+  const int64_t tiles = ceilDiv(table.count, gemm.rows[vectors]);
+
+  GemmTile tile;
+  tile.aPitch = table.pitch;
+  tile.cOffset = cOffset + firstColumn;
+  tile.columns = static_cast<int>(panels.columnsOf(panel));
+  const float* b = product.packed + firstColumn * segments * length;
+
+  // One pass adds the segments [s, s + count), each from number k on; what earlier passes have summed is in C.
+  auto pass = [&](int64_t s, int64_t count, int64_t k, int64_t partLength) {
+    const bool first = s == 0 && k == 0, last = s + count == segments && k + partLength == length;
+    tile.aOffset = aOffset + k;
+    tile.segments = count;
+    tile.length = partLength;
+    tile.b = b;
+    tile.bias = first && product.bias != nullptr ? product.bias + firstColumn : nullptr;
+    tile.activation = last ? product.activation : Activation::none;
+    for (int64_t i = 0; i < tiles; ++i) {
+      const int64_t row = i * table.count / tiles, rows = (i + 1) * table.count / tiles - row;
+      tile.a = table.a + s * table.pitch + row;
+      tile.c = table.c + row;
+      tile.add = !first ? const_cast<const float* const*>(tile.c) : table.add == nullptr ? nullptr : table.add + row;
+      gemm.tile[vectors][rows](tile);
+    }
+    b += count * partLength * width;
+  };
+
+  const int64_t most = kPanelBlockBytes / (width * static_cast<int64_t>(sizeof(float)));
+  if (segments * length <= most) {
+    pass(0, segments, 0, length);
+  } else if (length <= most) {
+    const int64_t passes = ceilDiv(segments, most / length);
+    for (int64_t i = 0; i < passes; ++i) {
+      const int64_t s = i * segments / passes;
+      pass(s, (i + 1) * segments / passes - s, 0, length);
+    }
+  } else {
+    const int64_t passes = ceilDiv(length, most);
+    for (int64_t s = 0; s < segments; ++s) {
+      for (int64_t i = 0; i < passes; ++i) {
+        const int64_t k = i * length / passes;
+        pass(s, 1, k, (i + 1) * length / passes - k);
+      }
+    }
+  }
+}
+
+int64_t chooseBlockRows(int64_t rows, int64_t panels, int64_t limit) {
+  int64_t most = limit < kBlockRows ? (limit < 1 ? 1 : limit) : kBlockRows;
+  int64_t blocks = ceilDiv(rows, most);
+  if (blocks * panels < kLeastTasks) {
+    // Not below a tile's rows: a panel is read once per block.
+    blocks = ceilDiv(kLeastTasks, panels);
+    if (blocks > ceilDiv(rows, kMaxTileRows)) blocks = ceilDiv(rows, kMaxTileRows);
+    if (blocks < ceilDiv(rows, most)) blocks = ceilDiv(rows, most);
+  }
+  return ceilDiv(rows, blocks);
+}
+
+}  // namespace stridenet

@@ -1,0 +1,103 @@
+// Products over packed panels: the part that matmul and the convolutions share.
+//
+// B (K x columns) is packed into panels of up to `GemmKernels::vectors` whole vectors; within a panel the K rows follow each other,
+// columns beyond the last are zero. A row of A is `segments` pieces of `length` numbers (K = segments * length), each reached
+// through a pointer. This file knows no padding, no image and no thread; see conv2d_driver and matmul.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "native/ops/checks.h"
+
+namespace stridenet {
+
+constexpr int64_t roundUp(int64_t a, int64_t b) {
+  return ceilDiv(a, b) * b;
+}
+
+// How the columns of a product are cut into panels: as few as possible, and as equal as whole vectors allow.
+struct Panels {
+  int64_t columns;
+  int64_t lanes;
+  int64_t vectors;  // of all panels together
+  int64_t count;
+
+  Panels(const KernelTable& kernels, int64_t columnCount)
+      : columns(columnCount),
+        lanes(kernels.lanes),
+        vectors(ceilDiv(columnCount, kernels.lanes)),
+        count(ceilDiv(vectors, kernels.gemm.vectors)) {}
+
+  int64_t firstVector(int64_t panel) const { return panel * vectors / count; }
+  int vectorsOf(int64_t panel) const { return static_cast<int>(firstVector(panel + 1) - firstVector(panel)); }
+  int64_t firstColumn(int64_t panel) const { return firstVector(panel) * lanes; }
+  int64_t columnsOf(int64_t panel) const {
+    int64_t end = firstColumn(panel + 1);
+    return (end < columns ? end : columns) - firstColumn(panel);
+  }
+  int64_t paddedColumns() const { return vectors * lanes; }
+};
+
+// Numbers beyond which a packed buffer is refused: no machine of today holds them, and sums of sizes cannot overflow.
+constexpr double kLargestPacked = 1e12;
+// Numbers in the packed buffer of a [k, n] matrix, or 0 if they are too many.
+int64_t packedMatmulLength(int64_t k, int64_t n, const KernelTable& kernels);
+
+// Rows of A, C and (if any) the addend of one block of rows.
+struct RowTable {
+  const float** a;    // [segments][pitch]
+  float** c;          // [pitch]
+  const float** add;  // [pitch], or null
+  int64_t pitch;      // rows that the table has room for
+  int64_t count = 0;  // rows in use
+
+  static size_t bytes(int64_t segments, int64_t rows) { return static_cast<size_t>((segments + 2) * rows) * sizeof(void*); }
+  // Lays the table out in `memory`, which holds bytes(segments, rows).
+  RowTable(void* memory, int64_t segments, int64_t rows, bool hasAdd)
+      : a(static_cast<const float**>(memory)),
+        c(const_cast<float**>(a + segments * rows)),
+        add(hasAdd ? a + (segments + 1) * rows : nullptr),
+        pitch(rows) {}
+};
+
+// What all panels of a product have in common.
+struct PanelProduct {
+  const KernelTable* kernels;
+  Panels panels;
+  const float* packed;  // first panel
+  int64_t segments, length;
+  const float* bias;  // [columns] or null
+  Activation activation;
+};
+
+// C rows [0, table.count), columns of one panel; aOffset and cOffset (in numbers) apply to every row of A, and of C and the addend.
+// The sum over K runs in one order, whatever the rest of the problem.
+void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t panel, int64_t aOffset, int64_t cOffset);
+
+// Rows of a block such that a problem of `rows` rows with `panels` panels has enough blocks to share out and each block is tall
+// enough to use a panel well; `limit` is the most that the caller's tables can hold.
+int64_t chooseBlockRows(int64_t rows, int64_t panels, int64_t limit);
+
+// Bytes of a block of scratch, rounded so that what follows is 64-byte aligned.
+constexpr size_t scratchBytes(size_t bytes) {
+  return (bytes + 63) & ~static_cast<size_t>(63);
+}
+
+// Hands out consecutive aligned pieces of a scratch block.
+class ScratchCursor {
+ public:
+  explicit ScratchCursor(void* memory) : next_(static_cast<char*>(memory)) {}
+  template <typename T>
+  T* take(size_t count) {
+    T* result = reinterpret_cast<T*>(next_);
+    next_ += scratchBytes(count * sizeof(T));
+    return result;
+  }
+  void* takeBytes(size_t bytes) { return take<char>(bytes); }
+
+ private:
+  char* next_;
+};
+
+}  // namespace stridenet

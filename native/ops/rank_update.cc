@@ -1,0 +1,36 @@
+// How a sum of outer products is divided, and how its partial results are put together.
+#include "native/ops/rank_update.h"
+
+namespace stridenet {
+
+namespace {
+
+constexpr int64_t kMostChunks = 32;
+constexpr int64_t kPartialNumbers = 1 << 20;  // of all chunks together
+constexpr int64_t kAddPart = 4096;
+
+int64_t clamp(int64_t x, int64_t least, int64_t most) {
+  return x < least ? least : x > most ? most : x;
+}
+
+}  // namespace
+
+void RankUpdate::partition() {
+  const int64_t strips = units * panels.count;
+  chunks = clamp(kPartialNumbers / size, 1, kMostChunks < blocks ? kMostChunks : blocks);
+  splits = ceilDiv(kMostChunks, chunks);
+  bands = clamp(ceilDiv(2 * splits, strips), 1, ceilDiv(rows, kMaxTileRows));
+  splits = clamp(splits, 1, strips * bands);
+}
+
+void addPartials(const KernelTable& kernels, const Lane& lane, const float* partials, int64_t chunks, int64_t size, float* y) {
+  int64_t begin, end;
+  lane.range(ceilDiv(size, kAddPart), &begin, &end);
+  for (int64_t part = begin; part < end; ++part) {
+    const int64_t first = part * kAddPart, count = clamp(size - first, 0, kAddPart);
+    std::memset(y + first, 0, static_cast<size_t>(count) * sizeof(float));
+    kernels.gemm.addRows(partials + first, size, chunks, count, y + first);
+  }
+}
+
+}  // namespace stridenet
