@@ -1,0 +1,103 @@
+/** compile: results, batch sizes, overlap, changing weights, refusals. */
+
+import { compile, models, nn, randn, tensor, type Tensor } from 'stridenet';
+import { expectError, expectRejection } from '../support/expectError';
+
+const model = models.lenet5();
+const SIZE = 784;
+const images = randn([7, 1, 28, 28], { seed: 4 });
+const raw = images.dataSync() as Float32Array;
+
+async function rows(result: Tensor | Promise<Tensor>): Promise<number[][]> {
+  return (await (await result).array()) as number[][];
+}
+
+test('gives what the graph gives, for every way of asking', async () => {
+  using net = await compile(model, { input: [1, 28, 28], maxBatch: 3, threads: 1 });
+  const expected = (await model.forward(images).array()) as number[][];
+  const answers = [await net.run(images), await net.run(raw), net.runSync(raw)];
+  for (const answer of answers) {
+    expect(answer.shape).toEqual([7, 10]);
+    const found = await rows(answer);
+    found.forEach((row, n) => row.forEach((v, c) => expect(v).toBeCloseTo(expected[n]![c]!, 4)));
+  }
+  expect(net.output).toEqual([10]);
+});
+
+test('one image gives the same alone, synchronously or not', async () => {
+  using net = await compile(model, { input: [1, 28, 28], threads: 1 });
+  const one = raw.subarray(SIZE, 2 * SIZE);
+  expect(await rows(net.run(one))).toEqual(await rows(net.runSync(one)));
+  expect((await net.run(tensor(one, [1, 28, 28]))).shape).toEqual([1, 10]);
+});
+
+test('calls may overlap and the input may be reused at once', async () => {
+  using net = await compile(model, { input: [1, 28, 28] });
+  const expected = await Promise.all(Array.from({ length: 7 }, async (_, n) => rows(net.run(raw.subarray(n * SIZE, (n + 1) * SIZE)))));
+  const buffer = new Float32Array(SIZE);
+  const running: Promise<Tensor>[] = [];
+  for (let n = 0; n < 7; n++) {
+    buffer.set(raw.subarray(n * SIZE, (n + 1) * SIZE));
+    running.push(net.run(buffer));
+    buffer.fill(NaN);
+  }
+  expect(await Promise.all(running.map(rows))).toEqual(expected);
+});
+
+test('uint8 images are scaled, by 1/255 or as told', async () => {
+  const bytes = Uint8Array.from({ length: SIZE }, (_, i) => (i * 89) % 256);
+  using net = await compile(model, { input: [1, 28, 28] });
+  const scaled = Float32Array.from(bytes, (v) => v / 255);
+  const close = async (a: Tensor, b: Tensor): Promise<void> => {
+    const [x, y] = [(await rows(a))[0]!, (await rows(b))[0]!];
+    x.forEach((v, i) => expect(v).toBeCloseTo(y[i]!, 5));
+  };
+  await close(net.runSync(bytes), net.runSync(scaled));
+  using normal = await compile(model, { input: [1, 28, 28], preprocess: { mean: [0.3], std: [0.5] } });
+  await close(normal.runSync(bytes), net.runSync(scaled.map((v) => (v - 0.3) / 0.5)));
+});
+
+test('follows the weights of the module', async () => {
+  const linear = new nn.Linear(2, 1, { bias: false });
+  nn.init.constant(linear.weight, 1);
+  using net = await compile(linear, { input: [2] });
+  expect(await rows(net.runSync(Float32Array.of(1, 2)))).toEqual([[3]]);
+  linear.loadStateDict(new Map([['weight', tensor([[10, 1]])]]));
+  expect(await rows(net.runSync(Float32Array.of(1, 2)))).toEqual([[12]]);
+});
+
+test('builds in evaluation mode and puts the modes back', async () => {
+  const seen: boolean[] = [];
+  class Watch extends nn.Module {
+    forward(x: Tensor): Tensor {
+      seen.push(this.training);
+      return x;
+    }
+  }
+  const watched = new nn.Sequential(new Watch(), new nn.Linear(2, 2));
+  (await compile(watched, { input: [2] })).close();
+  expect(seen.length).toBeGreaterThan(0);
+  expect(seen).not.toContain(true);
+  expect(watched.at(0)!.training).toBe(true);
+});
+
+test('the listing shows the program', async () => {
+  using net = await compile(model, { input: [1, 28, 28] });
+  expect(net.listing()).toMatch(/conv2d +0 /);
+  expect(net.listing(4, 'uint8')).toMatch(/matmul/);
+});
+
+test('mistakes are refused', async () => {
+  await expectRejection('ERR_INVALID_ARGUMENT', compile(model, {} as never), 'such as [1, 28, 28]');
+  await expectRejection('ERR_UNKNOWN_OPTION', compile(model, { input: [1, 28, 28], maxbatch: 1 } as never), 'Did you mean "maxBatch"');
+  await expectRejection('ERR_SHAPE_MISMATCH', compile(model, { input: [3, 28, 28] }), 'conv2d "0" expects 1 input channels');
+  await expectRejection('ERR_INVALID_ARGUMENT', compile(null as never, { input: [1] }), 'expects an nn.Module');
+  const net = await compile(model, { input: [1, 28, 28] });
+  await expectRejection('ERR_SHAPE_MISMATCH', net.run(new Float32Array(100)), 'a multiple of 784 values', 'got 100');
+  expectError('ERR_SHAPE_MISMATCH', () => net.runSync(new Float32Array(100)), 'a multiple of 784 values');
+  await expectRejection('ERR_INVALID_ARGUMENT', net.run('x' as never), '"x"');
+  net.close();
+  net.close();
+  expectError('ERR_CLOSED', () => net.runSync(raw));
+  await expectRejection('ERR_CLOSED', net.run(raw));
+});

@@ -1,0 +1,215 @@
+/** Trainer: what a step does to the weights, checkpoints, and how mistakes end. */
+
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadSafetensors, manualSeed, nn, ops, optim, saveSafetensors, tensor, Trainer, type Tensor, type TrainerOptions } from 'stridenet';
+import { randomState } from '../../lib/random';
+import { expectError, expectRejection } from '../support/expectError';
+
+const folder = mkdtempSync(join(tmpdir(), 'stridenet-trainer-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const options = (more: Partial<TrainerOptions> = {}): TrainerOptions => ({
+  optimizer: optim.sgd({ lr: 0.5 }),
+  input: [2],
+  batchSize: 2,
+  threads: 1,
+  ...more,
+});
+
+/** Two inputs, two classes. */
+function twoByTwo(): nn.Linear {
+  const model = new nn.Linear(2, 2);
+  model.loadStateDict(
+    new Map<string, Tensor>([
+      ['weight', tensor([[1, -1], [0.5, 2]])], // prettier-ignore
+      ['bias', tensor([0, 0.25])],
+    ]),
+  );
+  return model;
+}
+
+const IMAGES = Float32Array.of(1, 2, -1, 0.5);
+const LABELS = Uint8Array.of(0, 1);
+
+/** The same step written out: softmax cross-entropy of a linear layer. */
+function expectedStep(lr: number): { loss: number; correct: number; weight: number[]; bias: number[] } {
+  const w = [[1, -1], [0.5, 2]]; // prettier-ignore
+  const b = [0, 0.25];
+  const dw = [[0, 0], [0, 0]]; // prettier-ignore
+  const db = [0, 0];
+  let loss = 0;
+  let correct = 0;
+  for (let n = 0; n < 2; n++) {
+    const x = [...IMAGES.subarray(2 * n, 2 * n + 2)];
+    const z = w.map((row, o) => row[0]! * x[0]! + row[1]! * x[1]! + b[o]!);
+    const total = Math.exp(z[0]!) + Math.exp(z[1]!);
+    const label = LABELS[n]!;
+    loss -= Math.log(Math.exp(z[label]!) / total) / 2;
+    correct += z[label]! >= Math.max(...z) ? 1 : 0;
+    for (let o = 0; o < 2; o++) {
+      const dz = (Math.exp(z[o]!) / total - (o === label ? 1 : 0)) / 2;
+      db[o]! += dz;
+      for (let i = 0; i < 2; i++) dw[o]![i]! += dz * x[i]!;
+    }
+  }
+  return { loss, correct, weight: w.flatMap((row, o) => row.map((v, i) => v - lr * dw[o]![i]!)), bias: b.map((v, o) => v - lr * db[o]!) };
+}
+
+function expectClose(found: ArrayLike<number>, expected: readonly number[]): void {
+  expect(found.length).toBe(expected.length);
+  expected.forEach((v, i) => expect(found[i]).toBeCloseTo(v, 5));
+}
+
+test('a step reports the loss before the update and moves the weights', async () => {
+  const model = twoByTwo();
+  using trainer = new Trainer(model, options());
+  const expected = expectedStep(0.5);
+  const { loss, accuracy } = await trainer.step(IMAGES, LABELS);
+  expect(loss).toBeCloseTo(expected.loss, 5);
+  expect(accuracy).toBe(expected.correct / 2);
+  expectClose(await model.weight.data(), expected.weight);
+  expectClose(await model.bias!.data(), expected.bias);
+  expect(trainer.steps).toBe(1);
+});
+
+test('the learning rate can be changed between steps', async () => {
+  const model = twoByTwo();
+  using trainer = new Trainer(model, options());
+  expect(trainer.learningRate).toBe(0.5);
+  trainer.learningRate = 0.125;
+  await trainer.step(IMAGES, LABELS);
+  expectClose(await model.weight.data(), expectedStep(0.125).weight);
+  expectError('ERR_INVALID_ARGUMENT', () => (trainer.learningRate = NaN), 'learningRate', 'NaN');
+});
+
+test('weights set from outside are taken up, and survive close', async () => {
+  const model = twoByTwo();
+  const trainer = new Trainer(model, options());
+  await trainer.step(IMAGES, LABELS);
+  model.loadStateDict(twoByTwo().stateDict());
+  await trainer.step(IMAGES, LABELS);
+  trainer.close();
+  trainer.close();
+  expectClose(await model.weight.data(), expectedStep(0.5).weight);
+  await expectRejection('ERR_CLOSED', trainer.step(IMAGES, LABELS), 'closed');
+});
+
+test('frozen parameters stay, and steps that overlap keep their order', async () => {
+  const model = new nn.Sequential(new nn.Linear(2, 3), new nn.Tanh(), new nn.Linear(3, 2));
+  model.at(0)!.freeze();
+  const frozen = await model.stateDict().get('0.weight')!.data();
+  using trainer = new Trainer(model, options());
+  const results = await Promise.all(Array.from({ length: 20 }, async () => trainer.step(IMAGES, LABELS)));
+  expect(results.map(({ loss }) => loss)).toEqual([...results.map(({ loss }) => loss)].sort((a, b) => b - a));
+  expect(await model.stateDict().get('0.weight')!.data()).toEqual(frozen);
+  model.freeze();
+  expectError('ERR_INVALID_ARGUMENT', () => new Trainer(model, options()), 'at least one parameter', 'model.unfreeze()');
+});
+
+test('losses and modules of one’s own', async () => {
+  class Scale extends nn.Module {
+    factor = new nn.Parameter(tensor([3]));
+    forward(x: Tensor): Tensor {
+      return ops.mul(x, this.factor);
+    }
+  }
+  const model = new Scale();
+  // d/df of mean((f x)^2) = 2 f mean(x^2)
+  using trainer = new Trainer(model, options({ metrics: [], loss: (y) => ops.mean(ops.mul(y, y)) }));
+  const result = await trainer.step(IMAGES, LABELS);
+  const square = (1 + 4 + 1 + 0.25) / 4;
+  expect(result.loss).toBeCloseTo(9 * square, 4);
+  expect('accuracy' in result).toBe(false);
+  expectClose(await model.factor.data(), [3 - 0.5 * 2 * 3 * square]);
+});
+
+describe('mistakes', () => {
+  test('of options are found at once', () => {
+    const model = twoByTwo();
+    expectError('ERR_UNKNOWN_OPTION', () => new Trainer(model, { ...options(), batchsize: 1 } as never), 'Did you mean "batchSize"');
+    expectError('ERR_INVALID_ARGUMENT', () => new Trainer(model, options({ optimizer: undefined as never })), 'optim.sgd', 'undefined');
+    expectError('ERR_INVALID_ARGUMENT', () => new Trainer(model, options({ loss: 'mse' as never })), 'nn.crossEntropy()', '"mse"');
+    expectError('ERR_INVALID_ARGUMENT', () => new Trainer(model, options({ metrics: ['f1'] as never })), "['accuracy']", '"f1"');
+    expectError('ERR_INVALID_ARGUMENT', () => new Trainer(model, options({ threads: 0 })), 'threads', 'got 0');
+    expectError('ERR_INVALID_ARGUMENT', () => new Trainer({} as never, options()), 'expects an nn.Module');
+    expectError('ERR_SHAPE_MISMATCH', () => new Trainer(model, options({ input: [3] })), 'linear', '[2, 3]');
+    expectError('ERR_INVALID_ARGUMENT', () => new Trainer(model, options({ metrics: [], loss: (y) => y })), 'one element', '[2, 2]');
+  });
+
+  test('of a step leave the model alone', async () => {
+    const model = twoByTwo();
+    using trainer = new Trainer(model, options());
+    await expectRejection('ERR_SHAPE_MISMATCH', trainer.step(new Float32Array(3), LABELS), 'a multiple of 2', 'got 3');
+    await expectRejection('ERR_SHAPE_MISMATCH', trainer.step(new Float32Array(6), LABELS), 'at most batchSize = 2');
+    await expectRejection('ERR_INVALID_ARGUMENT', trainer.step(IMAGES, Uint8Array.of(0, 2)), 'label 1 is 2');
+    expectClose(await model.weight.data(), [1, -1, 0.5, 2]);
+    expect(trainer.steps).toBe(0);
+  });
+
+  test('a loss that is not finite says so, with the step', async () => {
+    using trainer = new Trainer(twoByTwo(), options({ optimizer: optim.sgd({ lr: 1e38 }) }));
+    await trainer.step(IMAGES, LABELS);
+    await expectRejection('ERR_NOT_FINITE', trainer.step(IMAGES, LABELS), 'step 2', 'Lower the learning rate');
+  });
+});
+
+describe('checkpoints', () => {
+  const momentum = (): TrainerOptions => options({ optimizer: optim.sgd({ lr: 0.1, momentum: 0.9 }), seed: 5 });
+
+  test('a resumed trainer goes on to the last bit', async () => {
+    const path = join(folder, 'checkpoint.safetensors');
+    manualSeed(3);
+    const model = twoByTwo();
+    using trainer = new Trainer(model, momentum());
+    for (let i = 0; i < 3; i++) await trainer.step(IMAGES, LABELS);
+    trainer.epoch = 1;
+    trainer.learningRate = 0.05;
+    await trainer.save(path);
+    const random = randomState();
+    const losses = [await trainer.step(IMAGES, LABELS), await trainer.step(IMAGES, LABELS)];
+
+    const other = new nn.Linear(2, 2);
+    manualSeed(99);
+    using resumed = await Trainer.resume(path, other, momentum());
+    expect([resumed.epoch, resumed.steps, resumed.learningRate, resumed.seed]).toEqual([1, 3, 0.05, 5]);
+    expect(randomState()).toEqual(random);
+    expect([await resumed.step(IMAGES, LABELS), await resumed.step(IMAGES, LABELS)]).toEqual(losses);
+    expect(await other.weight.data()).toEqual(await model.weight.data());
+  });
+
+  test('its weights load into a model', async () => {
+    const path = join(folder, 'weights.safetensors');
+    const model = twoByTwo();
+    using trainer = new Trainer(model, momentum());
+    await trainer.step(IMAGES, LABELS);
+    await trainer.save(path);
+    const map = await loadSafetensors(path);
+    expect([...map.keys()].sort()).toEqual(['bias', 'optimizer/velocity/bias', 'optimizer/velocity/weight', 'weight']);
+    const other = new nn.Linear(2, 2);
+    other.loadStateDict(map, { strict: false });
+    expect(await other.weight.data()).toEqual(await model.weight.data());
+  });
+
+  test('what does not fit is refused and changes nothing', async () => {
+    const path = join(folder, 'plain.safetensors');
+    using trainer = new Trainer(twoByTwo(), options());
+    await trainer.save(path);
+    const other = twoByTwo();
+    const resume = async (file: string, model: nn.Module = other, o = momentum()): Promise<Trainer> => Trainer.resume(file, model, o);
+    await expectRejection('ERR_STATE_DICT_MISMATCH', resume(path), 'missing: optimizer/velocity/weight, optimizer/velocity/bias');
+    const larger = new nn.Sequential(new nn.Linear(2, 2));
+    await expectRejection('ERR_STATE_DICT_MISMATCH', resume(path, larger, options()), 'missing: 0.weight, 0.bias; unexpected: ');
+    const weights = join(folder, 'only-weights.safetensors');
+    await saveSafetensors(weights, other.stateDict());
+    await expectRejection('ERR_BAD_FILE', resume(weights), 'not a checkpoint of trainer.save');
+    const truncated = join(folder, 'truncated.safetensors');
+    writeFileSync(truncated, new Uint8Array(10));
+    await expectRejection('ERR_BAD_FILE', resume(truncated));
+    await expectRejection('ERR_FILE_ACCESS', resume(join(folder, 'absent')));
+    await expectRejection('ERR_FILE_ACCESS', trainer.save(join(folder, 'no', 'such', 'folder')));
+    expect(statSync(path).size).toBeGreaterThan(0);
+    expectClose(await other.weight.data(), [1, -1, 0.5, 2]);
+  });
+});
