@@ -1,6 +1,13 @@
-/** One LeNet training step through the built package (dist/), for emulated processors. Prints the kernels in use and the loss. */
+/**
+ * One LeNet training step, for emulated processors. Takes the package from dist/, or from the folder given (its dist/ or lib/).
+ *   node scripts/lenetStep.js [FOLDER]
+ */
+const { existsSync } = require('node:fs');
 const path = require('node:path');
-const { Trainer, manualSeed, models, nn, optim } = require(path.resolve(process.argv[2] ?? path.join(__dirname, '..'), 'dist/index.js'));
+
+const folder = path.resolve(process.argv[2] ?? path.join(__dirname, '..'));
+const entry = ['dist/index.js', 'lib/index.js'].map((file) => path.join(folder, file)).find(existsSync);
+const { Trainer, manualSeed, models, nn, optim } = require(entry);
 
 async function main() {
   manualSeed(1);

@@ -1,5 +1,6 @@
 #!/bin/bash
-# The native test programs (test/native: fuzzed programs, pool, executor) under a sanitizer, built by CMake in build/<sanitizer>.
+# The native code under a sanitizer, built by CMake in build/<sanitizer>: the native test programs (test/native: fuzzed programs, pool,
+# executor), and for address also the tables of operations through Node on every instruction set of this machine.
 #   scripts/testSanitized.sh address|thread
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,8 +9,24 @@ case ${1:-} in
   thread) sanitizers=thread ;;
   *) echo "usage: $0 address|thread" >&2 && exit 2 ;;
 esac
-folder=build/$1
+
+folder=$PWD/build/$1
 cmake -S . -B "$folder" -DSTRIDENET_SANITIZE="$sanitizers" >/dev/null
 cmake --build "$folder" --parallel "$(nproc)"
-export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 TSAN_OPTIONS=halt_on_error=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 TSAN_OPTIONS=halt_on_error=1
 ctest --test-dir "$folder" --output-on-failure --no-tests=error
+
+[[ $1 == address ]] || exit 0
+package=$folder/package
+platform=$(node -p '`${process.platform}-${process.arch}`')
+rm -rf "$package"
+mkdir -p "$package/prebuilds/$platform"
+cp "$folder/Release/stridenet.node" "$package/prebuilds/$platform/"
+cp package.json "$package/"
+node -r ts-node/register/transpile-only test/support/transpile.ts "$package"
+node "$package/test/support/runKernelTable.js" expect "$package/expected"
+# Node is not built with the sanitizer, so its run-time library goes first; Node's own memory at exit is not our leak.
+for isa in $(node -p "require('$package/lib/runtime/binding.js').loadBinding(['$PWD/build/Release/stridenet.node']).binding.info().availableIsas.join(' ')"); do
+  LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 STRIDENET_ISA=$isa \
+    node "$package/test/support/runKernelTable.js" check "$package/expected"
+done
