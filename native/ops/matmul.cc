@@ -32,7 +32,7 @@ Status checkPacked(const Call& call, const Operand& packed, int64_t k, int64_t n
 }
 
 Status verifyPack(const Call& call) {
-  PackShape shape;
+  PackShape shape = {};
   Status status = readPack(call, &shape);
   return status.isOk() ? checkPacked(call, call.operands[1], shape.k, shape.n) : status;
 }
@@ -42,7 +42,7 @@ Plan planPack(const Call& call) {
 }
 
 void runPack(const Call& call, const Lane& lane) {
-  PackShape shape;
+  PackShape shape = {};
   if (!readPack(call, &shape).isOk()) return;
   const float* b = call.operands[0].f32();
   const Panels panels(*call.kernels, shape.n);
