@@ -47,14 +47,14 @@ class Verifier {
     for (size_t i = 0; i < list.size(); i++) {
       Status status = verifyInstruction(&list[i]);
       if (!status.isOk()) {
-        const std::string opcode(kOpSignatures[static_cast<int>(list[i].opcode)].name);
-        return Status::error("ERR_PROGRAM_INVALID", "%s instruction %zu (%s): %s", name, i, opcode.c_str(), status.message().c_str());
+        return Status::error("ERR_PROGRAM_INVALID", "%s instruction %zu: %s", name, i, status.message().c_str());
       }
     }
     return Status::ok();
   }
 
   Status verifyInstruction(Instruction* instruction) {
+    opcode_ = kOpSignatures[static_cast<int>(instruction->opcode)].name;
     if (mode_ == DecodeMode::execute) {
       Status status = verifyMemory(*instruction);
       if (!status.isOk()) return status;
@@ -147,13 +147,13 @@ class Verifier {
     return Status::ok();
   }
 
-  [[gnu::format(printf, 1, 2)]] static Status refuse(const char* format, ...) {
+  [[gnu::format(printf, 2, 3)]] Status refuse(const char* format, ...) const {
     char text[256];
     va_list args;
     va_start(args, format);
     std::vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return Status::error("ERR_PROGRAM_INVALID", "%s.", text);
+    return Status::error("ERR_PROGRAM_INVALID", "%s: %s", std::string(opcode_).c_str(), text);
   }
 
   // Weights of Program::cost. One thread computes some 8 times as many flops as it moves bytes through the second-level cache;
@@ -163,7 +163,8 @@ class Verifier {
   Program& program_;
   DecodeMode mode_;
   bool inPrepare_ = false;
-  ByteSet written_;  // by the list that is being looked at
+  std::string_view opcode_;  // of the instruction that is being looked at
+  ByteSet written_;          // by the list that is being looked at
   std::unordered_map<int32_t, size_t> slotUses_;
 };
 

@@ -1,0 +1,282 @@
+// Mutated programs are refused or run; none crashes, overruns memory or is undefined (AddressSanitizer and UBSan watch).
+//   program_fuzz [seed] [count]
+// Starts from valid programs that use every opcode. What the decoder accepts is executed when it is small enough.
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <random>
+#include <string>
+
+#include "native/runtime/dispatch.h"
+#include "native/runtime/session.h"
+#include "test/native/check.h"
+#include "test/native/program_builder.h"
+
+namespace stridenet {
+namespace {
+
+using Builder = ProgramBuilder;
+using Words = std::vector<int32_t>;
+
+constexpr size_t kMemoryLimit = size_t{16} << 20;
+constexpr double kWorkLimit = 3e6;  // flops or bytes; keeps one program to milliseconds under a sanitizer
+
+const KernelTable& kernels() {
+  static const KernelTable* const table = [] {
+    const KernelTable* result = nullptr;
+    CHECK_OK(selectKernels(&result));
+    return result;
+  }();
+  return *table;
+}
+
+// One training step of a small convolutional network, packing in the step list.
+Words trainingWords() {
+  Builder b;
+  const int n = 2, classes = 5;
+  const int raw = b.feed({n, 9, 9, 3}, DType::uint8), labels = b.feed({n}, DType::int32), lr = b.feed({1});
+  const int scale = b.constant({3}, {0.1f, 0.2f, 0.3f}), shift = b.constant({3}, {-1, 0, 1}), one = b.constant({1}, {1});
+  const int loss = b.fetch({1}), correct = b.fetch({1});
+  const int w1 = b.slot(0, {6, 3, 3, 3}), b1 = b.slot(1, {6}), w2 = b.slot(2, {classes, 96}), b2 = b.slot(3, {classes});
+  const int v1 = b.slot(4, {6, 3, 3, 3});
+  const int x = b.arena({n, 9, 9, 3});
+  b.step(Opcode::feed, {raw, scale, shift, x}, {static_cast<int32_t>(Layout::nchw)});
+  // direction algorithm widen sh sw pt pl dh dw groups
+  const Builder::Attrs packAttrs = {0, 0, 1, 1, 1, 0, 0, 1, 1, 1}, packGradAttrs = {1, 0, 1, 1, 1, 0, 0, 1, 1, 1};
+  const int packed1 = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {6, 3, 3, 3}, packAttrs)});
+  b.step(Opcode::conv2d_pack, {w1, packed1}, packAttrs);
+  const int y1 = b.arena({n, 7, 7, 6}), relu = static_cast<int>(Activation::relu);
+  b.step(Opcode::conv2d, {x, packed1, b1, -1, y1}, {0, 1, relu, 3, 3, 1, 1, 0, 0, 1, 1, 1});
+  const int p1 = b.arena({n, 4, 4, 6});
+  b.step(Opcode::max_pool2d, {y1, p1}, {2, 2, 2, 2, 1, 1, 1, 1});
+  const int rows = b.arena({n, 96});
+  const int turned = b.arena({n, 6, 4, 4});
+  b.step(Opcode::transpose, {p1, turned}, {0, 3, 1, 2, 4, 5});
+  const int flatTurned = b.arena({n, 96});
+  b.step(Opcode::unary, {b.tensor(DType::float32, Space::arena, b.lineOf(turned), {n, 96}), flatTurned},
+         {static_cast<int>(UnaryKind::tanh)});
+  b.step(Opcode::unary, {flatTurned, rows}, {static_cast<int>(UnaryKind::copy)});
+  const int packed2 = b.arena({Builder::packedExtent(kernels(), Opcode::matmul_pack, {classes, 96}, {1})});
+  b.step(Opcode::matmul_pack, {w2, packed2}, {1});
+  const int logits = b.arena({n, classes});
+  b.step(Opcode::matmul, {rows, packed2, b2, -1, logits}, {0});
+  b.step(Opcode::cross_entropy, {logits, labels, loss}, {Builder::bits(0.1f)});
+  b.step(Opcode::count_correct, {logits, labels, correct}, {});
+  const int dlogits = b.arena({n, classes}), dw2 = b.arena({classes, 96}), db2 = b.arena({classes});
+  b.step(Opcode::cross_entropy_grad, {logits, labels, one, dlogits}, {Builder::bits(0.1f)});
+  b.step(Opcode::matmul_at_b, {dlogits, rows, dw2, db2}, {});
+  const int packed2t = b.arena({Builder::packedExtent(kernels(), Opcode::matmul_pack, {classes, 96}, {0})}), drows = b.arena({n, 96});
+  b.step(Opcode::matmul_pack, {w2, packed2t}, {0});
+  b.step(Opcode::matmul, {dlogits, packed2t, -1, -1, drows}, {0});
+  const int dp1 = b.arena({n, 4, 4, 6}), dy1 = b.arena({n, 7, 7, 6});
+  b.step(Opcode::transpose, {b.tensor(DType::float32, Space::arena, b.lineOf(drows), {n, 6, 4, 4}), dp1}, {0, 2, 3, 1, 4, 5});
+  b.step(Opcode::max_pool2d_grad, {y1, dp1, dy1}, {2, 2, 2, 2, 1, 1, 1, 1, 1});
+  const int dw1 = b.arena({6, 3, 3, 3}), db1 = b.arena({6});
+  b.step(Opcode::conv2d_grad_weight, {x, dy1, dw1, db1}, {0, 3, 3, 1, 1, 0, 0, 1, 1, 1});
+  const int packedGrad = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {6, 3, 3, 3}, packGradAttrs)});
+  b.step(Opcode::conv2d_pack, {w1, packedGrad}, packGradAttrs);
+  const int dx = b.arena({n, 9, 9, 3}), total = b.fetch({1, 1, 1, 1});
+  b.step(Opcode::conv2d_grad_input, {dy1, packedGrad, dx}, {0, 1, 3, 3, 1, 1, 0, 0, 1, 1, 1});
+  b.step(Opcode::reduce, {dx, total}, {static_cast<int>(Reduction::sum)});
+  b.step(Opcode::sgd, {dw1, lr, w1, v1}, {Builder::bits(0.9f), Builder::bits(1e-4f), 1});
+  b.step(Opcode::sgd, {db1, lr, b1, -1}, {0, 0, 0});
+  b.step(Opcode::sgd, {dw2, lr, w2, -1}, {0, 0, 0});
+  b.step(Opcode::sgd, {db2, lr, b2, -1}, {0, 0, 0});
+  return b.words();
+}
+
+// Inference with a prepare list, groups, strides, dilation, average pooling and the rest of the opcodes.
+Words inferenceWords() {
+  Builder b;
+  const int n = 3;
+  const int x = b.feed({n, 10, 8, 4}), w = b.slot(0, {8, 3, 2, 2}), wide = b.slot(1, {4, 3, 3, 4});
+  const Builder::Attrs packAttrs = {0, 0, 1, 2, 1, 1, 0, 1, 2, 2}, wideAttrs = {0, 0, 2, 1, 1, 1, 1, 1, 1, 1};
+  const int32_t extent = Builder::packedExtent(kernels(), Opcode::conv2d_pack, {8, 3, 2, 2}, packAttrs);
+  const int32_t wideExtent = Builder::packedExtent(kernels(), Opcode::conv2d_pack, {4, 3, 3, 4}, wideAttrs);
+  const int packed = b.slot(2, {extent}), packedWide = b.slot(3, {wideExtent}), scaled = b.arena({8, 3, 2, 2});
+  const int factor = b.constant({8, 1, 1, 1}, {1, 2, 3, 4, 5, 6, 7, 8});
+  b.prepare(Opcode::binary, {w, factor, scaled}, {static_cast<int>(BinaryKind::mul)});
+  b.prepare(Opcode::conv2d_pack, {scaled, packed}, packAttrs);
+  b.prepare(Opcode::conv2d_pack, {wide, packedWide}, wideAttrs);
+  const int same = b.arena({n, 10, 8, 4});
+  b.step(Opcode::conv2d, {x, packedWide, -1, x, same}, {0, 2, static_cast<int>(Activation::sigmoid), 3, 3, 1, 1, 1, 1, 1, 1, 1});
+  const int y = b.arena({n, 5, 6, 8});
+  b.step(Opcode::conv2d, {same, packed, -1, -1, y}, {0, 1, 0, 3, 2, 2, 1, 1, 0, 1, 2, 2});
+  const int pooled = b.arena({n, 3, 3, 8}), dpooled = b.arena({n, 5, 6, 8}), gathered = b.arena({n, 2, 3, 8});
+  b.step(Opcode::avg_pool2d, {y, pooled}, {3, 2, 2, 2, 1, 0, 1, 0, 1});
+  b.step(Opcode::avg_pool2d_grad, {pooled, dpooled}, {3, 2, 2, 2, 1, 0, 1, 0, 0});
+  b.step(Opcode::max_pool2d_gather, {y, dpooled, gathered}, {2, 2, 2, 2, 0, 0, 1, 1});
+  const int means = b.arena({n, 1, 1, 8}), greatest = b.arena({1, 3, 3, 1});
+  b.step(Opcode::reduce, {pooled, means}, {static_cast<int>(Reduction::mean)});
+  b.step(Opcode::reduce, {pooled, greatest}, {static_cast<int>(Reduction::max)});
+  b.step(Opcode::binary, {pooled, means, pooled}, {static_cast<int>(BinaryKind::sub)});
+  b.step(Opcode::binary, {pooled, greatest, pooled}, {static_cast<int>(BinaryKind::maximum)});
+  const int probabilities = b.arena({n, 3, 3, 8}), out = b.fetch({n, 3, 3, 8}), whole = b.fetch({n, 2, 3, 8});
+  b.step(Opcode::softmax, {pooled, probabilities}, {0});
+  b.step(Opcode::softmax, {probabilities, out}, {1});
+  b.step(Opcode::unary, {gathered, whole}, {static_cast<int>(UnaryKind::copy)});
+  return b.words();
+}
+
+class Mutator {
+ public:
+  explicit Mutator(uint32_t seed) : random_(seed) {}
+
+  Words mutate(const std::vector<Words>& corpus) {
+    Words words = corpus[below(corpus.size())];
+    const int changes = below(3) == 0 ? 1 + static_cast<int>(below(4)) : 1;
+    for (int i = 0; i < changes; i++) change(&words);
+    // Most of the time past the first gate, so that the others are tried.
+    if (below(20) != 0 && words.size() >= kHeaderWords) {
+      words[0] = kProgramMagic;
+      words[1] = static_cast<int32_t>(kOpsHash);
+      words[2] = static_cast<int32_t>(words.size());
+    }
+    return words;
+  }
+
+ private:
+  size_t below(size_t limit) { return limit == 0 ? 0 : random_() % limit; }
+
+  int32_t interesting() {
+    static constexpr int32_t kValues[] = {0, 1, 2, 3, 4, 7, 8, 16, 64, 255, 1024, 65536, 1 << 20, 1 << 30, INT32_MAX, INT32_MIN, -1, -2};
+    return kValues[below(std::size(kValues))];
+  }
+
+  void change(Words* words) {
+    if (words->empty()) return;
+    const size_t at = below(words->size());
+    int32_t& word = (*words)[at];
+    switch (below(10)) {
+      case 0:
+        word = interesting();
+        break;
+      case 1:
+        word = static_cast<int32_t>(random_());
+        break;
+      case 2:
+        word = static_cast<int32_t>(static_cast<uint32_t>(word) ^ (1u << below(32)));
+        break;
+      case 3:
+        word = (*words)[below(words->size())];
+        break;
+      case 4:  // a block from elsewhere
+        for (size_t i = 0, from = below(words->size()), n = 1 + below(16); i < n && std::max(at, from) + i < words->size(); i++) {
+          (*words)[at + i] = (*words)[from + i];
+        }
+        break;
+      case 5:
+        if (below(4) == 0) words->resize(at);
+        break;
+      case 6:
+        if (below(4) == 0) words->insert(words->begin() + static_cast<long>(at), 1 + below(8), interesting());
+        break;
+      default:
+        word += static_cast<int32_t>(below(9)) - 4;
+    }
+  }
+
+  std::mt19937 random_;
+};
+
+// The seed of the program under way, for the one line that a crash leaves.
+volatile uint32_t current = 0;
+
+void onCrash(int signal) {
+  char text[96];
+  const int length = std::snprintf(text, sizeof text, "program_fuzz: signal %d; repeat it with: program_fuzz %u 1\n", signal, current);
+  if (write(2, text, static_cast<size_t>(length)) < 0) _exit(2);
+  _exit(1);
+}
+
+enum class Outcome { refused, tooLarge, unbound, ran };
+
+bool isSmall(const Program& program) {
+  size_t bytes = Workspace::bytesFor(program, 2);
+  double work = 0;
+  for (int32_t tensor : program.feedTensors) bytes += static_cast<size_t>(program.tensors[tensor].bytes());
+  for (int32_t tensor : program.fetchTensors) bytes += static_cast<size_t>(program.tensors[tensor].bytes());
+  for (const SlotUse& use : program.slots) bytes += static_cast<size_t>(use.bytes);
+  for (const auto* list : {&program.prepare, &program.step}) {
+    for (const Instruction& instruction : *list) work += instruction.plan.flops + instruction.plan.bytes;
+  }
+  return bytes <= kMemoryLimit && work <= kWorkLimit;
+}
+
+// A State with exactly the slots that the program wants; false when a slot number is too large for a test.
+bool makeSlots(const Program& program, State* state, std::mt19937& random) {
+  std::vector<SlotUse> uses = program.slots;
+  std::sort(uses.begin(), uses.end(), [](const SlotUse& a, const SlotUse& b) { return a.slot < b.slot; });
+  if (!uses.empty() && uses.back().slot > 1000) return false;
+  size_t next = 0;
+  for (int32_t slot = 0; next < uses.size(); slot++) {
+    const bool used = uses[next].slot == slot;
+    const DType dtype = used ? uses[next].dtype : DType::uint8;
+    const int64_t extent = used ? uses[next].bytes / static_cast<int64_t>(dtypeSize(dtype)) : 1;
+    int number;
+    CHECK_OK(state->addSlot(dtype, 1, &extent, used && uses[next].derived, &number));
+    if (dtype == DType::float32) {
+      auto* values = static_cast<float*>(state->slot(number)->memory.data());
+      for (int64_t i = 0; i < extent; i++) values[i] = static_cast<float>(random() % 200) / 100 - 1;
+    }
+    if (used) next++;
+  }
+  return true;
+}
+
+Outcome tryProgram(const Words& words, std::mt19937& random) {
+  std::shared_ptr<const Program> program;
+  decodeProgram(words.data(), words.size(), kernels(), &program, DecodeMode::query);  // must not crash either
+  program = nullptr;
+  // A copy of exactly this size, so that reading behind the words is seen.
+  std::vector<int32_t> exact(words);
+  exact.shrink_to_fit();
+  if (!decodeProgram(exact.data(), exact.size(), kernels(), &program).isOk()) return Outcome::refused;
+  if (!isSmall(*program)) return Outcome::tooLarge;
+  auto state = std::make_shared<State>();
+  if (!makeSlots(*program, state.get(), random)) return Outcome::tooLarge;
+  ExecutorSettings settings;
+  settings.threads = 2;
+  settings.profile = random() % 8 == 0;
+  Session session(
+      state, settings, [](void*) {}, nullptr);
+  Job job;
+  CHECK_OK(job.fit(program));
+  job.steps = 2;
+  for (size_t i = 0; i < job.feeds.size(); i++) {
+    const Tensor& feed = program->tensors[program->feedTensors[i]];
+    for (int64_t k = 0; k < feed.bytes(); k++) static_cast<uint8_t*>(job.feeds[i])[k] = static_cast<uint8_t>(random());
+  }
+  return session.runNow(job).isOk() ? Outcome::ran : Outcome::unbound;
+}
+
+}  // namespace
+}  // namespace stridenet
+
+int main(int argc, char** argv) {
+  using namespace stridenet;
+  const unsigned seed = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 1;
+  const int count = argc > 2 ? std::atoi(argv[2]) : 10000;
+  const std::vector<Words> corpus = {trainingWords(), inferenceWords()};
+  std::mt19937 random(seed);
+  for (const Words& words : corpus) {
+    std::shared_ptr<const Program> program;
+    CHECK_OK(decodeProgram(words.data(), words.size(), kernels(), &program));
+    CHECK(tryProgram(words, random) == Outcome::ran);
+  }
+  for (int signal : {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGALRM}) std::signal(signal, onCrash);
+  int outcomes[4] = {};
+  for (int i = 0; i < count; i++) {
+    // Every program has its own seed, so that `program_fuzz <that seed> 1` repeats it alone.
+    const uint32_t own = seed + static_cast<uint32_t>(i);
+    current = own;
+    std::mt19937 values(own);
+    alarm(20);  // an endless loop is a crash too
+    outcomes[static_cast<int>(tryProgram(Mutator(own).mutate(corpus), values))]++;
+  }
+  std::printf("program_fuzz: ok; seed %u, %d programs: %d refused, %d too large to run, %d did not bind, %d ran\n", seed, count,
+              outcomes[0], outcomes[1], outcomes[2], outcomes[3]);
+  return 0;
+}

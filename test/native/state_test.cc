@@ -1,0 +1,143 @@
+// State, memory and the machine queries: layout conversion, versions, refusals, cgroup quotas read from a made-up /proc.
+#include "native/runtime/state.h"
+
+#include <sys/stat.h>
+
+#include <fstream>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "native/runtime/cpu.h"
+#include "native/runtime/dispatch.h"
+#include "test/native/check.h"
+
+namespace stridenet {
+namespace {
+
+void testLayouts() {
+  State state;
+  const int64_t dims[] = {2, 3, 5, 7};  // n h w c
+  int number;
+  CHECK_OK(state.addSlot(DType::float32, 4, dims, false, &number));
+  std::vector<float> logical(210), physical(210), back(210);
+  std::iota(logical.begin(), logical.end(), 0.f);
+  CHECK_OK(state.write(number, logical.data(), true));
+  state.read(number, physical.data(), false);
+  state.read(number, back.data(), true);
+  CHECK(back == logical);
+  for (int n = 0; n < 2; n++) {
+    for (int h = 0; h < 3; h++) {
+      for (int w = 0; w < 5; w++) {
+        for (int c = 0; c < 7; c++) CHECK(physical[((n * 3 + h) * 5 + w) * 7 + c] == logical[((n * 7 + c) * 3 + h) * 5 + w]);
+      }
+    }
+  }
+}
+
+void testSlots() {
+  State state;
+  const int64_t dims[] = {3};
+  int number;
+  CHECK_OK(state.addSlot(DType::uint8, 1, dims, true, &number));
+  const uint8_t bytes[3] = {1, 2, 3};
+  CHECK(!state.write(number, bytes, false).isOk());  // derived
+  CHECK_OK(state.addSlot(DType::uint8, 1, dims, false, &number));
+  CHECK(number == 1 && state.slot(2) == nullptr && state.slot(-1) == nullptr);
+  const uint64_t before = state.version();
+  CHECK_OK(state.write(number, bytes, true));
+  CHECK(state.version() == before + 1);
+  CHECK(reinterpret_cast<uintptr_t>(state.slot(1)->memory.data()) % kAlignment == 0);
+}
+
+void testMemory() {
+  AlignedBuffer buffer;
+  CHECK_OK(buffer.reserve(10, "a test"));
+  CHECK_OK(buffer.reserve(size_t{5} << 20, "a test"));  // mapped
+  CHECK(buffer.at(0)[(5 << 20) - 1] == 0);
+  const Status status = buffer.reserve(size_t{1} << 60, "a test");
+  CHECK(!status.isOk() && std::string(status.code()) == "ERR_OUT_OF_MEMORY");
+  CHECK(buffer.data() == nullptr && buffer.size() == 0);
+}
+
+class FakeProc {
+ public:
+  FakeProc() {
+    char name[] = "/tmp/stridenet-proc-XXXXXX";
+    CHECK(mkdtemp(name) != nullptr);
+    root_ = name;
+    folder("/self");
+  }
+  ~FakeProc() {
+    if (std::system(("rm -rf " + root_).c_str()) != 0) std::perror("rm");
+  }
+  const std::string& root() const { return root_; }
+  void folder(const std::string& path) { CHECK(mkdir((root_ + path).c_str(), 0700) == 0); }
+  void file(const std::string& path, const std::string& text) { std::ofstream(root_ + path) << text; }
+
+ private:
+  std::string root_;
+};
+
+void testQuotaV2() {
+  FakeProc proc;
+  proc.folder("/cg");
+  proc.folder("/cg/pod");
+  proc.folder("/cg/pod/box");
+  proc.file("/self/cgroup", "0::/pod/box\n");
+  proc.file("/self/mountinfo", "30 23 0:26 / " + proc.root() + "/cg rw,nosuid shared:4 - cgroup2 cgroup2 rw\n");
+  proc.file("/cg/pod/box/cpu.max", "max 100000\n");
+  CHECK(cgroupQuota(proc.root().c_str()) == 0);
+  proc.file("/cg/pod/cpu.max", "150000 100000\n");  // an ancestor's
+  CHECK(cgroupQuota(proc.root().c_str()) == 1.5);
+  proc.file("/cg/pod/box/cpu.max", "50000 100000\n");
+  CHECK(cgroupQuota(proc.root().c_str()) == 0.5);
+}
+
+void testQuotaV1() {
+  FakeProc proc;
+  proc.folder("/cg");
+  proc.folder("/cg/box");
+  proc.file("/self/cgroup", "5:memory:/docker/1/box\n4:cpu,cpuacct:/docker/1/box\n");
+  // The mount's root is a folder of the host's tree, as in a container.
+  proc.file("/self/mountinfo", "31 23 0:27 /docker/1 " + proc.root() + "/cg rw - cgroup cgroup rw,cpu,cpuacct\n");
+  proc.file("/cg/box/cpu.cfs_quota_us", "-1\n");
+  proc.file("/cg/box/cpu.cfs_period_us", "100000\n");
+  CHECK(cgroupQuota(proc.root().c_str()) == 0);
+  proc.file("/cg/box/cpu.cfs_quota_us", "250000\n");
+  CHECK(cgroupQuota(proc.root().c_str()) == 2.5);
+}
+
+void testChoices() {
+  ThreadChoice choice;
+  setenv("STRIDENET_THREADS", "7", 1);
+  CHECK_OK(defaultThreads(&choice));
+  CHECK(choice.threads == 7 && std::string(choice.source) == "STRIDENET_THREADS");
+  for (const char* wrong : {"0", "257", "two", "3x", "-1"}) {
+    setenv("STRIDENET_THREADS", wrong, 1);
+    CHECK(!defaultThreads(&choice).isOk());
+  }
+  unsetenv("STRIDENET_THREADS");
+  CHECK_OK(defaultThreads(&choice));
+  CHECK(choice.threads >= 1 && choice.threads <= processors().cores);
+  // Decided once per process, so only one wrong name can be tried.
+  setenv("STRIDENET_ISA", "sse9", 1);
+  const KernelTable* kernels;
+  const Status status = selectKernels(&kernels);
+  CHECK(std::string(status.code()) == "ERR_UNSUPPORTED_ISA" && status.message().find("scalar") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace stridenet
+
+int main() {
+  using namespace stridenet;
+  testLayouts();
+  testSlots();
+  testMemory();
+  testQuotaV2();
+  testQuotaV1();
+  testChoices();
+  std::puts("state_test: ok");
+  return 0;
+}
