@@ -3,7 +3,8 @@
 import { StridenetError } from '../../errors';
 import { tensor } from '../../graph/leaves';
 import * as ops from '../../ops';
-import { binding, bindingFile } from '../../runtime/binding';
+import { binding, bindingFile, fromNative } from '../../runtime/binding';
+import '../../runtime/evaluate';
 import { packageVersion } from '../version';
 import type { Arguments, Command, Terminal } from '../arguments';
 
@@ -43,7 +44,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     if (json) terminal.out(JSON.stringify({ ok: true, ...machine, binary, isa, availableIsas, threads, threadsSource, cores, compiler }));
     else print('computation', 'correct');
     return 0;
-  } catch (error) {
+  } catch (thrown) {
+    const error = fromNative(thrown);
     const code = error instanceof StridenetError ? error.code : undefined;
     const problem = error instanceof Error ? error.message : String(error);
     if (json) terminal.out(JSON.stringify({ ok: false, ...machine, code, problem }));

@@ -24,8 +24,8 @@ export const train: Command = {
   options: {
     ...DATA_OPTIONS,
     epochs: { value: 'N', default: '10', help: 'passes over the training images' },
-    'batch-size': { value: 'N', default: '128', help: 'images per step' },
-    lr: { value: 'X', default: '0.1', help: 'learning rate' },
+    'batch-size': { value: 'N', default: '64', help: 'images per step' },
+    lr: { value: 'X', default: '0.05', help: 'learning rate' },
     momentum: { value: 'X', default: '0.9', help: 'momentum of SGD' },
     'weight-decay': { value: 'X', default: '0.0005', help: 'L2 penalty of SGD' },
     schedule: { value: 'NAME', default: 'cosine', help: 'cosine or constant learning rate' },
