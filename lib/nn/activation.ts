@@ -6,29 +6,37 @@ import { relu, sigmoid, tanh } from '../ops/elementwise';
 import { flatten } from '../ops/shape';
 import { Module } from './module';
 
+/** A layer that takes no options, and says so to who passes some. */
+abstract class Plain extends Module {
+  constructor(options?: Readonly<Record<string, never>>) {
+    super();
+    checkOptions(new.target.name, options, []);
+  }
+}
+
 /** max(x, 0) */
-export class ReLU extends Module {
+export class ReLU extends Plain {
   forward(x: Tensor): Tensor {
     return relu(x, { name: this.path });
   }
 }
 
 /** 1 / (1 + exp(-x)) */
-export class Sigmoid extends Module {
+export class Sigmoid extends Plain {
   forward(x: Tensor): Tensor {
     return sigmoid(x, { name: this.path });
   }
 }
 
 /** Hyperbolic tangent. */
-export class Tanh extends Module {
+export class Tanh extends Plain {
   forward(x: Tensor): Tensor {
     return tanh(x, { name: this.path });
   }
 }
 
 /** Hands its input on. */
-export class Identity extends Module {
+export class Identity extends Plain {
   forward(x: Tensor): Tensor {
     return x;
   }

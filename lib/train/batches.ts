@@ -2,7 +2,7 @@
 
 import { formatShape, formatValue, StridenetError } from '../errors';
 import type { Dataset } from '../data/dataset';
-import { elementCount } from '../graph/types';
+import { elementCount, type Shape } from '../graph/types';
 
 export interface Batch {
   /** Valid until the next batch is asked for: a run copies its feeds before it returns. */
@@ -48,6 +48,15 @@ export function checkDataset(where: string, dataset: unknown): asserts dataset i
         `${images.length} values and ${labels.length} labels.`,
     );
   }
+}
+
+/** @throws StridenetError ERR_SHAPE_MISMATCH unless the images have the shape that the model was made ready for */
+export function checkImageShape(where: string, dataset: Dataset, input: Shape): void {
+  if (formatShape(dataset.shape) === formatShape(input)) return;
+  throw new StridenetError(
+    'ERR_SHAPE_MISMATCH',
+    `${where} expects images of shape ${formatShape(input)} but the data set has ${formatShape(dataset.shape)}.`,
+  );
 }
 
 /**

@@ -1,11 +1,11 @@
 /** evaluate: loss and accuracy of a model on a data set. Changes nothing. */
 
 import type { Dataset } from '../data/dataset';
-import { checkInteger, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
 import type { Shape } from '../graph/types';
 import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
-import { batches, checkDataset, pipeline } from './batches';
+import { batches, checkDataset, checkImageShape, pipeline } from './batches';
 import { checkLoss, checkModel, classCount, evaluationGraph } from './graphs';
 import { checkPreprocessing, readImages, readLabels, type Preprocessing } from './images';
 import { Programs } from './programs';
@@ -74,12 +74,7 @@ export async function evaluate(model: Module, dataset: Dataset, options: Evaluat
 export async function score(where: string, target: ScoreTarget, dataset: Dataset, signal?: AbortSignal): Promise<Score> {
   checkDataset(where, dataset);
   const { model, loss, accuracy, input, batchSize, programs } = target;
-  if (formatShape(dataset.shape) !== formatShape(input)) {
-    throw new StridenetError(
-      'ERR_SHAPE_MISMATCH',
-      `${where} expects images of shape ${formatShape(input)} but the data set has ${formatShape(dataset.shape)}.`,
-    );
-  }
+  checkImageShape(where, dataset, input);
   const preprocess = datasetPreprocessing(where, dataset) ?? target.preprocess;
   const totals = { loss: 0, correct: 0 };
   await pipeline(

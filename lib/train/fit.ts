@@ -7,9 +7,10 @@ import type { Module } from '../nn/module';
 import type { Optimizer } from '../optim/optimizer';
 import { constant, type Schedule } from '../optim/schedule';
 import { Philox, PURPOSE } from '../random';
-import { batches, checkDataset, pipeline } from './batches';
+import { batches, checkDataset, checkImageShape, pipeline } from './batches';
 import { checkCallbacks, Notifier, type Callback, type EpochRecord, type History } from './callbacks';
 import { datasetPreprocessing, DEPTH, type Metric } from './evaluate';
+import { checkClasses } from './images';
 import { ProgressBar } from './progress';
 import { Trainer } from './trainer';
 
@@ -87,6 +88,12 @@ export async function fit(model: Module, dataset: Dataset, options: FitOptions):
   });
   const bar = options.progress === false ? undefined : new ProgressBar();
   try {
+    // All of it before the first step, so that a mistake in the last image does not leave a model trained in part.
+    checkClasses('fit', dataset.labels, trainer.classes);
+    if (options.validation) {
+      checkImageShape('fit validation', options.validation, dataset.shape);
+      checkClasses('fit validation', options.validation.labels, trainer.classes);
+    }
     const notify = new Notifier(callbacks, { model, trainer });
     return await new Fitting(
       trainer,

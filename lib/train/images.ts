@@ -128,16 +128,19 @@ export function readLabels(where: string, labels: Labels, count: number, classes
   if (values.length !== count) {
     throw new StridenetError('ERR_SHAPE_MISMATCH', `${where} expects one label for each of the ${count} images but got ${values.length}.`);
   }
-  if (classes !== undefined) {
-    const bad = values.findIndex((label) => label < 0 || label >= classes);
-    if (bad >= 0) {
-      throw new StridenetError(
-        'ERR_INVALID_ARGUMENT',
-        `${where} expects labels in [0, ${classes - 1}] (the model has ${classes} outputs) but label ${bad} is ${values[bad]}.`,
-      );
-    }
-  }
+  checkClasses(where, values, classes);
   return tag === '[object Int32Array]' ? (values as Int32Array) : Int32Array.from(values);
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT unless every label lies in [0, classes); nothing is checked without `classes` */
+export function checkClasses(where: string, labels: Int32Array | Uint8Array, classes: number | undefined): void {
+  if (classes === undefined) return;
+  const bad = labels.findIndex((label) => label < 0 || label >= classes);
+  if (bad < 0) return;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects labels in [0, ${classes - 1}] (the model has ${classes} outputs) but label ${bad} is ${labels[bad]}.`,
+  );
 }
 
 // By tag, not instanceof: arrays may come from another realm (vm contexts, test runners).

@@ -71,6 +71,9 @@ export class Trainer {
   /** Epochs done, for checkpoints; `fit` counts it, a loop of one's own may. */
   epoch = 0;
 
+  /** Number of classes that labels may name, if they are classes. */
+  readonly classes: number | undefined;
+
   /** @internal */
   readonly loss: Loss;
   /** @internal */
@@ -108,7 +111,7 @@ export class Trainer {
       );
     }
     // Mistakes of shape are reported here and not by the first step.
-    this.buildGraph(this.batchSize, 'float32');
+    this.classes = classCount(this.buildGraph(this.batchSize, 'float32'));
     this.programs = new Programs('Trainer', options.threads);
   }
 
@@ -145,8 +148,8 @@ export class Trainer {
         `Trainer.step expects at most batchSize = ${this.batchSize} images but got ${batch.count}.`,
       );
     }
-    const { graph, loaded } = this.programs.get(`train ${batch.count} ${batch.dtype}`, () => this.buildGraph(batch.count, batch.dtype));
-    const classNumbers = readLabels('Trainer.step', labels, batch.count, classCount(graph));
+    const { loaded } = this.programs.get(`train ${batch.count} ${batch.dtype}`, () => this.buildGraph(batch.count, batch.dtype));
+    const classNumbers = readLabels('Trainer.step', labels, batch.count, this.classes);
     const { rate } = this;
     const running = this.programs.session.run(loaded, [batch.data, classNumbers, Float32Array.of(rate)]);
     const step = ++this.submitted;

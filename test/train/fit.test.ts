@@ -177,8 +177,18 @@ test('mistakes are refused before anything runs', async () => {
   await expectRejection('ERR_INVALID_ARGUMENT', fit(model, data, base({ schedule: 'cosine' as never })), 'optim.cosine');
   await expectRejection('ERR_INVALID_ARGUMENT', fit(model, {} as never, base()), 'expects a data set');
   await expectRejection('ERR_SHAPE_MISMATCH', fit(new nn.Linear(3, 2), data, base()), 'linear');
-  const labels = Uint8Array.from({ length: 10 }, () => 2);
-  await expectRejection('ERR_INVALID_ARGUMENT', fit(model, { ...data, labels }, base()), 'in [0, 1]', 'label 0 is 2');
+  const weight = await model.stateDict().get('1.weight')!.data();
+  const labels = Uint8Array.from({ length: 10 }, (_, i) => (i === 9 ? 2 : 1));
+  await expectRejection('ERR_INVALID_ARGUMENT', fit(model, { ...data, labels }, base({ batchSize: 2 })), 'in [0, 1]', 'label 9 is 2');
+  await expectRejection(
+    'ERR_INVALID_ARGUMENT',
+    fit(model, data, base({ validation: { ...data, labels } })),
+    'fit validation',
+    'label 9 is 2',
+  );
+  const wide = { ...data, images: new Float32Array(30), shape: [3, 1, 1] as [number, number, number] };
+  await expectRejection('ERR_SHAPE_MISMATCH', fit(model, data, base({ validation: wide })), 'fit validation', '[2, 1, 1]', '[3, 1, 1]');
+  expect(await model.stateDict().get('1.weight')!.data()).toEqual(weight);
   await expectRejection('ERR_SHAPE_MISMATCH', evaluate(new nn.Linear(3, 2), data), 'linear');
   await expectRejection('ERR_UNKNOWN_OPTION', evaluate(model, data, { batch: 3 } as never), 'no option "batch"');
 });
