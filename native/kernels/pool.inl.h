@@ -1,7 +1,9 @@
 // Max and average pooling over one row of windows; contract in pool_kernels.h.
-// Lanes are channels. With fewer channels than lanes (LeNet's six) a pixel is one partial vector: the arithmetic wastes lanes, but a
-// window costs a handful of instructions and the row still streams. Windows that lie inside the row are unrolled for the usual
-// sizes 2 x 2 and 3 x 3.
+// Lanes are channels, and windows that lie inside the row are unrolled for the usual sizes 2 x 2 and 3 x 3.
+// Partial vectors are slow (a masked store costs some ten whole ones on several processors), so where results are written and not
+// added to, none are used: the last channels of many are done again with a vector that ends with them, and a pixel of fewer channels
+// than lanes (LeNet's six) is handled with whole vectors that spill over into the pixels to the right. What is read there is ignored;
+// what is written there is written again, rightly, because windows go from left to right.
 
 #define STRIDENET_LAMBDA __attribute__((always_inline))
 
@@ -13,7 +15,11 @@ struct WholeVector {
 struct PartialVector {
   int n;
   Vec get(const float* p) const { return loadPartial(p, n); }
-  void put(float* p, Vec v) const { storePartial(p, v, n); }
+  void put(float* p, Vec v) const {
+    float lane[kLanes];
+    store(lane, v);
+    for (int i = 0; i < n; ++i) p[i] = lane[i];
+  }
 };
 
 // The positions of one window that exist: kRows x kCols of them where these are not 0, else rows x cols.
@@ -36,12 +42,22 @@ struct Window {
   }
 };
 
+// How a kernel writes: adding to numbers (no vector may touch a number twice), to the output row, or to the input row, which windows
+// cover without gaps up to some column when sw == kw.
+enum class Writes { sums, output, input };
+
 // body(window, vector, in, out, columns) for every vector of channels of every window: in and out are the offsets of that vector in the
 // window's first existing position and in its output pixel; columns is AverageDivisor's count of columns.
-template <typename Body>
+template <Writes kWrites, typename Body>
 inline __attribute__((always_inline)) void eachWindow(const PoolRow& row, const AverageDivisor& divisor, Body body) {
   const int64_t colStep = row.dw * row.pixelStep;
   const int64_t square = row.rows == row.kw ? row.kw : 0;
+  // The offsets at which a whole vector of a small pixel still ends inside the row, or inside what this row's windows write.
+  const bool isDense = kWrites != Writes::sums && row.channels == row.pixelStep;
+  const int64_t covered = row.windows * row.sw - row.pl;
+  const bool spills = isDense && (kWrites == Writes::output || (row.sw == row.kw && row.dw == 1));
+  const int64_t inEnd = (kWrites == Writes::input && covered < row.iw ? covered : row.iw) * row.pixelStep - kLanes;
+  const int64_t outEnd = row.windows * row.pixelStep - kLanes;
   for (int64_t w = 0; w < row.windows; ++w) {
     const int64_t start = w * row.sw - row.pl;
     int64_t j0 = 0, j1 = row.kw;
@@ -51,10 +67,19 @@ inline __attribute__((always_inline)) void eachWindow(const PoolRow& row, const 
     const int64_t paddedEnd = start + row.kw < row.iw + divisor.pr ? start + row.kw : row.iw + divisor.pr;
     const int64_t columns = divisor.includePadding ? paddedEnd - start : cols;
     const int64_t in = (start + j0 * row.dw) * row.pixelStep, out = w * row.pixelStep;
+    const bool whole = spills && in + (cols - 1) * colStep <= inEnd && out <= outEnd;
     const auto channels = [&](auto window) STRIDENET_LAMBDA {
       int64_t c = 0;
       for (; c + kLanes <= row.channels; c += kLanes) body(window, WholeVector{}, in + c, out + c, columns);
-      if (c < row.channels) body(window, PartialVector{static_cast<int>(row.channels - c)}, in + c, out + c, columns);
+      if (c == row.channels) return;
+      if (kWrites != Writes::sums && c > 0) {
+        c = row.channels - kLanes;
+        body(window, WholeVector{}, in + c, out + c, columns);
+      } else if (whole) {
+        body(window, WholeVector{}, in, out, columns);
+      } else {
+        body(window, PartialVector{static_cast<int>(row.channels - c)}, in + c, out + c, columns);
+      }
     };
     if (square == 2 && cols == 2) {
       channels(Window<2, 2>{2, 2, row.rowStep, colStep});
@@ -72,7 +97,7 @@ STRIDENET_INLINE Mask wins(Vec v, Vec m) {
 }
 
 inline void maxPoolRow(const PoolRow& row, const float* x, float* y) {
-  eachWindow(row, {}, [&](auto window, auto vector, int64_t in, int64_t out, int64_t) STRIDENET_LAMBDA {
+  eachWindow<Writes::output>(row, {}, [&](auto window, auto vector, int64_t in, int64_t out, int64_t) STRIDENET_LAMBDA {
     Vec m = set1(-kInfinity);
     window.each([&](int64_t at, float) STRIDENET_LAMBDA { m = maxNaN(vector.get(x + in + at), m); });
     vector.put(y + out, m);
@@ -81,22 +106,23 @@ inline void maxPoolRow(const PoolRow& row, const float* x, float* y) {
 
 template <bool kAccumulate>
 inline void maxPoolGrad(const PoolRow& row, const float* x, const float* dy, float* dx, bool reluMask) {
-  eachWindow(row, {}, [&](auto window, auto vector, int64_t in, int64_t out, int64_t) STRIDENET_LAMBDA {
-    Vec m = set1(-kInfinity), position = zero();
-    window.each([&](int64_t at, float k) STRIDENET_LAMBDA {
-      const Vec v = vector.get(x + in + at);
-      const Mask won = wins(v, m);
-      m = select(won, v, m);
-      position = select(won, set1(k), position);
-    });
-    Vec d = vector.get(dy + out);
-    if (reluMask) d = select(greater(m, zero()), d, zero());
-    window.each([&](int64_t at, float k) STRIDENET_LAMBDA {
-      float* p = dx + in + at;
-      const Vec g = select(equal(position, set1(k)), d, zero());
-      vector.put(p, kAccumulate ? add(vector.get(p), g) : g);
-    });
-  });
+  eachWindow<kAccumulate ? Writes::sums : Writes::input>(row, {},
+                                                         [&](auto window, auto vector, int64_t in, int64_t out, int64_t) STRIDENET_LAMBDA {
+                                                           Vec m = set1(-kInfinity), position = zero();
+                                                           window.each([&](int64_t at, float k) STRIDENET_LAMBDA {
+                                                             const Vec v = vector.get(x + in + at);
+                                                             const Mask won = wins(v, m);
+                                                             m = select(won, v, m);
+                                                             position = select(won, set1(k), position);
+                                                           });
+                                                           Vec d = vector.get(dy + out);
+                                                           if (reluMask) d = select(greater(m, zero()), d, zero());
+                                                           window.each([&](int64_t at, float k) STRIDENET_LAMBDA {
+                                                             float* p = dx + in + at;
+                                                             const Vec g = select(equal(position, set1(k)), d, zero());
+                                                             vector.put(p, kAccumulate ? add(vector.get(p), g) : g);
+                                                           });
+                                                         });
 }
 
 inline void maxPoolGradRow(const PoolRow& row, const float* x, const float* dy, float* dx, bool reluMask, bool accumulate) {
@@ -104,7 +130,7 @@ inline void maxPoolGradRow(const PoolRow& row, const float* x, const float* dy, 
 }
 
 inline void maxPoolGatherRow(const PoolRow& row, const float* x, const float* t, float* y) {
-  eachWindow(row, {}, [&](auto window, auto vector, int64_t in, int64_t out, int64_t) STRIDENET_LAMBDA {
+  eachWindow<Writes::output>(row, {}, [&](auto window, auto vector, int64_t in, int64_t out, int64_t) STRIDENET_LAMBDA {
     Vec m = set1(-kInfinity), found = zero();
     window.each([&](int64_t at, float k) STRIDENET_LAMBDA {
       const Vec v = vector.get(x + in + at);
@@ -118,7 +144,7 @@ inline void maxPoolGatherRow(const PoolRow& row, const float* x, const float* t,
 }
 
 inline void avgPoolRow(const PoolRow& row, const AverageDivisor& divisor, const float* x, float* y) {
-  eachWindow(row, divisor, [&](auto window, auto vector, int64_t in, int64_t out, int64_t columns) STRIDENET_LAMBDA {
+  eachWindow<Writes::output>(row, divisor, [&](auto window, auto vector, int64_t in, int64_t out, int64_t columns) STRIDENET_LAMBDA {
     Vec sum = zero();
     bool empty = true;
     window.each([&](int64_t at, float) STRIDENET_LAMBDA {
@@ -131,13 +157,14 @@ inline void avgPoolRow(const PoolRow& row, const AverageDivisor& divisor, const 
 
 template <bool kAccumulate>
 inline void avgPoolGrad(const PoolRow& row, const AverageDivisor& divisor, const float* dy, float* dx) {
-  eachWindow(row, divisor, [&](auto window, auto vector, int64_t in, int64_t out, int64_t columns) STRIDENET_LAMBDA {
-    const Vec g = div(vector.get(dy + out), set1(static_cast<float>(divisor.rows * columns)));
-    window.each([&](int64_t at, float) STRIDENET_LAMBDA {
-      float* p = dx + in + at;
-      vector.put(p, kAccumulate ? add(vector.get(p), g) : g);
-    });
-  });
+  eachWindow<kAccumulate ? Writes::sums : Writes::input>(
+      row, divisor, [&](auto window, auto vector, int64_t in, int64_t out, int64_t columns) STRIDENET_LAMBDA {
+        const Vec g = div(vector.get(dy + out), set1(static_cast<float>(divisor.rows * columns)));
+        window.each([&](int64_t at, float) STRIDENET_LAMBDA {
+          float* p = dx + in + at;
+          vector.put(p, kAccumulate ? add(vector.get(p), g) : g);
+        });
+      });
 }
 
 inline void avgPoolGradRow(const PoolRow& row, const AverageDivisor& divisor, const float* dy, float* dx, bool accumulate) {
