@@ -34,8 +34,8 @@ export const MODELS: Readonly<Record<string, ModelEntry>> = {
 
 /** Options of the command line that choose a variant. */
 export const MODEL_OPTIONS: Readonly<Record<string, OptionSpec>> = {
-  activation: { value: 'NAME', help: 'lenet5: relu, sigmoid or tanh (default relu, or what --weights was trained with)' },
-  pooling: { value: 'NAME', help: 'lenet5: max or avg (default max, or what --weights was trained with)' },
+  activation: { value: 'NAME', help: 'lenet5: relu, sigmoid or tanh (default relu, or what the weights file says)' },
+  pooling: { value: 'NAME', help: 'lenet5: max or avg (default max, or what the weights file says)' },
 };
 
 /** @throws StridenetError ERR_UNKNOWN_MODEL with the nearest name */
