@@ -28,7 +28,7 @@ describe('readIdx', () => {
   it('reads a file larger than one chunk', async () => {
     const values = Array.from({ length: 1_000_000 }, (_, i) => (i * 7) & 0xff);
     writeFileSync(path, gzipSync(idxBytes([1000, 1000], values)));
-    expect((await readIdx(path)).data).toEqual(Uint8Array.from(values));
+    expect(Buffer.compare((await readIdx(path)).data, Uint8Array.from(values))).toBe(0);
   });
 
   it('refuses every truncation, plain and gzipped', async () => {
