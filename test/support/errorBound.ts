@@ -117,6 +117,8 @@ function elementwiseBound(node: Tensor, inputs: readonly Array64[], errors: read
       corners = [-1, 1].flatMap((s) => [-1, 1].map((t) => binary(p + s * ea[i]!, q + t * eb[i]!)));
       // exp(b log a): the exponent's rounding is absolute.
       if (node.op === 'pow') rounding *= 1 + Math.abs(q * Math.log(Math.abs(p)));
+      // dy (1 - y^2): the square rounds before it is subtracted.
+      if (node.op === 'tanhGrad') rounding += 2 * UNIT * Math.abs(p);
       // A sum may cancel: its rounding follows the operands only through their own errors, one unit of y is its own.
     } else throw new Error(`no error bound for "${node.op}"`);
     return Math.max(...corners.map((c) => Math.abs(c - y))) + rounding;
