@@ -116,65 +116,80 @@ class BlockRows {
         zeros_(static_cast<float*>(cursor_.takeBytes(blocks.zeroBytes))),
         window_(static_cast<float*>(cursor_.takeBytes(blocks.windowBytes))) {
     std::memset(zeros_, 0, blocks.zeroBytes);
+    if (blocks.isDense) fillDense();
   }
 
   const RowTable& prepare(int64_t block) {
-    const int64_t perLine = sub_.rowsPerLine();
-    int64_t row, end;
     if (blocks_.isDense) {
-      const int64_t image = block / blocks_.perImage, part = block % blocks_.perImage;
-      const int64_t line = part * sub_.h.positions / blocks_.perImage, endLine = (part + 1) * sub_.h.positions / blocks_.perImage;
-      row = (image * sub_.h.positions + line) * perLine;
-      end = (image * sub_.h.positions + endLine) * perLine;
-      windowRow_ = line * sub_.h.srcStep + sub_.h.src;
-      if (blocks_.isCopied) {
-        const int64_t rows = (endLine - line - 1) * sub_.h.srcStep + (sub_.h.taps - 1) * sub_.h.tapStep + 1;
-        copyWindow(imageAt(image), shape_.srcH(), shape_.srcW(), shape_.srcC(), windowRow_, rows, sub_.w.src, blocks_.windowColumns,
-                   window_);
-      }
+      prepareDense(block / blocks_.perImage, block % blocks_.perImage);
     } else {
-      row = block * blocks_.rows / blocks_.count;
-      end = (block + 1) * blocks_.rows / blocks_.count;
-    }
-    table_.count = end - row;
-    for (int64_t at = 0; at < table_.count;) {
-      const int64_t line = (row + at) / perLine, position = (row + at) % perLine;
-      const int64_t count = perLine - position < table_.count - at ? perLine - position : table_.count - at;
-      fillLine(at, line / sub_.h.positions, line % sub_.h.positions, position, count);
-      at += count;
+      prepareIndirect(block * blocks_.rows / blocks_.count, (block + 1) * blocks_.rows / blocks_.count);
     }
     return table_;
   }
 
  private:
   const float* imageAt(int64_t image) const { return conv_.src + image * shape_.srcH() * shape_.srcW() * shape_.srcC(); }
+  // Numbers from the start of the destination to the first pixel of a line of a SubConvolution.
+  int64_t lineOffset(int64_t image, int64_t line) const {
+    const int64_t row = image * shape_.dstH() + sub_.h.dst + line * sub_.h.dstStep;
+    return (row * shape_.dstW() + sub_.w.dst) * shape_.dstC();
+  }
 
-  // Entries [at, at + count) of the table: rows [position, position + count) of one line of one image.
-  void fillLine(int64_t at, int64_t image, int64_t line, int64_t position, int64_t count) {
-    const int64_t dstRow = image * shape_.dstH() + sub_.h.dst + line * sub_.h.dstStep;
-    const int64_t dstStep = shape_.widen * sub_.w.dstStep * shape_.dstC();
-    const int64_t dstOffset = (dstRow * shape_.dstW() + sub_.w.dst) * shape_.dstC() + position * dstStep;
-    for (int64_t r = 0; r < count; ++r) table_.c[at + r] = conv_.dst + dstOffset + r * dstStep;
-    if (table_.add != nullptr)
-      for (int64_t r = 0; r < count; ++r) table_.add[at + r] = conv_.add + dstOffset + r * dstStep;
+  // Destinations of rows [at, at + count) of the table: positions from `position` on of the line that starts at `offset`.
+  void fillDestinations(int64_t at, int64_t offset, int64_t position, int64_t count) {
+    const int64_t step = shape_.widen * sub_.w.dstStep * shape_.dstC();
+    for (int64_t r = 0; r < count; ++r) table_.c[at + r] = conv_.dst + offset + (position + r) * step;
+    if (table_.add == nullptr) return;
+    for (int64_t r = 0; r < count; ++r) table_.add[at + r] = conv_.add + offset + (position + r) * step;
+  }
 
-    const int64_t firstSource = line * sub_.h.srcStep + sub_.h.src;
-    if (blocks_.isDense) {
-      const int64_t step = sub_.rowStep() * shape_.srcC();
+  // The table of a dense block at line 0 of image 0; all others are this one, moved.
+  void fillDense() {
+    const int64_t perLine = sub_.rowsPerLine(), channels = shape_.srcC(), step = sub_.rowStep() * channels;
+    const float* pixels = blocks_.isCopied ? window_ : conv_.src + (sub_.h.src * shape_.srcW() + sub_.w.src) * channels;
+    const int64_t pitch = (blocks_.isCopied ? blocks_.windowColumns : shape_.srcW()) * channels;
+    for (int64_t at = 0, line = 0; at < blocks_.largest; at += perLine, ++line) {
+      fillDestinations(at, lineOffset(0, line), 0, perLine);
       for (int64_t i = 0; i < sub_.h.taps; ++i) {
-        const int64_t source = firstSource + i * sub_.h.tapStep;
-        const float* pixels = blocks_.isCopied ? window_ + (source - windowRow_) * blocks_.windowColumns * shape_.srcC()
-                                               : imageAt(image) + (source * shape_.srcW() + sub_.w.src) * shape_.srcC();
+        const float* tapLine = pixels + (line * sub_.h.srcStep + i * sub_.h.tapStep) * pitch;
         const float** entries = table_.a + i * table_.pitch + at;
-        for (int64_t r = 0; r < count; ++r) entries[r] = pixels + (position + r) * step;
+        for (int64_t r = 0; r < perLine; ++r) entries[r] = tapLine + r * step;
       }
-      return;
     }
+  }
+
+  void prepareDense(int64_t image, int64_t part) {
+    const int64_t line = part * sub_.h.positions / blocks_.perImage, lines = (part + 1) * sub_.h.positions / blocks_.perImage - line;
+    table_.count = lines * sub_.rowsPerLine();
+    table_.cOffset = lineOffset(image, line) - lineOffset(0, 0);
+    if (blocks_.isCopied) {
+      copyWindow(imageAt(image), shape_.srcH(), shape_.srcW(), shape_.srcC(), line * sub_.h.srcStep + sub_.h.src,
+                 (lines - 1) * sub_.h.srcStep + (sub_.h.taps - 1) * sub_.h.tapStep + 1, sub_.w.src, blocks_.windowColumns, window_);
+    } else {
+      table_.aOffset = (image * shape_.srcH() + line * sub_.h.srcStep) * shape_.srcW() * shape_.srcC();
+    }
+  }
+
+  void prepareIndirect(int64_t row, int64_t end) {
+    const int64_t perLine = sub_.rowsPerLine();
+    table_.count = end - row;
+    for (int64_t at = 0; at < table_.count;) {
+      const int64_t line = (row + at) / perLine, position = (row + at) % perLine;
+      const int64_t count = perLine - position < table_.count - at ? perLine - position : table_.count - at;
+      const int64_t image = line / sub_.h.positions, lineOfImage = line % sub_.h.positions;
+      fillDestinations(at, lineOffset(image, lineOfImage), position, count);
+      fillSources(at, imageAt(image), lineOfImage, position, count);
+      at += count;
+    }
+  }
+
+  void fillSources(int64_t at, const float* image, int64_t line, int64_t position, int64_t count) {
     const int64_t unionTaps = sub_.unionTaps(), step = sub_.rowStep(), width = shape_.srcW(), channels = shape_.srcC();
     for (int64_t i = 0; i < sub_.h.taps; ++i) {
-      const int64_t source = firstSource + i * sub_.h.tapStep;
+      const int64_t source = line * sub_.h.srcStep + sub_.h.src + i * sub_.h.tapStep;
       const bool isInside = source >= 0 && source < shape_.srcH();
-      const float* pixels = isInside ? imageAt(image) + source * width * channels : nullptr;
+      const float* pixels = isInside ? image + source * width * channels : nullptr;
       for (int64_t t = 0; t < unionTaps; ++t) {
         const float** entries = table_.a + (i * unionTaps + t) * table_.pitch + at;
         int64_t column = position * step + sub_.w.src + t * sub_.w.tapStep;
@@ -193,7 +208,6 @@ class BlockRows {
   RowTable table_;
   float* zeros_;
   float* window_;
-  int64_t windowRow_ = 0;
 };
 
 // Tasks [begin, end) of one SubConvolution; a task is one panel of one group over one block of rows.

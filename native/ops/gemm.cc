@@ -22,14 +22,14 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
 
   GemmTile tile;
   tile.aPitch = table.pitch;
-  tile.cOffset = cOffset + firstColumn;
+  tile.cOffset = table.cOffset + cOffset + firstColumn;
   tile.columns = static_cast<int>(panels.columnsOf(panel));
   const float* b = product.packed + firstColumn * segments * length;
 
   // One pass adds the segments [s, s + count), each from number k on; what earlier passes have summed is in C.
   auto pass = [&](int64_t s, int64_t count, int64_t k, int64_t partLength) {
     const bool first = s == 0 && k == 0, last = s + count == segments && k + partLength == length;
-    tile.aOffset = aOffset + k;
+    tile.aOffset = table.aOffset + aOffset + k;
     tile.segments = count;
     tile.length = partLength;
     tile.b = b;

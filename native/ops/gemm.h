@@ -46,11 +46,12 @@ int64_t packedMatmulLength(int64_t k, int64_t n, const KernelTable& kernels);
 
 // Rows of A, C and (if any) the addend of one block of rows.
 struct RowTable {
-  const float** a;    // [segments][pitch]
-  float** c;          // [pitch]
-  const float** add;  // [pitch], or null
-  int64_t pitch;      // rows that the table has room for
-  int64_t count = 0;  // rows in use
+  const float** a;                   // [segments][pitch]
+  float** c;                         // [pitch]
+  const float** add;                 // [pitch], or null
+  int64_t pitch;                     // rows that the table has room for
+  int64_t count = 0;                 // rows in use
+  int64_t aOffset = 0, cOffset = 0;  // numbers by which every row of A, and of C and the addend, lies further on
 
   static size_t bytes(int64_t segments, int64_t rows) { return static_cast<size_t>((segments + 2) * rows) * sizeof(void*); }
   // Lays the table out in `memory`, which holds bytes(segments, rows).
@@ -71,7 +72,7 @@ struct PanelProduct {
   Activation activation;
 };
 
-// C rows [0, table.count), columns of one panel; aOffset and cOffset (in numbers) apply to every row of A, and of C and the addend.
+// C rows [0, table.count), columns of one panel; aOffset and cOffset come on top of the table's.
 // The sum over K runs in one order, whatever the rest of the problem.
 void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t panel, int64_t aOffset, int64_t cOffset);
 
