@@ -179,6 +179,21 @@ void addRows(const float* src, int64_t stride, int64_t rows, int64_t columns, fl
   }
 }
 
+void addWindows(const float* src, int64_t srcStride, float* dst, int64_t dstStride, int64_t count, int64_t length) {
+  // Windows that overlap are kept apart in time: reading what has just been written in other pieces would wait for the stores.
+  const int64_t period = (length + dstStride - 1) / dstStride;
+  const int64_t whole = length / kLanes * kLanes;
+  const int tail = static_cast<int>(length - whole);
+  for (int64_t first = 0; first < period; ++first) {
+    for (int64_t q = first; q < count; q += period) {
+      const float* from = src + q * srcStride;
+      float* to = dst + q * dstStride;
+      for (int64_t j = 0; j < whole; j += kLanes) store(to + j, add(load(to + j), load(from + j)));
+      if (tail > 0) storePartial(to + whole, add(loadPartial(to + whole, tail), loadPartial(from + whole, tail)), tail);
+    }
+  }
+}
+
 template <int R, int V>
 constexpr auto chooseGemmTile() -> void (*)(const GemmTile&) {
   if constexpr (V <= kTileVectors && R <= tileRows(V)) {
@@ -217,6 +232,7 @@ constexpr GemmKernels kGemmKernels = {
      STRIDENET_TILES(chooseRankUpdate, 3),
      STRIDENET_TILES(chooseRankUpdate, 4)},
     addRows,
+    addWindows,
 };
 
 #undef STRIDENET_TILES

@@ -6,7 +6,8 @@
 //   dense     neighbouring taps of a kernel line are neighbours in memory, so one pointer serves a whole line. If the image is
 //             padded, the lines that a block of rows needs are copied to scratch first. For few channels, where pointers would
 //             cost as much as the arithmetic.
-#include "native/ops/conv2d_geometry.h"
+// An input gradient of few channels may take a third way: conv2d_scatter.h.
+#include "native/ops/conv2d_scatter.h"
 
 namespace stridenet {
 
@@ -257,6 +258,7 @@ Plan plan(const Call& call) {
   Conv2dCall conv;
   readCall(call, &conv);
   const Conv2dShape& shape = conv.shape;
+  if (usesScatter(shape, *call.kernels)) return planScatter(call, shape);
   const double columns = static_cast<double>(Panels(*call.kernels, productColumns(shape)).paddedColumns());
   Plan plan = planOf(call, 0);
   forEachSubConvolution(shape, *call.kernels, [&](const SubConvolution&, const Blocks& blocks, int64_t) {
@@ -272,6 +274,10 @@ void run(const Call& call, const Lane& lane) {
   Conv2dCall conv;
   if (!readCall(call, &conv).isOk()) return;
   const Conv2dShape& shape = conv.shape;
+  if (usesScatter(shape, *call.kernels)) {
+    runScatter(call, shape, lane);
+    return;
+  }
   ScratchCursor cursor(lane.threadScratch);
   if (const size_t bytes = biasBytes(shape, conv.bias != nullptr)) {
     float* repeated = static_cast<float*>(cursor.takeBytes(bytes));

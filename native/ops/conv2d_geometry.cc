@@ -1,6 +1,8 @@
 // Checking of convolution instructions, and the division of a convolution into SubConvolutions.
 #include "native/ops/conv2d_geometry.h"
 
+#include "native/ops/conv2d_scatter.h"
+
 namespace stridenet {
 
 namespace {
@@ -244,6 +246,7 @@ int64_t packedOffset(const Conv2dShape& shape, const SubConvolution& sub, const 
 }
 
 int64_t packedConv2dLength(const Conv2dShape& shape, const KernelTable& kernels) {
+  if (usesScatter(shape, kernels)) return packedMatmulLength(shape.oc, shape.kh * shape.kw * shape.ic, kernels);
   const int64_t taps = shape.kw + (shape.widen - 1) * (shape.isForward() ? shape.sw : 1);
   const double estimate = static_cast<double>(shape.kh) * static_cast<double>(taps) * static_cast<double>(shape.srcC()) *
                           (static_cast<double>(productColumns(shape)) + kernels.lanes);

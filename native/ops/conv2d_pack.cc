@@ -2,8 +2,9 @@
 //
 // The packed buffer holds, class after class (conv2d_geometry.h), group after group, panel after panel, the K rows of a panel:
 // row (tap, source channel), lane = destination channel. With widening, lanes are (u, destination channel) for the u-th of `widen`
-// neighbouring pixels, and the weight is expanded to a Toeplitz matrix over the union of their taps.
-#include "native/ops/conv2d_geometry.h"
+// neighbouring pixels, and the weight is expanded to a Toeplitz matrix over the union of their taps. (For the scatter form of
+// conv2d_grad_input the weight is packed as a matrix: conv2d_scatter.h.)
+#include "native/ops/conv2d_scatter.h"
 
 namespace stridenet {
 
@@ -72,8 +73,16 @@ Plan plan(const Call& call) {
 void run(const Call& call, const Lane& lane) {
   Conv2dShape shape;
   if (!readConv2d(call, &shape).isOk()) return;
-  const PackUnits units(shape, *call.kernels);
   int64_t begin, end;
+  if (usesScatter(shape, *call.kernels)) {
+    const int64_t columns = shape.kh * shape.kw * shape.ic;
+    lane.range(packUnits(shape.oc, columns, *call.kernels), &begin, &end);
+    for (int64_t unit = begin; unit < end; ++unit) {
+      packMatrix(call.operands[0].f32(), shape.oc, columns, false, *call.kernels, unit, call.operands[1].f32());
+    }
+    return;
+  }
+  const PackUnits units(shape, *call.kernels);
   lane.range(units.count(), &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) {
     int64_t rest = unit;

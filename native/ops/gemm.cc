@@ -9,8 +9,34 @@ namespace {
 constexpr int64_t kPanelBlockBytes = 256 * 1024;
 constexpr int64_t kBlockRows = 96;
 constexpr int64_t kLeastTasks = 16;
+// Rows of a unit of packing.
+constexpr int64_t kPackRows = 256;
 
 }  // namespace
+
+int64_t packedMatmulLength(int64_t k, int64_t n, const KernelTable& kernels) {
+  const double estimate = static_cast<double>(k) * (static_cast<double>(n) + kernels.lanes);
+  return estimate > kLargestPacked ? 0 : k * Panels(kernels, n).paddedColumns();
+}
+
+int64_t packUnits(int64_t k, int64_t n, const KernelTable& kernels) {
+  return Panels(kernels, n).count * ceilDiv(k, kPackRows);
+}
+
+void packMatrix(const float* b, int64_t k, int64_t n, bool isTransposed, const KernelTable& kernels, int64_t unit, float* packed) {
+  const Panels panels(kernels, n);
+  const int64_t parts = ceilDiv(k, kPackRows), panel = unit / parts, row = unit % parts * kPackRows;
+  const int64_t rows = k - row < kPackRows ? k - row : kPackRows;
+  const int64_t column = panels.firstColumn(panel), columns = panels.columnsOf(panel), width = panels.vectorsOf(panel) * panels.lanes;
+  float* target = packed + column * k + row * width;
+  if (columns < width) std::memset(target, 0, static_cast<size_t>(rows * width) * sizeof(float));
+  if (isTransposed) {
+    kernels.layout.transpose4(b + column * k + row, k, target, width, columns, rows);
+  } else {
+    for (int64_t r = 0; r < rows; ++r)
+      std::memcpy(target + r * width, b + (row + r) * n + column, static_cast<size_t>(columns) * sizeof(float));
+  }
+}
 
 void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t panel, int64_t aOffset, int64_t cOffset) {
   const GemmKernels& gemm = product.kernels->gemm;

@@ -5,9 +5,6 @@ namespace stridenet {
 
 namespace {
 
-// Rows of a unit of packing.
-constexpr int64_t kPackRows = 256;
-
 // b is [k, n], or [n, k] with transpose.
 struct PackShape {
   bool isTransposed;
@@ -42,25 +39,12 @@ Plan planPack(const Call& call) {
 }
 
 void runPack(const Call& call, const Lane& lane) {
-  PackShape shape = {};
+  PackShape shape;
   if (!readPack(call, &shape).isOk()) return;
-  const float* b = call.operands[0].f32();
-  const Panels panels(*call.kernels, shape.n);
-  const int64_t parts = ceilDiv(shape.k, kPackRows);
   int64_t begin, end;
-  lane.range(panels.count * parts, &begin, &end);
+  lane.range(packUnits(shape.k, shape.n, *call.kernels), &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t panel = unit / parts, k = unit % parts * kPackRows;
-    const int64_t rows = shape.k - k < kPackRows ? shape.k - k : kPackRows;
-    const int64_t column = panels.firstColumn(panel), columns = panels.columnsOf(panel), width = panels.vectorsOf(panel) * panels.lanes;
-    float* target = call.operands[1].f32() + column * shape.k + k * width;
-    if (columns < width) std::memset(target, 0, static_cast<size_t>(rows * width) * sizeof(float));
-    if (shape.isTransposed) {
-      call.kernels->layout.transpose4(b + column * shape.k + k, shape.k, target, width, columns, rows);
-    } else {
-      for (int64_t r = 0; r < rows; ++r)
-        std::memcpy(target + r * width, b + (k + r) * shape.n + column, static_cast<size_t>(columns) * sizeof(float));
-    }
+    packMatrix(call.operands[0].f32(), shape.k, shape.n, shape.isTransposed, *call.kernels, unit, call.operands[1].f32());
   }
 }
 
@@ -120,11 +104,6 @@ void runMatmul(const Call& call, const Lane& lane) {
 }
 
 }  // namespace
-
-int64_t packedMatmulLength(int64_t k, int64_t n, const KernelTable& kernels) {
-  const double estimate = static_cast<double>(k) * (static_cast<double>(n) + kernels.lanes);
-  return estimate > kLargestPacked ? 0 : k * Panels(kernels, n).paddedColumns();
-}
 
 extern const Op kMatmulPackOp, kMatmulOp;
 const Op kMatmulPackOp = {verifyPack, planPack, runPack, -1};

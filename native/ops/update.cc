@@ -1,5 +1,6 @@
 // sgd: one pass over parameter, velocity and gradient. Every number is updated by itself, so tiles need no order.
 #include <algorithm>
+#include <cmath>
 
 #include "native/ops/checks.h"
 
@@ -43,6 +44,7 @@ void runSgd(const Call& call, const Lane& lane) {
   begin *= kTileElements;
   end = std::min(n, end * kTileElements);
   if (begin >= end) return;
+  if (!std::isfinite(*call.operands[kLr].f32())) return;  // ops.def: such a step is skipped
   const SgdParameters p = {*call.operands[kLr].f32(), attrs.momentum, attrs.weightDecay, attrs.nesterov != 0};
   float* velocity = call.operands[kVelocity].present() ? call.operands[kVelocity].f32() + begin : nullptr;
   call.kernels->update.sgd(p, call.operands[kGrad].f32() + begin, call.operands[kParam].f32() + begin, velocity, end - begin);

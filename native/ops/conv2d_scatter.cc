@@ -1,0 +1,108 @@
+// conv2d_grad_input by scattering: see conv2d_scatter.h.
+#include "native/ops/conv2d_scatter.h"
+
+namespace stridenet {
+
+namespace {
+
+// A vector added to memory costs about as much as this many multiply-adds in registers.
+constexpr int64_t kAddCost = 4;
+constexpr int64_t kBlockLines = 32;
+constexpr int64_t kWindowNumbers = 256 * 1024;
+// Pixels whose products are held at a time, so that they stay in the first-level cache.
+constexpr int64_t kPixels = 24;
+
+// Tasks are blocks of dx lines of one image. A block accumulates in a window of scratch that is wide enough for all of dy's taps, from
+// which the columns of the image are copied at the end; dy lines at a block's border are multiplied by each block that they touch.
+struct ScatterShape {
+  int64_t columns;  // kh * kw * ic
+  int64_t blocksPerImage, linesPerBlock;
+  int64_t windowColumns;
+  int64_t dyLines;  // lines of dy per product
+
+  explicit ScatterShape(const Conv2dShape& s) : columns(s.kh * s.kw * s.ic) {
+    const int64_t reach = (s.ow - 1) * s.sw + s.kw;
+    windowColumns = reach > s.pl + s.iw ? reach : s.pl + s.iw;
+    int64_t lines = kWindowNumbers / (windowColumns * s.ic);
+    lines = lines < 1 ? 1 : lines > kBlockLines ? kBlockLines : lines;
+    blocksPerImage = ceilDiv(s.ih, lines);
+    linesPerBlock = ceilDiv(s.ih, blocksPerImage);
+    dyLines = s.ow < kPixels ? kPixels / s.ow : 1;
+  }
+  size_t tableBytes(const Conv2dShape& s) const { return scratchBytes(RowTable::bytes(1, dyLines * s.ow)); }
+  size_t productBytes(const Conv2dShape& s) const { return scratchBytes(static_cast<size_t>(dyLines * s.ow * columns) * sizeof(float)); }
+  size_t windowBytes(const Conv2dShape& s) const {
+    return scratchBytes(static_cast<size_t>(linesPerBlock * windowColumns * s.ic) * sizeof(float));
+  }
+};
+
+}  // namespace
+
+bool usesScatter(const Conv2dShape& s, const KernelTable& kernels) {
+  if (s.isForward() || s.widen > 1 || s.groups > 1 || s.dw > 1) return false;
+  // Vector multiply-adds per pixel of dy.
+  auto vectors = [&](int64_t columns) { return static_cast<double>(ceilDiv(columns, kernels.lanes)); };
+  const double gather = static_cast<double>(s.kh * s.kw) * static_cast<double>(s.oc) * vectors(s.ic);
+  const double scatter =
+      static_cast<double>(s.oc) * vectors(s.kh * s.kw * s.ic) + static_cast<double>(kAddCost * s.kh) * vectors(s.kw * s.ic);
+  return scatter < 0.8 * gather;
+}
+
+Plan planScatter(const Call& call, const Conv2dShape& s) {
+  const ScatterShape scatter(s);
+  const double lanes = call.kernels->lanes, pixels = static_cast<double>(s.n) * static_cast<double>(s.oh * s.ow);
+  const double products = static_cast<double>(s.oc) * static_cast<double>(Panels(*call.kernels, scatter.columns).paddedColumns());
+  const double additions = static_cast<double>(kAddCost * s.kh * ceilDiv(s.kw * s.ic, call.kernels->lanes)) * lanes;
+  Plan plan = planOf(call, 2.0 * pixels * (products + additions));
+  plan.threadScratch = scatter.tableBytes(s) + scatter.productBytes(s) + scatter.windowBytes(s);
+  return plan;
+}
+
+void runScatter(const Call& call, const Conv2dShape& s, const Lane& lane) {
+  const ScatterShape scatter(s);
+  const float* dy = call.operands[0].f32();
+  float* dx = call.operands[2].f32();
+  ScratchCursor cursor(lane.threadScratch);
+  RowTable table(cursor.takeBytes(scatter.tableBytes(s)), 1, scatter.dyLines * s.ow, false);
+  float* product = static_cast<float*>(cursor.takeBytes(scatter.productBytes(s)));
+  float* window = static_cast<float*>(cursor.takeBytes(scatter.windowBytes(s)));
+  for (int64_t r = 0; r < table.pitch; ++r) {
+    table.a[r] = dy + r * s.oc;
+    table.c[r] = product + r * scatter.columns;
+  }
+  const PanelProduct panelProduct = {call.kernels,    Panels(*call.kernels, scatter.columns), call.operands[1].f32(), 1, s.oc, nullptr,
+                                     Activation::none};
+  const int64_t pitch = scatter.windowColumns * s.ic;
+
+  int64_t begin, end;
+  lane.range(s.n * scatter.blocksPerImage, &begin, &end);
+  for (int64_t block = begin; block < end; ++block) {
+    const int64_t image = block / scatter.blocksPerImage, part = block % scatter.blocksPerImage;
+    const int64_t line = part * s.ih / scatter.blocksPerImage, endLine = (part + 1) * s.ih / scatter.blocksPerImage;
+    std::memset(window, 0, static_cast<size_t>((endLine - line) * pitch) * sizeof(float));
+    // dy line p feeds dx lines p * sh - pt + i * dh.
+    const int64_t lowest = line + s.pt - (s.kh - 1) * s.dh;
+    const int64_t firstLine = lowest <= 0 ? 0 : ceilDiv(lowest, s.sh), lastLine = (endLine - 1 + s.pt) / s.sh;
+    const int64_t endDyLine = lastLine + 1 < s.oh ? lastLine + 1 : s.oh;
+    for (int64_t p = firstLine; p < endDyLine; p += scatter.dyLines) {
+      const int64_t lines = endDyLine - p < scatter.dyLines ? endDyLine - p : scatter.dyLines;
+      table.count = lines * s.ow;
+      table.aOffset = (image * s.oh + p) * s.ow * s.oc;
+      for (int64_t panel = 0; panel < panelProduct.panels.count; ++panel) multiplyPanel(panelProduct, table, panel, 0, 0);
+      for (int64_t q = 0; q < lines; ++q) {
+        for (int64_t i = 0; i < s.kh; ++i) {
+          const int64_t target = (p + q) * s.sh - s.pt + i * s.dh;
+          if (target < line || target >= endLine) continue;
+          call.kernels->gemm.addWindows(product + q * s.ow * scatter.columns + i * s.kw * s.ic, scatter.columns,
+                                        window + (target - line) * pitch, s.sw * s.ic, s.ow, s.kw * s.ic);
+        }
+      }
+    }
+    for (int64_t h = line; h < endLine; ++h) {
+      std::memcpy(dx + (image * s.ih + h) * s.iw * s.ic, window + (h - line) * pitch + s.pl * s.ic,
+                  static_cast<size_t>(s.iw * s.ic) * sizeof(float));
+    }
+  }
+}
+
+}  // namespace stridenet
