@@ -1,6 +1,7 @@
 /** The same seed gives the same weights to the last bit: with any number of threads, and from run to run. */
 
 import { fit, manualSeed, models, nn, optim, Trainer, type data } from 'stridenet';
+import { Children, expectSuccess } from '../support/child';
 import { uniform } from '../support/values';
 
 const COUNT = 300;
@@ -47,6 +48,33 @@ describe.each([
     }
   });
 });
+
+test('the default number of threads, which the compiler sees too, changes nothing', async () => {
+  const children = new Children();
+  const source = `
+    const { createHash } = require('node:crypto');
+    const { manualSeed, models, nn, optim, Trainer } = require('./lib');
+    (async () => {
+      manualSeed(5);
+      const model = models.lenet5();
+      const trainer = new Trainer(model, { optimizer: optim.sgd({ lr: 0.05, momentum: 0.9 }), loss: nn.crossEntropy(), input: [1, 28, 28], batchSize: 100 });
+      const images = Float32Array.from({ length: 100 * 784 }, (_, i) => ((i * 7919) % 1009) / 1009);
+      const labels = Int32Array.from({ length: 100 }, (_, i) => i % 10);
+      for (let i = 0; i < 5; i++) await trainer.step(images, labels);
+      const hash = createHash('sha256');
+      for (const p of model.parameters()) hash.update(Buffer.from((await p.data()).buffer));
+      console.log(hash.digest('hex'));
+    })();`;
+  try {
+    const hashes = [];
+    for (const threads of ['1', '2', '4'])
+      hashes.push(expectSuccess(await children.runSource(source, { env: { STRIDENET_THREADS: threads } })));
+    expect(hashes[0]).toMatch(/^[0-9a-f]{64}$/);
+    expect(hashes).toEqual([hashes[0], hashes[0], hashes[0]]);
+  } finally {
+    children.remove();
+  }
+}, 120_000);
 
 test('another seed gives other weights', async () => {
   const weightsOf = async (seed: number): Promise<ArrayLike<number>> => {

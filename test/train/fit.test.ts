@@ -150,7 +150,9 @@ test('a signal stops at the next batch; the model keeps the last completed step'
 test('a loss that is not finite stops training', async () => {
   const data = points(320);
   data.images[0] = NaN;
-  await expectRejection('ERR_NOT_FINITE', fit(classifier(), data, base()), 'Training step', 'NaN');
+  const model = classifier();
+  await expectRejection('ERR_NOT_FINITE', fit(model, data, base()), 'Training step', 'NaN');
+  for (const parameter of model.parameters()) expect((await parameter.data()).every(Number.isFinite)).toBe(true);
 });
 
 test('uint8 images are scaled by 1/255, and by what the data set says', async () => {

@@ -152,7 +152,9 @@ describe('mistakes', () => {
     using trainer = new Trainer(twoByTwo(), options({ optimizer: optim.sgd({ lr: 1e38 }) }));
     await trainer.step(IMAGES, LABELS);
     const large = IMAGES.map((v) => 1000 * v); // overflows with weights of 1e38
+    const before = await trainer.model.parameters()[0]!.data();
     await expectRejection('ERR_NOT_FINITE', trainer.step(large, LABELS), 'step 2', 'Lower the learning rate');
+    expect(await trainer.model.parameters()[0]!.data()).toEqual(before);
   });
 });
 
