@@ -179,17 +179,20 @@ void addRows(const float* src, int64_t stride, int64_t rows, int64_t columns, fl
   }
 }
 
-void addWindows(const float* src, int64_t srcStride, float* dst, int64_t dstStride, int64_t count, int64_t length) {
-  // Windows that overlap are kept apart in time: reading what has just been written in other pieces would wait for the stores.
+void addWindows(const float* src, int64_t srcLine, int64_t srcStride, float* dst, int64_t dstLine, int64_t dstStride, int64_t lines,
+                int64_t count, int64_t length) {
+  // Windows that overlap are kept apart in time: a load that straddles what has just been stored waits for the store.
   const int64_t period = (length + dstStride - 1) / dstStride;
   const int64_t whole = length / kLanes * kLanes;
   const int tail = static_cast<int>(length - whole);
   for (int64_t first = 0; first < period; ++first) {
-    for (int64_t q = first; q < count; q += period) {
-      const float* from = src + q * srcStride;
-      float* to = dst + q * dstStride;
-      for (int64_t j = 0; j < whole; j += kLanes) store(to + j, add(load(to + j), load(from + j)));
-      if (tail > 0) storePartial(to + whole, add(loadPartial(to + whole, tail), loadPartial(from + whole, tail)), tail);
+    for (int64_t i = 0; i < lines; ++i) {
+      for (int64_t q = first; q < count; q += period) {
+        const float* from = src + i * srcLine + q * srcStride;
+        float* to = dst + i * dstLine + q * dstStride;
+        for (int64_t j = 0; j < whole; j += kLanes) store(to + j, add(load(to + j), load(from + j)));
+        if (tail > 0) storePartial(to + whole, add(loadPartial(to + whole, tail), loadPartial(from + whole, tail)), tail);
+      }
     }
   }
 }

@@ -52,8 +52,10 @@ struct GemmKernels {
   void (*rankUpdate[kMaxTileVectors + 1][kMaxTileRows + 1])(const RankUpdateTile&);
   // sum[j] += sum over r of src[r * stride + j], in a fixed order of r.
   void (*addRows)(const float* src, int64_t stride, int64_t rows, int64_t columns, float* sum);
-  // dst[q * dstStride + j] += src[q * srcStride + j] for q < count and j < length, where the windows of dst may overlap.
-  void (*addWindows)(const float* src, int64_t srcStride, float* dst, int64_t dstStride, int64_t count, int64_t length);
+  // dst[i * dstLine + q * dstStride + j] += src[i * srcLine + q * srcStride + j] for i < lines, q < count and j < length: windows that
+  // overlap along q (dstStride < length) but not along i.
+  void (*addWindows)(const float* src, int64_t srcLine, int64_t srcStride, float* dst, int64_t dstLine, int64_t dstStride, int64_t lines,
+                     int64_t count, int64_t length);
 };
 
 }  // namespace stridenet

@@ -15,12 +15,14 @@ constexpr int64_t kPixels = 24;
 // Tasks are blocks of dx lines of one image. A block accumulates in a window of scratch that is wide enough for all of dy's taps, from
 // which the columns of the image are copied at the end; dy lines at a block's border are multiplied by each block that they touch.
 struct ScatterShape {
-  int64_t columns;  // kh * kw * ic
+  int64_t columns;        // kh * kw * ic
+  int64_t productStride;  // between rows of the product: whole vectors, so that they are aligned
   int64_t blocksPerImage, linesPerBlock;
   int64_t windowColumns;
   int64_t dyLines;  // lines of dy per product
 
-  explicit ScatterShape(const Conv2dShape& s) : columns(s.kh * s.kw * s.ic) {
+  ScatterShape(const Conv2dShape& s, const KernelTable& kernels)
+      : columns(s.kh * s.kw * s.ic), productStride(roundUp(columns, kernels.lanes)) {
     const int64_t reach = (s.ow - 1) * s.sw + s.kw;
     windowColumns = reach > s.pl + s.iw ? reach : s.pl + s.iw;
     int64_t lines = kWindowNumbers / (windowColumns * s.ic);
@@ -30,7 +32,9 @@ struct ScatterShape {
     dyLines = s.ow < kPixels ? kPixels / s.ow : 1;
   }
   size_t tableBytes(const Conv2dShape& s) const { return scratchBytes(RowTable::bytes(1, dyLines * s.ow)); }
-  size_t productBytes(const Conv2dShape& s) const { return scratchBytes(static_cast<size_t>(dyLines * s.ow * columns) * sizeof(float)); }
+  size_t productBytes(const Conv2dShape& s) const {
+    return scratchBytes(static_cast<size_t>(dyLines * s.ow * productStride) * sizeof(float));
+  }
   size_t windowBytes(const Conv2dShape& s) const {
     return scratchBytes(static_cast<size_t>(linesPerBlock * windowColumns * s.ic) * sizeof(float));
   }
@@ -49,7 +53,7 @@ bool usesScatter(const Conv2dShape& s, const KernelTable& kernels) {
 }
 
 Plan planScatter(const Call& call, const Conv2dShape& s) {
-  const ScatterShape scatter(s);
+  const ScatterShape scatter(s, *call.kernels);
   const double lanes = call.kernels->lanes, pixels = static_cast<double>(s.n) * static_cast<double>(s.oh * s.ow);
   const double products = static_cast<double>(s.oc) * static_cast<double>(Panels(*call.kernels, scatter.columns).paddedColumns());
   const double additions = static_cast<double>(kAddCost * s.kh * ceilDiv(s.kw * s.ic, call.kernels->lanes)) * lanes;
@@ -59,7 +63,7 @@ Plan planScatter(const Call& call, const Conv2dShape& s) {
 }
 
 void runScatter(const Call& call, const Conv2dShape& s, const Lane& lane) {
-  const ScatterShape scatter(s);
+  const ScatterShape scatter(s, *call.kernels);
   const float* dy = call.operands[0].f32();
   float* dx = call.operands[2].f32();
   ScratchCursor cursor(lane.threadScratch);
@@ -68,7 +72,7 @@ void runScatter(const Call& call, const Conv2dShape& s, const Lane& lane) {
   float* window = static_cast<float*>(cursor.takeBytes(scatter.windowBytes(s)));
   for (int64_t r = 0; r < table.pitch; ++r) {
     table.a[r] = dy + r * s.oc;
-    table.c[r] = product + r * scatter.columns;
+    table.c[r] = product + r * scatter.productStride;
   }
   const PanelProduct panelProduct = {call.kernels,    Panels(*call.kernels, scatter.columns), call.operands[1].f32(), 1, s.oc, nullptr,
                                      Activation::none};
@@ -90,12 +94,15 @@ void runScatter(const Call& call, const Conv2dShape& s, const Lane& lane) {
       table.aOffset = (image * s.oh + p) * s.ow * s.oc;
       for (int64_t panel = 0; panel < panelProduct.panels.count; ++panel) multiplyPanel(panelProduct, table, panel, 0, 0);
       for (int64_t q = 0; q < lines; ++q) {
-        for (int64_t i = 0; i < s.kh; ++i) {
-          const int64_t target = (p + q) * s.sh - s.pt + i * s.dh;
-          if (target < line || target >= endLine) continue;
-          call.kernels->gemm.addWindows(product + q * s.ow * scatter.columns + i * s.kw * s.ic, scatter.columns,
-                                        window + (target - line) * pitch, s.sw * s.ic, s.ow, s.kw * s.ic);
-        }
+        // Kernel lines whose dx line belongs to this block.
+        const int64_t top = (p + q) * s.sh - s.pt;
+        const int64_t firstTap = top >= line ? 0 : ceilDiv(line - top, s.dh);
+        const int64_t taps = top >= endLine ? 0 : ceilDiv(endLine - top, s.dh);
+        const int64_t endTap = taps < s.kh ? taps : s.kh;
+        if (firstTap >= endTap) continue;
+        call.kernels->gemm.addWindows(product + q * s.ow * scatter.productStride + firstTap * s.kw * s.ic, s.kw * s.ic,
+                                      scatter.productStride, window + (top + firstTap * s.dh - line) * pitch, s.dh * pitch, s.sw * s.ic,
+                                      endTap - firstTap, s.ow, s.kw * s.ic);
       }
     }
     for (int64_t h = line; h < endLine; ++h) {
