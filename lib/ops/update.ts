@@ -5,6 +5,8 @@
  *   g        = grad + weightDecay param
  *   velocity = momentum velocity + g
  *   param    = param - lr (nesterov ? g + momentum velocity : velocity)
+ *
+ * A learning rate that is not finite leaves both as they are.
  */
 
 import type { Tensor } from '../graph/tensor';

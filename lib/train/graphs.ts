@@ -10,6 +10,7 @@ import { crossEntropy, type Loss } from '../nn/loss';
 import { Module } from '../nn/module';
 import type { Parameter, Variable } from '../nn/parameter';
 import type { Optimizer } from '../optim/optimizer';
+import { add, mul } from '../ops/elementwise';
 import { countCorrect } from '../ops/softmax';
 import type { Update } from '../ops/update';
 import { imageInput, labelInput, type ImageDType, type Preprocessing } from './images';
@@ -47,11 +48,13 @@ export function trainingGraph(
   const rate = inputTensor({ name: 'learningRate', feedDType: 'float32', layout: 'nchw' }, [], 'float32');
   const trainable = model.parameters().filter((parameter) => parameter.requiresGrad);
   const gradients = differentiate(outputs[0]!, trainable);
+  // The rate itself while the loss is finite; else NaN, with which an update changes nothing.
+  const guardedRate = add(rate, mul(outputs[0]!, 0));
   const updates: Update[] = [];
   for (const [i, parameter] of trainable.entries()) {
     const gradient = gradients[i];
     // A parameter that the loss does not depend on stays as it is, as in PyTorch.
-    if (gradient) updates.push(...optimizer.updates(parameter, gradient, rate, slotsOf(parameter)));
+    if (gradient) updates.push(...optimizer.updates(parameter, gradient, guardedRate, slotsOf(parameter)));
   }
   if (updates.length === 0) {
     throw new StridenetError(

@@ -160,7 +160,7 @@ export class Trainer {
       throw new StridenetError(
         'ERR_NOT_FINITE',
         `Training step ${step} gave a loss of ${loss} (learning rate ${rate}). Lower the learning rate, or check the images for NaN. ` +
-          'The weights are spoiled: load a checkpoint or build the model again.',
+          'The weights are those of before this step.',
       );
     }
     return this.accuracy ? { loss: loss!, accuracy: correct! / batch.count } : { loss: loss! };

@@ -39,7 +39,7 @@ Plan planPack(const Call& call) {
 }
 
 void runPack(const Call& call, const Lane& lane) {
-  PackShape shape;
+  PackShape shape = {};
   if (!readPack(call, &shape).isOk()) return;
   int64_t begin, end;
   lane.range(packUnits(shape.k, shape.n, *call.kernels), &begin, &end);
