@@ -110,3 +110,5 @@ constexpr LayoutKernels kLayoutKernels = {
     {feedRows<float>, feedRows<int32_t>, feedRows<uint8_t>},
     {feedPlanes<float>, feedPlanes<int32_t>, feedPlanes<uint8_t>},
 };
+
+#undef STRIDENET_SHUFFLE

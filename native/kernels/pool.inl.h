@@ -106,23 +106,23 @@ inline void maxPoolRow(const PoolRow& row, const float* x, float* y) {
 
 template <bool kAccumulate>
 inline void maxPoolGrad(const PoolRow& row, const float* x, const float* dy, float* dx, bool reluMask) {
-  eachWindow<kAccumulate ? Writes::sums : Writes::input>(row, {},
-                                                         [&](auto window, auto vector, int64_t in, int64_t out, int64_t) STRIDENET_LAMBDA {
-                                                           Vec m = set1(-kInfinity), position = zero();
-                                                           window.each([&](int64_t at, float k) STRIDENET_LAMBDA {
-                                                             const Vec v = vector.get(x + in + at);
-                                                             const Mask won = wins(v, m);
-                                                             m = select(won, v, m);
-                                                             position = select(won, set1(k), position);
-                                                           });
-                                                           Vec d = vector.get(dy + out);
-                                                           if (reluMask) d = select(greater(m, zero()), d, zero());
-                                                           window.each([&](int64_t at, float k) STRIDENET_LAMBDA {
-                                                             float* p = dx + in + at;
-                                                             const Vec g = select(equal(position, set1(k)), d, zero());
-                                                             vector.put(p, kAccumulate ? add(vector.get(p), g) : g);
-                                                           });
-                                                         });
+  constexpr Writes kWrites = kAccumulate ? Writes::sums : Writes::input;
+  eachWindow<kWrites>(row, {}, [&](auto window, auto vector, int64_t in, int64_t out, int64_t) STRIDENET_LAMBDA {
+    Vec m = set1(-kInfinity), position = zero();
+    window.each([&](int64_t at, float k) STRIDENET_LAMBDA {
+      const Vec v = vector.get(x + in + at);
+      const Mask won = wins(v, m);
+      m = select(won, v, m);
+      position = select(won, set1(k), position);
+    });
+    Vec d = vector.get(dy + out);
+    if (reluMask) d = select(greater(m, zero()), d, zero());
+    window.each([&](int64_t at, float k) STRIDENET_LAMBDA {
+      float* p = dx + in + at;
+      const Vec g = select(equal(position, set1(k)), d, zero());
+      vector.put(p, kAccumulate ? add(vector.get(p), g) : g);
+    });
+  });
 }
 
 inline void maxPoolGradRow(const PoolRow& row, const float* x, const float* dy, float* dx, bool reluMask, bool accumulate) {
@@ -157,14 +157,14 @@ inline void avgPoolRow(const PoolRow& row, const AverageDivisor& divisor, const 
 
 template <bool kAccumulate>
 inline void avgPoolGrad(const PoolRow& row, const AverageDivisor& divisor, const float* dy, float* dx) {
-  eachWindow<kAccumulate ? Writes::sums : Writes::input>(
-      row, divisor, [&](auto window, auto vector, int64_t in, int64_t out, int64_t columns) STRIDENET_LAMBDA {
-        const Vec g = div(vector.get(dy + out), set1(static_cast<float>(divisor.rows * columns)));
-        window.each([&](int64_t at, float) STRIDENET_LAMBDA {
-          float* p = dx + in + at;
-          vector.put(p, kAccumulate ? add(vector.get(p), g) : g);
-        });
-      });
+  constexpr Writes kWrites = kAccumulate ? Writes::sums : Writes::input;
+  eachWindow<kWrites>(row, divisor, [&](auto window, auto vector, int64_t in, int64_t out, int64_t columns) STRIDENET_LAMBDA {
+    const Vec g = div(vector.get(dy + out), set1(static_cast<float>(divisor.rows * columns)));
+    window.each([&](int64_t at, float) STRIDENET_LAMBDA {
+      float* p = dx + in + at;
+      vector.put(p, kAccumulate ? add(vector.get(p), g) : g);
+    });
+  });
 }
 
 inline void avgPoolGradRow(const PoolRow& row, const AverageDivisor& divisor, const float* dy, float* dx, bool accumulate) {
@@ -172,3 +172,5 @@ inline void avgPoolGradRow(const PoolRow& row, const AverageDivisor& divisor, co
 }
 
 constexpr PoolKernels kPoolKernels = {maxPoolRow, maxPoolGradRow, maxPoolGatherRow, avgPoolRow, avgPoolGradRow};
+
+#undef STRIDENET_LAMBDA
