@@ -52,6 +52,8 @@
       "-fno-exceptions",
       "-fno-rtti",
       "-fno-lto",
+      "-ffunction-sections",
+      "-fdata-sections",
       "-fno-math-errno",
       "-ffp-contract=off",
       "-fno-omit-frame-pointer",
@@ -67,6 +69,6 @@
       "NODE_ADDON_API_DISABLE_DEPRECATED",
       "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
     ],
-    "linux_link_flags": ["-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL", "-Wl,-z,nodelete", "-pthread"]
+    "linux_link_flags": ["-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL", "-Wl,--gc-sections", "-Wl,-z,nodelete", "-pthread"]
   }
 }
