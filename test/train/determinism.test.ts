@@ -76,6 +76,31 @@ test('the default number of threads, which the compiler sees too, changes nothin
   }
 }, 120_000);
 
+test("the compiler's choices do not follow the number of threads", async () => {
+  const children = new Children();
+  // Shapes on both sides of the caches, compiled and not run.
+  const source = `
+    const { ops } = require('./lib');
+    const { compileGraph } = require('./lib/compile/compile');
+    const { inputTensor } = require('./lib/graph/leaves');
+    const { nativeQueries } = require('./lib/runtime/queries');
+    const input = (shape) => inputTensor({ name: 'x', feedDType: 'float32', layout: 'nchw' }, shape, 'float32');
+    for (const [n, c, o, size] of [[1, 1, 6, 28], [32, 1, 8, 112], [256, 1, 6, 56], [256, 2, 1, 112], [256, 3, 8, 28], [256, 6, 16, 14], [64, 64, 64, 56]]) {
+      const [x, w] = [input([n, c, size, size]), input([o, c, 3, 3])];
+      const y = ops.conv2d(x, w, { padding: 1 });
+      const { lists } = compileGraph({ feeds: [x, w], outputs: ops.grad(ops.sum(ops.mul(y, y)), [x, w]), updates: [] }, nativeQueries());
+      console.log(lists.step.map(({ opcode, attrs }) => opcode + JSON.stringify(attrs)).join());
+    }`;
+  try {
+    const listings = [];
+    for (const threads of ['1', '2', '8', '64'])
+      listings.push(expectSuccess(await children.runSource(source, { env: { STRIDENET_THREADS: threads } })));
+    for (const listing of listings) expect(listing).toBe(listings[0]);
+  } finally {
+    children.remove();
+  }
+}, 60_000);
+
 test('another seed gives other weights', async () => {
   const weightsOf = async (seed: number): Promise<ArrayLike<number>> => {
     manualSeed(seed);
