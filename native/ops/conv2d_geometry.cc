@@ -167,12 +167,12 @@ Axis gradAxis(int64_t dstExtent, int64_t kernel, int64_t stride, int64_t pad, in
   axis.srcStep = 1;
   axis.tapStep = dilation / common;
   axis.kernelStep = -spacing;
-  for (int64_t i = 0; i < kernel; ++i) {
-    const int64_t tapClass = residueOfTap(i, stride, pad, dilation);
-    axis.tapsBefore += tapClass < residue;
+  for (int64_t i = 0; i < spacing && i < kernel; ++i) {
+    const int64_t tapClass = residueOfTap(i, stride, pad, dilation), taps = ceilDiv(kernel - i, spacing);
+    if (tapClass < residue) axis.tapsBefore += taps;
     if (tapClass == residue) {
-      ++axis.taps;
-      axis.kernel = i;  // a later tap reads an earlier pixel: counted from the last, source pixels ascend
+      axis.taps = taps;
+      axis.kernel = i + (taps - 1) * spacing;  // a later tap reads an earlier pixel: counted from the last, source pixels ascend
     }
   }
   if (axis.taps > 0) axis.src = (residue + pad - axis.kernel * dilation) / stride;
