@@ -170,4 +170,6 @@ test('SGD with Nesterov momentum and weight decay', () => {
   expect(first.param.data[0]).toBeCloseTo(4 - 0.1 * 3, 14); // g + 0.5 v
   const second = sgd(first.param, array64([1], [0]), first.velocity, { ...options, nesterov: false, weightDecay: 0 });
   expect(second.param.data[0]).toBeCloseTo(3.7 - 0.1, 14);
+  const skipped = sgd(first.param, array64([1], [NaN]), first.velocity, { ...options, lr: NaN });
+  expect(skipped).toEqual(first);
 });
