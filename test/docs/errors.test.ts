@@ -26,7 +26,7 @@ test('every code has its section, in the order of lib/errors.ts, and no section 
 
 test.each(documented)('%s: meaning, example message, what to do', (code) => {
   const section = sections[documented.indexOf(code)]!;
-  expect(section).toMatch(/^> \S.*[.?\w]$/m);
+  expect(section).toMatch(/^> \S.*[.?\w\]]$/m);
   expect(section).toMatch(/^\*\*What to do\.\*\* \S/m);
   expect(section.split('\n')[2]).toMatch(/^\S.{30}/);
 });
