@@ -92,16 +92,28 @@ function editDistance(a: string, b: string): number {
 /** Checks that `value` is an integer of at least `min`. */
 export function checkInteger(where: string, name: string, value: unknown, min: number): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min) {
-    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${name} to be an integer of at least ${min} but got ${formatValue(value)}.`);
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects ${name} to be an integer of at least ${min} but got ${formatValue(value)}.`,
+    );
   }
   return value;
+}
+
+/** Checks that `value` is true or false. */
+export function checkBoolean(where: string, name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${name} to be true or false but got ${formatValue(value)}.`);
 }
 
 /** Checks that `value` is a finite number in [min, max]. */
 export function checkNumber(where: string, name: string, value: unknown, min = -Infinity, max = Infinity): number {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max) {
     const range = min === -Infinity && max === Infinity ? '' : ` in [${min}, ${max}]`;
-    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${name} to be a finite number${range} but got ${formatValue(value)}.`);
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects ${name} to be a finite number${range} but got ${formatValue(value)}.`,
+    );
   }
   return value;
 }

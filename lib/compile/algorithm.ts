@@ -15,18 +15,18 @@ const WIDE_ENOUGH = 64;
 
 /**
  * @param channels channels of the written tensor @param width extent of its rows
+ * @param isDense whether neighbouring written pixels read overlapping runs of memory, which widening needs
  * @param instruction the candidate as an instruction with its packed weight
  */
 export function chooseConvAlgorithm(
   queries: NativeQueries,
   channels: number,
   width: number,
-  groups: number,
-  dilationWidth: number,
+  isDense: boolean,
   instruction: (choice: ConvAlgorithm) => Instruction,
 ): ConvAlgorithm {
   const direct = { algorithm: ALGORITHM.direct, widen: 1 };
-  if (channels >= WIDE_ENOUGH || groups > 1 || dilationWidth > 1) return direct;
+  if (channels >= WIDE_ENOUGH || !isDense) return direct;
   let best: ConvAlgorithm = direct;
   let bestSeconds = Infinity;
   for (const widen of WIDENINGS) {

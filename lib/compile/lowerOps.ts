@@ -100,7 +100,9 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
       name: '',
       place: { space: 'arena' },
     });
-    const choice = chooseConvAlgorithm(l.queries, node.shape[1]!, node.shape[3]!, attrs.groups, geometry.dw!, (candidate) =>
+    // The input gradient of a strided convolution writes every sw-th pixel from the same memory.
+    const isDense = attrs.groups === 1 && geometry.dw === 1 && (direction === DIRECTION.forward || geometry.sw === 1);
+    const choice = chooseConvAlgorithm(l.queries, node.shape[1]!, node.shape[3]!, isDense, (candidate) =>
       instruction(candidate, placeholder(candidate)),
     );
     const made = instruction(choice, l.packed('conv2d_pack', weight, packAttrs(choice)));

@@ -3,7 +3,7 @@
  * rule keeps each bit of the results.
  */
 
-import { Tensor } from '../graph/tensor';
+import { type Tensor } from '../graph/tensor';
 import type { Shape } from '../graph/types';
 import { rewrite, withInputs, type Graph } from './rewrite';
 

@@ -1,6 +1,6 @@
 /** Pooling layers. */
 
-import { checkOptions, formatValue, StridenetError } from '../errors';
+import { checkBoolean, checkOptions, formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import { avgPool2d, maxPool2d } from '../ops/pool';
 import { checkPadding, checkPair, type Padding, type Pair } from '../ops/window';
@@ -39,7 +39,7 @@ export class MaxPool2d extends Module {
     this.stride = checkPair('MaxPool2d', 'stride', options.stride ?? kernelSize, 1);
     this.dilation = checkPair('MaxPool2d', 'dilation', options.dilation ?? 1, 1);
     this.padding = checkPoolPadding('MaxPool2d', options.padding ?? 0, this.kernelSize, this.dilation);
-    this.ceilMode = checkFlag('MaxPool2d', 'ceilMode', options.ceilMode ?? false);
+    this.ceilMode = checkBoolean('MaxPool2d', 'ceilMode', options.ceilMode ?? false);
   }
 
   forward(x: Tensor): Tensor {
@@ -63,8 +63,8 @@ export class AvgPool2d extends Module {
     this.kernelSize = checkPair('AvgPool2d', 'kernelSize', kernelSize, 1);
     this.stride = checkPair('AvgPool2d', 'stride', options.stride ?? kernelSize, 1);
     this.padding = checkPoolPadding('AvgPool2d', options.padding ?? 0, this.kernelSize, [1, 1]);
-    this.ceilMode = checkFlag('AvgPool2d', 'ceilMode', options.ceilMode ?? false);
-    this.countIncludePad = checkFlag('AvgPool2d', 'countIncludePad', options.countIncludePad ?? true);
+    this.ceilMode = checkBoolean('AvgPool2d', 'ceilMode', options.ceilMode ?? false);
+    this.countIncludePad = checkBoolean('AvgPool2d', 'countIncludePad', options.countIncludePad ?? true);
   }
 
   forward(x: Tensor): Tensor {
@@ -86,9 +86,4 @@ function checkPoolPadding(where: string, value: unknown, kernel: readonly [numbe
     );
   }
   return padding;
-}
-
-function checkFlag(where: string, name: string, value: unknown): boolean {
-  if (typeof value === 'boolean') return value;
-  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${name} to be true or false but got ${formatValue(value)}.`);
 }

@@ -9,7 +9,7 @@ const registry = new Map<string, OpDef>();
 
 /** Registers an operation; the families of lib/ops call it once per operation when they load. */
 export function defineOp<A extends Attrs>(def: OpDef<A>): OpDef<A> {
-  registry.set(def.name, def as unknown as OpDef);
+  registry.set(def.name, def);
   return def;
 }
 

@@ -1,6 +1,6 @@
 /** Max and average pooling over two-dimensional windows, and their derivatives. Padding never wins a maximum. */
 
-import { checkOptions, formatValue, StridenetError } from '../errors';
+import { checkBoolean, checkOptions, formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
 import { build, checkDType, checkRank, checkTensor, defineOp, describe } from './builder';
@@ -96,7 +96,7 @@ function poolAttrs(where: string, x: Tensor, kernelSize: Pair, options: MaxPool2
       );
     }
   }
-  return { kernel, stride, padding, dilation, ceilMode: options.ceilMode ?? false };
+  return { kernel, stride, padding, dilation, ceilMode: checkBoolean(where, 'ceilMode', options.ceilMode ?? false) };
 }
 
 /**
@@ -121,7 +121,8 @@ export function maxPool2d(x: Tensor, kernelSize: Pair, options: MaxPool2dOptions
  */
 export function avgPool2d(x: Tensor, kernelSize: Pair, options: AvgPool2dOptions = {}): Tensor {
   checkOptions('avgPool2d', options, ['stride', 'padding', 'ceilMode', 'countIncludePad', 'name']);
-  const { countIncludePad = true, ...rest } = options;
+  const { countIncludePad: counts = true, ...rest } = options;
   const where = describe('avgPool2d', options.name ?? '');
+  const countIncludePad = checkBoolean(where, 'countIncludePad', counts);
   return build('avgPool2d', [x], { ...poolAttrs(where, x, kernelSize, rest), countIncludePad }, options.name);
 }

@@ -1,6 +1,6 @@
 /** Reductions over axes, and their counterpart, broadcasting to a shape. */
 
-import { formatShape, formatValue, checkOptions, StridenetError } from '../errors';
+import { formatShape, formatValue, checkBoolean, checkOptions, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import { elementCount, type Attrs, type Shape } from '../graph/types';
 import { build, checkDType, checkTensor, defineOp } from './builder';
@@ -67,7 +67,7 @@ function reduce(op: 'sum' | 'mean' | 'max', x: Tensor, options: ReduceOptions = 
   checkTensor(op, 'its input', x);
   checkOptions(op, options, ['axis', 'keepDims', 'name']);
   const axes = normalizeAxes(op, x, options.axis);
-  return build(op, [x], { axes, keepDims: options.keepDims ?? false }, options.name ?? '');
+  return build(op, [x], { axes, keepDims: checkBoolean(op, 'keepDims', options.keepDims ?? false) }, options.name ?? '');
 }
 
 /** Ascending, distinct, non-negative axes. */

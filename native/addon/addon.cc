@@ -70,7 +70,7 @@ napi_value plan(napi_env env, napi_callback_info call) {
       *numbers++ = p.flops;
       *numbers++ = p.bytes;
       *numbers++ = static_cast<double>(p.sharedScratch + p.threadScratch * choice.threads);
-      *numbers++ = estimateSeconds(p, *kernels, choice.threads);
+      *numbers++ = estimateSeconds(p, *kernels);
     }
   }
   return array;

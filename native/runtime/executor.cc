@@ -156,14 +156,13 @@ Status execute(BoundProgram& bound, State& state, Workspace& workspace, const Ex
   return Status::ok();
 }
 
-double estimateSeconds(const Plan& plan, const KernelTable& kernels, int threads) {
-  // Two multiply-add units of `lanes` numbers at 3 GHz, four fifths of it reached; memory bandwidth saturates with few threads,
-  // what fits the second-level caches does not.
-  const double flopRate = kernels.lanes * 2 * 2 * 3e9 * 0.8 * threads;
-  constexpr double kCacheBytes = 1 << 20, kCacheRate = 40e9, kMemoryRate = 20e9, kMemoryRateLimit = 60e9;
-  const double byteRate = plan.bytes <= kCacheBytes * threads ? kCacheRate * threads : std::min(kMemoryRate * threads, kMemoryRateLimit);
+double estimateSeconds(const Plan& plan, const KernelTable& kernels) {
+  // Two multiply-add units of `lanes` numbers at 3 GHz, four fifths of it reached; what does not fit the second-level cache comes
+  // slower.
+  const double flopRate = kernels.lanes * 2 * 2 * 3e9 * 0.8;
+  constexpr double kCacheBytes = 1 << 20, kCacheRate = 40e9, kMemoryRate = 20e9;
   constexpr double kPhaseSeconds = 0.3e-6;
-  return std::max(plan.flops / flopRate, plan.bytes / byteRate) + kPhaseSeconds * plan.phases;
+  return std::max(plan.flops / flopRate, plan.bytes / (plan.bytes <= kCacheBytes ? kCacheRate : kMemoryRate)) + kPhaseSeconds * plan.phases;
 }
 
 }  // namespace stridenet

@@ -19,7 +19,8 @@ struct ExecutorSettings {
 Status execute(BoundProgram& program, State& state, Workspace& workspace, const ExecutorSettings& settings, int steps,
                const std::atomic<bool>* cancelled);
 
-// The estimate of one instruction's seconds on `threads` threads: a roofline with typical constants of the instruction set.
-double estimateSeconds(const Plan& plan, const KernelTable& kernels, int threads);
+// The estimate of one instruction's seconds on one thread, a roofline with typical constants of the instruction set. Choices made
+// by it must be the same for any number of threads, since other choices give other bits.
+double estimateSeconds(const Plan& plan, const KernelTable& kernels);
 
 }  // namespace stridenet

@@ -331,7 +331,7 @@ void testQuery() {
   std::shared_ptr<const Program> program;
   CHECK(!decodeProgram(words.data(), words.size(), kernels(), &program).isOk());
   CHECK_OK(decodeProgram(words.data(), words.size(), kernels(), &program, DecodeMode::query));
-  const double seconds = estimateSeconds(program->step[0].plan, kernels(), 2);
+  const double seconds = estimateSeconds(program->step[0].plan, kernels());
   CHECK(seconds > 0 && seconds < 1e-3 && std::isfinite(seconds));
 }
 
