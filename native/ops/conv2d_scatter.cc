@@ -6,7 +6,7 @@ namespace stridenet {
 namespace {
 
 // A vector added to memory costs about as much as this many multiply-adds in registers.
-constexpr int64_t kAddCost = 4;
+constexpr int64_t kAddCost = 8;
 constexpr int64_t kBlockLines = 32;
 constexpr int64_t kWindowNumbers = 256 * 1024;
 // Pixels whose products are held at a time, so that they stay in the first-level cache.
