@@ -58,7 +58,7 @@ const quoted: Partial<Record<string, () => unknown>> = {
   ERR_SHAPE_MISMATCH: () => ops.conv2d(zeros([32, 128, 28, 28]), zeros([128, 64, 3, 3]), { name: 'layer2.0.conv1' }),
   ERR_DTYPE_MISMATCH: () => ops.crossEntropy(zeros([2, 3]), zeros([2])),
   ERR_INVALID_ARGUMENT: () => optim.sgd({ lr: -1 }),
-  ERR_UNKNOWN_OPTION: () => optim.sgd({ lr: 0.1, momentun: 0.9 } as object as { lr: number }),
+  ERR_UNKNOWN_OPTION: () => optim.sgd({ lr: 0.1, momentun: 0.9 } as object),
   ERR_UNKNOWN_MODEL: () => findModel('lenet'),
   ERR_NOT_DIFFERENTIABLE: () => ops.grad(ops.sum(zeros([2])), [ones([3])]),
   ERR_STATE_DICT_MISMATCH: () => new nn.Linear(4, 2).loadStateDict(new nn.Linear(5, 2).stateDict()),
