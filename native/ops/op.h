@@ -48,11 +48,11 @@ struct Call {
 
 // The answer to the cost query: a pure function of shapes, attributes and the kernel table, never of the thread count.
 struct Plan {
-  int phases = 1;                 // the executor puts a barrier between phases
-  size_t sharedScratch = 0;       // bytes, one block seen by all threads during the instruction
-  size_t threadScratch = 0;       // bytes, one block for each thread
-  double flops = 0;               // 2 x multiply-adds that the algorithm really executes, lane waste included
-  double bytes = 0;               // bytes read and written, each operand once
+  int phases = 1;            // the executor puts a barrier between phases
+  size_t sharedScratch = 0;  // bytes, one block seen by all threads during the instruction
+  size_t threadScratch = 0;  // bytes, one block for each thread
+  double flops = 0;          // 2 x multiply-adds that the algorithm really executes, lane waste included
+  double bytes = 0;          // bytes read and written, each operand once
 };
 
 // One thread's view of a running phase. Results must not depend on `threads`: cut work into tiles by shape alone, let thread t
@@ -71,10 +71,10 @@ struct Lane {
 };
 
 struct Op {
-  Status (*verify)(const Call&);      // operand ranks, extents and dtypes agree with each other and with the attributes
-  Plan (*plan)(const Call&);          // called after verify
+  Status (*verify)(const Call&);  // operand ranks, extents and dtypes agree with each other and with the attributes
+  Plan (*plan)(const Call&);      // called after verify
   void (*run)(const Call&, const Lane&);
-  int inPlaceInput;                   // the input whose memory output 0 may share exactly (same offset, same bytes), or -1
+  int inPlaceInput;  // the input whose memory output 0 may share exactly (same offset, same bytes), or -1
 };
 
 // Entries are complete: every opcode has one. Defined in op_table.cc.
