@@ -5,6 +5,7 @@
       "native/program/verify.cc",
       "native/program/hazards.cc",
       "native/runtime/cpu.cc",
+      "native/runtime/cgroup.cc",
       "native/runtime/dispatch.cc",
       "native/runtime/memory.cc",
       "native/runtime/state.cc",
@@ -69,6 +70,14 @@
       "NODE_ADDON_API_DISABLE_DEPRECATED",
       "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
     ],
-    "linux_link_flags": ["-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL", "-Wl,--gc-sections", "-Wl,-z,nodelete", "-pthread"]
+    "linux_link_flags": [
+      "-static-libstdc++",
+      "-static-libgcc",
+      "-Wl,--exclude-libs,ALL",
+      "-Wl,-Bsymbolic",
+      "-Wl,--gc-sections",
+      "-Wl,-z,nodelete",
+      "-pthread"
+    ]
   }
 }

@@ -3,14 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
 #include <set>
-#include <sstream>
 #include <string>
+
+#include "native/runtime/text_file.h"
 #ifdef __linux__
 #include <sched.h>
 #endif
@@ -43,92 +41,6 @@ CpuFeatures detectCpu() {
 
 namespace {
 
-std::string readLine(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-#ifdef __linux__
-// Where a cgroup hierarchy is mounted, and which of its folders is the root of that mount.
-struct CgroupMount {
-  std::string root, point;
-  bool found() const { return !point.empty(); }
-};
-
-bool hasWord(const std::string& list, const std::string& word) {
-  std::istringstream stream(list);
-  for (std::string item; std::getline(stream, item, ',');) {
-    if (item == word) return true;
-  }
-  return false;
-}
-
-// The mount of cgroup v2, or of the v1 hierarchy that has the cpu controller. Format: proc(5), /proc/[pid]/mountinfo.
-CgroupMount findMount(const std::string& procRoot, bool v2) {
-  std::ifstream file(procRoot + "/self/mountinfo");
-  for (std::string line; std::getline(file, line);) {
-    const size_t dash = line.find(" - ");
-    if (dash == std::string::npos) continue;
-    std::istringstream before(line), after(line.substr(dash + 3));
-    std::string id, parent, device, root, point, type, source, options;
-    before >> id >> parent >> device >> root >> point;
-    after >> type >> source >> options;
-    if (v2 ? type == "cgroup2" : type == "cgroup" && hasWord(options, "cpu")) return {root, point};
-  }
-  return {};
-}
-
-// The quota in one folder of a hierarchy, in CPUs; 0 when there is none.
-double folderQuota(const std::string& folder, bool v2) {
-  double quota = 0, period = 0;
-  if (v2) {
-    std::istringstream line(readLine(folder + "/cpu.max"));  // "max 100000" or "150000 100000"
-    std::string first;
-    line >> first >> period;
-    quota = std::atof(first.c_str());
-  } else {
-    quota = std::atof(readLine(folder + "/cpu.cfs_quota_us").c_str());
-    period = std::atof(readLine(folder + "/cpu.cfs_period_us").c_str());
-  }
-  return quota > 0 && period > 0 ? quota / period : 0;
-}
-#endif
-
-}  // namespace
-
-double cgroupQuota(const char* procRoot) {
-  double smallest = 0;
-#ifdef __linux__
-  std::ifstream file(std::string(procRoot) + "/self/cgroup");
-  for (std::string line; std::getline(file, line);) {  // "0::/path" for v2, "4:cpu,cpuacct:/path" for v1
-    const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    std::string path = line.substr(second + 1);
-    const bool v2 = controllers.empty();
-    if (!v2 && !hasWord(controllers, "cpu")) continue;
-    const CgroupMount mount = findMount(procRoot, v2);
-    if (!mount.found()) continue;
-    // In a container the path is the host's while only a part of the tree is mounted.
-    if (mount.root != "/") path = path.rfind(mount.root, 0) == 0 ? path.substr(mount.root.size()) : "";
-    while (true) {  // every ancestor limits too
-      const double quota = folderQuota(mount.point + path, v2);
-      if (quota > 0 && (smallest == 0 || quota < smallest)) smallest = quota;
-      const size_t slash = path.rfind('/');
-      if (path.empty() || slash == std::string::npos) break;
-      path.resize(slash);
-    }
-  }
-#else
-  (void)procRoot;
-#endif
-  return smallest;
-}
-
-namespace {
-
 int physicalCores() {
   const int online = std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
 #ifdef __linux__
@@ -136,7 +48,7 @@ int physicalCores() {
   std::set<std::string> siblings;
   int described = 0;
   for (int cpu = 0; cpu < CPU_SETSIZE && described < online; cpu++) {
-    const std::string line = readLine("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list");
+    const std::string line = readTextFile("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list");
     if (line.empty()) break;
     siblings.insert(line);
     described++;

@@ -35,6 +35,7 @@ constexpr int kMaxThreads = 256;
 Status defaultThreads(ThreadChoice* result);
 
 // CPUs' worth of time that the cgroup (v1 or v2) of this process allows; 0 when there is no limit. `procRoot` is /proc but in tests.
+// Defined in cgroup.cc.
 double cgroupQuota(const char* procRoot);
 
 }  // namespace stridenet
