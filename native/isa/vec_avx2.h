@@ -144,6 +144,15 @@ STRIDENET_INLINE Vec splitExponent(Vec x, Vec* mantissa) {
   return _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_srli_epi32(bits, 23), _mm256_set1_epi32(127)));
 }
 
+using Index = __m256i;
+STRIDENET_INLINE Index loadIndex(const int32_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
+  const __m256i fromB = _mm256_cmpgt_epi32(index, _mm256_set1_epi32(kLanes - 1));
+  return _mm256_blendv_ps(_mm256_permutevar8x32_ps(a, index), _mm256_permutevar8x32_ps(b, index), _mm256_castsi256_ps(fromB));
+}
+
 STRIDENET_INLINE float reduceAdd(Vec v) {
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   s = _mm_add_ps(s, _mm_movehl_ps(s, s));

@@ -138,6 +138,14 @@ STRIDENET_INLINE Vec splitExponent(Vec x, Vec* mantissa) {
   return _mm512_maskz_getexp_ps(kAllLanes, x);
 }
 
+using Index = __m512i;
+STRIDENET_INLINE Index loadIndex(const int32_t* p) {
+  return _mm512_loadu_si512(p);
+}
+STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
+  return _mm512_permutex2var_ps(a, index, b);
+}
+
 STRIDENET_INLINE float reduceAdd(Vec v) {
   __m256 h = _mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, v, 0), _mm512_maskz_extractf32x8_ps(0xff, v, 1));
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));

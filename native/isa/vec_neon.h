@@ -147,6 +147,17 @@ STRIDENET_INLINE Vec splitExponent(Vec x, Vec* mantissa) {
   return vcvtq_f32_s32(vsubq_s32(vreinterpretq_s32_u32(vshrq_n_u32(bits, 23)), vdupq_n_s32(127)));
 }
 
+using Index = uint8x16_t;
+STRIDENET_INLINE Index loadIndex(const int32_t* p) {
+  // Lane numbers to the numbers of their four bytes.
+  const uint32x4_t lane = vreinterpretq_u32_s32(vld1q_s32(p));
+  return vreinterpretq_u8_u32(vmlaq_n_u32(vdupq_n_u32(0x03020100u), lane, 0x04040404u));
+}
+STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
+  const uint8x16x2_t table = {{vreinterpretq_u8_f32(a), vreinterpretq_u8_f32(b)}};
+  return vreinterpretq_f32_u8(vqtbl2q_u8(table, index));
+}
+
 STRIDENET_INLINE float reduceAdd(Vec v) {
   float32x2_t s = vadd_f32(vget_low_f32(v), vget_high_f32(v));
   return vget_lane_f32(s, 0) + vget_lane_f32(s, 1);

@@ -11,6 +11,7 @@
 //   round(x)              to the nearest integer, ties to even, for |x| < 2^22
 //   scaleByPowerOfTwo     x * 2^n for an integral-valued n in [-252, 254]
 //   splitExponent         x = mantissa * 2^result with mantissa in [1, 2), for finite, positive, normal x
+//   pick(a, b, index)     lane i is lane index[i] of a followed by b, 0 <= index[i] < 2 kLanes
 //   reduce...             combine the lanes in one fixed order
 // Everything is static: an object compiled with ISA flags must not export anything but its KernelTable.
 #pragma once
@@ -159,6 +160,17 @@ STRIDENET_INLINE Vec splitExponent(Vec x, Vec* mantissa) {
   IntVec bits = (IntVec)x;
   *mantissa = (Vec)((bits & 0x007fffff) | 0x3f800000);
   return __builtin_convertvector((bits >> 23) - 127, Vec);
+}
+
+using Index = IntVec;
+STRIDENET_INLINE Index loadIndex(const int32_t* p) {
+  return Index{p[0], p[1], p[2], p[3]};
+}
+STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
+  float lanes[2 * kLanes];
+  store(lanes, a);
+  store(lanes + kLanes, b);
+  return Vec{lanes[index[0]], lanes[index[1]], lanes[index[2]], lanes[index[3]]};
 }
 
 STRIDENET_INLINE float reduceAdd(Vec v) {

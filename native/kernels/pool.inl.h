@@ -2,10 +2,11 @@
 // Lanes are channels, and windows that lie inside the row are unrolled for the usual sizes 2 x 2 and 3 x 3.
 // Partial vectors are slow (a masked store costs some ten whole ones on several processors), so where results are written and not
 // added to, none are used: the last channels of many are done again with a vector that ends with them, and a pixel of fewer channels
-// than lanes (LeNet's six) is handled with whole vectors that spill over into the pixels to the right. What is read there is ignored;
+// than lanes is handled with whole vectors that spill over into the pixels to the right. What is read there is ignored;
 // what is written there is written again, rightly, because windows go from left to right.
 
 #define STRIDENET_LAMBDA __attribute__((always_inline))
+#define STRIDENET_MEMBER inline __attribute__((always_inline))
 
 // A vector of channels: whole, or the first n.
 struct WholeVector {
@@ -30,7 +31,7 @@ struct Window {
 
   // f(offset from the first position, number of the position in window order)
   template <typename F>
-  inline __attribute__((always_inline)) void each(F f) const {
+  STRIDENET_MEMBER void each(F f) const {
     if constexpr (kRows != 0) {
 #pragma GCC unroll 9
       for (int k = 0; k < kRows * kCols; ++k) f((k / kCols) * rowStep + (k % kCols) * colStep, static_cast<float>(k));
@@ -49,7 +50,7 @@ enum class Writes { sums, output, input };
 // body(window, vector, in, out, columns) for every vector of channels of every window: in and out are the offsets of that vector in the
 // window's first existing position and in its output pixel; columns is AverageDivisor's count of columns.
 template <Writes kWrites, typename Body>
-inline __attribute__((always_inline)) void eachWindow(const PoolRow& row, const AverageDivisor& divisor, Body body) {
+STRIDENET_INLINE void eachWindow(const PoolRow& row, const AverageDivisor& divisor, Body body) {
   const int64_t colStep = row.dw * row.pixelStep;
   const int64_t square = row.rows == row.kw ? row.kw : 0;
   // The offsets at which a whole vector of a small pixel still ends inside the row, or inside what this row's windows write.
@@ -96,7 +97,15 @@ STRIDENET_INLINE Mask wins(Vec v, Vec m) {
   return maskOr(greater(v, m), notEqual(v, v));
 }
 
+#include "native/kernels/pool_pairs.inl.h"
+
+// A whole 2 x 2 row that pairs can handle.
+inline bool hasPairs(const PoolRow& row) {
+  return row.pairs != nullptr && row.rows == 2;
+}
+
 inline void maxPoolRow(const PoolRow& row, const float* x, float* y) {
+  if (hasPairs(row)) return maxPoolPairs(row, x, y);
   eachWindow<Writes::output>(row, {}, [&](auto window, auto vector, int64_t in, int64_t out, int64_t) STRIDENET_LAMBDA {
     Vec m = set1(-kInfinity);
     window.each([&](int64_t at, float) STRIDENET_LAMBDA { m = maxNaN(vector.get(x + in + at), m); });
@@ -126,6 +135,7 @@ inline void maxPoolGrad(const PoolRow& row, const float* x, const float* dy, flo
 }
 
 inline void maxPoolGradRow(const PoolRow& row, const float* x, const float* dy, float* dx, bool reluMask, bool accumulate) {
+  if (hasPairs(row)) return maxPoolGradPairs(row, x, dy, dx, reluMask);
   accumulate ? maxPoolGrad<true>(row, x, dy, dx, reluMask) : maxPoolGrad<false>(row, x, dy, dx, reluMask);
 }
 
@@ -144,6 +154,7 @@ inline void maxPoolGatherRow(const PoolRow& row, const float* x, const float* t,
 }
 
 inline void avgPoolRow(const PoolRow& row, const AverageDivisor& divisor, const float* x, float* y) {
+  if (hasPairs(row)) return avgPoolPairs(row, static_cast<float>(divisor.rows * row.kw), x, y);
   eachWindow<Writes::output>(row, divisor, [&](auto window, auto vector, int64_t in, int64_t out, int64_t columns) STRIDENET_LAMBDA {
     Vec sum = zero();
     bool empty = true;
@@ -168,9 +179,11 @@ inline void avgPoolGrad(const PoolRow& row, const AverageDivisor& divisor, const
 }
 
 inline void avgPoolGradRow(const PoolRow& row, const AverageDivisor& divisor, const float* dy, float* dx, bool accumulate) {
+  if (hasPairs(row)) return avgPoolGradPairs(row, static_cast<float>(divisor.rows * row.kw), dy, dx);
   accumulate ? avgPoolGrad<true>(row, divisor, dy, dx) : avgPoolGrad<false>(row, divisor, dy, dx);
 }
 
-constexpr PoolKernels kPoolKernels = {maxPoolRow, maxPoolGradRow, maxPoolGatherRow, avgPoolRow, avgPoolGradRow};
+constexpr PoolKernels kPoolKernels = {preparePairs, maxPoolRow, maxPoolGradRow, maxPoolGatherRow, avgPoolRow, avgPoolGradRow};
 
 #undef STRIDENET_LAMBDA
+#undef STRIDENET_MEMBER

@@ -50,7 +50,11 @@ struct Geometry {
     const int64_t i0 = start < 0 ? ceilDiv(-start, dh) : 0;
     const int64_t i1 = start < ih ? std::min(kh, ceilDiv(ih - start, dh)) : 0;
     *firstRow = i1 > i0 ? start + i0 * dh : 0;
-    return {ow, iw, channels, c, dh * iw * c, std::max<int64_t>(0, i1 - i0), kw, sw, pl, dw};
+    return {ow, iw, channels, c, dh * iw * c, std::max<int64_t>(0, i1 - i0), kw, sw, pl, dw, nullptr};
+  }
+
+  bool allowsPairs(const KernelTable& kernels) const {
+    return kw == 2 && sw == 2 && dw == 1 && pl == 0 && 2 * ow <= iw && 2 * c <= kernels.lanes;
   }
 
   AverageDivisor divisor(int64_t y, const PoolRow& row) const {
@@ -117,20 +121,27 @@ Status checkAvg(const Call& call, const Operand& image, const Operand& pooled) {
 
 // body(row, offset of the row's first image row, offset of its output row, y) for this thread's rows of windows.
 template <typename Body>
-void eachRow(const Geometry& g, const Lane& lane, Body body) {
+void eachRow(const Call& call, const Geometry& g, const Lane& lane, Body body) {
+  PoolPairs pairs;
+  const bool usesPairs = g.allowsPairs(*call.kernels);
+  if (usesPairs) call.kernels->pool.preparePairs(g.c, &pairs);
   int64_t begin, end;
   lane.range(g.rowTiles(), &begin, &end);
   for (int64_t r = begin * g.rowsPerTile(); r < std::min(g.n * g.oh, end * g.rowsPerTile()); ++r) {
     const int64_t image = r / g.oh, y = r % g.oh;
     int64_t firstRow;
-    const PoolRow row = g.row(y, g.c, &firstRow);
+    PoolRow row = g.row(y, g.c, &firstRow);
+    if (usesPairs) row.pairs = &pairs;
     body(row, image * g.imageSize() + firstRow * g.iw * g.c, r * g.ow * g.c, y);
   }
 }
 
 // The same for gradients, with dx set to zero first where windows do not write all of it.
 template <typename Body>
-void eachGradientRow(const Geometry& g, const Lane& lane, float* dx, Body body) {
+void eachGradientRow(const Call& call, const Geometry& g, const Lane& lane, float* dx, Body body) {
+  PoolPairs pairs;
+  const bool usesPairs = g.allowsPairs(*call.kernels) && g.isDisjoint();
+  if (usesPairs) call.kernels->pool.preparePairs(g.c, &pairs);
   const int64_t block = g.channelBlock(), blocks = g.channelBlocks();
   int64_t begin, end;
   lane.range(g.n * blocks, &begin, &end);
@@ -143,7 +154,8 @@ void eachGradientRow(const Geometry& g, const Lane& lane, float* dx, Body body) 
     }
     for (int64_t y = 0; y < g.oh; ++y) {
       int64_t firstRow;
-      const PoolRow row = g.row(y, channels, &firstRow);
+      PoolRow row = g.row(y, channels, &firstRow);
+      if (usesPairs) row.pairs = &pairs;
       body(row, at + firstRow * g.iw * g.c, image * g.pooledSize() + y * g.ow * g.c + c, y);
     }
   }
@@ -161,7 +173,7 @@ void runMaxPool(const Call& call, const Lane& lane) {
   const float* x = call.operands[0].f32();
   float* y = call.operands[1].f32();
   const auto kernel = call.kernels->pool.maxRow;
-  eachRow(Geometry(call.operands[0], call.operands[1], call.attributes<MaxAttrs>()), lane,
+  eachRow(call, Geometry(call.operands[0], call.operands[1], call.attributes<MaxAttrs>()), lane,
           [=](const PoolRow& row, int64_t in, int64_t out, int64_t) { kernel(row, x + in, y + out); });
 }
 
@@ -184,7 +196,7 @@ void runMaxPoolGrad(const Call& call, const Lane& lane) {
   const Geometry g(call.operands[0], call.operands[1], attrs.window);
   const bool reluMask = attrs.reluMask != 0, accumulate = !g.isDisjoint();
   const auto kernel = call.kernels->pool.maxGradRow;
-  eachGradientRow(g, lane, dx, [=](const PoolRow& row, int64_t in, int64_t out, int64_t) {
+  eachGradientRow(call, g, lane, dx, [=](const PoolRow& row, int64_t in, int64_t out, int64_t) {
     kernel(row, x + in, dy + out, dx + in, reluMask, accumulate);
   });
 }
@@ -203,7 +215,7 @@ void runMaxPoolGather(const Call& call, const Lane& lane) {
   const float *x = call.operands[0].f32(), *t = call.operands[1].f32();
   float* y = call.operands[2].f32();
   const auto kernel = call.kernels->pool.maxGatherRow;
-  eachRow(Geometry(call.operands[0], call.operands[2], call.attributes<MaxAttrs>()), lane,
+  eachRow(call, Geometry(call.operands[0], call.operands[2], call.attributes<MaxAttrs>()), lane,
           [=](const PoolRow& row, int64_t in, int64_t out, int64_t) { kernel(row, x + in, t + in, y + out); });
 }
 
@@ -220,7 +232,8 @@ void runAvgPool(const Call& call, const Lane& lane) {
   const float* x = call.operands[0].f32();
   float* y = call.operands[1].f32();
   const auto kernel = call.kernels->pool.avgRow;
-  eachRow(g, lane, [=, &g](const PoolRow& row, int64_t in, int64_t out, int64_t oy) { kernel(row, g.divisor(oy, row), x + in, y + out); });
+  eachRow(call, g, lane,
+          [=, &g](const PoolRow& row, int64_t in, int64_t out, int64_t oy) { kernel(row, g.divisor(oy, row), x + in, y + out); });
 }
 
 Status verifyAvgPoolGrad(const Call& call) {
@@ -236,7 +249,7 @@ void runAvgPoolGrad(const Call& call, const Lane& lane) {
   const float* dy = call.operands[0].f32();
   float* dx = call.operands[1].f32();
   const auto kernel = call.kernels->pool.avgGradRow;
-  eachGradientRow(g, lane, dx, [=, &g](const PoolRow& row, int64_t in, int64_t out, int64_t oy) {
+  eachGradientRow(call, g, lane, dx, [=, &g](const PoolRow& row, int64_t in, int64_t out, int64_t oy) {
     kernel(row, g.divisor(oy, row), dy + out, dx + in, !g.isDisjoint());
   });
 }

@@ -1,0 +1,103 @@
+// Pooling of 2 x 2 windows with stride 2 over pixels of few channels (LeNet's six), several windows to a vector; PoolPairs in
+// pool_kernels.h says when. A step reads two vectors of each input row, in which left and right pixels alternate, picks them apart,
+// and for gradients weaves them together again. Vectors spill over to the right, where the next step writes; the last step is exact.
+
+inline void preparePairs(int64_t channels, PoolPairs* pairs) {
+  static_assert(kLanes <= kMaxPairLanes);
+  const int c = static_cast<int>(channels);
+  pairs->windows = kLanes / c;
+  for (int i = 0; i < kLanes; ++i) {
+    const int window = i / c < pairs->windows ? i / c : 0;  // lanes behind the last window repeat the first
+    pairs->left[i] = window * 2 * c + i % c;
+    pairs->right[i] = pairs->left[i] + c;
+  }
+  for (int i = 0; i < 2 * kLanes; ++i) {
+    const int window = i / (2 * c) < pairs->windows ? i / (2 * c) : 0;
+    pairs->woven[i] = window * c + i % c + (i / c % 2) * kLanes;
+  }
+}
+
+// One step: `out` numbers of the output row and 2 x out of the input rows, or whole vectors unless it is the last.
+struct PairStep {
+  Index left, right, woven[2];
+  int out;
+  bool isLast;
+
+  explicit PairStep(const PoolPairs& p) : left(loadIndex(p.left)), right(loadIndex(p.right)) {
+    woven[0] = loadIndex(p.woven);
+    woven[1] = loadIndex(p.woven + kLanes);
+  }
+  static int clip(int n) { return n < 0 ? 0 : n < kLanes ? n : kLanes; }
+
+  STRIDENET_MEMBER Vec get(const float* p, int n) const { return isLast ? loadPartial(p, clip(n)) : load(p); }
+  STRIDENET_MEMBER void put(float* p, Vec v, int n) const { isLast ? storePartial(p, v, clip(n)) : store(p, v); }
+
+  STRIDENET_MEMBER void unweave(const float* p, Vec* l, Vec* r) const {
+    const Vec low = get(p, 2 * out), high = get(p + kLanes, 2 * out - kLanes);
+    *l = pick(low, high, left);
+    *r = pick(low, high, right);
+  }
+  STRIDENET_MEMBER void weave(float* p, Vec l, Vec r) const {
+    put(p, pick(l, r, woven[0]), 2 * out);
+    put(p + kLanes, pick(l, r, woven[1]), 2 * out - kLanes);
+  }
+};
+
+// body(step, in, out) for every step of the row: offsets into the input rows and into the output row.
+template <typename Body>
+STRIDENET_INLINE void eachPairStep(const PoolRow& row, Body body) {
+  PairStep step(*row.pairs);
+  const int64_t perStep = row.pairs->windows;
+  for (int64_t w = 0; w < row.windows; w += perStep) {
+    step.isLast = w + perStep >= row.windows;
+    step.out = static_cast<int>((step.isLast ? row.windows - w : perStep) * row.channels);
+    body(step, 2 * w * row.channels, w * row.channels);
+  }
+}
+
+inline void maxPoolPairs(const PoolRow& row, const float* x, float* y) {
+  eachPairStep(row, [&](const PairStep& step, int64_t in, int64_t out) STRIDENET_LAMBDA {
+    Vec v[4];
+    step.unweave(x + in, &v[0], &v[1]);
+    step.unweave(x + in + row.rowStep, &v[2], &v[3]);
+    step.put(y + out, maxNaN(v[3], maxNaN(v[2], maxNaN(v[1], v[0]))), step.out);
+  });
+}
+
+inline void maxPoolGradPairs(const PoolRow& row, const float* x, const float* dy, float* dx, bool reluMask) {
+  eachPairStep(row, [&](const PairStep& step, int64_t in, int64_t out) STRIDENET_LAMBDA {
+    Vec v[4], g[4];
+    step.unweave(x + in, &v[0], &v[1]);
+    step.unweave(x + in + row.rowStep, &v[2], &v[3]);
+    Vec m = v[0], position = zero();
+#pragma GCC unroll 4
+    for (int k = 1; k < 4; ++k) {
+      const Mask won = wins(v[k], m);
+      m = select(won, v[k], m);
+      position = select(won, set1(static_cast<float>(k)), position);
+    }
+    Vec d = step.get(dy + out, step.out);
+    if (reluMask) d = select(greater(m, zero()), d, zero());
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) g[k] = select(equal(position, set1(static_cast<float>(k))), d, zero());
+    step.weave(dx + in, g[0], g[1]);
+    step.weave(dx + in + row.rowStep, g[2], g[3]);
+  });
+}
+
+inline void avgPoolPairs(const PoolRow& row, float divisor, const float* x, float* y) {
+  eachPairStep(row, [&](const PairStep& step, int64_t in, int64_t out) STRIDENET_LAMBDA {
+    Vec v[4];
+    step.unweave(x + in, &v[0], &v[1]);
+    step.unweave(x + in + row.rowStep, &v[2], &v[3]);
+    step.put(y + out, div(add(add(add(v[0], v[1]), v[2]), v[3]), set1(divisor)), step.out);
+  });
+}
+
+inline void avgPoolGradPairs(const PoolRow& row, float divisor, const float* dy, float* dx) {
+  eachPairStep(row, [&](const PairStep& step, int64_t in, int64_t out) STRIDENET_LAMBDA {
+    const Vec g = div(step.get(dy + out, step.out), set1(divisor));
+    step.weave(dx + in, g, g);
+    step.weave(dx + in + row.rowStep, g, g);
+  });
+}
