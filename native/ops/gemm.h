@@ -44,7 +44,7 @@ constexpr double kLargestPacked = 1e12;
 // Numbers in the packed buffer of a [k, n] matrix, or 0 if they are too many.
 int64_t packedMatmulLength(int64_t k, int64_t n, const KernelTable& kernels);
 
-// Packs row k.. of a [k, n] matrix (or of a transposed one, [n, k]): `unit` counts pieces of one panel, packUnits() of them.
+// Packing a [k, n] matrix b (stored [n, k] if isTransposed) falls into packUnits() independent units: some rows of one panel each.
 int64_t packUnits(int64_t k, int64_t n, const KernelTable& kernels);
 void packMatrix(const float* b, int64_t k, int64_t n, bool isTransposed, const KernelTable& kernels, int64_t unit, float* packed);
 
