@@ -1,6 +1,7 @@
 {
   "variables": {
     "core_sources": [
+      "native/program/cost.cc",
       "native/program/decode.cc",
       "native/program/verify.cc",
       "native/program/hazards.cc",

@@ -77,7 +77,7 @@ struct Program {
   std::vector<SlotUse> slots;
   bool updatesState = false;
   size_t sharedScratch = 0, threadScratch = 0;  // largest over the instructions
-  double cost = 0;                              // flops-equivalent of one step, decides between inline and pool
+  double seconds = 0;                           // estimate of one step on one thread, decides between inline and pool
 
   size_t arenaBytes() const { return static_cast<size_t>(arenaLines) * kLineBytes; }
 };
@@ -96,6 +96,10 @@ Status decodeProgram(const int32_t* words, size_t count, const KernelTable& kern
 Operand describeOperand(const Program& program, int32_t tensor);
 // An instruction as an Op sees it, without data.
 Call describeCall(const Program& program, const Instruction& instruction);
+
+// The estimate of one instruction's seconds on one thread, a roofline with typical constants of the instruction set. Choices made
+// by it must be the same for any number of threads, since other choices give other bits.
+double estimateSeconds(const Plan& plan, const KernelTable& kernels);
 
 // The parts of decodeProgram, in this order.
 

@@ -66,7 +66,7 @@ class Verifier {
     if (plan.phases < 1) return refuse("its plan has no phase");
     program_.sharedScratch = std::max(program_.sharedScratch, plan.sharedScratch);
     program_.threadScratch = std::max(program_.threadScratch, plan.threadScratch);
-    if (!inPrepare_) program_.cost += std::max(plan.flops, kFlopsPerByte * plan.bytes) + kFlopsPerInstruction;
+    if (!inPrepare_) program_.seconds += estimateSeconds(plan, *program_.kernels);
     return Status::ok();
   }
 
@@ -155,10 +155,6 @@ class Verifier {
     va_end(args);
     return Status::error("ERR_PROGRAM_INVALID", "%s: %s", std::string(opcode_).c_str(), text);
   }
-
-  // Weights of Program::cost. One thread computes some 8 times as many flops as it moves bytes through the second-level cache;
-  // an instruction costs some 100 ns whatever it does.
-  static constexpr double kFlopsPerByte = 4, kFlopsPerInstruction = 4000;
 
   Program& program_;
   DecodeMode mode_;

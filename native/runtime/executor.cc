@@ -13,8 +13,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Below this cost of a step (Program::cost, some 30 us on one thread) waking the pool takes longer than it saves.
-constexpr double kPoolCost = 1.5e6;
+// A step that one thread does in less time runs on the caller: waking a sleeping worker takes some 50 us.
+constexpr double kPoolSeconds = 30e-6;
 
 // Index of the first value that is NaN or infinite, or -1.
 int64_t findNotFinite(const Operand& operand) {
@@ -137,7 +137,7 @@ Status execute(BoundProgram& bound, State& state, Workspace& workspace, const Ex
   std::lock_guard<std::mutex> lock(state.runMutex());
   if (settings.profile && bound.seconds.empty()) bound.seconds.resize(bound.prepare.size() + bound.step.size());
   double* const seconds = settings.profile ? bound.seconds.data() : nullptr;
-  const int threads = program.cost < kPoolCost ? 1 : settings.threads;
+  const int threads = program.seconds < kPoolSeconds ? 1 : settings.threads;
   const size_t stride = Workspace::scratchStride(program);
   for (int step = 0; step < steps; step++) {
     if (!bound.prepare.empty() && findNeeded(bound, state.version())) {
@@ -154,15 +154,6 @@ Status execute(BoundProgram& bound, State& state, Workspace& workspace, const Ex
     if (cancelled->load(std::memory_order_relaxed)) break;
   }
   return Status::ok();
-}
-
-double estimateSeconds(const Plan& plan, const KernelTable& kernels) {
-  // Two multiply-add units of `lanes` numbers at 3 GHz, four fifths of it reached; what does not fit the second-level cache comes
-  // slower.
-  const double flopRate = kernels.lanes * 2 * 2 * 3e9 * 0.8;
-  constexpr double kCacheBytes = 1 << 20, kCacheRate = 40e9, kMemoryRate = 20e9;
-  constexpr double kPhaseSeconds = 0.3e-6;
-  return std::max(plan.flops / flopRate, plan.bytes / (plan.bytes <= kCacheBytes ? kCacheRate : kMemoryRate)) + kPhaseSeconds * plan.phases;
 }
 
 }  // namespace stridenet

@@ -19,8 +19,4 @@ struct ExecutorSettings {
 Status execute(BoundProgram& program, State& state, Workspace& workspace, const ExecutorSettings& settings, int steps,
                const std::atomic<bool>* cancelled);
 
-// The estimate of one instruction's seconds on one thread, a roofline with typical constants of the instruction set. Choices made
-// by it must be the same for any number of threads, since other choices give other bits.
-double estimateSeconds(const Plan& plan, const KernelTable& kernels);
-
 }  // namespace stridenet
