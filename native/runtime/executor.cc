@@ -139,7 +139,7 @@ Status execute(BoundProgram& bound, State& state, Workspace& workspace, const Ex
   double* const seconds = settings.profile ? bound.seconds.data() : nullptr;
   const int threads = program.seconds < kPoolSeconds ? 1 : settings.threads;
   const size_t stride = Workspace::scratchStride(program);
-  for (int step = 0; step < steps; step++) {
+  for (int step = 0; step < steps && !cancelled->load(std::memory_order_relaxed); step++) {
     if (!bound.prepare.empty() && findNeeded(bound, state.version())) {
       ListRun prepare = {program.prepare, bound.prepare, bound.needed.data(), seconds, workspace, stride, settings.validate, "prepare", {}};
       ThreadPool::instance().run(settings.threads, ListRun::run, &prepare);
@@ -151,7 +151,6 @@ Status execute(BoundProgram& bound, State& state, Workspace& workspace, const Ex
     ThreadPool::instance().run(threads, ListRun::run, &run);
     if (program.updatesState) state.bumpVersion();
     if (run.failed) return run.status;
-    if (cancelled->load(std::memory_order_relaxed)) break;
   }
   return Status::ok();
 }

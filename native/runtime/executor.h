@@ -15,7 +15,7 @@ struct ExecutorSettings {
 };
 
 // Runs `program` `steps` times. Its feeds and fetches are set and `workspace` has room for it. Waits for other runs on the State.
-// Stops between two steps when *cancelled becomes true. ERR_NOT_FINITE when validating; the State then keeps what was written.
+// Stops before a step when *cancelled is true. ERR_NOT_FINITE when validating; the State then keeps what was written.
 Status execute(BoundProgram& program, State& state, Workspace& workspace, const ExecutorSettings& settings, int steps,
                const std::atomic<bool>* cancelled);
 
