@@ -45,7 +45,10 @@ export function formatValue(value: unknown): string {
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
   if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as Uint8Array).length})`;
   if (Array.isArray(value)) return value.length <= 8 ? `[${value.map(formatValue).join(', ')}]` : `an array of ${value.length}`;
-  if (typeof value === 'object' && value !== null) return value.constructor?.name ? `a ${value.constructor.name}` : 'an object';
+  if (typeof value === 'object' && value !== null) {
+    const name = value.constructor?.name;
+    return !name || name === 'Object' ? 'an object' : `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
+  }
   return String(value);
 }
 

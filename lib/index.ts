@@ -17,5 +17,5 @@ export * as models from './models';
 export * as optim from './optim';
 export * as data from './data';
 export * from './train';
-export { summary, type Summary } from './summary';
-export { loadSafetensors, saveSafetensors } from './io/safetensors';
+export { summary, type LayerSummary, type Summary } from './summary';
+export { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from './io/safetensors';

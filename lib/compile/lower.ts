@@ -24,6 +24,12 @@ function transposeAttrs(axes: readonly number[]): Record<string, number> {
   return Object.fromEntries(OPCODES.transpose.attrs.map(({ name }, i) => [name, axes[i] ?? i]));
 }
 
+/** Names a constant by its value where that is short, so that graphs built anew for another batch size share derived slots. */
+function constantKey(node: Tensor): string {
+  const { data } = node.leaf as { data: ArrayLike<number> };
+  return data.length <= 64 ? `${node.dtype}${JSON.stringify(node.shape)}{${Array.from(data).join()}}` : `c${node.id}`;
+}
+
 export class Lowering {
   private readonly prepare: Instruction[] = [];
   private readonly step: Instruction[] = [];
@@ -217,14 +223,14 @@ export class Lowering {
   /** A node is static when its leaves are constants and variables that this graph leaves alone, with at least one variable. */
   private findStatic(): void {
     const updated = new Set(this.graph.updates.map((update) => update.variable));
-    const constants = new Set<Tensor>();
+    const constants = new Map<Tensor, string>();
     for (const node of this.order) {
       if (node.leaf) {
         if (node.leaf.kind === 'variable' && !updated.has(node)) this.staticKeys.set(node, `v${node.id}`);
-        if (node.leaf.kind === 'constant') constants.add(node);
+        if (node.leaf.kind === 'constant') constants.set(node, constantKey(node));
         continue;
       }
-      const keys = node.inputs.map((input) => this.staticKeys.get(input) ?? (constants.has(input) ? `c${input.id}` : undefined));
+      const keys = node.inputs.map((input) => this.staticKeys.get(input) ?? constants.get(input));
       if (node.inputs.some((input) => this.staticKeys.has(input)) && keys.every((key) => key !== undefined)) {
         this.staticKeys.set(node, `${node.op}${JSON.stringify(node.attrs)}[${keys.join()}]`);
       }

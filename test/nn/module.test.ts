@@ -131,7 +131,7 @@ describe('loadStateDict', () => {
 
   test('refuses what is not a map of tensors', () => {
     const net = new nn.Linear(1, 1);
-    expect(() => net.loadStateDict({} as never)).toThrow(/expects a Map of name to Tensor but got a Object/);
+    expect(() => net.loadStateDict({} as never)).toThrow(/expects a Map of name to Tensor but got an object/);
     expect(() =>
       net.loadStateDict(
         new Map([
