@@ -62,7 +62,7 @@ export function resolvePadding(
   if (typeof padding === 'number') return [padding, padding, padding, padding];
   const [h, w] = padding;
   if (typeof h === 'number') return [h, h, w as number, w as number];
-  return [...(h), ...(w as readonly [number, number])];
+  return [...h, ...(w as readonly [number, number])];
 }
 
 export interface WindowGeometry {
