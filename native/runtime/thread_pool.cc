@@ -40,10 +40,26 @@ void* ThreadPool::workerMain(void* argument) {
   for (uint32_t seen = 0;; seen++) {
     // A worker that its last run crowded is not worth spinning for.
     worker.calls.await(seen, worker.thread < processors().usable ? kIdlePatience : Patience{0, 0});
+    pool.spread(worker.thread);
     pool.body_(pool.context_, worker.thread, pool.team_);
     pool.team_.barrier();
   }
   return nullptr;
+}
+
+void ThreadPool::spread(int thread) {
+  const int own = currentProcessor();
+  processors_[thread].store(own, std::memory_order_relaxed);
+  if (thread == 0 || own < 0 || team_.size_ > processors().usable) return;
+  int taken[kMaxThreads];
+  bool isShared = false;
+  for (int i = 0; i < thread; i++) {
+    taken[i] = processors_[i].load(std::memory_order_relaxed);
+    isShared |= taken[i] == own;
+  }
+  if (!isShared) return;
+  moveAwayFrom(taken, thread);
+  processors_[thread].store(currentProcessor(), std::memory_order_relaxed);
 }
 
 void ThreadPool::run(int threads, Body body, void* context) {
@@ -57,6 +73,7 @@ void ThreadPool::run(int threads, Body body, void* context) {
   team_.patience_ = team_.size_ > processors().usable ? kCrowdedPatience : kBarrierPatience;
   body_ = body;
   context_ = context;
+  spread(0);
   for (int thread = 1; thread < team_.size_; thread++) workers_[thread - 1]->calls.advance();
   body(context, 0, team_);
   team_.barrier();

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "native/runtime/cpu.h"
 #include "native/runtime/threading.h"
 
 namespace stridenet {
@@ -56,12 +57,19 @@ class ThreadPool {
     EventCount calls;
   };
 
+  // Two threads of a team on one processor take turns while another processor idles, and in virtual machines whose processors
+  // share no cache the scheduler may leave them there for good. A thread that finds one with a lower number on its processor
+  // moves away.
+  void spread(int thread);
+
   ThreadPool() = default;
   static void* workerMain(void* argument);
   int grow(int threads);
 
   std::mutex mutex_;  // held during a run
   std::vector<std::unique_ptr<Worker>> workers_;
+  // By thread number: the processor that it was last seen on. Only a hint.
+  std::atomic<int> processors_[kMaxThreads] = {};
   Team team_;
   Body body_ = nullptr;
   void* context_ = nullptr;

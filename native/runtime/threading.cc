@@ -45,6 +45,28 @@ void joinThread(unsigned long handle) {
   pthread_join((pthread_t)handle, nullptr);
 }
 
+#ifdef __linux__
+int currentProcessor() {
+  return sched_getcpu();
+}
+
+void moveAwayFrom(const int* processors, int count) {
+  cpu_set_t all;
+  if (sched_getaffinity(0, sizeof all, &all) != 0) return;
+  cpu_set_t others = all;
+  for (int i = 0; i < count; i++) {
+    if (processors[i] >= 0 && processors[i] < CPU_SETSIZE) CPU_CLR(processors[i], &others);
+  }
+  if (CPU_COUNT(&others) == 0) return;
+  if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof all, &all);
+}
+#else
+int currentProcessor() {
+  return -1;
+}
+void moveAwayFrom(const int*, int) {}
+#endif
+
 namespace {
 
 #ifdef __linux__

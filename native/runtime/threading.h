@@ -12,6 +12,12 @@ namespace stridenet {
 bool startThread(void* (*body)(void*), void* argument, const char* name, bool detached, unsigned long* handle = nullptr);
 void joinThread(unsigned long handle);
 
+// The processor that the calling thread runs on, or -1 where the system does not say.
+int currentProcessor();
+// Moves the calling thread to another processor of its affinity mask than the `count` given ones, if there is one. The mask stays
+// as it was: the scheduler may move the thread again.
+void moveAwayFrom(const int* processors, int count);
+
 // How long a waiter keeps its processor before it sleeps.
 struct Patience {
   int spinMicroseconds;
