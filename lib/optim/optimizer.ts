@@ -9,6 +9,8 @@ import type { Update } from '../ops/update';
 export interface Optimizer {
   /** 'sgd'; written into checkpoints. */
   readonly name: string;
+  /** What it was made with, as plain data: a checkpoint makes it again. */
+  readonly options: Readonly<Record<string, number | boolean>>;
   /** The learning rate that a schedule multiplies. */
   readonly lr: number;
   /** Names of the variables kept for each parameter, of its shape, zero at first. */

@@ -36,6 +36,7 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   }
   return {
     name: 'sgd',
+    options: { lr, momentum, weightDecay, nesterov },
     lr,
     slots: momentum > 0 ? ['velocity'] : [],
     updates: (parameter, gradient, rate, [velocity]) =>

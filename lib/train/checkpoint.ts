@@ -6,9 +6,14 @@
 import { formatShape, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from '../io/safetensors';
+import { crossEntropy, type Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import type { Variable } from '../nn/parameter';
+import { moduleFrom, type ModuleRecipe } from '../nn/recipe';
+import type { Optimizer } from '../optim/optimizer';
+import { sgd } from '../optim/sgd';
 import { randomState, restoreRandomState } from '../random';
+import type { TrainerOptions } from './trainer';
 
 const FORMAT = 'stridenet checkpoint 1';
 // A slash, since no path of a module has one.
@@ -23,15 +28,56 @@ export interface CheckpointState {
   readonly seed: number;
 }
 
+/** How to build the trainer again, for a model made of the package's layers. */
+export interface TrainerRecipe {
+  readonly model: ModuleRecipe;
+  /** Parameters that do not train. */
+  readonly frozen: readonly string[];
+  readonly optimizer: Optimizer['options'];
+  readonly loss: NonNullable<Loss['recipe']>['options'];
+  readonly options: Pick<TrainerOptions, 'input' | 'batchSize' | 'metrics' | 'preprocess'>;
+}
+
 /** @throws StridenetError ERR_FILE_ACCESS */
 export async function saveCheckpoint(
   path: string,
   model: Module,
   slots: ReadonlyMap<string, Variable>,
   state: CheckpointState,
+  recipe: TrainerRecipe | undefined,
 ): Promise<void> {
-  const metadata = { format: FORMAT, state: JSON.stringify(state), random: JSON.stringify(randomState()) };
+  const metadata = {
+    format: FORMAT,
+    state: JSON.stringify(state),
+    random: JSON.stringify(randomState()),
+    ...(recipe && { recipe: JSON.stringify(recipe) }),
+  };
   await saveSafetensors(path, new Map([...model.stateDict(), ...slots]), metadata);
+}
+
+/**
+ * Model and options as they were when the checkpoint was saved.
+ * @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE; ERR_INVALID_ARGUMENT when the file cannot say
+ */
+export async function rebuildFromCheckpoint(path: string): Promise<{ model: Module; options: TrainerOptions }> {
+  const metadata = await readSafetensorsMetadata(path);
+  parseMetadata(path, metadata);
+  if (metadata['recipe'] === undefined) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `Trainer.resume expects a model and options for ${path}: it was saved with a model, loss or optimizer whose code is not in the file. ` +
+        'Pass them: Trainer.resume(path, model, options).',
+    );
+  }
+  try {
+    const recipe = JSON.parse(metadata['recipe']) as TrainerRecipe;
+    const model = moduleFrom(recipe.model);
+    const frozen = new Set(recipe.frozen);
+    for (const parameter of model.parameters()) parameter.requiresGrad = !frozen.has(parameter.name);
+    return { model, options: { ...recipe.options, optimizer: sgd(recipe.optimizer), loss: crossEntropy(recipe.loss) } };
+  } catch (error) {
+    throw new StridenetError('ERR_BAD_FILE', `${path} does not say how its model is built: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /**

@@ -7,9 +7,10 @@ import type { Shape } from '../graph/types';
 import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import { Variable, type Parameter } from '../nn/parameter';
+import { recipeOf } from '../nn/recipe';
 import type { Optimizer } from '../optim/optimizer';
 import { Philox } from '../random';
-import { loadCheckpoint, saveCheckpoint, SLOT_PREFIX } from './checkpoint';
+import { loadCheckpoint, rebuildFromCheckpoint, saveCheckpoint, SLOT_PREFIX, type TrainerRecipe } from './checkpoint';
 import { checkMetrics, score, type Metric, type Score } from './evaluate';
 import { checkLoss, checkModel, checkOptimizer, classCount, trainingGraph } from './graphs';
 import {
@@ -183,18 +184,28 @@ export class Trainer {
   async save(path: string): Promise<void> {
     await this.last;
     const { epoch, completed: step, rate: learningRate, seed } = this;
-    await saveCheckpoint(path, this.model, this.slotVariables(), { optimizer: this.optimizer.name, epoch, step, learningRate, seed });
+    const state = { optimizer: this.optimizer.name, epoch, step, learningRate, seed };
+    await saveCheckpoint(path, this.model, this.slotVariables(), state, this.recipe());
   }
 
   /**
-   * A trainer that goes on where `save` was called; it takes what the constructor takes. Nothing changes when the file does not fit.
-   * The global random state (`manualSeed`) is put back as well.
-   * @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH
+   * A trainer that goes on where `save` was called. A model made of the package's layers, with its optimizer and loss, is built
+   * again from the file; for one with classes of one's own pass what the constructor takes. Nothing changes when the file does
+   * not fit. The global random state (`manualSeed`) is put back as well.
+   *
+   * @param model default: built from the file
+   * @param options needed with `model`
+   * @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH; ERR_INVALID_ARGUMENT when the file cannot build the model
+   * @example const trainer = await Trainer.resume('checkpoint.safetensors'); // trainer.model is the model
    */
-  static async resume(path: string, model: Module, options: TrainerOptions): Promise<Trainer> {
-    const trainer = new Trainer(model, options);
+  static async resume(path: string, model?: Module, options?: TrainerOptions): Promise<Trainer> {
+    if (model === undefined && options === undefined) {
+      const built = await rebuildFromCheckpoint(path);
+      return Trainer.resume(path, built.model, built.options);
+    }
+    const trainer = new Trainer(model!, options!);
     try {
-      const saved = await loadCheckpoint(path, model, trainer.slotVariables(), trainer.optimizer.name);
+      const saved = await loadCheckpoint(path, trainer.model, trainer.slotVariables(), trainer.optimizer.name);
       trainer.epoch = saved.epoch;
       trainer.submitted = trainer.completed = saved.step;
       trainer.rate = saved.learningRate;
@@ -213,6 +224,20 @@ export class Trainer {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** How to build this trainer again, when nothing of it is code of the user's. */
+  private recipe(): TrainerRecipe | undefined {
+    const model = recipeOf(this.model);
+    if (!model || this.optimizer.name !== 'sgd' || !this.loss.recipe) return undefined;
+    const { input, batchSize, preprocess, accuracy } = this;
+    return {
+      model,
+      frozen: this.model.parameters().flatMap(({ name, requiresGrad }) => (requiresGrad ? [] : [name])),
+      optimizer: this.optimizer.options,
+      loss: this.loss.recipe.options,
+      options: { input, batchSize, preprocess, metrics: accuracy ? ['accuracy'] : [] },
+    };
   }
 
   private buildGraph(count: number, dtype: ImageDType): Graph {

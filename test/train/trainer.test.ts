@@ -3,7 +3,19 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadSafetensors, manualSeed, nn, ops, optim, saveSafetensors, tensor, Trainer, type Tensor, type TrainerOptions } from 'stridenet';
+import {
+  loadSafetensors,
+  manualSeed,
+  models,
+  nn,
+  ops,
+  optim,
+  saveSafetensors,
+  tensor,
+  Trainer,
+  type Tensor,
+  type TrainerOptions,
+} from 'stridenet';
 import { randomState } from '../../lib/random';
 import { expectError, expectRejection } from '../support/expectError';
 
@@ -160,6 +172,31 @@ describe('mistakes', () => {
 
 describe('checkpoints', () => {
   const momentum = (): TrainerOptions => options({ optimizer: optim.sgd({ lr: 0.1, momentum: 0.9 }), seed: 5 });
+
+  test('a model of the package is built again from its checkpoint', async () => {
+    const path = join(folder, 'whole.safetensors');
+    const model = models.lenet5({ classes: 3, activation: 'tanh', pooling: 'avg' });
+    model.parameters()[0]!.requiresGrad = false;
+    const optimizer = optim.sgd({ lr: 0.1, momentum: 0.9, weightDecay: 1e-3, nesterov: true });
+    const loss = nn.crossEntropy({ labelSmoothing: 0.1 });
+    using trainer = new Trainer(model, { optimizer, loss, input: [1, 28, 28], batchSize: 3, seed: 5 });
+    const images = Float32Array.from({ length: 3 * 784 }, (_, i) => Math.sin(i));
+    await trainer.step(images, Uint8Array.of(0, 2, 1));
+    await trainer.save(path);
+    using resumed = await Trainer.resume(path);
+    expect([resumed.input, resumed.batchSize, resumed.seed]).toEqual([[1, 28, 28], 3, 5]);
+    for (let i = 0; i < 2; i++) {
+      expect(await resumed.step(images, Uint8Array.of(0, 2, 1))).toEqual(await trainer.step(images, Uint8Array.of(0, 2, 1)));
+    }
+    expect(await resumed.model.parameters()[0]!.data()).toEqual(await model.parameters()[0]!.data());
+  });
+
+  test('a model with code of its own must be given', async () => {
+    const path = join(folder, 'own.safetensors');
+    using trainer = new Trainer(twoByTwo(), options({ loss: (output) => ops.mean(ops.mul(output, output)) }));
+    await trainer.save(path);
+    await expectRejection('ERR_INVALID_ARGUMENT', Trainer.resume(path), 'Trainer.resume(path, model, options)');
+  });
 
   test('a resumed trainer goes on to the last bit', async () => {
     const path = join(folder, 'checkpoint.safetensors');
