@@ -1,0 +1,54 @@
+"""Writes torchvision.json: parameter and buffer names, shapes and multiply-adds of torchvision's classifiers. Run by hand (torchvision 0.28); the tests
+read the file and need no Python.
+
+    python test/models/generate.py
+
+One line per model: its state dictionary as "name shape" in order (without num_batches_tracked, a counter), and the multiplications of convolutions
+and linear layers for one image of 224 x 224. Nothing is allocated: models are built on the meta device.
+"""
+
+import json
+import math
+import pathlib
+
+import torch
+
+# A PyTorch built without CUDA may not load torchvision's compiled operators. Classification calls none of them; only their names must exist.
+LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
+for _name in ("nms", "qnms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "deform_conv2d",
+              "_roi_align_backward", "_roi_pool_backward", "_ps_roi_align_backward", "_ps_roi_pool_backward", "_deform_conv2d_backward"):
+    LIBRARY.define(_name + "(Tensor x) -> Tensor")
+
+from torchvision import models
+
+MODELS = {
+    "alexnet": models.alexnet,
+    **{f"vgg{depth}{ours}": getattr(models, f"vgg{depth}{theirs}") for depth in (11, 13, 16, 19) for ours, theirs in (("", ""), ("bn", "_bn"))},
+    "googlenet": lambda: models.googlenet(init_weights=False, aux_logits=True),
+    **{f"resnet{depth}": getattr(models, f"resnet{depth}") for depth in (18, 34, 50, 101, 152)},
+    "densenet121": models.densenet121,
+    "mobilenetV2": models.mobilenet_v2,
+}
+
+
+def describe(build):
+    with torch.device("meta"):
+        model = build().eval()
+        image = torch.empty(1, 3, 224, 224)
+    total = 0
+
+    def count(module, _, output):
+        nonlocal total
+        total += output.numel() * math.prod(module.weight.shape[1:])
+
+    for module in model.modules():
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+            module.register_forward_hook(count)
+    model(image)
+    state = {n: v for n, v in model.state_dict().items() if not n.endswith("num_batches_tracked")}
+    parameters = sum(p.numel() for p in model.parameters())
+    return {"parameters": parameters, "multiplyAdds": total, "state": [f"{n} {list(v.shape)}".replace(" ", "").replace("[", " [") for n, v in state.items()]}
+
+
+rows = [f"{json.dumps(name)}:{json.dumps(describe(build), separators=(',', ':'))}" for name, build in MODELS.items()]
+(pathlib.Path(__file__).parent / "torchvision.json").write_text("{\n" + ",\n".join(rows) + "\n}\n")
