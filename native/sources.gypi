@@ -17,6 +17,7 @@
       "native/runtime/session.cc",
       "native/ops/op_table.cc",
       "native/ops/conv2d.cc",
+      "native/ops/conv2d_depthwise.cc",
       "native/ops/conv2d_geometry.cc",
       "native/ops/conv2d_grad_weight.cc",
       "native/ops/conv2d_pack.cc",

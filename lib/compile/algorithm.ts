@@ -13,6 +13,18 @@ const WIDENINGS = [1, 2, 4, 8];
 /** From here on a row of output channels fills the register tile by itself. */
 const WIDE_ENOUGH = 64;
 
+/** The depthwise form if the convolution is one (as many groups as channels on both sides) and it is estimated to be faster. */
+export function chooseDepthwise(
+  queries: NativeQueries,
+  isDepthwise: boolean,
+  direct: ConvAlgorithm,
+  instruction: (choice: ConvAlgorithm) => Instruction,
+): ConvAlgorithm {
+  if (!isDepthwise) return direct;
+  const depthwise = { algorithm: ALGORITHM.depthwise, widen: 1 };
+  return queries.cost(instruction(depthwise)).seconds <= queries.cost(instruction(direct)).seconds ? depthwise : direct;
+}
+
 /**
  * @param channels channels of the written tensor @param width extent of its rows
  * @param isDense whether neighbouring written pixels read overlapping runs of memory, which widening needs

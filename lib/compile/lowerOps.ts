@@ -6,11 +6,11 @@ import type { Conv2dAttrs } from '../ops/conv';
 import { BINARY_OPS, UNARY_OPS } from '../ops/elementwise';
 import type { MatmulAttrs } from '../ops/matmul';
 import type { SgdAttrs, Update } from '../ops/update';
-import { chooseConvAlgorithm, type ConvAlgorithm } from './algorithm';
+import { chooseConvAlgorithm, chooseDepthwise, type ConvAlgorithm } from './algorithm';
 import { epilogueOf } from './fuse';
 import type { Buffer, Instruction } from './ir';
 import type { Lowering } from './lower';
-import { ACTIVATION, BINARY_KIND, DIRECTION, REDUCTION, UNARY_KIND } from './opcodes';
+import { ACTIVATION, ALGORITHM, BINARY_KIND, DIRECTION, REDUCTION, UNARY_KIND } from './opcodes';
 
 type Lower = (l: Lowering, node: Tensor) => Buffer;
 type WordAttrs = Readonly<Record<string, number>>;
@@ -74,6 +74,10 @@ function epilogueOperands(l: Lowering, node: Tensor): [Buffer | null, Buffer | n
   return [bias ? l.bufferOf(node.inputs[2]!) : null, add ? l.bufferOf(node.inputs[bias ? 3 : 2]!) : null];
 }
 
+function isDepthwise({ groups }: Conv2dAttrs, channels: number, otherChannels: number): boolean {
+  return groups > 1 && channels === groups && otherChannels === groups;
+}
+
 /** conv2d and conv2dGradInput: `image` is what is read, `weight` is packed for the direction, the node is what is written. */
 function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: number): Lower {
   return (l, node) => {
@@ -102,9 +106,9 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
     });
     // The input gradient of a strided convolution writes every sw-th pixel from the same memory.
     const isDense = attrs.groups === 1 && geometry.dw === 1 && (direction === DIRECTION.forward || geometry.sw === 1);
-    const choice = chooseConvAlgorithm(l.queries, node.shape[1]!, node.shape[3]!, isDense, (candidate) =>
-      instruction(candidate, placeholder(candidate)),
-    );
+    const candidate = (choice: ConvAlgorithm): Instruction => instruction(choice, placeholder(choice));
+    const direct = chooseConvAlgorithm(l.queries, node.shape[1]!, node.shape[3]!, isDense, candidate);
+    const choice = chooseDepthwise(l.queries, isDepthwise(attrs, image.shape[1]!, node.shape[1]!), direct, candidate);
     const made = instruction(choice, l.packed('conv2d_pack', weight, packAttrs(choice)));
     l.emit(opcode, made.inputs, made.outputs, made.attrs);
     return output;
@@ -134,7 +138,16 @@ const lowerConvGradWeight: Lower = (l, node) => {
   const inputs = [l.bufferOf(x), l.bufferOf(dy)];
   const output = result(l, node);
   const bias = withColumnSum(l, dy, [0, 2, 3], dy.shape[1]!);
-  l.emit('conv2d_grad_weight', inputs, [output, bias], { algorithm: 0, ...convGeometry(attrs), kh, kw });
+  const instruction = ({ algorithm }: ConvAlgorithm): Instruction => ({
+    opcode: 'conv2d_grad_weight',
+    inputs,
+    outputs: [output, bias],
+    attrs: { algorithm, ...convGeometry(attrs), kh, kw },
+    name: node.name,
+  });
+  const direct = { algorithm: ALGORITHM.direct, widen: 1 };
+  const made = instruction(chooseDepthwise(l.queries, isDepthwise(attrs, x.shape[1]!, dy.shape[1]!), direct, instruction));
+  l.emit('conv2d_grad_weight', made.inputs, made.outputs, made.attrs);
   return output;
 };
 

@@ -2,6 +2,7 @@
 // A kernel knows pointers, extents and strides; it knows no Program, no Operand and no thread.
 #pragma once
 
+#include "native/kernels/depthwise_kernels.h"
 #include "native/kernels/elementwise_kernels.h"
 #include "native/kernels/gemm_kernels.h"
 #include "native/kernels/layout_kernels.h"
@@ -22,6 +23,7 @@ struct KernelTable {
   ReduceKernels reduce;
   SoftmaxKernels softmax;
   UpdateKernels update;
+  DepthwiseKernels depthwise;
 };
 
 }  // namespace stridenet

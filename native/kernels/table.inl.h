@@ -7,6 +7,7 @@ namespace {
 // math.inl.h first: the others use it.
 // clang-format off
 #include "native/kernels/math.inl.h"
+#include "native/kernels/depthwise.inl.h"
 #include "native/kernels/elementwise.inl.h"
 #include "native/kernels/gemm.inl.h"
 #include "native/kernels/layout.inl.h"
@@ -20,5 +21,6 @@ namespace {
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    kIsaName, kLanes, kGemmKernels, kElementwiseKernels, kLayoutKernels, kPoolKernels, kReduceKernels, kSoftmaxKernels, kUpdateKernels,
+    kIsaName,     kLanes,         kGemmKernels,    kElementwiseKernels, kLayoutKernels,
+    kPoolKernels, kReduceKernels, kSoftmaxKernels, kUpdateKernels,      kDepthwiseKernels,
 };

@@ -7,6 +7,7 @@
 //             padded, the lines that a block of rows needs are copied to scratch first. For few channels, where pointers would
 //             cost as much as the arithmetic.
 // An input gradient of few channels may take a third way: conv2d_scatter.h.
+#include "native/ops/conv2d_depthwise.h"
 #include "native/ops/conv2d_scatter.h"
 
 namespace stridenet {
@@ -258,6 +259,7 @@ Plan plan(const Call& call) {
   Conv2dCall conv;
   readCall(call, &conv);
   const Conv2dShape& shape = conv.shape;
+  if (shape.isDepthwise()) return planDepthwise(call, shape);
   if (usesScatter(shape, *call.kernels)) return planScatter(call, shape);
   const double columns = static_cast<double>(Panels(*call.kernels, productColumns(shape)).paddedColumns());
   Plan plan = planOf(call, 0);
@@ -274,10 +276,8 @@ void run(const Call& call, const Lane& lane) {
   Conv2dCall conv;
   if (!readCall(call, &conv).isOk()) return;
   const Conv2dShape& shape = conv.shape;
-  if (usesScatter(shape, *call.kernels)) {
-    runScatter(call, shape, lane);
-    return;
-  }
+  if (shape.isDepthwise()) return runDepthwise(call, shape, lane);
+  if (usesScatter(shape, *call.kernels)) return runScatter(call, shape, lane);
   ScratchCursor cursor(lane.threadScratch);
   if (const size_t bytes = biasBytes(shape, conv.bias != nullptr)) {
     float* repeated = static_cast<float*>(cursor.takeBytes(bytes));

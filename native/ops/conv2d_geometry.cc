@@ -1,6 +1,7 @@
 // Checking of convolution instructions, and the division of a convolution into SubConvolutions.
 #include "native/ops/conv2d_geometry.h"
 
+#include "native/ops/conv2d_depthwise.h"
 #include "native/ops/conv2d_scatter.h"
 
 namespace stridenet {
@@ -72,8 +73,9 @@ Status readAttributes(const Call& call, Conv2dShape* shape) {
       g = attrs.geometry, algorithm = attrs.algorithm;
     }
   }
-  if (algorithm != static_cast<int32_t>(Algorithm::direct)) {
-    return refuse(call, "has only the algorithm direct (%d), got %d", static_cast<int>(Algorithm::direct), algorithm);
+  if (algorithm != static_cast<int32_t>(Algorithm::direct) && algorithm != static_cast<int32_t>(Algorithm::depthwise)) {
+    return refuse(call, "has only the algorithms direct (%d) and depthwise (%d), got %d", static_cast<int>(Algorithm::direct),
+                  static_cast<int>(Algorithm::depthwise), algorithm);
   }
   const struct {
     const char* name;
@@ -93,9 +95,20 @@ Status readAttributes(const Call& call, Conv2dShape* shape) {
   if (widen > 1 && (g.groups > 1 || g.dw > 1 || (direction == 1 && g.sw > 1))) {
     return refuse(call, "can widen only without groups and horizontal dilation, and a gradient only with horizontal stride 1");
   }
-  *shape = {static_cast<Direction>(direction),   widen, g.kh, g.kw, g.sh, g.sw, g.pt, g.pl, g.dh, g.dw, g.groups,
-            static_cast<Activation>(activation), 0,     0,    0,    0,    0,    0,    0};
+  if (widen > 1 && algorithm == static_cast<int32_t>(Algorithm::depthwise))
+    return refuse(call, "cannot widen with the algorithm depthwise");
+  *shape = {};
+  shape->direction = static_cast<Direction>(direction), shape->algorithm = static_cast<Algorithm>(algorithm);
+  shape->activation = static_cast<Activation>(activation);
+  shape->kh = g.kh, shape->kw = g.kw, shape->sh = g.sh, shape->sw = g.sw, shape->pt = g.pt, shape->pl = g.pl;
+  shape->dh = g.dh, shape->dw = g.dw, shape->groups = g.groups, shape->widen = widen;
   return Status::ok();
+}
+
+Status checkDepthwise(const Call& call, const Conv2dShape& shape) {
+  if (!shape.isDepthwise() || (shape.ic == shape.groups && shape.oc == shape.groups)) return Status::ok();
+  return refuse(call, "expects as many input and output channels as groups (%lld) with the algorithm depthwise, got %lld and %lld",
+                static_cast<long long>(shape.groups), static_cast<long long>(shape.ic), static_cast<long long>(shape.oc));
 }
 
 // The operands that hold the forward convolution's input and output, and those with one number for each output channel.
@@ -109,6 +122,8 @@ Status readExtents(const Call& call, const Operand& input, const Operand& output
     return refuse(call, "expects %lld groups to divide the channels of %s and %s", static_cast<long long>(shape->groups),
                   ShapeText(input).text, ShapeText(output).text);
   }
+  Status status = checkDepthwise(call, *shape);
+  if (!status.isOk()) return status;
   // Bottom and right padding are what the output extents imply; they obey the same bound as those at the top and left.
   const int64_t reachH = (shape->oh - 1) * shape->sh + (shape->kh - 1) * shape->dh + 1;
   const int64_t reachW = (shape->ow - 1) * shape->sw + (shape->kw - 1) * shape->dw + 1;
@@ -195,7 +210,7 @@ Status readConv2d(const Call& call, Conv2dShape* shape) {
         return refuse(call, "expects %lld groups to divide the output channels of the weight %s", static_cast<long long>(shape->groups),
                       ShapeText(operands[0]).text);
       }
-      return Status::ok();
+      return checkDepthwise(call, *shape);
     }
     case Opcode::conv2d: {
       status = checkRank(call, 4, 4);
@@ -246,6 +261,7 @@ int64_t packedOffset(const Conv2dShape& shape, const SubConvolution& sub, const 
 }
 
 int64_t packedConv2dLength(const Conv2dShape& shape, const KernelTable& kernels) {
+  if (shape.isDepthwise()) return packedDepthwiseLength(shape, kernels);
   if (usesScatter(shape, kernels)) return packedMatmulLength(shape.oc, shape.kh * shape.kw * shape.ic, kernels);
   const int64_t taps = shape.kw + (shape.widen - 1) * (shape.isForward() ? shape.sw : 1);
   const double estimate = static_cast<double>(shape.kh) * static_cast<double>(taps) * static_cast<double>(shape.srcC()) *

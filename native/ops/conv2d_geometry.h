@@ -14,10 +14,12 @@ namespace stridenet {
 // Attributes and extents of any of the four instructions, under one set of names.
 struct Conv2dShape {
   Direction direction;
+  Algorithm algorithm;
   int64_t widen, kh, kw, sh, sw, pt, pl, dh, dw, groups;
   Activation activation;
   int64_t n, ih, iw, ic, oh, ow, oc;  // of the forward convolution; n = ih = iw = oh = ow = 0 for conv2d_pack
 
+  bool isDepthwise() const { return algorithm == Algorithm::depthwise; }
   bool isForward() const { return direction == Direction::forward; }
   int64_t srcH() const { return isForward() ? ih : oh; }
   int64_t srcW() const { return isForward() ? iw : ow; }

@@ -1,0 +1,188 @@
+// Depthwise convolutions: see conv2d_depthwise.h.
+#include "native/ops/conv2d_depthwise.h"
+
+namespace stridenet {
+
+namespace {
+
+constexpr int64_t kPackChannels = 64;
+constexpr int64_t kMostChunks = 32;
+constexpr int64_t kPartialNumbers = 1 << 20;  // of all chunks together
+constexpr int64_t kReduceChannels = 64;
+
+int64_t clamp(int64_t x, int64_t least, int64_t most) {
+  return x < least ? least : x > most ? most : x;
+}
+
+int64_t paddedChannels(const Conv2dShape& s, const KernelTable& kernels) {
+  return roundUp(s.oc, kernels.lanes);
+}
+
+double lineFlops(const Conv2dShape& s, const KernelTable& kernels) {
+  return 2.0 * static_cast<double>(s.n) * static_cast<double>(s.oh * s.ow) * static_cast<double>(s.kh * s.kw) *
+         static_cast<double>(paddedChannels(s, kernels));
+}
+
+// Taps [begin, end) of a position exist: those whose source line lies in [0, extent).
+struct TapRange {
+  int64_t begin, end, source;  // source of tap begin
+  TapRange(const Axis& axis, int64_t position, int64_t extent) : begin(0), end(0), source(position * axis.srcStep + axis.src) {
+    if (source < 0) begin = ceilDiv(-source, axis.tapStep);
+    if (source < extent) end = clamp(ceilDiv(extent - source, axis.tapStep), 0, axis.taps);
+    if (end <= begin) begin = end = 0;
+    source += begin * axis.tapStep;
+  }
+  int64_t count() const { return end - begin; }
+};
+
+// Partial sums of conv2d_grad_weight: a chunk is a run of dy lines of all images, a task one of `splits` channel ranges of a chunk.
+// Chunks are added in order in the second phase.
+struct GradWeightChunks {
+  int64_t padded, size, lines, chunks, splits;
+
+  GradWeightChunks(const Conv2dShape& s, const KernelTable& kernels)
+      : padded(paddedChannels(s, kernels)), size(s.kh * s.kw * padded), lines(s.n * s.oh) {
+    chunks = clamp(kPartialNumbers / size, 1, lines < kMostChunks ? lines : kMostChunks);
+    splits = clamp(ceilDiv(kMostChunks, chunks), 1, padded / kernels.lanes);
+  }
+  size_t partialBytes() const { return scratchBytes(static_cast<size_t>(chunks * size) * sizeof(float)); }
+  size_t sumBytes() const { return scratchBytes(static_cast<size_t>(chunks * padded) * sizeof(float)); }
+};
+
+void sumChunk(const Call& call, const Conv2dShape& s, const GradWeightChunks& grad, int64_t chunk, int64_t split, float* partial,
+              float* sums) {
+  const KernelTable& kernels = *call.kernels;
+  const float *x = call.operands[0].f32(), *dy = call.operands[1].f32();
+  const int64_t vectors = grad.padded / kernels.lanes;
+  const int64_t channel = split * vectors / grad.splits * kernels.lanes;
+  const int64_t endChannel = clamp((split + 1) * vectors / grad.splits * kernels.lanes, 0, s.oc), channels = endChannel - channel;
+  for (int64_t tap = 0; tap < s.kh * s.kw; ++tap)
+    std::memset(partial + tap * grad.padded + channel, 0, static_cast<size_t>(channels) * sizeof(float));
+  if (sums != nullptr) std::memset(sums + channel, 0, static_cast<size_t>(channels) * sizeof(float));
+
+  const Axis h = {s.oh, 0, 1, -s.pt, s.sh, s.kh, s.dh, 0, 1, 0};
+  DepthwiseLine line = {};
+  line.positions = s.ow, line.channels = channels, line.pixelStep = s.ic, line.width = s.iw;
+  line.src = -s.pl, line.srcStep = s.sw, line.tapStep = s.dw, line.taps = s.kw;
+  line.rowStep = s.dh * s.iw * s.ic;
+  line.kernelRow = s.kw * grad.padded, line.kernelTap = grad.padded;
+  for (int64_t p = chunk * grad.lines / grad.chunks; p < (chunk + 1) * grad.lines / grad.chunks; ++p) {
+    const int64_t image = p / s.oh;
+    const TapRange rows(h, p % s.oh, s.ih);
+    const float* gradient = dy + p * s.ow * s.oc + channel;
+    line.rows = rows.count();
+    if (line.rows > 0) {
+      kernels.depthwise.gradWeightLine(line, x + (image * s.ih + rows.source) * s.iw * s.ic + channel, gradient,
+                                       partial + rows.begin * line.kernelRow + channel);
+    }
+    if (sums != nullptr) kernels.gemm.addRows(gradient, s.oc, s.ow, channels, sums + channel);
+  }
+}
+
+// Adds the chunks of some channels, and brings the sums [kh, kw, channels] into the order of dweight, [channels, kh, kw].
+void addChunks(const Call& call, const Conv2dShape& s, const GradWeightChunks& grad, const float* partials, const float* sums,
+               int64_t channel, int64_t channels) {
+  const KernelTable& kernels = *call.kernels;
+  float sum[kReduceChannels];
+  const int64_t taps = s.kh * s.kw;
+  float* dweight = call.operands[2].f32() + channel * taps;
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    std::memset(sum, 0, sizeof sum);
+    kernels.gemm.addRows(partials + tap * grad.padded + channel, grad.size, grad.chunks, channels, sum);
+    for (int64_t c = 0; c < channels; ++c) dweight[c * taps + tap] = sum[c];
+  }
+  if (!call.operands[3].present()) return;
+  float* dbias = call.operands[3].f32() + channel;
+  std::memset(dbias, 0, static_cast<size_t>(channels) * sizeof(float));
+  kernels.gemm.addRows(sums + channel, grad.padded, grad.chunks, channels, dbias);
+}
+
+}  // namespace
+
+int64_t packedDepthwiseLength(const Conv2dShape& s, const KernelTable& kernels) {
+  const double estimate = static_cast<double>(s.kh) * static_cast<double>(s.kw) * (static_cast<double>(s.oc) + kernels.lanes);
+  return estimate > kLargestPacked ? 0 : s.kh * s.kw * paddedChannels(s, kernels);
+}
+
+void packDepthwise(const Call& call, const Conv2dShape& s, const Lane& lane) {
+  const int64_t taps = s.kh * s.kw, padded = paddedChannels(s, *call.kernels);
+  const float* weight = call.operands[0].f32();
+  float* packed = call.operands[1].f32();
+  int64_t begin, end;
+  lane.range(ceilDiv(s.oc, kPackChannels), &begin, &end);
+  for (int64_t block = begin; block < end; ++block) {
+    const int64_t channel = block * kPackChannels, channels = clamp(s.oc - channel, 0, kPackChannels);
+    call.kernels->layout.transpose4(weight + channel * taps, taps, packed + channel, padded, channels, taps);
+    if (channel + channels < s.oc || s.oc == padded) continue;
+    for (int64_t tap = 0; tap < taps; ++tap)
+      std::memset(packed + tap * padded + s.oc, 0, static_cast<size_t>(padded - s.oc) * sizeof(float));
+  }
+}
+
+Plan planDepthwise(const Call& call, const Conv2dShape& s) {
+  return planOf(call, lineFlops(s, *call.kernels));
+}
+
+void runDepthwise(const Call& call, const Conv2dShape& s, const Lane& lane) {
+  const Operand* operands = call.operands;
+  const float *source = operands[0].f32(), *packed = operands[1].f32();
+  const float* bias = s.isForward() ? operands[2].f32() : nullptr;
+  const float* add = s.isForward() ? operands[3].f32() : nullptr;
+  float* dst = operands[s.isForward() ? 4 : 2].f32();
+  const int64_t padded = paddedChannels(s, *call.kernels);
+  const int64_t srcLine = s.srcW() * s.oc, dstLine = s.dstW() * s.oc;
+  DepthwiseLine line = {};
+  line.channels = line.pixelStep = s.oc;
+  line.width = s.srcW();
+
+  int64_t begin, end;
+  lane.range(s.n * s.dstH(), &begin, &end);
+  for (int64_t task = begin; task < end; ++task) {
+    const int64_t image = task / s.dstH(), p = task % s.dstH();
+    for (int64_t classW = 0; classW < s.classesW() && classW < s.dstW(); ++classW) {
+      const SubConvolution sub = subConvolution(s, p % s.classesH(), classW);
+      const TapRange rows(sub.h, p / s.classesH(), s.srcH());
+      line.positions = sub.w.positions;
+      line.src = sub.w.src, line.srcStep = sub.w.srcStep, line.tapStep = sub.w.tapStep, line.taps = sub.w.taps;
+      line.rows = rows.count();
+      line.rowStep = sub.h.tapStep * srcLine;
+      line.kernelRow = sub.h.kernelStep * s.kw * padded, line.kernelTap = sub.w.kernelStep * padded;
+      line.dstStep = sub.w.dstStep * s.oc;
+      const int64_t at = task * dstLine + sub.w.dst * s.oc;
+      const float* lines = line.rows > 0 ? source + (image * s.srcH() + rows.source) * srcLine : source;
+      const float* weight = packed + ((sub.h.kernel + rows.begin * sub.h.kernelStep) * s.kw + sub.w.kernel) * padded;
+      call.kernels->depthwise.line(line, lines, weight, bias, add == nullptr ? nullptr : add + at, s.activation, dst + at);
+    }
+  }
+}
+
+Plan planDepthwiseGradWeight(const Call& call, const Conv2dShape& s) {
+  const GradWeightChunks grad(s, *call.kernels);
+  Plan plan = planOf(call, lineFlops(s, *call.kernels), 2);
+  plan.sharedScratch = grad.partialBytes() + grad.sumBytes();
+  return plan;
+}
+
+void runDepthwiseGradWeight(const Call& call, const Conv2dShape& s, const Lane& lane) {
+  const GradWeightChunks grad(s, *call.kernels);
+  ScratchCursor shared(lane.sharedScratch);
+  float* partials = static_cast<float*>(shared.takeBytes(grad.partialBytes()));
+  float* sums = static_cast<float*>(shared.takeBytes(grad.sumBytes()));
+  int64_t begin, end;
+  if (lane.phase == 0) {
+    lane.range(grad.chunks * grad.splits, &begin, &end);
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t chunk = task / grad.splits;
+      sumChunk(call, s, grad, chunk, task % grad.splits, partials + chunk * grad.size,
+               call.operands[3].present() ? sums + chunk * grad.padded : nullptr);
+    }
+    return;
+  }
+  lane.range(ceilDiv(s.oc, kReduceChannels), &begin, &end);
+  for (int64_t block = begin; block < end; ++block) {
+    const int64_t channel = block * kReduceChannels;
+    addChunks(call, s, grad, partials, sums, channel, clamp(s.oc - channel, 0, kReduceChannels));
+  }
+}
+
+}  // namespace stridenet
