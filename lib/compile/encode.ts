@@ -76,6 +76,7 @@ class TensorTable {
   readonly slots: SlotRequest[] = [];
   readonly slotWords: number[] = [];
   private readonly entries = new Map<string, number>();
+  private readonly known = new Map<Buffer, number>();
   private readonly constantOffsets = new Map<number, number>();
   private readonly slotNumbers = new Map<unknown, number>();
 
@@ -93,6 +94,12 @@ class TensorTable {
 
   /** The index of a buffer's entry. */
   add(buffer: Buffer): number {
+    let index = this.known.get(buffer);
+    if (index === undefined) this.known.set(buffer, (index = this.enter(buffer)));
+    return index;
+  }
+
+  private enter(buffer: Buffer): number {
     const { dtype, shape } = buffer;
     if (shape.length > MAX_RANK) defect(`"${buffer.name}" has rank ${shape.length}; the largest is ${MAX_RANK}`);
     if (elementCount(shape) < 1) defect(`"${buffer.name}" is empty`);

@@ -51,16 +51,9 @@ export function planMemory(lists: InstructionLists, options: MemoryOptions = {})
   const blocks = makeBlocks(lists, reuse ? inPlace : new Map());
   const offsets = new Map<number, number>();
   let arenaLines = 0;
-  const placed: { block: Block; offset: number }[] = []; // by offset
+  const placed = new Placed();
   for (const block of blocks.sort((a, b) => b.lines - a.lines || a.first - b.first)) {
-    let offset = 0;
-    for (const other of placed) {
-      if (reuse && (other.block.last < block.first || block.last < other.block.first)) continue;
-      if (offset + block.lines <= other.offset) break;
-      offset = Math.max(offset, other.offset + other.block.lines);
-    }
-    const at = placed.findIndex((other) => other.offset > offset);
-    placed.splice(at < 0 ? placed.length : at, 0, { block, offset });
+    const offset = placed.put(block, reuse);
     for (const buffer of block.buffers) offsets.set(buffer.id, offset);
     arenaLines = Math.max(arenaLines, offset + block.lines);
   }
@@ -72,6 +65,32 @@ export function planMemory(lists: InstructionLists, options: MemoryOptions = {})
     );
   }
   return { arenaLines, offsets };
+}
+
+/** The blocks that have a place, by offset. Plain columns: every block is compared with all before it. */
+class Placed {
+  private readonly offsets: number[] = [];
+  private readonly ends: number[] = [];
+  private readonly firsts: number[] = [];
+  private readonly lasts: number[] = [];
+
+  /** The lowest offset free during the block's life (with `reuse`; else at any time). */
+  put({ lines, first, last }: Block, reuse: boolean): number {
+    const { offsets, ends, firsts, lasts } = this;
+    let offset = 0;
+    for (let k = 0; k < offsets.length; k++) {
+      if (reuse && (lasts[k]! < first || last < firsts[k]!)) continue;
+      if (offset + lines <= offsets[k]!) break;
+      if (ends[k]! > offset) offset = ends[k]!;
+    }
+    let at = offsets.length;
+    while (at > 0 && offsets[at - 1]! > offset) at--;
+    offsets.splice(at, 0, offset);
+    ends.splice(at, 0, offset + lines);
+    firsts.splice(at, 0, first);
+    lasts.splice(at, 0, last);
+    return offset;
+  }
 }
 
 function makeBlocks(lists: InstructionLists, inPlace: ReadonlyMap<OpcodeName, number>): Block[] {

@@ -46,7 +46,7 @@ function scheduleStep(list: readonly Instruction[]): Instruction[] {
 
   const order: number[] = [];
   const emitted = new Array<boolean>(list.length).fill(false);
-  const ready = new Set<number>();
+  const ready = new Ready(units, unitWaiting, unitLeft);
   const memory = new LiveMemory(list);
   const emit = (i: number): void => {
     for (const p of predecessors[i]!) if (!emitted[p]) emit(p); // lazy ones only
@@ -60,25 +60,95 @@ function scheduleStep(list: readonly Instruction[]): Instruction[] {
     for (const next of unblocks[i]!) {
       const remaining = --waiting[next]!;
       if (remaining === 0 && !lazy[next]) ready.add(next);
-      if (crosses(i, next)) unitWaiting.set(units[next]!, unitWaiting.get(units[next]!)! - 1);
+      if (!crosses(i, next)) continue;
+      unitWaiting.set(units[next]!, unitWaiting.get(units[next]!)! - 1);
+      ready.release(units[next]!);
     }
   };
-  const pick = (): number => {
-    const candidates = [...ready].sort((a, b) => a - b);
-    const held = (i: number): boolean => units[i] !== undefined && unitWaiting.get(units[i])! > 0;
-    const left = (i: number): number => unitLeft.get(units[i]!)!;
-    return (
-      // The unit nearest to its end first, so that units do not interleave.
-      candidates.filter((i) => units[i] !== undefined && !held(i)).sort((a, b) => left(a) - left(b) || a - b)[0] ??
-      candidates.find((i) => !held(i) && memory.growth(i) < 0) ??
-      candidates.find((i) => !held(i)) ??
-      candidates[0]!
-    );
-  };
   for (const [i, count] of waiting.entries()) if (count === 0 && !lazy[i]) ready.add(i);
-  while (ready.size > 0) emit(pick());
+  for (let i = ready.pick(memory); i !== undefined; i = ready.pick(memory)) emit(i);
   for (const i of list.keys()) if (!emitted[i]) emit(i);
   return order.map((i) => list[i]!);
+}
+
+/** The instructions that could run next: those of no unit, and by unit those of units. Every list is ascending. */
+class Ready {
+  private readonly single: number[] = [];
+  private readonly members = new Map<number, number[]>();
+  /** Units that wait for nothing outside and have a member here. Few: they run before all else. */
+  private readonly released = new Set<number>();
+
+  /**
+   * @param units by instruction: its unit @param waiting by unit: what it still waits for outside
+   * @param left by unit: its members that have not run
+   */
+  constructor(
+    private readonly units: readonly (number | undefined)[],
+    private readonly waiting: ReadonlyMap<number, number>,
+    private readonly left: ReadonlyMap<number, number>,
+  ) {}
+
+  add(i: number): void {
+    const unit = this.units[i];
+    insert(this.listOf(unit), i);
+    if (unit !== undefined) this.release(unit);
+  }
+
+  delete(i: number): void {
+    const unit = this.units[i];
+    const list = this.listOf(unit);
+    const at = lowerBound(list, i);
+    if (list[at] === i) list.splice(at, 1);
+    if (unit === undefined || list.length > 0) return;
+    this.members.delete(unit);
+    this.released.delete(unit);
+  }
+
+  /** To be called when a unit may have stopped waiting. */
+  release(unit: number): void {
+    if (this.members.has(unit) && this.waiting.get(unit) === 0) this.released.add(unit);
+  }
+
+  pick(memory: LiveMemory): number | undefined {
+    // The unit nearest to its end first, so that units do not interleave.
+    const unit = least(this.released, (a, b) => this.left.get(a)! - this.left.get(b)! || this.first(a) - this.first(b));
+    if (unit !== undefined) return this.first(unit);
+    if (this.single.length > 0) return this.single.find((i) => memory.growth(i) < 0) ?? this.single[0];
+    const held = least(this.members.keys(), (a, b) => this.first(a) - this.first(b));
+    return held === undefined ? undefined : this.first(held);
+  }
+
+  private first(unit: number): number {
+    return this.members.get(unit)![0]!;
+  }
+
+  private listOf(unit: number | undefined): number[] {
+    if (unit === undefined) return this.single;
+    let list = this.members.get(unit);
+    if (!list) this.members.set(unit, (list = []));
+    return list;
+  }
+}
+
+function least(values: Iterable<number>, compare: (a: number, b: number) => number): number | undefined {
+  let best: number | undefined;
+  for (const value of values) if (best === undefined || compare(value, best) < 0) best = value;
+  return best;
+}
+
+/** The first position of an ascending list whose value is not below `value`. */
+function lowerBound(list: readonly number[], value: number): number {
+  let low = 0;
+  for (let high = list.length; low < high;) {
+    const middle = (low + high) >> 1;
+    if (list[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function insert(list: number[], value: number): void {
+  list.splice(lowerBound(list, value), 0, value);
 }
 
 /** By instruction: the earlier ones that must stay before it because they touch the same memory and one of the two writes. */
@@ -141,6 +211,14 @@ function findLazy(list: readonly Instruction[], readers: ReadonlyMap<Buffer, Rea
 function findUnits(list: readonly Instruction[], readers: ReadonlyMap<Buffer, ReadonlySet<number>>): (number | undefined)[] {
   const units: (number | undefined)[] = list.map(() => undefined);
   const isUpdate = list.map((instruction) => writes(instruction).some((b) => baseOf(b).place.space === 'state'));
+  // Units that became one: each points to the one that it joined.
+  const parents = list.map((_, i) => i);
+  const find = (unit: number): number => {
+    let root = unit;
+    while (parents[root] !== root) root = parents[root]!;
+    for (let next = unit; next !== root;) [next, parents[next]] = [parents[next]!, root];
+    return root;
+  };
   for (let i = list.length - 1; i >= 0; i--) {
     if (isUpdate[i]) {
       units[i] = i;
@@ -152,13 +230,12 @@ function findUnits(list: readonly Instruction[], readers: ReadonlyMap<Buffer, Re
     if (users.length === 1) {
       units[i] = units[users[0]!];
     } else if (users.length > 1 && users.every((user) => isUpdate[user])) {
-      const merged = new Set(users.map((user) => units[user]));
-      const unit = units[users[0]!];
-      for (const [j, other] of units.entries()) if (other !== undefined && merged.has(other)) units[j] = unit;
+      const unit = find(units[users[0]!]!);
+      for (const user of users) parents[find(units[user]!)] = unit;
       units[i] = unit;
     }
   }
-  return units;
+  return units.map((unit) => (unit === undefined ? undefined : find(unit)));
 }
 
 /** Which arena buffers are alive while the list is put in order. */
