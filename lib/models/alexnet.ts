@@ -12,7 +12,7 @@ export class AlexNet extends Module {
   readonly features: Sequential;
   readonly avgpool = new AdaptiveAvgPool2d([6, 6]);
   readonly flatten = new Flatten();
-  readonly classifier: Sequential;
+  classifier: Sequential;
 
   constructor({ classes, inChannels, dropout }: Required<AlexNetOptions>) {
     super();

@@ -63,7 +63,7 @@ export class DenseNet extends Module {
   readonly relu = new ReLU();
   readonly avgpool = new AdaptiveAvgPool2d(1);
   readonly flatten = new Flatten();
-  readonly classifier: Linear;
+  classifier: Linear;
 
   constructor(layers: readonly number[], { classes, inChannels, dropout }: Required<DenseNetOptions>) {
     super();

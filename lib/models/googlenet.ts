@@ -102,7 +102,7 @@ export class GoogLeNet extends Module {
   readonly avgpool = new AdaptiveAvgPool2d(1);
   readonly flatten = new Flatten();
   readonly dropout: Dropout;
-  readonly fc: Linear;
+  fc: Linear;
 
   constructor({ classes, inChannels, dropout, auxLogits, dropoutAux }: Required<GoogLeNetOptions>) {
     super();

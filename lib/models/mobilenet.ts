@@ -67,7 +67,7 @@ export class MobileNetV2 extends Module {
   readonly features: Sequential;
   readonly avgpool = new AdaptiveAvgPool2d(1);
   readonly flatten = new Flatten();
-  readonly classifier: Sequential;
+  classifier: Sequential;
 
   constructor({ classes, inChannels, width, dropout }: Required<MobileNetV2Options>) {
     super();

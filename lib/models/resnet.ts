@@ -121,7 +121,7 @@ export class ResNet extends Module {
   readonly avgpool = new AdaptiveAvgPool2d(1);
   readonly flatten = new Flatten();
   readonly dropout: Module;
-  readonly fc: Linear;
+  fc: Linear;
 
   constructor(depth: Depth, { classes, inChannels, stem, dropout }: Required<ResNetOptions>) {
     super();
@@ -206,7 +206,7 @@ export class ResNetCifar extends Module {
   readonly layer3: Sequential;
   readonly avgpool = new AdaptiveAvgPool2d(1);
   readonly flatten = new Flatten();
-  readonly linear: Linear;
+  linear: Linear;
 
   constructor(depth: number, { classes, inChannels }: Required<ClassifierOptions>) {
     super();

@@ -19,7 +19,7 @@ export class VGG extends Module {
   readonly features: Sequential;
   readonly avgpool = new AdaptiveAvgPool2d([7, 7]);
   readonly flatten = new Flatten();
-  readonly classifier: Sequential;
+  classifier: Sequential;
 
   constructor(depth: Depth, batchNorm: boolean, { classes, inChannels, dropout }: Required<VGGOptions>) {
     super();

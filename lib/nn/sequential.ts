@@ -9,8 +9,8 @@ import { Module } from './module';
  * @example new nn.Sequential(new nn.Linear(784, 100), new nn.ReLU(), new nn.Linear(100, 10)) // parameters 0.weight, 0.bias, 2.weight, 2.bias
  */
 export class Sequential extends Module {
-  /** The layers are fields named 0, 1, ..., so that parameter names come out as in PyTorch. */
-  readonly [index: number]: Module;
+  /** The layers are fields named 0, 1, ..., so that parameter names come out as in PyTorch. One may be replaced: `model.classifier[6] = head`. */
+  [index: number]: Module;
   /** Number of layers. */
   readonly length: number;
 
