@@ -1,6 +1,7 @@
 /** From a graph to a Program; reads top to bottom. Knows nothing of sessions: native answers come in as `queries`. */
 
 import { encode } from './encode';
+import { fold } from './fold';
 import { fuse } from './fuse';
 import type { NativeQueries, Program } from './ir';
 import { lower } from './lower';
@@ -12,7 +13,7 @@ import { simplify } from './simplify';
 export type { Graph } from './rewrite';
 
 export interface CompileOptions {
-  /** Join nodes into fused instructions; default true. Off for tests that compare. */
+  /** Fold batch normalisation and join nodes into fused instructions; default true. Off for tests that compare. */
   fuse?: boolean;
   /** Let buffers share memory; default true (STRIDENET_PLAN). */
   plan?: boolean;
@@ -24,7 +25,7 @@ export interface CompileOptions {
  */
 export function compileGraph(graph: Graph, queries: NativeQueries, options: CompileOptions = {}): Program {
   const simple = simplify(graph);
-  const fused = options.fuse === false ? simple : fuse(simple);
+  const fused = options.fuse === false ? simple : fuse(simplify(fold(simple)));
   const lists = schedule(lower(fused, queries));
   const plan = planMemory(lists, { plan: options.plan ?? true });
   return encode(lists, plan);

@@ -1,7 +1,9 @@
 /**
  * The closed list of fusions, each from several nodes to one that a single instruction computes:
  *
- *   conv2d | linear | matmul, [+ same-shaped tensor], [relu | sigmoid | tanh]   ->  <op> with attrs.epilogue
+ *   conv2d | linear | matmul, [+ same-shaped tensor], [activation]   ->  <op> with attrs.epilogue
+ *   batchNorm likewise
+ *   batchNormGradWeight | -Bias | -Input of reluGrad(dy, y)                    ->  the same with y as mask and attrs.reluMask
  *   reluGrad(maxPool2dGrad(x, dy), x)                                          ->  maxPool2dGrad with attrs.reluMask
  *
  * Fused nodes exist only inside the compiler: they have no gradient rule. A weight gradient and its bias gradient are joined
@@ -9,7 +11,7 @@
  */
 
 import { Tensor } from '../graph/tensor';
-import { useCounts } from '../graph/traverse';
+import { topologicalOrder, useCounts } from '../graph/traverse';
 import type { Attrs } from '../graph/types';
 import { rewrite, roots, type Graph } from './rewrite';
 
@@ -17,11 +19,12 @@ import { rewrite, roots, type Graph } from './rewrite';
 export interface Epilogue extends Attrs {
   readonly bias: boolean;
   readonly add: boolean;
-  readonly activation: 'none' | 'relu' | 'sigmoid' | 'tanh';
+  readonly activation: 'none' | 'relu' | 'sigmoid' | 'tanh' | 'relu6' | 'silu' | 'hardswish';
 }
 
-const ACTIVATIONS: ReadonlySet<string> = new Set(['relu', 'sigmoid', 'tanh']);
-const PRODUCERS: ReadonlySet<string> = new Set(['conv2d', 'linear', 'matmul']);
+const ACTIVATIONS: ReadonlySet<string> = new Set(['relu', 'sigmoid', 'tanh', 'relu6', 'silu', 'hardswish']);
+const PRODUCERS: ReadonlySet<string> = new Set(['conv2d', 'linear', 'matmul', 'batchNorm']);
+const BATCH_NORM_GRADIENTS: ReadonlySet<string> = new Set(['batchNormGradWeight', 'batchNormGradBias', 'batchNormGradInput']);
 
 /** The epilogue of a producer node, fused or not. */
 export function epilogueOf(node: Tensor): Epilogue {
@@ -32,8 +35,9 @@ export function fuse(graph: Graph): Graph {
   const uses = useCounts(roots(graph));
   // By rewritten node: how often its original is used. A node used once may be swallowed by its user.
   const usedOnce = new Set<Tensor>();
+  const masks = findMasks(graph);
   return rewrite(graph, (node, original) => {
-    const fused = fuseNode(node, usedOnce);
+    const fused = masks.has(original.inputs[1]!) && BATCH_NORM_GRADIENTS.has(node.op) ? withMask(node) : fuseNode(node, usedOnce);
     if (uses.get(original) === 1) usedOnce.add(fused);
     return fused;
   });
@@ -57,6 +61,27 @@ function fuseNode(node: Tensor, usedOnce: ReadonlySet<Tensor>): Tensor {
     return copyWith(a!, a!.inputs, { ...a!.attrs, reluMask: true });
   }
   return node;
+}
+
+/** The reluGrad nodes that only gradients of batch normalisation read, as dy: these apply the mask themselves. */
+function findMasks(graph: Graph): Set<Tensor> {
+  const masks = new Set<Tensor>();
+  const others = new Set<Tensor>(roots(graph));
+  for (const node of topologicalOrder(roots(graph))) {
+    for (const [i, input] of node.inputs.entries()) {
+      if (input.op === 'reluGrad') (i === 1 && BATCH_NORM_GRADIENTS.has(node.op) ? masks : others).add(input);
+    }
+  }
+  for (const node of masks) if (others.has(node) || !node.inputs.every((input) => sameShape(input, node))) masks.delete(node);
+  return masks;
+}
+
+/** The mask becomes the last operand; a mask that went into the gradient of pooling before is done already. */
+function withMask(node: Tensor): Tensor {
+  const [x, masked, ...rest] = node.inputs as [Tensor, Tensor, ...Tensor[]];
+  if (masked.op !== 'reluGrad') return node;
+  const [dy, y] = masked.inputs as [Tensor, Tensor];
+  return copyWith(node, [x, dy, ...rest, y], { ...node.attrs, reluMask: true });
 }
 
 /** A producer without an activation: what follows may still join it. */

@@ -1,16 +1,18 @@
 /** How each operation becomes instructions: one entry per graph operation. */
 
 import type { Tensor } from '../graph/tensor';
-import { elementCount, physicalShape, type Shape } from '../graph/types';
+import { physicalAxes, physicalShape, type Shape } from '../graph/types';
 import type { Conv2dAttrs } from '../ops/conv';
+import { BINARY_ACTIVATIONS, UNARY_ACTIVATIONS } from '../ops/activation';
 import { BINARY_OPS, UNARY_OPS } from '../ops/elementwise';
 import type { MatmulAttrs } from '../ops/matmul';
-import type { SgdAttrs, Update } from '../ops/update';
+import type { BatchNormAttrs, ResponseNormAttrs } from '../ops/norm';
+import type { RunningAverageAttrs, SgdAttrs, Update } from '../ops/update';
 import { chooseConvAlgorithm, chooseDepthwise, type ConvAlgorithm } from './algorithm';
 import { epilogueOf } from './fuse';
 import type { Buffer, Instruction } from './ir';
 import type { Lowering } from './lower';
-import { ACTIVATION, ALGORITHM, BINARY_KIND, DIRECTION, REDUCTION, UNARY_KIND } from './opcodes';
+import { ACTIVATION, ALGORITHM, BINARY_KIND, DIRECTION, OPCODES, PAD_MODE, REDUCTION, type OpcodeName, UNARY_KIND } from './opcodes';
 
 type Lower = (l: Lowering, node: Tensor) => Buffer;
 type WordAttrs = Readonly<Record<string, number>>;
@@ -45,6 +47,19 @@ function lowerBinary(kind: number): Lower {
     return output;
   };
 }
+
+/** One instruction from the inputs as they are, with the node's attributes as words. */
+function lowerWithAttrs(opcode: OpcodeName, words: (node: Tensor) => WordAttrs): Lower {
+  return (l, node) => {
+    const inputs = node.inputs.map((input) => l.bufferOf(input));
+    const output = result(l, node);
+    l.emit(opcode, inputs, [output], words(node));
+    return output;
+  };
+}
+
+const clampWords = ({ attrs }: Tensor): WordAttrs => ({ min: attrs.min as number, max: attrs.max as number });
+const leakyReluWords = ({ attrs }: Tensor): WordAttrs => ({ negative_slope: attrs.negativeSlope as number });
 
 function lowerReduction(kind: number): Lower {
   return (l, node) => {
@@ -117,9 +132,11 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
 
 /** The sum over all axes but channels of what a weight gradient reads anyway: the bias gradient. */
 function findColumnSum(l: Lowering, dy: Tensor, axes: readonly number[]): Tensor | undefined {
-  return l.nodes.find(
-    (node) => node.op === 'sum' && node.inputs[0] === dy && node.attrs.keepDims === false && String(node.attrs.axes) === String(axes),
-  );
+  return l
+    .usersOf(dy)
+    .find(
+      (node) => node.op === 'sum' && node.inputs[0] === dy && node.attrs.keepDims === false && String(node.attrs.axes) === String(axes),
+    );
 }
 
 /** Lowers a weight gradient together with its bias gradient when the graph has one that is not made yet. */
@@ -154,11 +171,13 @@ const lowerConvGradWeight: Lower = (l, node) => {
 /** A sum that a weight gradient makes on the side is left to it. */
 const lowerSum: Lower = (l, node) => {
   const x = node.inputs[0]!;
-  const maker = l.nodes.find(
-    (other) =>
-      (other.op === 'conv2dGradWeight' && other.inputs[1] === x && findColumnSum(l, x, [0, 2, 3]) === node) ||
-      (other.op === 'matmul' && isRankUpdate(other) && other.inputs[0] === x && findColumnSum(l, x, [0]) === node),
-  );
+  const maker = l
+    .usersOf(x)
+    .find(
+      (other) =>
+        (other.op === 'conv2dGradWeight' && other.inputs[1] === x && findColumnSum(l, x, [0, 2, 3]) === node) ||
+        (other.op === 'matmul' && isRankUpdate(other) && other.inputs[0] === x && findColumnSum(l, x, [0]) === node),
+    );
   if (maker && !l.isDefined(maker)) {
     l.bufferOf(maker);
     if (l.isDefined(node)) return l.bufferOf(node);
@@ -216,15 +235,20 @@ function lowerPool(opcode: 'max_pool2d' | 'max_pool2d_grad' | 'max_pool2d_gather
   };
 }
 
-/** softmax over the last logical axis: rows are brought together first where the physical order keeps them apart. */
+/** softmax over an axis: it is brought to the end of the physical order first, unless it is there (the channels of an image are). */
 function lowerSoftmax(log: number): Lower {
   return (l, node) => {
-    const x = node.inputs[0]!;
-    const rows: Shape = [elementCount(x.shape.slice(0, -1)), x.shape.at(-1)!];
-    const input = l.reshape(l.bufferOf(x), x.shape, rows);
+    const position = physicalAxes(node.rank).indexOf(node.attrs.axis as number);
+    const order = [...node.shape.keys()].filter((i) => i !== position).concat(position);
+    const moved = l.permutePhysical(l.bufferOf(node.inputs[0]!), order);
+    const classes = moved.shape.at(-1)!;
+    const rows: Shape = [node.size / classes, classes];
     const output = l.allocate('float32', rows, 'softmax');
-    l.emit('softmax', [input], [output], { log });
-    return l.reshape(output, rows, node.shape);
+    l.emit('softmax', [l.alias(moved, rows)], [output], { log });
+    return l.permutePhysical(
+      l.alias(output, moved.shape),
+      order.map((_, i) => order.indexOf(i)),
+    );
   };
 }
 
@@ -237,9 +261,113 @@ function lowerLoss(opcode: 'cross_entropy' | 'cross_entropy_grad'): Lower {
   };
 }
 
+/** Two nodes of equal inputs and attributes whose values one instruction makes: the one that is met first lowers both. */
+function lowerPair(opcode: 'batch_norm_stats' | 'batch_norm_grad_stats', first: string, second: string): Lower {
+  return (l, node) => {
+    const attrs: WordAttrs = opcode === 'batch_norm_grad_stats' ? { eps: node.attrs.eps as number } : {};
+    const inputs = node.inputs.map((input) => l.bufferOf(input));
+    const outputs = [first, second].map((op) => {
+      const buffer = l.allocate('float32', node.shape, op);
+      const member = node.op === op ? node : l.usersOf(node.inputs[0]!).find((other) => other.op === op && sameComputation(other, node));
+      if (member && member !== node && !l.isDefined(member)) l.define(member, buffer);
+      return buffer;
+    });
+    if (opcode === 'batch_norm_grad_stats' && inputs.length === 4) l.emit(opcode, [...inputs, null], outputs, attrs);
+    else l.emit(opcode, inputs, outputs, attrs);
+    return outputs[node.op === first ? 0 : 1]!;
+  };
+}
+
+function sameComputation(a: Tensor, b: Tensor): boolean {
+  return a.inputs.length === b.inputs.length && a.inputs.every((x, i) => x === b.inputs[i]) && a.attrs.eps === b.attrs.eps;
+}
+
+const lowerBatchNorm: Lower = (l, node) => {
+  const inputs = node.inputs.map((input) => l.bufferOf(input));
+  const output = result(l, node);
+  const { eps } = node.attrs as unknown as BatchNormAttrs;
+  l.emit('batch_norm', inputs.length === 5 ? [...inputs, null] : inputs, [output], { eps, activation: activationOf(node) });
+  return output;
+};
+
+const lowerBatchNormGradInput: Lower = (l, node) => {
+  const inputs = node.inputs.map((input) => l.bufferOf(input));
+  const output = result(l, node);
+  l.emit('batch_norm_grad_input', inputs.length === 7 ? [...inputs, null] : inputs, [output], { eps: node.attrs.eps as number });
+  return output;
+};
+
+function lowerChannelWindow(opcode: 'local_response_norm' | 'local_response_norm_grad' | 'channel_window_sum'): Lower {
+  return (l, node) => {
+    const inputs = node.inputs.map((input) => l.bufferOf(input));
+    const output = result(l, node);
+    const { before, after, scale, beta, k } = node.attrs as unknown as ResponseNormAttrs;
+    l.emit(opcode, inputs, [output], opcode === 'channel_window_sum' ? { before, after } : { before, after, scale, beta, k });
+    return output;
+  };
+}
+
+/** Operands of one concat instruction, and so the parts of one that is made of more. */
+const CONCAT_OPERANDS = OPCODES.concat.inputs.length;
+
+const lowerConcat: Lower = (l, node) => {
+  const axis = physicalAxes(node.rank).indexOf(node.attrs.axis as number);
+  const join = (parts: readonly Buffer[], output: Buffer): Buffer => {
+    l.emit('concat', [...parts, ...new Array<null>(CONCAT_OPERANDS - parts.length).fill(null)], [output], { axis });
+    return output;
+  };
+  const joined = (parts: readonly Buffer[], purpose: string): Buffer => {
+    const extent = parts.reduce((sum, part) => sum + part.shape[axis]!, 0);
+    return l.allocate(
+      node.dtype,
+      parts[0]!.shape.map((d, i) => (i === axis ? extent : d)),
+      purpose,
+    );
+  };
+  let parts = node.inputs.map((input) => l.bufferOf(input));
+  for (let level = 0; parts.length > CONCAT_OPERANDS; level++) {
+    const groups: Buffer[][] = [];
+    for (let i = 0; i < parts.length; i += CONCAT_OPERANDS) groups.push(parts.slice(i, i + CONCAT_OPERANDS));
+    parts = groups.map((group, i) => (group.length === 1 ? group[0]! : join(group, joined(group, `concat${level}.${i}`))));
+  }
+  return join(parts, result(l, node));
+};
+
+/** A box inside of a larger value: `starts` in physical order. */
+function lowerBox(opcode: 'slice' | 'pad'): Lower {
+  return (l, node) => {
+    const starts = node.attrs.starts as readonly number[];
+    const physical = physicalAxes(node.rank).map((axis) => starts[axis]!);
+    const words = Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`s${i}`, physical[i] ?? 0]));
+    const input = l.bufferOf(node.inputs[0]!);
+    const output = result(l, node);
+    l.emit(opcode, [input], [output], opcode === 'pad' ? { ...words, value: node.attrs.value as number } : words);
+    return output;
+  };
+}
+
+function lowerPad2d(opcode: 'pad2d' | 'pad2d_grad'): Lower {
+  return (l, node) => {
+    const [pt, , pl] = node.attrs.padding as readonly [number, number, number, number];
+    const input = l.bufferOf(node.inputs[0]!);
+    const output = result(l, node);
+    l.emit(opcode, [input], [output], { pt, pl, mode: PAD_MODE[node.attrs.mode as keyof typeof PAD_MODE] });
+    return output;
+  };
+}
+
 export const LOWERINGS: Readonly<Record<string, Lower | undefined>> = {
-  ...Object.fromEntries(UNARY_OPS.map((op) => [op, lowerUnary(UNARY_KIND[op])])),
-  ...Object.fromEntries(BINARY_OPS.map((op) => [op, lowerBinary(BINARY_KIND[snakeCase(op) as keyof typeof BINARY_KIND])])),
+  ...Object.fromEntries(
+    [...UNARY_OPS, ...UNARY_ACTIVATIONS].map((op) => [op, lowerUnary(UNARY_KIND[snakeCase(op) as keyof typeof UNARY_KIND])]),
+  ),
+  ...Object.fromEntries(
+    [...BINARY_OPS, ...BINARY_ACTIVATIONS].map((op) => [op, lowerBinary(BINARY_KIND[snakeCase(op) as keyof typeof BINARY_KIND])]),
+  ),
+  clamp: lowerWithAttrs('clamp', clampWords),
+  clampGrad: lowerWithAttrs('clamp_grad', clampWords),
+  leakyRelu: lowerWithAttrs('leaky_relu', leakyReluWords),
+  leakyReluGrad: lowerWithAttrs('leaky_relu_grad', leakyReluWords),
+  oneHot: lowerWithAttrs('one_hot', () => ({})),
   broadcastTo: lowerUnary(UNARY_KIND.copy),
   sum: lowerSum,
   mean: lowerReduction(REDUCTION.mean),
@@ -255,6 +383,23 @@ export const LOWERINGS: Readonly<Record<string, Lower | undefined>> = {
   maxPool2dGather: lowerPool('max_pool2d_gather'),
   avgPool2d: lowerPool('avg_pool2d'),
   avgPool2dGrad: lowerPool('avg_pool2d_grad'),
+  batchNormMean: lowerPair('batch_norm_stats', 'batchNormMean', 'batchNormVariance'),
+  batchNormVariance: lowerPair('batch_norm_stats', 'batchNormMean', 'batchNormVariance'),
+  batchNorm: lowerBatchNorm,
+  batchNormGradWeight: lowerPair('batch_norm_grad_stats', 'batchNormGradWeight', 'batchNormGradBias'),
+  batchNormGradBias: lowerPair('batch_norm_grad_stats', 'batchNormGradWeight', 'batchNormGradBias'),
+  batchNormGradInput: lowerBatchNormGradInput,
+  localResponseNorm: lowerChannelWindow('local_response_norm'),
+  localResponseNormGrad: lowerChannelWindow('local_response_norm_grad'),
+  channelWindowSum: lowerChannelWindow('channel_window_sum'),
+  adaptiveAvgPool2d: lowerWithAttrs('adaptive_avg_pool2d', () => ({})),
+  adaptiveAvgPool2dGrad: lowerWithAttrs('adaptive_avg_pool2d_grad', () => ({})),
+  concat: lowerConcat,
+  slice: lowerBox('slice'),
+  pad: lowerBox('pad'),
+  pad2d: lowerPad2d('pad2d'),
+  pad2dGrad: lowerPad2d('pad2d_grad'),
+  dropout: lowerWithAttrs('dropout', (node) => ({ p: node.attrs.p as number, node: node.attrs.node as number })),
   matmul: lowerMatmul,
   linear: (l, node) => lowerProduct(l, node, true),
   softmax: lowerSoftmax(0),
@@ -274,6 +419,12 @@ export function lowerUpdates(l: Lowering, updates: readonly Update[]): void {
   const variableOf = new Map(updates.map(({ variable, value }) => [value, variable]));
   for (const { variable, value } of updates) {
     if (value.op === 'sgdVelocity') continue; // with its parameter
+    if (value.op === 'runningAverage' && value.inputs[0] === variable) {
+      const [, moving, guard] = value.inputs;
+      const { decay, gain } = value.attrs as unknown as RunningAverageAttrs;
+      l.emit('running_average', [l.bufferOf(moving!), l.bufferOf(guard!)], [l.bufferOf(variable)], { decay, gain }, value.name);
+      continue;
+    }
     if (value.op !== 'sgdParam' || value.inputs[0] !== variable) throw new Error(`no lowering for an update by ${value.op}`);
     const [, grad, lr, moved] = value.inputs;
     const velocity = moved && variableOf.get(moved);

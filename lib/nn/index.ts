@@ -1,11 +1,14 @@
 /** The public `nn` namespace: modules, layers, initialisation and losses. */
 
 export * as init from './init';
-export { Flatten, Identity, ReLU, Sigmoid, Tanh } from './activation';
+export { Flatten, GELU, Hardswish, Identity, LeakyReLU, LogSoftmax, ReLU, ReLU6, Sigmoid, SiLU, Softmax, Tanh } from './activation';
 export { Conv2d, type Conv2dLayerOptions } from './conv';
+export { Dropout, Dropout2d } from './dropout';
 export { Linear } from './linear';
-export { crossEntropy, type Loss } from './loss';
+export { bceWithLogits, crossEntropy, mseLoss, type Loss } from './loss';
 export { Module, type LoadStateDictOptions } from './module';
+export { ReflectionPad2d, ReplicationPad2d, ZeroPad2d } from './pad';
+export { BatchNorm2d, LocalResponseNorm, type BatchNorm2dLayerOptions, type LocalResponseNormLayerOptions } from './norm';
 export { Parameter, Variable } from './parameter';
-export { AvgPool2d, MaxPool2d, type AvgPool2dLayerOptions, type MaxPool2dLayerOptions } from './pool';
+export { AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d, type AvgPool2dLayerOptions, type MaxPool2dLayerOptions } from './pool';
 export { Sequential } from './sequential';

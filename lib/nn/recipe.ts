@@ -4,11 +4,14 @@
  */
 
 import { formatValue, StridenetError } from '../errors';
-import { Flatten, Identity, ReLU, Sigmoid, Tanh } from './activation';
+import { Flatten, GELU, Hardswish, Identity, LeakyReLU, LogSoftmax, ReLU, ReLU6, Sigmoid, SiLU, Softmax, Tanh } from './activation';
 import { Conv2d } from './conv';
+import { Dropout, Dropout2d } from './dropout';
 import { Linear } from './linear';
 import type { Module } from './module';
-import { AvgPool2d, MaxPool2d } from './pool';
+import { BatchNorm2d, LocalResponseNorm } from './norm';
+import { ReflectionPad2d, ReplicationPad2d, ZeroPad2d } from './pad';
+import { AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d } from './pool';
 import { Sequential } from './sequential';
 
 export interface ModuleRecipe {
@@ -45,11 +48,30 @@ const KINDS: Readonly<Record<string, Kind>> = {
     kernelSize,
     { stride, padding, ceilMode, countIncludePad },
   ]),
+  AdaptiveAvgPool2d: kind(AdaptiveAvgPool2d, ({ outputSize }) => [outputSize]),
+  GlobalAvgPool2d: kind(GlobalAvgPool2d, () => []),
+  ZeroPad2d: kind(ZeroPad2d, ({ padding }) => [padding]),
+  ReflectionPad2d: kind(ReflectionPad2d, ({ padding }) => [padding]),
+  ReplicationPad2d: kind(ReplicationPad2d, ({ padding }) => [padding]),
+  Dropout: kind(Dropout, ({ p }) => [p]),
+  Dropout2d: kind(Dropout2d, ({ p }) => [p]),
+  BatchNorm2d: kind(BatchNorm2d, ({ numFeatures, eps, momentum, affine, trackRunningStats }) => [
+    numFeatures,
+    { eps, momentum, affine, trackRunningStats },
+  ]),
+  LocalResponseNorm: kind(LocalResponseNorm, ({ size, alpha, beta, k }) => [size, { alpha, beta, k }]),
   Flatten: kind(Flatten, ({ startAxis }) => [{ startAxis }]),
   ReLU: kind(ReLU, () => []),
   Sigmoid: kind(Sigmoid, () => []),
   Tanh: kind(Tanh, () => []),
   Identity: kind(Identity, () => []),
+  ReLU6: kind(ReLU6, () => []),
+  LeakyReLU: kind(LeakyReLU, ({ negativeSlope }) => [{ negativeSlope }]),
+  GELU: kind(GELU, ({ approximate }) => [{ approximate }]),
+  SiLU: kind(SiLU, () => []),
+  Hardswish: kind(Hardswish, () => []),
+  Softmax: kind(Softmax, ({ axis }) => [{ axis }]),
+  LogSoftmax: kind(LogSoftmax, ({ axis }) => [{ axis }]),
 };
 
 /** The recipe of a module made of this package's layers alone, or undefined. */

@@ -11,6 +11,7 @@
 
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
+import { scalar } from '../graph/leaves';
 import { build, defineOp } from './builder';
 
 export interface SgdAttrs extends Attrs {
@@ -40,4 +41,50 @@ export function sgdUpdates(param: Tensor, grad: Tensor, lr: Tensor, velocity: Te
     { variable: velocity, value: moved },
     { variable: param, value: build('sgdParam', [param, grad, lr, moved], attrs, name) },
   ];
+}
+
+export interface RunningAverageAttrs extends Attrs {
+  readonly decay: number;
+  readonly gain: number;
+}
+
+defineOp<RunningAverageAttrs>({ name: 'runningAverage', infer: ({ inputs: [running] }) => ({ shape: running!.shape, dtype: 'float32' }) });
+
+/** decay running + gain value, or `running` as it is when the scalar `guard` is not finite. Only as the value of an update. */
+export function runningAverage(running: Tensor, value: Tensor, guard: Tensor, attrs: RunningAverageAttrs): Tensor {
+  return build('runningAverage', [running, value, guard], attrs, running.name && `${running.name}/update`);
+}
+
+/** An update that layers ask for while their graph is built: its value is made when the guard of the step is known. */
+export interface DeferredUpdate {
+  readonly variable: Tensor;
+  /** @param guard a scalar: not finite in a step that must change nothing */
+  readonly value: (guard: Tensor) => Tensor;
+}
+
+let deferred: DeferredUpdate[] | undefined;
+
+/** Runs `body` and collects the updates that it asks for. */
+export function collectUpdates<T>(body: () => T): { result: T; updates: readonly DeferredUpdate[] } {
+  const outer = deferred;
+  const updates: DeferredUpdate[] = [];
+  deferred = updates;
+  try {
+    return { result: body(), updates };
+  } finally {
+    deferred = outer;
+  }
+}
+
+/**
+ * Asks the training graph that is being built to set `variable` in every step. Where no such graph is being built nothing
+ * happens: nodes are pure, and evaluating them writes no variable.
+ */
+export function deferUpdate(variable: Tensor, value: DeferredUpdate['value']): void {
+  deferred?.push({ variable, value });
+}
+
+/** Asks for `counter` (a scalar) to grow by one in every step. */
+export function countStep(counter: Tensor): void {
+  deferUpdate(counter, (guard) => runningAverage(counter, scalar(1), guard, { decay: 1, gain: 1 }));
 }

@@ -10,9 +10,10 @@ import { crossEntropy, type Loss } from '../nn/loss';
 import { Module } from '../nn/module';
 import type { Parameter, Variable } from '../nn/parameter';
 import type { Optimizer } from '../optim/optimizer';
+import { withRandomStep } from '../ops/dropout';
 import { add, mul } from '../ops/elementwise';
 import { countCorrect } from '../ops/softmax';
-import type { Update } from '../ops/update';
+import { collectUpdates, type Update } from '../ops/update';
 import { imageInput, labelInput, type ImageDType, type Preprocessing } from './images';
 
 /** What a graph is specialised for. */
@@ -35,7 +36,10 @@ export function evaluationGraph(model: Module, loss: Loss, accuracy: boolean, fo
   return { feeds: [images, labels], outputs, updates: [] };
 }
 
-/** Feeds: images, labels, learning rate. Outputs as in evaluation, before the update. */
+/**
+ * Feeds: images, labels, learning rate and, when anything in it is random, seed and step (`randomStepValue`). Outputs as in evaluation,
+ * before the update.
+ */
 export function trainingGraph(
   model: Module,
   loss: Loss,
@@ -44,7 +48,12 @@ export function trainingGraph(
   optimizer: Optimizer,
   slotsOf: (parameter: Parameter) => readonly Variable[],
 ): Graph {
-  const { images, labels, outputs } = scoredGraph(model, loss, accuracy, form, true);
+  const random = inputTensor({ name: 'randomStep', feedDType: 'int32', layout: 'nchw' }, [3], 'int32');
+  const {
+    result: { result, updates: asked },
+    count: dropouts,
+  } = withRandomStep(random, () => collectUpdates(() => scoredGraph(model, loss, accuracy, form, true)));
+  const { images, labels, outputs } = result;
   const rate = inputTensor({ name: 'learningRate', feedDType: 'float32', layout: 'nchw' }, [], 'float32');
   const trainable = model.parameters().filter((parameter) => parameter.requiresGrad);
   const gradients = differentiate(outputs[0]!, trainable);
@@ -62,7 +71,9 @@ export function trainingGraph(
       'Training expects at least one parameter that requires a gradient and that the loss depends on, but there is none. Call model.unfreeze().',
     );
   }
-  return { feeds: [images, labels, rate], outputs, updates };
+  // What layers move by themselves, such as running statistics: also only in a step whose loss is finite.
+  for (const { variable, value } of asked) updates.push({ variable, value: value(guardedRate) });
+  return { feeds: dropouts > 0 ? [images, labels, rate, random] : [images, labels, rate], outputs, updates };
 }
 
 /** The number of classes when the graph takes labels for class numbers, so that they can be checked. */
@@ -79,25 +90,44 @@ function scoredGraph(
 ): { images: Tensor; labels: Tensor; outputs: Tensor[] } {
   const images = imageInput(form.count, form.input, form.dtype, form.preprocess);
   const labels = labelInput(form.count);
-  const output = callModel(model, images, training);
-  const value = loss(output, labels);
-  if (!(value instanceof Tensor) || value.size !== 1) {
-    const got = value instanceof Tensor ? `shape ${formatShape(value.shape)}` : formatValue(value);
-    throw new StridenetError(
-      'ERR_INVALID_ARGUMENT',
-      `A loss must return a tensor of one element but returned ${got}. Reduce it with ops.mean.`,
-    );
-  }
+  const [output, ...auxiliary] = callHeads(model, images, training);
+  let value = scoreOf(loss, output, labels);
+  for (const logits of auxiliary) value = add(value, mul(scoreOf(loss, logits, labels), (model as AuxiliaryHeads).auxiliaryWeight));
   return { images, labels, outputs: accuracy ? [value, countCorrect(output, labels)] : [value] };
+}
+
+function scoreOf(loss: Loss, output: Tensor, labels: Tensor): Tensor {
+  const value: unknown = loss(output, labels);
+  if (value instanceof Tensor && value.size === 1) return value;
+  const got = value instanceof Tensor ? `shape ${formatShape(value.shape)}` : formatValue(value);
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `A loss must return a tensor of one element but returned ${got}. Reduce it with ops.mean.`,
+  );
+}
+
+/**
+ * A model with more classifiers than its output has, such as GoogLeNet: training adds their losses, times a weight, to that of the output.
+ */
+export interface AuxiliaryHeads extends Module {
+  readonly auxiliaryWeight: number;
+  /** What `forward` gives, then the outputs of the auxiliary classifiers. */
+  forwardAll(x: Tensor): readonly Tensor[];
 }
 
 /** Builds the model's graph in the given mode; the modules' own modes are put back. */
 export function callModel(model: Module, images: Tensor, training: boolean): Tensor {
+  return callHeads(model, images, training)[0];
+}
+
+/** The output, then in training those of auxiliary classifiers. */
+function callHeads(model: Module, images: Tensor, training: boolean): [Tensor, ...Tensor[]] {
   const modes = model.namedModules().map(([, module]) => [module, module.training] as const);
   try {
     model.train(training);
+    if (training && 'forwardAll' in model) return [...(model as AuxiliaryHeads).forwardAll(images)] as [Tensor, ...Tensor[]];
     const output: unknown = model.forward(images);
-    if (output instanceof Tensor) return output;
+    if (output instanceof Tensor) return [output];
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `${model.constructor.name}.forward must return a Tensor but returned ${formatValue(output)}.`,

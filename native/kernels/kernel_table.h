@@ -3,10 +3,13 @@
 #pragma once
 
 #include "native/kernels/depthwise_kernels.h"
+#include "native/kernels/activation_kernels.h"
 #include "native/kernels/elementwise_kernels.h"
 #include "native/kernels/gemm_kernels.h"
 #include "native/kernels/layout_kernels.h"
+#include "native/kernels/norm_kernels.h"
 #include "native/kernels/pool_kernels.h"
+#include "native/kernels/random_kernels.h"
 #include "native/kernels/reduce_kernels.h"
 #include "native/kernels/softmax_kernels.h"
 #include "native/kernels/update_kernels.h"
@@ -16,10 +19,13 @@ namespace stridenet {
 struct KernelTable {
   const char* isa;  // "scalar", "avx2", "avx512" or "neon"
   int lanes;        // float32 in a vector
+  ActivationKernels activation;
   GemmKernels gemm;
   ElementwiseKernels elementwise;
   LayoutKernels layout;
+  NormKernels norm;
   PoolKernels pool;
+  RandomKernels random;
   ReduceKernels reduce;
   SoftmaxKernels softmax;
   UpdateKernels update;

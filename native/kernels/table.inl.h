@@ -8,10 +8,13 @@ namespace {
 // clang-format off
 #include "native/kernels/math.inl.h"
 #include "native/kernels/depthwise.inl.h"
+#include "native/kernels/activation.inl.h"
 #include "native/kernels/elementwise.inl.h"
 #include "native/kernels/gemm.inl.h"
 #include "native/kernels/layout.inl.h"
+#include "native/kernels/norm.inl.h"
 #include "native/kernels/pool.inl.h"
+#include "native/kernels/random.inl.h"
 #include "native/kernels/reduce.inl.h"
 #include "native/kernels/softmax.inl.h"
 #include "native/kernels/update.inl.h"
@@ -21,6 +24,6 @@ namespace {
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    kIsaName,     kLanes,         kGemmKernels,    kElementwiseKernels, kLayoutKernels,
-    kPoolKernels, kReduceKernels, kSoftmaxKernels, kUpdateKernels,      kDepthwiseKernels,
+    kIsaName,     kLanes,         kActivationKernels, kGemmKernels,    kElementwiseKernels, kLayoutKernels,    kNormKernels,
+    kPoolKernels, kRandomKernels, kReduceKernels,     kSoftmaxKernels, kUpdateKernels,      kDepthwiseKernels,
 };

@@ -5,14 +5,29 @@
 
 import type { Tensor } from '../../lib/graph/tensor';
 import { topologicalOrder } from '../../lib/graph/traverse';
+import { adaptiveAvgPool2d, adaptiveAvgPool2dGrad } from './adaptivePool';
 import { array64, type Array64 } from './array64';
 import { conv2d, conv2dGradInput, conv2dGradWeight, type ConvGeometry } from './conv';
-import { binary, binaryFunctions, broadcastTo, unary, unaryFunctions } from './elementwise';
+import { binary, binaryFunctions, broadcastTo, clamp, clampGrad, leakyRelu, leakyReluGrad, unary, unaryFunctions } from './elementwise';
+import { dropout } from './dropout';
 import { linear, matmul } from './matmul';
 import { avgPool2d, avgPool2dGrad, maxPool2d, maxPool2dGather, maxPool2dGrad, type PoolGeometry } from './pool';
+import {
+  batchNorm,
+  batchNormGradBias,
+  batchNormGradInput,
+  batchNormGradWeight,
+  batchNormMean,
+  batchNormVariance,
+  channelWindowSum,
+  localResponseNorm,
+  localResponseNormGrad,
+  type ResponseNorm,
+} from './norm';
 import { reduce } from './reduce';
+import { concat, pad, pad2d, pad2dGrad, slice, type Padding2d } from './region';
 import { reshape, transpose } from './shape';
-import { countCorrect, crossEntropy, crossEntropyGrad, logSoftmax, softmax } from './softmax';
+import { countCorrect, crossEntropy, crossEntropyGrad, oneHot, softmaxOver } from './softmax';
 import { sgd, type SgdOptions } from './update';
 
 export type Values = Map<Tensor, Array64>;
@@ -60,6 +75,24 @@ export function evaluateNode(node: Tensor, inputs: readonly Array64[]): Array64 
       return avgPool2d(a, poolGeometry(node), attr<boolean>(node, 'countIncludePad'));
     case 'avgPool2dGrad':
       return avgPool2dGrad(a, node.shape, poolGeometry(node), attr<boolean>(node, 'countIncludePad'));
+    case 'batchNormMean':
+      return batchNormMean(a);
+    case 'batchNormVariance':
+      return batchNormVariance(a);
+    case 'batchNorm':
+      return batchNorm(a, b, c, d, inputs[4]!, attr<number>(node, 'eps'));
+    case 'batchNormGradWeight':
+      return batchNormGradWeight(a, b, c, d, attr<number>(node, 'eps'));
+    case 'batchNormGradBias':
+      return batchNormGradBias(b);
+    case 'batchNormGradInput':
+      return batchNormGradInput(inputs, attr<number>(node, 'eps'));
+    case 'localResponseNorm':
+      return localResponseNorm(a, node.attrs as unknown as ResponseNorm);
+    case 'localResponseNormGrad':
+      return localResponseNormGrad(a, b, node.attrs as unknown as ResponseNorm);
+    case 'channelWindowSum':
+      return channelWindowSum(a, attr<number>(node, 'before'), attr<number>(node, 'after'));
     case 'matmul':
       return matmul(a, b, attr<boolean>(node, 'transposeA'), attr<boolean>(node, 'transposeB'));
     case 'linear':
@@ -72,18 +105,44 @@ export function evaluateNode(node: Tensor, inputs: readonly Array64[]): Array64 
       return a;
     case 'broadcastTo':
       return broadcastTo(a, node.shape);
+    case 'adaptiveAvgPool2d':
+      return adaptiveAvgPool2d(a, attr<number[]>(node, 'size'));
+    case 'adaptiveAvgPool2dGrad':
+      return adaptiveAvgPool2dGrad(a, attr<number[]>(node, 'size'));
+    case 'concat':
+      return concat(inputs, attr<number>(node, 'axis'));
+    case 'slice':
+      return slice(a, attr<number[]>(node, 'starts'), node.shape);
+    case 'pad':
+      return pad(a, attr<number[]>(node, 'starts'), node.shape, attr<number>(node, 'value'));
+    case 'pad2d':
+      return pad2d(a, node.attrs as unknown as Padding2d);
+    case 'pad2dGrad':
+      return pad2dGrad(a, node.shape, node.attrs as unknown as Padding2d);
+    case 'dropout':
+      return dropout(a, b, attr<number>(node, 'p'), attr<number>(node, 'node'));
     case 'reshape':
       return reshape(a, node.shape);
     case 'transpose':
       return transpose(a, attr<number[]>(node, 'permutation'));
     case 'softmax':
-      return softmax(a);
+      return softmaxOver(a, attr<number>(node, 'axis'), false);
     case 'logSoftmax':
-      return logSoftmax(a);
+      return softmaxOver(a, attr<number>(node, 'axis'), true);
     case 'crossEntropy':
       return crossEntropy(a, b, attr<number>(node, 'labelSmoothing'));
     case 'crossEntropyGrad':
       return crossEntropyGrad(a, b, c.data[0]!, attr<number>(node, 'labelSmoothing'));
+    case 'oneHot':
+      return oneHot(a, attr<number>(node, 'classes'));
+    case 'clamp':
+      return clamp(a, attr<number>(node, 'min'), attr<number>(node, 'max'));
+    case 'clampGrad':
+      return clampGrad(a, b, attr<number>(node, 'min'), attr<number>(node, 'max'));
+    case 'leakyRelu':
+      return leakyRelu(a, attr<number>(node, 'negativeSlope'));
+    case 'leakyReluGrad':
+      return leakyReluGrad(a, b, attr<number>(node, 'negativeSlope'));
     case 'countCorrect':
       return countCorrect(a, b);
     // The velocity node gives the new velocity, the parameter node takes it (or the gradient, without momentum).

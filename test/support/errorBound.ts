@@ -7,8 +7,18 @@
 import type { Tensor } from '../../lib/graph/tensor';
 import { topologicalOrder } from '../../lib/graph/traverse';
 import { array64, sizeOf, type Array64 } from '../reference/array64';
-import { binaryFunctions, broadcastTo, unaryFunctions } from '../reference/elementwise';
+import {
+  binaryFunctions,
+  broadcastTo,
+  geluTanhArgument,
+  geluTanhSlope,
+  normalCdf,
+  normalDensity,
+  unaryFunctions,
+} from '../reference/elementwise';
 import { evaluateNode, type Values } from '../reference/interpret';
+import { pad } from '../reference/region';
+import { transpose } from '../reference/shape';
 
 /** Unit roundoff of float32. */
 const UNIT = 2 ** -24;
@@ -38,6 +48,7 @@ function nodeBound(node: Tensor, inputs: readonly Array64[], errors: readonly Ar
     case 'variable':
     case 'input':
     case 'countCorrect':
+    case 'oneHot':
       return new Float64Array(node.size);
     case 'conv2d':
       return multilinear(node, inputs, errors, sizeOf(shape(1).slice(1)));
@@ -60,15 +71,57 @@ function nodeBound(node: Tensor, inputs: readonly Array64[], errors: readonly Ar
       return multilinear(node, [inputs[1]!], [errors[1]!], sizeOf(node.attrs['kernel'] as number[]), (t) => [inputs[0]!, t[0]!]);
     case 'maxPool2dGather':
       return evaluateNode(node, [inputs[0]!, errors[1]!]).data;
+    case 'batchNormMean':
+      return multilinear(node, inputs, errors, sizeOf(shape(0)) / node.size);
+    case 'batchNormGradBias':
+      return multilinear(node, inputs, errors, sizeOf(shape(0)) / node.size);
+    case 'channelWindowSum':
+      return multilinear(node, inputs, errors, (node.attrs['before'] as number) + (node.attrs['after'] as number) + 1);
+    case 'batchNormVariance':
+    case 'batchNorm':
+    case 'batchNormGradWeight':
+    case 'batchNormGradInput':
+      return batchNormBound(node, inputs, errors, output);
+    case 'localResponseNorm':
+    case 'localResponseNormGrad':
+      return responseNormBound(node, inputs, errors);
     case 'maxPool2d':
     case 'max':
     case 'detach':
     case 'broadcastTo':
+    case 'concat':
+    case 'slice':
+    case 'pad2d':
     case 'reshape':
     case 'transpose':
       return evaluateNode(node, errors).data;
+    // Of slope 1 or 0; the bounds are rounded to float32.
+    case 'clamp':
+      return errors[0]!.data.map((e, i) => e + UNIT * Math.abs(output.data[i]!));
+    case 'clampGrad':
+      return errors[0]!.data;
+    case 'leakyRelu':
+    case 'leakyReluGrad': {
+      const slope = Math.max(1, Math.abs(node.attrs['negativeSlope'] as number));
+      return errors[0]!.data.map((e, i) => e * slope + FUNCTION * Math.abs(output.data[i]!));
+    }
+    case 'pad':
+      return pad(errors[0]!, node.attrs['starts'] as number[], node.shape, 0).data;
+    case 'pad2dGrad':
+      return multilinear(node, inputs, errors, Math.ceil(sizeOf(shape(0)) / node.size));
+    case 'adaptiveAvgPool2d':
+    case 'adaptiveAvgPool2dGrad':
+      return multilinear(node, inputs, errors, Math.max(sizeOf(shape(0)) / node.size, node.size / sizeOf(shape(0))) + 4);
+    // Linear in the first operand; the second one only says where.
+    case 'dropout':
+      return multilinear(node, [inputs[0]!], [errors[0]!], 1, (t) => [t[0]!, inputs[1]!]);
     case 'softmax':
-    case 'logSoftmax':
+    case 'logSoftmax': {
+      const last = output.shape.length - 1;
+      const swap = output.shape.map((_, i) => (i === node.attrs['axis'] ? last : i === last ? (node.attrs['axis'] as number) : i));
+      const turned = [inputs[0]!, errors[0]!, output].map((x) => transpose(x, swap)) as [Array64, Array64, Array64];
+      return transpose({ shape: turned[0].shape, data: softmaxBound(node, [turned[0]], [turned[1]], turned[2]) }, swap).data;
+    }
     case 'crossEntropy':
     case 'crossEntropyGrad':
       return softmaxBound(node, inputs, errors, output);
@@ -101,6 +154,19 @@ function multilinear(
   return widened.map((w, i) => w - magnitude[i]! + gamma(k) * magnitude[i]!);
 }
 
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+/** By derivative of an activation: the sum of the magnitudes of its terms at x, for dy = 1. */
+const DERIVATIVE_TERMS: Readonly<Record<string, (x: number) => number>> = {
+  siluGrad: (x) => sigmoid(x) * (1 + Math.abs(x) * sigmoid(-x)),
+  hardswishGrad: (x) => (Math.abs(x) < 3 ? Math.abs(x) / 3 + 0.5 : 1),
+  geluGrad: (x) => normalCdf(x) + Math.abs(x) * normalDensity(x),
+  geluTanhGrad(x) {
+    const u = geluTanhArgument(x);
+    return sigmoid(2 * u) * (1 + 2 * Math.abs(x) * sigmoid(-2 * u) * geluTanhSlope(x)) * (1 + Math.abs(u));
+  },
+};
+
 /** The largest deviation over the corners of the box that the operands' errors span, plus the function's own rounding. */
 function elementwiseBound(node: Tensor, inputs: readonly Array64[], errors: readonly Array64[], output: Array64): Float64Array {
   const unary = unaryFunctions[node.op];
@@ -111,14 +177,19 @@ function elementwiseBound(node: Tensor, inputs: readonly Array64[], errors: read
     const p = a[i]!;
     let corners: number[];
     let rounding = FUNCTION * Math.abs(y);
-    if (unary) corners = [unary(p - ea[i]!), unary(p + ea[i]!)];
-    else if (binary) {
+    if (unary) {
+      corners = [unary(p - ea[i]!), unary(p + ea[i]!)];
+      // The exponent's rounding is absolute.
+      if (node.op === 'geluTanh') rounding *= 1 + Math.abs(geluTanhArgument(p));
+    } else if (binary) {
       const q = b[i]!;
       corners = [-1, 1].flatMap((s) => [-1, 1].map((t) => binary(p + s * ea[i]!, q + t * eb[i]!)));
       // exp(b log a): the exponent's rounding is absolute.
       if (node.op === 'pow') rounding *= 1 + Math.abs(q * Math.log(Math.abs(p)));
       // dy (1 - y^2): the square rounds before it is subtracted.
       if (node.op === 'tanhGrad') rounding += 2 * UNIT * Math.abs(p);
+      // The sums inside the derivative may cancel: their rounding follows the magnitude of their terms.
+      rounding += FUNCTION * Math.abs(p) * (DERIVATIVE_TERMS[node.op]?.(q) ?? 0);
       // A sum may cancel: its rounding follows the operands only through their own errors, one unit of y is its own.
     } else throw new Error(`no error bound for "${node.op}"`);
     return Math.max(...corners.map((c) => Math.abs(c - y))) + rounding;
@@ -169,4 +240,97 @@ function sgdBound(node: Tensor, inputs: readonly Array64[], errors: readonly Arr
   };
   const magnitude = value(false);
   return value(true).map((w, i) => w - magnitude[i]! + gamma(4) * magnitude[i]!);
+}
+
+/** First order in the errors of the operands, with magnitudes for the node's own roundings. */
+function batchNormBound(node: Tensor, inputs: readonly Array64[], errors: readonly Array64[], output: Array64): Float64Array {
+  const [x, ex] = [inputs[0]!, errors[0]!];
+  const [, channels, h, w] = x.shape as [number, number, number, number];
+  const m = x.data.length / channels;
+  const channelOf = (at: number): number => Math.floor(at / (h * w)) % channels;
+  const sums = (term: (at: number, c: number) => number): Float64Array => {
+    const result = new Float64Array(channels);
+    for (let at = 0; at < x.data.length; at++) result[channelOf(at)]! += term(at, channelOf(at));
+    return result;
+  };
+  if (node.op === 'batchNormVariance') {
+    const mean = sums((at) => x.data[at]! / m);
+    const size = sums((at) => Math.abs(x.data[at]!) / m);
+    const spread = sums((at, c) => Math.abs(x.data[at]! - mean[c]!) / m);
+    // Distances are from a mean that is rounded: the first power of its error cancels over a chunk, the second stays.
+    const squares = sums((at, c) => (2 * Math.abs(x.data[at]! - mean[c]!) * ex.data[at]! + ex.data[at]! ** 2) / m);
+    return squares.map((e, c) => e + gamma(m) * (output.data[c]! + gamma(m) * size[c]! ** 2 + UNIT * size[c]! * spread[c]!));
+  }
+  const [mean, variance] = node.op === 'batchNorm' ? [1, 2] : [2, 3];
+  const values = (i: number): Float64Array => inputs[i]!.data;
+  const error = (i: number): Float64Array => errors[i]!.data;
+  const eps = node.attrs['eps'] as number;
+  // 1 / sqrt(variance + eps) at its largest, and its relative error.
+  const r = values(variance!).map((v, c) => 1 / Math.sqrt(Math.max(v - error(variance!)[c]!, 0) + eps));
+  const er = values(variance!).map((_, c) => 0.5 * error(variance!)[c]! * r[c]! ** 2 + FUNCTION);
+  const centred = (at: number, c: number): number => Math.abs(x.data[at]! - values(mean!)[c]!);
+  const ecentred = (at: number, c: number): number => ex.data[at]! + error(mean!)[c]! + UNIT * centred(at, c);
+  if (node.op === 'batchNormGradWeight') {
+    const [dy, edy] = [values(1), error(1)];
+    const size = sums((at, c) => (Math.abs(dy[at]!) + edy[at]!) * (centred(at, c) + ecentred(at, c)) * r[c]!);
+    const moved = sums((at, c) => (edy[at]! * centred(at, c) + (Math.abs(dy[at]!) + edy[at]!) * ecentred(at, c)) * r[c]!);
+    return size.map((s, c) => moved[c]! + s * (er[c]! + gamma(m)));
+  }
+  const result = new Float64Array(x.data.length);
+  for (let at = 0; at < result.length; at++) {
+    const c = channelOf(at);
+    const d = centred(at, c) + ecentred(at, c);
+    if (node.op === 'batchNorm') {
+      const [weight, eweight] = [Math.abs(values(3)[c]!) + error(3)[c]!, error(3)[c]!];
+      const product = d * weight * r[c]!;
+      result[at] =
+        ecentred(at, c) * weight * r[c]! +
+        d * eweight * r[c]! +
+        product * (er[c]! + FUNCTION) +
+        error(4)[c]! +
+        FUNCTION * Math.abs(values(4)[c]!);
+      continue;
+    }
+    const [dy, weight, dweight, dbias] = [1, 4, 5, 6].map((i) => {
+      const k = i === 1 ? at : c;
+      return { size: Math.abs(values(i)[k]!) + error(i)[k]!, error: error(i)[k]! };
+    }) as [Term, Term, Term, Term];
+    const slope = (dweight.size / m) * r[c]!;
+    const size = dy.size + dbias.size / m + d * slope;
+    const moved = dy.error + dbias.error / m + ecentred(at, c) * slope + d * (dweight.error / m) * r[c]! + d * slope * er[c]!;
+    result[at] = weight.size * r[c]! * (moved + size * (er[c]! + 2 * FUNCTION)) + weight.error * r[c]! * size;
+  }
+  return result;
+}
+
+interface Term {
+  readonly size: number;
+  readonly error: number;
+}
+
+/** k is positive in the tables, so the divisor is a sum of positive terms with a small relative error. */
+function responseNormBound(node: Tensor, inputs: readonly Array64[], errors: readonly Array64[]): Float64Array {
+  const { before, after, scale, beta } = node.attrs as unknown as Record<'before' | 'after' | 'scale' | 'beta', number>;
+  // With -beta in place of beta every term of the gradient adds up; the divisor's powers, at most 1 then, are bounded from below by k.
+  const x = inputs[0]!;
+  const own = (16 + 8 * beta) * (gamma(before + after + 1) + FUNCTION);
+  const size = sizesOf(node, inputs, scale, beta);
+  const relative = Math.max(...errors[0]!.data.map((e, i) => e / (Math.abs(x.data[i]!) || 1)), 0);
+  const moved = errors[1] ? sizesOf(node, [x, errors[1]], scale, beta) : undefined;
+  return size.map((s, i) => s * (own + 8 * (1 + beta) * relative) + (moved?.[i] ?? 0));
+}
+
+/** The sum of the magnitudes of the terms. */
+function sizesOf(node: Tensor, inputs: readonly Array64[], scale: number, beta: number): Float64Array {
+  const [x, dy] = inputs.map((t): Array64 => ({ shape: t.shape, data: t.data.map(Math.abs) })) as [Array64, Array64];
+  const value = evaluateNode(node, dy ? [x, dy] : [x]).data;
+  if (!dy) return value;
+  // dx = direct - rest with both positive: |dx| + 2 rest, where direct = dy y / x.
+  const y = evaluateNode(Object.assign(Object.create(node), { op: 'localResponseNorm' }) as Tensor, [x]).data;
+  void scale;
+  void beta;
+  return value.map((v, i) => {
+    const direct = x.data[i] ? (dy.data[i]! * y[i]!) / x.data[i]! : dy.data[i]!;
+    return direct + Math.abs(direct - v);
+  });
 }

@@ -1,0 +1,123 @@
+/** Normalisation layers. */
+
+import { checkBoolean, checkInteger, checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
+import type { Tensor } from '../graph/tensor';
+import { describe } from '../ops/builder';
+import { batchNorm2d, localResponseNorm, responseNormAttrs } from '../ops/norm';
+import { countStep } from '../ops/update';
+import { Module } from './module';
+import { Parameter, Variable } from './parameter';
+
+export interface BatchNorm2dLayerOptions {
+  /** Added to the variance; default 1e-5. */
+  eps?: number;
+  /** How far a training step moves the running statistics; default 0.1. */
+  momentum?: number;
+  /** Learn a scale (`weight`) and a shift (`bias`) per channel; default true. */
+  affine?: boolean;
+  /** Keep running statistics for evaluation; default true. Without them evaluation normalises by its batch, too. */
+  trackRunningStats?: boolean;
+}
+
+/**
+ * Normalises each channel of [N, numFeatures, H, W] (see `ops.batchNorm2d`): in training by the batch's statistics, in evaluation by
+ * running ones. `weight` starts as ones, `bias` as zeros, `running_mean` as zeros, `running_var` as ones.
+ *
+ * The running statistics and `num_batches_tracked` move in the steps of `fit` and `Trainer` whose loss is finite, and only there:
+ * a forward pass of one's own in training mode builds nodes, which change no variable when they are evaluated.
+ */
+export class BatchNorm2d extends Module {
+  readonly weight?: Parameter;
+  readonly bias?: Parameter;
+  readonly running_mean?: Variable;
+  readonly running_var?: Variable;
+  /** Steps that moved the statistics; an integer, int64 in PyTorch's files. */
+  readonly num_batches_tracked?: Variable;
+  readonly eps: number;
+  readonly momentum: number;
+  readonly affine: boolean;
+  readonly trackRunningStats: boolean;
+
+  /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  constructor(
+    readonly numFeatures: number,
+    options: BatchNorm2dLayerOptions = {},
+  ) {
+    super();
+    checkOptions('BatchNorm2d', options, ['eps', 'momentum', 'affine', 'trackRunningStats']);
+    checkInteger('BatchNorm2d', 'numFeatures', numFeatures, 1);
+    this.eps = checkNumber('BatchNorm2d', 'eps', options.eps ?? 1e-5, 0);
+    this.momentum = checkNumber('BatchNorm2d', 'momentum', options.momentum ?? 0.1, 0, 1);
+    this.affine = checkBoolean('BatchNorm2d', 'affine', options.affine ?? true);
+    this.trackRunningStats = checkBoolean('BatchNorm2d', 'trackRunningStats', options.trackRunningStats ?? true);
+    if (this.affine) {
+      this.weight = new Parameter([numFeatures]);
+      this.weight.initialize((data) => data.fill(1));
+      this.bias = new Parameter([numFeatures]);
+    }
+    if (this.trackRunningStats) {
+      this.running_mean = new Variable([numFeatures]);
+      this.running_var = new Variable([numFeatures]);
+      this.running_var.initialize((data) => data.fill(1));
+      this.num_batches_tracked = new Variable([]);
+    }
+  }
+
+  /** @throws StridenetError ERR_INVALID_ARGUMENT for running statistics that are not finite or a negative variance, in evaluation */
+  forward(x: Tensor): Tensor {
+    const { weight, bias, running_mean: runningMean, running_var: runningVar, eps, momentum, path: name } = this;
+    const training = this.training || !this.trackRunningStats;
+    if (!training) this.checkStatistics();
+    const y = batchNorm2d(x, { runningMean, runningVar, weight, bias, training, momentum, eps, name });
+    if (training && this.num_batches_tracked) countStep(this.num_batches_tracked);
+    return y;
+  }
+
+  private checkStatistics(): void {
+    for (const [name, variable] of Object.entries({ running_mean: this.running_mean!, running_var: this.running_var! })) {
+      const values = variable.storage.value();
+      const bad = values.findIndex((v) => !Number.isFinite(v) || (v < 0 && name === 'running_var'));
+      if (bad < 0) continue;
+      const wanted = name === 'running_var' ? 'finite numbers of at least 0' : 'finite numbers';
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `${describe('batchNorm2d', this.path)} expects ${wanted} in ${name} but entry ${bad} is ${formatValue(values[bad])}. ` +
+          'Load weights that were saved before training went wrong.',
+      );
+    }
+  }
+}
+
+export interface LocalResponseNormLayerOptions {
+  /** Default 1e-4. */
+  alpha?: number;
+  /** Default 0.75. */
+  beta?: number;
+  /** Default 1. */
+  k?: number;
+}
+
+/** Divides each value of [N, C, H, W] by a power of the mean square of `size` channels around it (see `ops.localResponseNorm`). */
+export class LocalResponseNorm extends Module {
+  readonly alpha: number;
+  readonly beta: number;
+  readonly k: number;
+
+  /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  constructor(
+    readonly size: number,
+    options: LocalResponseNormLayerOptions = {},
+  ) {
+    super();
+    checkOptions('LocalResponseNorm', options, ['alpha', 'beta', 'k']);
+    responseNormAttrs('LocalResponseNorm', { size, ...options });
+    this.alpha = options.alpha ?? 1e-4;
+    this.beta = options.beta ?? 0.75;
+    this.k = options.k ?? 1;
+  }
+
+  forward(x: Tensor): Tensor {
+    const { size, alpha, beta, k, path } = this;
+    return localResponseNorm(x, { size, alpha, beta, k, name: path });
+  }
+}

@@ -1,0 +1,310 @@
+/**
+ * Batch normalisation and local response normalisation of [N, C, H, W].
+ *
+ * Batch normalisation is one node for both modes, `batchNorm(x, mean, variance, weight, bias)`. In training, mean and variance are nodes
+ * of x and the gradient of x is the total one, through both; in evaluation they are running statistics, which have no gradient.
+ * Mean with variance and weight gradient with bias gradient are pairs that `lower` makes with one instruction each. Second
+ * derivatives are compositions of elementwise operations.
+ */
+
+import { checkBoolean, checkInteger, checkNumber, checkOptions, formatShape, StridenetError } from '../errors';
+import { ones, zeros } from '../graph/leaves';
+import type { Tensor } from '../graph/tensor';
+import type { Attrs, Shape } from '../graph/types';
+import { build, checkDType, checkRank, checkTensor, defineOp, describe } from './builder';
+import { add, div, mul, neg, pow, sqrt, sub } from './elementwise';
+import type { GradientContext, InferContext } from './opDef';
+import { broadcastTo, sum } from './reduce';
+import { reshape } from './shape';
+import { deferUpdate, runningAverage } from './update';
+
+export interface BatchNorm2dOptions {
+  /** [C]; used in evaluation, moved towards the batch's by a training step. */
+  runningMean?: Tensor;
+  /** [C], of unbiased variances. */
+  runningVar?: Tensor;
+  /** [C], default ones. */
+  weight?: Tensor;
+  /** [C], default zeros. */
+  bias?: Tensor;
+  /** Normalise by the statistics of this batch; default false. Without running statistics it must be true. */
+  training?: boolean;
+  /** How far a step moves the running statistics; default 0.1. */
+  momentum?: number;
+  /** Added to the variance; default 1e-5. */
+  eps?: number;
+  name?: string;
+}
+
+export interface LocalResponseNormOptions {
+  /** Channels in a window. */
+  size: number;
+  /** Default 1e-4. */
+  alpha?: number;
+  /** Default 0.75. */
+  beta?: number;
+  /** Default 1. */
+  k?: number;
+  name?: string;
+}
+
+export interface BatchNormAttrs extends Attrs {
+  readonly eps: number;
+  /** Mean and variance are those of x. */
+  readonly training: boolean;
+}
+export interface BatchNormGradAttrs extends Attrs {
+  readonly eps: number;
+}
+/** scale = alpha / size; the window of channel c is c - before .. c + after. */
+export interface ResponseNormAttrs extends Attrs {
+  readonly before: number;
+  readonly after: number;
+  readonly scale: number;
+  readonly beta: number;
+  readonly k: number;
+}
+interface WindowAttrs extends Attrs {
+  readonly before: number;
+  readonly after: number;
+}
+
+const AXES = [0, 2, 3] as const;
+
+/** One number per channel as [1, C, 1, 1]. */
+const spread = (v: Tensor): Tensor => reshape(v, [1, v.size, 1, 1]);
+/** The sum over everything but channels. */
+const sumChannels = (x: Tensor): Tensor => sum(x, { axis: AXES });
+const channelCount = (x: Tensor): number => x.size / x.shape[1]!;
+const inverseDeviation = (variance: Tensor, eps: number): Tensor => div(1, sqrt(add(variance, eps)));
+
+const sameAsX = ({ inputs: [x] }: InferContext): { shape: Shape; dtype: 'float32' } => ({ shape: x!.shape, dtype: 'float32' });
+const perChannel = ({ inputs: [x] }: InferContext): { shape: Shape; dtype: 'float32' } => ({ shape: [x!.shape[1]!], dtype: 'float32' });
+
+defineOp({
+  name: 'batchNormMean',
+  infer: perChannel,
+  gradient: ({ inputs: [x], dy }: GradientContext) => [broadcastTo(spread(mul(dy, 1 / channelCount(x!))), x!.shape)],
+});
+
+/** Biased: the mean of squared distances from the mean. */
+defineOp({
+  name: 'batchNormVariance',
+  infer: perChannel,
+  gradient: ({ inputs: [x], dy }: GradientContext) => [
+    mul(sub(x!, spread(build('batchNormMean', [x!]))), spread(mul(dy, 2 / channelCount(x!)))),
+  ],
+});
+
+/** (x - mean) / sqrt(variance + eps) weight + bias */
+defineOp<BatchNormAttrs>({
+  name: 'batchNorm',
+  infer: sameAsX,
+  gradient({ inputs, attrs: { eps, training }, dy, needs }: GradientContext<BatchNormAttrs>) {
+    const [x, mean, variance, weight] = inputs as [Tensor, Tensor, Tensor, Tensor];
+    const sums = [x, dy, mean, variance];
+    const dweight = build('batchNormGradWeight', sums, { eps });
+    const dbias = build('batchNormGradBias', sums, { eps });
+    const dx = (): Tensor =>
+      training
+        ? build('batchNormGradInput', [x, dy, mean, variance, weight, dweight, dbias], { eps })
+        : mul(dy, spread(mul(weight, inverseDeviation(variance, eps))));
+    return [needs[0] ? dx() : null, null, null, dweight, dbias];
+  },
+});
+
+/** sum of dy (x - mean) / sqrt(variance + eps) */
+defineOp<BatchNormGradAttrs>({
+  name: 'batchNormGradWeight',
+  infer: perChannel,
+  gradient({ inputs, attrs: { eps }, output, dy: h }: GradientContext<BatchNormGradAttrs>) {
+    const [x, dy, mean, variance] = inputs as [Tensor, Tensor, Tensor, Tensor];
+    const inverse = inverseDeviation(variance, eps);
+    const factor = mul(h, inverse);
+    return [
+      mul(dy, spread(factor)),
+      mul(sub(x, spread(mean)), spread(factor)),
+      neg(mul(factor, sumChannels(dy))),
+      mul(mul(h, output), mul(mul(inverse, inverse), -0.5)),
+    ];
+  },
+});
+
+/** sum of dy; takes what batchNormGradWeight takes, so that both come from one pass. */
+defineOp<BatchNormGradAttrs>({
+  name: 'batchNormGradBias',
+  infer: perChannel,
+  gradient: ({ inputs: [x], dy: h }: GradientContext<BatchNormGradAttrs>) => [null, broadcastTo(spread(h), x!.shape), null, null],
+});
+
+/**
+ * dx = weight r (dy - dbias / m - xhat dweight / m) with r = 1 / sqrt(variance + eps), xhat = (x - mean) r and m numbers per channel.
+ * Its own derivatives are partial ones: those through mean, variance, dweight and dbias follow from these nodes.
+ */
+defineOp<BatchNormGradAttrs>({
+  name: 'batchNormGradInput',
+  infer: sameAsX,
+  gradient({ inputs, attrs: { eps }, dy: g }: GradientContext<BatchNormGradAttrs>) {
+    const [x, dy, mean, variance, weight, dweight, dbias] = inputs as [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+    const m = channelCount(x);
+    const inverse = inverseDeviation(variance, eps);
+    const scale = mul(weight, inverse);
+    const centred = sub(x, spread(mean));
+    const share = mul(dweight, 1 / m);
+    const inner = sub(sub(dy, spread(mul(dbias, 1 / m))), mul(centred, spread(mul(inverse, share))));
+    const along = mul(mul(scale, inverse), share);
+    const sumG = sumChannels(g);
+    const sumGInner = sumChannels(mul(g, inner));
+    const sumGCentred = sumChannels(mul(g, centred));
+    const dInverse = sub(mul(weight, sumGInner), mul(mul(scale, share), sumGCentred));
+    return [
+      neg(mul(g, spread(along))),
+      mul(g, spread(scale)),
+      mul(sumG, along),
+      mul(dInverse, mul(mul(inverse, mul(inverse, inverse)), -0.5)),
+      mul(inverse, sumGInner),
+      neg(mul(mul(mul(scale, inverse), sumGCentred), 1 / m)),
+      neg(mul(mul(scale, sumG), 1 / m)),
+    ];
+  },
+});
+
+/**
+ * Normalises each channel, then scales and shifts it. With `training` by mean and (biased) variance of the batch; running
+ * statistics that are variables then move by `momentum` towards the batch's (with the unbiased variance) in every step of
+ * a Trainer or fit whose loss is finite. Elsewhere nothing moves them: a graph that is only evaluated writes no variable.
+ *
+ * @param x [N, C, H, W]; in training with more than one value per channel
+ * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+ * @example ops.batchNorm2d(x, { training: true })
+ */
+export function batchNorm2d(x: Tensor, options: BatchNorm2dOptions = {}): Tensor {
+  checkOptions('batchNorm2d', options, ['runningMean', 'runningVar', 'weight', 'bias', 'training', 'momentum', 'eps', 'name']);
+  const { runningMean, runningVar, name = '' } = options;
+  const where = describe('batchNorm2d', name);
+  checkTensor(where, 'its input', x);
+  checkRank(where, 'an input', x, 4, '[N, C, H, W]');
+  checkDType(where, 'an input', x, 'float32');
+  const training = checkBoolean(where, 'training', options.training ?? false);
+  const eps = checkNumber(where, 'eps', options.eps ?? 1e-5, 0);
+  const momentum = checkNumber(where, 'momentum', options.momentum ?? 0.1, 0, 1);
+  const channels = x.shape[1]!;
+  for (const [what, column] of Object.entries({ runningMean, runningVar, weight: options.weight, bias: options.bias })) {
+    if (column !== undefined) checkColumn(where, what, column, x);
+  }
+  if ((runningMean === undefined) !== (runningVar === undefined)) {
+    const [given, missing] = runningMean ? ['runningMean', 'runningVar'] : ['runningVar', 'runningMean'];
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects runningMean and runningVar together but got ${given} without ${missing}.`,
+    );
+  }
+  const weight = options.weight ?? ones([channels]);
+  const bias = options.bias ?? zeros([channels]);
+  if (!training) {
+    if (!runningMean || !runningVar) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `${where} expects runningMean and runningVar in evaluation but got neither. Pass { training: true }.`,
+      );
+    }
+    return build('batchNorm', [x, runningMean, runningVar, weight, bias], { eps, training }, name);
+  }
+  const count = channelCount(x);
+  if (count === 1) {
+    throw new StridenetError(
+      'ERR_SHAPE_MISMATCH',
+      `${where} expects more than 1 value per channel when training but its input is ${formatShape(x.shape)}. Use a larger batch, or eval().`,
+    );
+  }
+  const mean = build('batchNormMean', [x], {}, name);
+  const variance = build('batchNormVariance', [x], {}, name);
+  if (runningMean?.leaf?.kind === 'variable') {
+    deferUpdate(runningMean, (guard) => runningAverage(runningMean, mean, guard, { decay: 1 - momentum, gain: momentum }));
+  }
+  if (runningVar?.leaf?.kind === 'variable') {
+    const gain = (momentum * count) / (count - 1);
+    deferUpdate(runningVar, (guard) => runningAverage(runningVar, variance, guard, { decay: 1 - momentum, gain }));
+  }
+  return build('batchNorm', [x, mean, variance, weight, bias], { eps, training }, name);
+}
+
+function checkColumn(where: string, what: string, column: unknown, x: Tensor): void {
+  checkTensor(where, what, column);
+  checkDType(where, what, column, 'float32');
+  if (column.rank === 1 && column.shape[0] === x.shape[1]) return;
+  throw new StridenetError(
+    'ERR_SHAPE_MISMATCH',
+    `${where} expects ${what} of shape [${x.shape[1]}], one number per channel of its input ${formatShape(x.shape)}, but got ${formatShape(column.shape)}. ` +
+      `Pass numFeatures ${x.shape[1]}, or check the layer before it.`,
+  );
+}
+
+// Local response normalisation, with s = k + scale W(x^2), W the sum over a channel's window and W' that over the mirrored window:
+//   y  = x s^-beta
+//   dx = dy s^-beta - 2 beta scale x W'(dy x s^(-beta - 1))
+
+defineOp<WindowAttrs>({
+  name: 'channelWindowSum',
+  infer: sameAsX,
+  gradient: ({ attrs: { before, after }, dy }: GradientContext<WindowAttrs>) => [windowSum(dy, after, before)],
+});
+
+function windowSum(x: Tensor, before: number, after: number): Tensor {
+  return build('channelWindowSum', [x], { before, after });
+}
+
+defineOp<ResponseNormAttrs>({
+  name: 'localResponseNorm',
+  infer: sameAsX,
+  gradient: ({ inputs: [x], attrs, dy }: GradientContext<ResponseNormAttrs>) => [build('localResponseNormGrad', [x!, dy], attrs)],
+});
+
+defineOp<ResponseNormAttrs>({
+  name: 'localResponseNormGrad',
+  infer: sameAsX,
+  // For L = sum of g dx, with Q = s^(-beta - 1), u = W(g x), t = W'(dy x Q) and f = 2 beta scale:
+  //   dL/ddy = g s^-beta - f x Q u
+  //   dL/dx  = -f g t - f u dy Q + 2 scale x W'(a),  a = dL/ds = -beta g dy Q + f (beta + 1) u dy x s^(-beta - 2)
+  gradient({ inputs, attrs: { before, after, scale, beta, k }, dy: g }: GradientContext<ResponseNormAttrs>) {
+    const [x, dy] = inputs as [Tensor, Tensor];
+    const f = 2 * beta * scale;
+    const s = add(mul(windowSum(mul(x, x), before, after), scale), k);
+    const q = pow(s, -beta - 1);
+    const u = windowSum(mul(g, x), before, after);
+    const t = windowSum(mul(mul(dy, x), q), after, before);
+    const a = sub(mul(mul(mul(u, mul(dy, x)), pow(s, -beta - 2)), f * (beta + 1)), mul(mul(mul(g, dy), q), beta));
+    const direct = mul(add(mul(g, t), mul(mul(u, dy), q)), -f);
+    return [add(direct, mul(mul(x, windowSum(a, after, before)), 2 * scale)), sub(mul(g, pow(s, -beta)), mul(mul(mul(x, q), u), f))];
+  },
+});
+
+/**
+ * Divides each value by a power of the mean square of its neighbours in channel direction (AlexNet):
+ * y = x / (k + alpha * mean of x^2 over `size` channels around it)^beta, where channels that do not exist count as zero.
+ *
+ * @param x [N, C, H, W]
+ * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+ * @example ops.localResponseNorm(x, { size: 5, alpha: 1e-4, beta: 0.75, k: 2 })
+ */
+export function localResponseNorm(x: Tensor, options: LocalResponseNormOptions): Tensor {
+  checkOptions('localResponseNorm', options, ['size', 'alpha', 'beta', 'k', 'name']);
+  const name = options?.name ?? '';
+  const where = describe('localResponseNorm', name);
+  checkTensor(where, 'its input', x);
+  checkRank(where, 'an input', x, 4, '[N, C, H, W]');
+  checkDType(where, 'an input', x, 'float32');
+  return build('localResponseNorm', [x], responseNormAttrs(where, options), name);
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT */
+export function responseNormAttrs(where: string, options: LocalResponseNormOptions): ResponseNormAttrs {
+  const size = checkInteger(where, 'size', options?.size, 1);
+  if (size > 65536) {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects size to be at most 65536 but got ${size}.`);
+  }
+  const alpha = checkNumber(where, 'alpha', options.alpha ?? 1e-4);
+  const beta = checkNumber(where, 'beta', options.beta ?? 0.75);
+  const k = checkNumber(where, 'k', options.k ?? 1);
+  return { before: Math.floor(size / 2), after: Math.floor((size - 1) / 2), scale: alpha / size, beta, k };
+}
