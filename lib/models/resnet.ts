@@ -4,11 +4,11 @@
  */
 
 import { checkInteger, formatValue, StridenetError } from '../errors';
-import { zeros } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
 import { AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Identity, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn';
 import { kaimingNormal } from '../nn/init';
-import { add, broadcastTo, concat, maxPool2d } from '../ops';
+import { add, maxPool2d } from '../ops';
+import { padAt } from '../ops/region';
 import { checkChoice, initialize, readOptions, type ClassifierOptions, type DropoutOptions } from './common';
 
 /** `dropout` acts before the linear layer; default 0: the paper has none. */
@@ -190,9 +190,8 @@ class PaddedShortcut extends Module {
 
   forward(x: Tensor): Tensor {
     const kept = maxPool2d(x, 1, { stride: 2, name: this.path });
-    const [n, , height, width] = kept.shape;
-    const nothing = broadcastTo(zeros([1, 1, 1, 1]), [n!, this.newChannels / 2, height!, width!]);
-    return concat([nothing, kept, nothing], { axis: 1, name: this.path });
+    const [n, channels, height, width] = kept.shape as readonly [number, number, number, number];
+    return padAt(kept, [0, this.newChannels / 2, 0, 0], [n, channels + this.newChannels, height, width], 0, this.path);
   }
 }
 
