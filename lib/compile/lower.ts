@@ -6,7 +6,7 @@
 
 import type { Tensor } from '../graph/tensor';
 import { topologicalOrder, useCounts } from '../graph/traverse';
-import { elementCount, physicalShape, type Shape } from '../graph/types';
+import { elementCount, physicalAxes, physicalShape, type Shape } from '../graph/types';
 import type { Buffer, Instruction, InstructionLists, NativeQueries, Place } from './ir';
 import { LOWERINGS, lowerUpdates } from './lowerOps';
 import { OPCODES, UNARY_KIND, LAYOUT, type OpcodeName } from './opcodes';
@@ -17,8 +17,6 @@ export function lower(graph: Graph, queries: NativeQueries): InstructionLists {
 }
 
 const ARENA: Place = { space: 'arena' };
-/** Logical axes in physical order. */
-const physicalAxes = (rank: number): readonly number[] => (rank === 4 ? [0, 2, 3, 1] : Array.from({ length: rank }, (_, i) => i));
 
 function transposeAttrs(axes: readonly number[]): Record<string, number> {
   return Object.fromEntries(OPCODES.transpose.attrs.map(({ name }, i) => [name, axes[i] ?? i]));
@@ -41,6 +39,7 @@ export class Lowering {
   private readonly packs = new Map<Tensor, Map<string, Buffer>>();
   private readonly uses: Map<Tensor, number>;
   private readonly order: readonly Tensor[];
+  private readonly users = new Map<Tensor, Tensor[]>();
   private nextBuffer = 0;
   /** Transposes of the node being lowered so far: tells their derived values apart. */
   private transposes = 0;
@@ -53,6 +52,7 @@ export class Lowering {
   ) {
     this.order = topologicalOrder(roots(graph));
     this.uses = useCounts(roots(graph));
+    this.findUsers();
     this.findStatic();
   }
 
@@ -89,6 +89,11 @@ export class Lowering {
   /** Nodes of the graph, inputs first. */
   get nodes(): readonly Tensor[] {
     return this.order;
+  }
+
+  /** The nodes that read `node`, in the order of `nodes`. */
+  usersOf(node: Tensor): readonly Tensor[] {
+    return this.users.get(node) ?? [];
   }
 
   /** A new buffer for a value of the node being lowered; `purpose` tells its values apart. */
@@ -218,6 +223,16 @@ export class Lowering {
 
   private makeBuffer(dtype: Buffer['dtype'], shape: Shape, place: Place): Buffer {
     return { id: this.nextBuffer++, dtype, shape, name: this.current?.name ?? '', place };
+  }
+
+  private findUsers(): void {
+    for (const node of this.order) {
+      for (const input of new Set(node.inputs)) {
+        const users = this.users.get(input);
+        if (users) users.push(node);
+        else this.users.set(input, [node]);
+      }
+    }
   }
 
   /** A node is static when its leaves are constants and variables that this graph leaves alone, with at least one variable. */

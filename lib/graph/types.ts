@@ -22,3 +22,8 @@ export function elementCount(shape: Shape): number {
 export function physicalShape(shape: Shape): Shape {
   return shape.length === 4 ? [shape[0]!, shape[2]!, shape[3]!, shape[1]!] : shape;
 }
+
+/** Logical axes in physical order. */
+export function physicalAxes(rank: number): readonly number[] {
+  return rank === 4 ? [0, 2, 3, 1] : Array.from({ length: rank }, (_, i) => i);
+}

@@ -1,9 +1,11 @@
 /** Layers without parameters that work element by element or on the shape alone. */
 
-import { checkOptions } from '../errors';
+import { checkNumber, checkOptions } from '../errors';
 import type { Tensor } from '../graph/tensor';
+import { checkApproximation, gelu, hardswish, leakyRelu, relu6, silu, type GeluApproximation } from '../ops/activation';
 import { relu, sigmoid, tanh } from '../ops/elementwise';
 import { flatten } from '../ops/shape';
+import { checkAxis, logSoftmax, softmax } from '../ops/softmax';
 import { Module } from './module';
 
 /** A layer that takes no options, and says so to who passes some. */
@@ -32,6 +34,91 @@ export class Sigmoid extends Plain {
 export class Tanh extends Plain {
   forward(x: Tensor): Tensor {
     return tanh(x, { name: this.path });
+  }
+}
+
+/** min(max(x, 0), 6) */
+export class ReLU6 extends Plain {
+  forward(x: Tensor): Tensor {
+    return relu6(x, { name: this.path });
+  }
+}
+
+/** x where it is positive, else negativeSlope x. */
+export class LeakyReLU extends Module {
+  readonly negativeSlope: number;
+
+  /** @param options.negativeSlope default 0.01 @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  constructor(options: { negativeSlope?: number } = {}) {
+    super();
+    checkOptions('LeakyReLU', options, ['negativeSlope']);
+    this.negativeSlope = checkNumber('LeakyReLU', 'negativeSlope', options.negativeSlope ?? 0.01);
+  }
+
+  forward(x: Tensor): Tensor {
+    return leakyRelu(x, { negativeSlope: this.negativeSlope, name: this.path });
+  }
+}
+
+/** x Phi(x) with the normal distribution function, or its approximation by tanh (see `ops.gelu`). */
+export class GELU extends Module {
+  readonly approximate: GeluApproximation;
+
+  /** @param options.approximate 'none' (default) or 'tanh' @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  constructor(options: { approximate?: GeluApproximation } = {}) {
+    super();
+    checkOptions('GELU', options, ['approximate']);
+    this.approximate = checkApproximation('GELU', options.approximate ?? 'none');
+  }
+
+  forward(x: Tensor): Tensor {
+    return gelu(x, { approximate: this.approximate, name: this.path });
+  }
+}
+
+/** x sigmoid(x) */
+export class SiLU extends Plain {
+  forward(x: Tensor): Tensor {
+    return silu(x, { name: this.path });
+  }
+}
+
+/** x relu6(x + 3) / 6 */
+export class Hardswish extends Plain {
+  forward(x: Tensor): Tensor {
+    return hardswish(x, { name: this.path });
+  }
+}
+
+/** exp(x) / sum exp(x) over an axis. For training leave it out and use `nn.crossEntropy`, which takes logits. */
+export class Softmax extends Module {
+  readonly axis: number;
+
+  /** @param options.axis default -1, the last @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  constructor(options: { axis?: number } = {}) {
+    super();
+    checkOptions('Softmax', options, ['axis']);
+    this.axis = checkAxis('Softmax', options.axis ?? -1);
+  }
+
+  forward(x: Tensor): Tensor {
+    return softmax(x, { axis: this.axis, name: this.path });
+  }
+}
+
+/** The logarithm of softmax over an axis. */
+export class LogSoftmax extends Module {
+  readonly axis: number;
+
+  /** @param options.axis default -1, the last @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  constructor(options: { axis?: number } = {}) {
+    super();
+    checkOptions('LogSoftmax', options, ['axis']);
+    this.axis = checkAxis('LogSoftmax', options.axis ?? -1);
+  }
+
+  forward(x: Tensor): Tensor {
+    return logSoftmax(x, { axis: this.axis, name: this.path });
   }
 }
 

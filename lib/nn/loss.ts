@@ -1,24 +1,79 @@
-/** Loss functions as values: what `fit`, `evaluate` and `Trainer` take. */
+/** Loss functions as values: what `fit`, `evaluate` and `Trainer` take, and what hand-written loops call. */
 
-import { checkNumber, checkOptions } from '../errors';
-import type { Tensor } from '../graph/tensor';
-import { crossEntropy as crossEntropyOf } from '../ops/softmax';
+import { checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
+import { tensor } from '../graph/leaves';
+import { Tensor } from '../graph/tensor';
+import {
+  bceWithLogits as bceWithLogitsOf,
+  checkReduction,
+  crossEntropy as crossEntropyOf,
+  mseLoss as mseLossOf,
+  type LossReduction,
+} from '../ops/loss';
 
-/** From the model's output and the labels ([N], int32) to a tensor of one element: the mean loss of the batch. */
+/**
+ * From the model's output and the labels to a tensor of one element: the mean loss of the batch. `fit`, `evaluate` and `Trainer` give the
+ * labels as class numbers, [N] of type int32.
+ */
 export interface Loss {
   (output: Tensor, labels: Tensor): Tensor;
   /** How to make it again, for checkpoints; a function of one's own has none. */
-  readonly recipe?: { readonly name: 'crossEntropy'; readonly options: { readonly labelSmoothing: number } };
+  readonly recipe?: {
+    readonly name: 'crossEntropy';
+    readonly options: { readonly labelSmoothing: number; readonly weight?: readonly number[] };
+  };
 }
 
 /**
  * Softmax cross-entropy, mean over the batch.
  * @param options.labelSmoothing in [0, 1]; default 0
+ * @param options.weight a weight for each class, a tensor of shape [classes] or its numbers; default 1
  * @see ops.crossEntropy
  */
-export function crossEntropy(options: { labelSmoothing?: number } = {}): Loss {
-  checkOptions('nn.crossEntropy', options, ['labelSmoothing']);
+export function crossEntropy(options: { labelSmoothing?: number; weight?: Tensor | readonly number[] } = {}): Loss {
+  checkOptions('nn.crossEntropy', options, ['labelSmoothing', 'weight']);
   const labelSmoothing = checkNumber('nn.crossEntropy', 'labelSmoothing', options.labelSmoothing ?? 0, 0, 1);
-  const loss = (output: Tensor, labels: Tensor): Tensor => crossEntropyOf(output, labels, { labelSmoothing, name: 'loss' });
-  return Object.assign(loss, { recipe: { name: 'crossEntropy', options: { labelSmoothing } } as const });
+  const weight = options.weight === undefined ? undefined : classWeight(options.weight);
+  const loss = (output: Tensor, labels: Tensor): Tensor => crossEntropyOf(output, labels, { labelSmoothing, weight, name: 'loss' });
+  if (weight === undefined) return Object.assign(loss, { recipe: { name: 'crossEntropy', options: { labelSmoothing } } as const });
+  // What was computed from something else cannot be written down.
+  if (!weight.value) return loss;
+  return Object.assign(loss, { recipe: { name: 'crossEntropy', options: { labelSmoothing, weight: [...weight.value] } } as const });
+}
+
+function classWeight(weight: unknown): Tensor {
+  if (weight instanceof Tensor && weight.dtype === 'float32' && weight.rank === 1) return weight;
+  if (Array.isArray(weight) && weight.length > 0 && weight.every((w) => Number.isFinite(w))) return tensor(weight as number[]);
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `nn.crossEntropy expects weight to be a float32 tensor of shape [classes] or an array of finite numbers but got ${formatValue(weight)}.`,
+  );
+}
+
+/**
+ * Mean (or sum) of the squared differences to a float32 target of the output's shape.
+ * @see ops.mseLoss
+ */
+export function mseLoss(options: { reduction?: LossReduction } = {}): Loss {
+  checkOptions('nn.mseLoss', options, ['reduction']);
+  const reduction = checkReduction('nn.mseLoss', options.reduction ?? 'mean');
+  return (output, target) => mseLossOf(output, target, { reduction, name: 'loss' });
+}
+
+/**
+ * Binary cross-entropy of the sigmoid of the output with a float32 target of the output's shape.
+ * @param options.posWeight weight of the positive answers, broadcast to the output's shape; default 1
+ * @see ops.bceWithLogits
+ */
+export function bceWithLogits(options: { posWeight?: Tensor; reduction?: LossReduction } = {}): Loss {
+  checkOptions('nn.bceWithLogits', options, ['posWeight', 'reduction']);
+  const reduction = checkReduction('nn.bceWithLogits', options.reduction ?? 'mean');
+  const { posWeight } = options;
+  if (posWeight !== undefined && !(posWeight instanceof Tensor)) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `nn.bceWithLogits expects posWeight to be a Tensor but got ${formatValue(posWeight)}.`,
+    );
+  }
+  return (output, target) => bceWithLogitsOf(output, target, { posWeight, reduction, name: 'loss' });
 }

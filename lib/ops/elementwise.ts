@@ -32,7 +32,8 @@ function broadcastShapes(where: string, a: Shape, b: Shape): Shape {
   });
 }
 
-function defineUnary(name: string, gradient: UnaryRule): (x: TensorLike, options?: { name?: string }) => Tensor {
+/** Registers y = f(x) with its gradient rule and gives its builder. */
+export function defineUnary(name: string, gradient: UnaryRule): (x: TensorLike, options?: { name?: string }) => Tensor {
   defineOp({
     name,
     infer({ where, inputs: [x] }) {
@@ -44,7 +45,8 @@ function defineUnary(name: string, gradient: UnaryRule): (x: TensorLike, options
   return (x, options) => build(name, [toTensor(name, x)], {}, options?.name ?? '');
 }
 
-function defineBinary(name: string, gradient: BinaryRule): (a: TensorLike, b: TensorLike, options?: { name?: string }) => Tensor {
+/** Registers y = f(a, b) with broadcasting and its gradient rules and gives its builder. */
+export function defineBinary(name: string, gradient: BinaryRule): (a: TensorLike, b: TensorLike, options?: { name?: string }) => Tensor {
   defineOp({
     name,
     infer({ where, inputs: [a, b] }) {

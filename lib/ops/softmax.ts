@@ -1,39 +1,44 @@
-/** Softmax over the last axis and the classification loss made of it. */
+/** Softmax over an axis and the classification loss made of it. */
 
-import { checkNumber, checkOptions, formatShape, StridenetError } from '../errors';
+import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import { scalar } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
 import { build, checkDType, checkTensor, defineOp, describe } from './builder';
 import { exp, mul, sub } from './elementwise';
 import type { GradientContext, InferContext } from './opDef';
-import { sum } from './reduce';
+import { normalizeAxes, sum } from './reduce';
 
 interface CrossEntropyAttrs extends Attrs {
   readonly labelSmoothing: number;
 }
 
-function inferSame({ where, inputs: [x] }: InferContext): { shape: readonly number[]; dtype: 'float32' } {
+interface SoftmaxAttrs extends Attrs {
+  /** Counted from the front. */
+  readonly axis: number;
+}
+
+function inferSame({ where, inputs: [x] }: InferContext<SoftmaxAttrs>): { shape: readonly number[]; dtype: 'float32' } {
   checkDType(where, 'an input', x!, 'float32');
-  if (x!.rank < 1) throw new StridenetError('ERR_SHAPE_MISMATCH', `${where} expects an input of at least one axis but got a scalar.`);
   return { shape: x!.shape, dtype: 'float32' };
 }
 
-const lastAxisSum = (x: Tensor): Tensor => sum(x, { axis: -1, keepDims: true });
+const axisSum = (x: Tensor, axis: number): Tensor => sum(x, { axis, keepDims: true });
 
-defineOp({
+defineOp<SoftmaxAttrs>({
   name: 'softmax',
   infer: inferSame,
-  gradient: ({ dy, output: y }: GradientContext) => [mul(y, sub(dy, lastAxisSum(mul(dy, y))))],
+  gradient: ({ dy, attrs, output: y }: GradientContext<SoftmaxAttrs>) => [mul(y, sub(dy, axisSum(mul(dy, y), attrs.axis)))],
 });
 
-defineOp({
+defineOp<SoftmaxAttrs>({
   name: 'logSoftmax',
   infer: inferSame,
-  gradient: ({ dy, output: y }: GradientContext) => [sub(dy, mul(exp(y), lastAxisSum(dy)))],
+  gradient: ({ dy, attrs, output: y }: GradientContext<SoftmaxAttrs>) => [sub(dy, mul(exp(y), axisSum(dy, attrs.axis)))],
 });
 
-function checkLogitsAndLabels(where: string, logits: Tensor, labels: Tensor): void {
+/** @throws StridenetError ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH; ERR_INVALID_ARGUMENT for known labels out of range */
+export function checkLogitsAndLabels(where: string, logits: Tensor, labels: Tensor): void {
   checkDType(where, 'logits', logits, 'float32');
   if (logits.rank !== 2) {
     throw new StridenetError('ERR_SHAPE_MISMATCH', `${where} expects logits of shape [N, classes] but got ${formatShape(logits.shape)}.`);
@@ -80,7 +85,7 @@ defineOp<CrossEntropyAttrs>({
   gradient({ inputs: [logits, labels, scale], attrs, dy: g, needs }: GradientContext<CrossEntropyAttrs>) {
     const throughSoftmax = (): Tensor => {
       const p = softmax(logits!);
-      return mul(mul(scale!, 1 / logits!.shape[0]!), mul(p, sub(g, lastAxisSum(mul(g, p)))));
+      return mul(mul(scale!, 1 / logits!.shape[0]!), mul(p, sub(g, axisSum(mul(g, p), 1))));
     };
     return [
       needs[0] ? throughSoftmax() : null,
@@ -98,33 +103,44 @@ defineOp({
   },
 });
 
-/** exp(x) / sum exp(x) over the last axis. */
-export function softmax(x: Tensor, options: { name?: string } = {}): Tensor {
-  checkOptions('softmax', options, ['name']);
-  return build('softmax', [x], {}, options.name);
+function buildSoftmax(op: 'softmax' | 'logSoftmax', x: Tensor, options: SoftmaxOptions): Tensor {
+  checkOptions(op, options, ['axis', 'name']);
+  const where = describe(op, options.name ?? '');
+  checkTensor(where, 'its input', x);
+  if (x.rank < 1) throw new StridenetError('ERR_SHAPE_MISMATCH', `${where} expects an input of at least one axis but got a scalar.`);
+  return build(op, [x], { axis: normalizeAxes(where, x, checkAxis(where, options.axis ?? -1))[0]! }, options.name);
 }
 
-/** The logarithm of softmax over the last axis, without overflow. */
-export function logSoftmax(x: Tensor, options: { name?: string } = {}): Tensor {
-  checkOptions('logSoftmax', options, ['name']);
-  return build('logSoftmax', [x], {}, options.name);
+export interface SoftmaxOptions {
+  /** The axis whose values are set against each other, negative ones counting from the end; default -1. */
+  axis?: number;
+  name?: string;
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT */
+export function checkAxis(where: string, axis: unknown): number {
+  if (Number.isInteger(axis)) return axis as number;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects axis to be an integer but got ${formatValue(axis)}.`);
 }
 
 /**
- * Mean over the rows of -sum_c target_c log softmax(logits)_c, where the target is 1 at the label, or with label smoothing s
- * 1 - s at the label plus s / classes everywhere (Szegedy et al. 2016, as torch.nn.CrossEntropyLoss).
- *
- * @param logits [N, classes] @param labels [N] of type int32, in [0, classes)
- * @param options.labelSmoothing in [0, 1]; default 0
- * @returns the loss, a scalar; NaN if a label is out of range that was not known when the graph was built
+ * exp(x) / sum exp(x) over an axis.
+ * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
-export function crossEntropy(logits: Tensor, labels: Tensor, options: { labelSmoothing?: number; name?: string } = {}): Tensor {
-  checkOptions('crossEntropy', options, ['labelSmoothing', 'name']);
-  const where = describe('crossEntropy', options.name ?? '');
-  checkTensor(where, 'logits', logits);
-  checkTensor(where, 'labels', labels);
-  const labelSmoothing = checkNumber(where, 'labelSmoothing', options.labelSmoothing ?? 0, 0, 1);
-  return build('crossEntropy', [logits, labels], { labelSmoothing }, options.name);
+export const softmax = (x: Tensor, options: SoftmaxOptions = {}): Tensor => buildSoftmax('softmax', x, options);
+
+/**
+ * The logarithm of softmax over an axis, without overflow.
+ * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+ */
+export const logSoftmax = (x: Tensor, options: SoftmaxOptions = {}): Tensor => buildSoftmax('logSoftmax', x, options);
+
+/**
+ * Mean over the rows of -sum_c target_c log softmax(logits)_c in one instruction, where the target is 1 at the label, or with label
+ * smoothing s 1 - s at the label plus s / classes everywhere (Szegedy et al. 2016).
+ */
+export function crossEntropyOfLabels(logits: Tensor, labels: Tensor, labelSmoothing: number, name?: string): Tensor {
+  return build('crossEntropy', [logits, labels], { labelSmoothing }, name);
 }
 
 /** The number of rows whose largest logit is the label's. @param logits [N, classes] @param labels [N] of type int32 */

@@ -95,6 +95,28 @@ struct Tanh {
   static Vec apply(Vec x) { return tanh(x); }
 };
 
+struct Relu6 {
+  static Vec apply(Vec x) { return relu6(x); }
+};
+struct Silu {
+  static Vec apply(Vec x) { return silu(x); }
+};
+struct Hardswish {
+  static Vec apply(Vec x) { return hardswish(x); }
+};
+struct Gelu {
+  static Vec apply(Vec x) { return mul(x, normal(x).cdf); }
+};
+struct GeluTanh {
+  static Vec apply(Vec x) {
+    Vec slope;
+    return mul(x, sigmoid(geluTanhArgument(x, &slope)));
+  }
+};
+struct Softplus {
+  static Vec apply(Vec x) { return softplus(x); }
+};
+
 struct Add {
   static Vec apply(Vec a, Vec b) { return add(a, b); }
   static int32_t apply(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); }
@@ -150,11 +172,44 @@ struct TanhGrad {
   static Vec apply(Vec dy, Vec y) { return mul(dy, sub(set1(1.0f), mul(y, y))); }
 };
 
+struct Relu6Grad {
+  static Vec apply(Vec dy, Vec y) { return select(maskAnd(greater(y, zero()), less(y, set1(6.0f))), dy, zero()); }
+};
+struct SiluGrad {  // dy s (1 + x (1 - s))
+  static Vec apply(Vec dy, Vec x) {
+    const Sigmoids s = sigmoids(x);
+    return mul(dy, mul(s.at, fma(x, s.rest, set1(1.0f))));
+  }
+};
+struct HardswishGrad {
+  static Vec apply(Vec dy, Vec x) {
+    const Vec inside = mul(dy, fma(x, set1(1.0f / 3.0f), set1(0.5f)));
+    return select(greaterEqual(x, set1(3.0f)), dy, select(lessEqual(x, set1(-3.0f)), zero(), inside));
+  }
+};
+struct GeluGrad {  // dy (Phi(x) + x phi(x))
+  static Vec apply(Vec dy, Vec x) {
+    const Normal n = normal(x);
+    const Vec c = min(set1(14.0f), max(set1(-14.0f), x));  // beyond, the density is 0
+    return mul(dy, fma(c, n.density, n.cdf));
+  }
+};
+struct GeluTanhGrad {  // y = x s(u): dy s (1 + x (1 - s) u')
+  static Vec apply(Vec dy, Vec x) {
+    Vec slope;
+    const Sigmoids s = sigmoids(geluTanhArgument(x, &slope));
+    return mul(dy, mul(s.at, fma(mul(x, s.rest), slope, set1(1.0f))));
+  }
+};
+
 constexpr ElementwiseKernels kElementwiseKernels = {
     {unaryRows<Copy>, unaryRows<Neg>, unaryRows<Abs>, unaryRows<Sign>, unaryRows<Exp>, unaryRows<Log>, unaryRows<Sqrt>,
-     unaryRows<Reciprocal>, unaryRows<Relu>, unaryRows<Sigmoid>, unaryRows<Tanh>},
+     unaryRows<Reciprocal>, unaryRows<Relu>, unaryRows<Sigmoid>, unaryRows<Tanh>, unaryRows<Relu6>, unaryRows<Silu>, unaryRows<Hardswish>,
+     unaryRows<Gelu>, unaryRows<GeluTanh>, unaryRows<Softplus>},
     {binaryRows<Add>, binaryRows<Sub>, binaryRows<Mul>, binaryRows<Div>, binaryRows<Pow>, binaryRows<Maximum>, binaryRows<Minimum>,
-     binaryRows<Greater>, binaryRows<GreaterEqual>, binaryRows<Equal>, binaryRows<ReluGrad>, binaryRows<SigmoidGrad>, binaryRows<TanhGrad>},
+     binaryRows<Greater>, binaryRows<GreaterEqual>, binaryRows<Equal>, binaryRows<ReluGrad>, binaryRows<SigmoidGrad>, binaryRows<TanhGrad>,
+     binaryRows<Relu6Grad>, binaryRows<SiluGrad>, binaryRows<HardswishGrad>, binaryRows<GeluGrad>, binaryRows<GeluTanhGrad>},
     {binaryRowsInt<Add>, binaryRowsInt<Sub>, binaryRowsInt<Mul>, nullptr, nullptr, binaryRowsInt<Maximum>, binaryRowsInt<Minimum>,
-     binaryRowsInt<Greater>, binaryRowsInt<GreaterEqual>, binaryRowsInt<Equal>, nullptr, nullptr, nullptr},
+     binaryRowsInt<Greater>, binaryRowsInt<GreaterEqual>, binaryRowsInt<Equal>, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
+     nullptr, nullptr},
 };

@@ -12,16 +12,13 @@ constexpr int tileRows(int vectors) {
   return kVectorRegisters >= 32 ? kTileRows32[vectors] : kTileRows16[vectors];
 }
 
+constexpr bool isElementary(Activation activation) {
+  return activation != Activation::none && activation != Activation::relu && activation != Activation::relu6;
+}
+
 // Applies an activation that is too large to inline to a tile that has just been written.
 __attribute__((noinline)) void activateTile(float* const* rows, int count, int64_t offset, int columns, Activation activation) {
-  for (int r = 0; r < count; ++r) {
-    float* row = rows[r] + offset;
-    for (int j = 0; j < columns; j += kLanes) {
-      int n = columns - j < kLanes ? columns - j : kLanes;
-      Vec x = loadPartial(row + j, n);
-      storePartial(row + j, activation == Activation::sigmoid ? sigmoid(x) : tanh(x), n);
-    }
-  }
+  for (int r = 0; r < count; ++r) applyActivation(rows[r] + offset, columns, activation);
 }
 
 template <int R, int V>
@@ -69,11 +66,17 @@ void gemmTile(const GemmTile& t) {
       for (int v = 0; v < V; ++v) acc[r][v] = add(acc[r][v], v < V - 1 ? load(row + v * kLanes) : loadPartial(row + v * kLanes, tail));
     }
   }
-  if (t.activation == Activation::relu) {
+  if (t.activation == Activation::relu || t.activation == Activation::relu6) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) acc[r][v] = max(zero(), acc[r][v]);
+  }
+  if (t.activation == Activation::relu6) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) acc[r][v] = min(set1(6.0f), acc[r][v]);
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
@@ -88,7 +91,7 @@ void gemmTile(const GemmTile& t) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) storePartial(t.c[r] + t.cOffset + (V - 1) * kLanes, acc[r][V - 1], tail);
   }
-  if (t.activation == Activation::sigmoid || t.activation == Activation::tanh) activateTile(t.c, R, t.cOffset, t.columns, t.activation);
+  if (isElementary(t.activation)) activateTile(t.c, R, t.cOffset, t.columns, t.activation);
 }
 
 // Tail: the last vector of B and C is partial.

@@ -1,5 +1,5 @@
 // Elementary functions on Vec, accurate to a few units in the last place (ulp) over all of float32, measured against double:
-//   exp 1.5 ulp, log 1.5 ulp, tanh 2 ulp, sigmoid 3 ulp
+//   exp 1.5 ulp, log 1.5 ulp, tanh 2 ulp, sigmoid 3 ulp, silu 4 ulp, softplus 3 ulp, normal distribution function 5 ulp
 // Overflow gives infinity, underflow goes through the subnormal numbers to zero, NaN gives NaN. Polynomials: Cephes (S. Moshier),
 // expf, logf and tanhf. Included inside the anonymous namespace of one instruction set; see table.inl.h.
 
@@ -14,12 +14,8 @@ STRIDENET_INLINE Vec minNaN(Vec a, Vec b) {
   return select(notEqual(a, a), a, min(a, b));
 }
 
-// e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln 2 / 2; ln 2 in two parts makes r exact.
-STRIDENET_INLINE Vec exp(Vec x) {
-  x = min(set1(90.0f), max(set1(-105.0f), x));  // beyond, the result is infinity or zero; NaN stays
-  const Vec n = round(mul(x, set1(1.44269504f)));
-  Vec r = fma(n, set1(-0.693359375f), x);
-  r = fma(n, set1(2.12194440e-4f), r);
+// 2^n e^r for |r| <= ln 2 / 2 or a little more
+STRIDENET_INLINE Vec scaledExp(Vec n, Vec r) {
   Vec p = set1(1.9875691500e-4f);
   p = fma(p, r, set1(1.3981999507e-3f));
   p = fma(p, r, set1(8.3334519073e-3f));
@@ -28,6 +24,23 @@ STRIDENET_INLINE Vec exp(Vec x) {
   p = fma(p, r, set1(5.0000001201e-1f));
   p = add(fma(p, mul(r, r), r), set1(1.0f));
   return scaleByPowerOfTwo(p, n);
+}
+
+// e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln 2 / 2; ln 2 in two parts makes r exact.
+STRIDENET_INLINE Vec exp(Vec x) {
+  x = min(set1(90.0f), max(set1(-105.0f), x));  // beyond, the result is infinity or zero; NaN stays
+  const Vec n = round(mul(x, set1(1.44269504f)));
+  const Vec r = fma(n, set1(-0.693359375f), x);
+  return scaledExp(n, fma(n, set1(2.12194440e-4f), r));
+}
+
+// e^(-x^2 / 2) for 0 <= x <= 14: the square is taken in two parts, since its rounding would be multiplied by itself.
+STRIDENET_INLINE Vec expMinusHalfSquare(Vec x) {
+  const Vec head = mul(round(mul(x, set1(64.0f))), set1(1.0f / 64.0f));  // ten bits, so that its square is exact
+  const Vec high = mul(set1(-0.5f), mul(head, head)), low = mul(mul(set1(-0.5f), sub(x, head)), add(x, head));
+  const Vec n = round(mul(high, set1(1.44269504f)));
+  const Vec r = fma(n, set1(-0.693359375f), high);
+  return scaledExp(n, add(fma(n, set1(2.12194440e-4f), r), low));
 }
 
 // log x = e ln 2 + log(1 + f) with x = 2^e (1 + f) and sqrt(1/2) <= 1 + f < sqrt(2).
@@ -58,6 +71,14 @@ STRIDENET_INLINE Vec log(Vec x) {
   return select(maskNot(greaterEqual(x, zero())), set1(kNaN), y);  // negative or NaN
 }
 
+// log(1 + e^x) = max(x, 0) + log(1 + e^-|x|); what 1 + e loses is put back, so that small results keep their digits.
+STRIDENET_INLINE Vec softplus(Vec x) {
+  const Vec e = exp(neg(abs(x)));
+  const Vec sum = add(set1(1.0f), e);
+  const Vec lost = sub(e, sub(sum, set1(1.0f)));
+  return add(max(zero(), x), add(log(sum), div(lost, sum)));
+}
+
 // 1 / (1 + e^-x), through e^-|x| so that neither side overflows.
 STRIDENET_INLINE Vec sigmoid(Vec x) {
   const Vec e = exp(neg(abs(x)));
@@ -81,6 +102,59 @@ STRIDENET_INLINE Vec relu(Vec x) {
   return max(zero(), x);  // relu(NaN) = NaN
 }
 
+STRIDENET_INLINE Vec relu6(Vec x) {
+  return min(set1(6.0f), max(zero(), x));
+}
+
+STRIDENET_INLINE Vec silu(Vec x) {
+  return mul(x, sigmoid(x));
+}
+
+STRIDENET_INLINE Vec hardswish(Vec x) {
+  return mul(x, mul(relu6(add(x, set1(3.0f))), set1(1.0f / 6.0f)));
+}
+
+// sigmoid(x) and 1 - sigmoid(x), neither of them by cancellation.
+struct Sigmoids {
+  Vec at, rest;
+};
+STRIDENET_INLINE Sigmoids sigmoids(Vec x) {
+  const Vec e = exp(neg(abs(x))), d = div(set1(1.0f), add(set1(1.0f), e)), small = mul(e, d);
+  const Mask negative = less(x, zero());
+  return {select(negative, small, d), select(negative, d, small)};
+}
+
+// The normal distribution: Phi(x) = (1 + erf(x / sqrt 2)) / 2 without cancellation, and its density e^(-x^2 / 2) / sqrt(2 pi).
+// Phi(-x) = e^(-x^2 / 2) t P(t) with t = 1 / (1 + 0.3 x / sqrt 2): 2 t P(t) is the scaled complementary error function e^(z^2) erfc(z) at
+// z = x / sqrt 2, which changes slowly; P is fitted to it on [0, 11], relative error 2e-8.
+struct Normal {
+  Vec cdf, density;
+};
+STRIDENET_INLINE Normal normal(Vec x) {
+  const Vec a = min(set1(14.0f), abs(x));  // NaN stays; Phi(-14) is less than float32 has
+  const Vec e = expMinusHalfSquare(a);
+  const Vec t = div(set1(1.0f), fma(a, set1(0.212132034f), set1(1.0f)));
+  Vec p = set1(0.00160519113f);
+  p = fma(p, t, set1(-0.0737290378f));
+  p = fma(p, t, set1(0.264548343f));
+  p = fma(p, t, set1(-0.286220944f));
+  p = fma(p, t, set1(0.299905093f));
+  p = fma(p, t, set1(-0.061953115f));
+  p = fma(p, t, set1(0.112784483f));
+  p = fma(p, t, set1(0.0729619501f));
+  p = fma(p, t, set1(0.0855125881f));
+  p = fma(p, t, set1(0.0845854396f));
+  const Vec tail = mul(mul(t, p), e);
+  return {select(less(x, zero()), tail, sub(set1(1.0f), tail)), mul(set1(0.398942280f), e)};
+}
+
+// 2 sqrt(2 / pi) (x + 0.044715 x^3): half of 1 + tanh of half of it is its sigmoid. slope is its derivative.
+STRIDENET_INLINE Vec geluTanhArgument(Vec x, Vec* slope) {
+  const Vec c = min(set1(64.0f), max(set1(-64.0f), x)), z = mul(c, c);  // beyond, the sigmoid is 0 or 1
+  *slope = fma(z, set1(0.214064493f), set1(1.59576912f));
+  return mul(c, fma(z, set1(0.0713548312f), set1(1.59576912f)));
+}
+
 template <typename F>
 inline void mapInPlace(float* p, int64_t n, F f) {
   int64_t i = 0;
@@ -99,5 +173,11 @@ inline void applyActivation(float* p, int64_t n, Activation activation) {
       return mapInPlace(p, n, [](Vec v) { return sigmoid(v); });
     case Activation::tanh:
       return mapInPlace(p, n, [](Vec v) { return tanh(v); });
+    case Activation::relu6:
+      return mapInPlace(p, n, [](Vec v) { return relu6(v); });
+    case Activation::silu:
+      return mapInPlace(p, n, [](Vec v) { return silu(v); });
+    case Activation::hardswish:
+      return mapInPlace(p, n, [](Vec v) { return hardswish(v); });
   }
 }

@@ -172,14 +172,17 @@ Status verifyBinary(const Call& call) {
 // Elementary functions cost some twenty operations.
 Plan planUnary(const Call& call) {
   const UnaryKind kind = static_cast<UnaryKind>(call.attrs[0]);
-  const bool elementary = kind == UnaryKind::exp || kind == UnaryKind::log || kind == UnaryKind::sigmoid || kind == UnaryKind::tanh;
+  const bool elementary = kind == UnaryKind::exp || kind == UnaryKind::log || kind == UnaryKind::sigmoid || kind == UnaryKind::tanh ||
+                          kind == UnaryKind::silu || kind >= UnaryKind::gelu;
   Plan plan = planOf(call, static_cast<double>(call.operands[1].count) * (elementary ? 20 : 1));
   plan.threadScratch = kFoldScratch;
   return plan;
 }
 
 Plan planBinary(const Call& call) {
-  const double each = static_cast<BinaryKind>(call.attrs[0]) == BinaryKind::pow ? 40 : 1;
+  const BinaryKind kind = static_cast<BinaryKind>(call.attrs[0]);
+  const bool elementary = kind == BinaryKind::siluGrad || kind == BinaryKind::geluGrad || kind == BinaryKind::geluTanhGrad;
+  const double each = kind == BinaryKind::pow ? 40 : elementary ? 20 : 1;
   Plan plan = planOf(call, static_cast<double>(call.operands[2].count) * each);
   plan.threadScratch = kFoldScratch;
   return plan;

@@ -1,6 +1,7 @@
 // softmax, cross_entropy, cross_entropy_grad and count_correct over rows of the last axis. Tiles are runs of rows; losses and counts go
 // to scratch and are added in order, in the same tile when there is only one, else in a second phase.
 #include <algorithm>
+#include <limits>
 
 #include "native/ops/checks.h"
 
@@ -143,6 +144,33 @@ void runCrossEntropyGrad(const Call& call, const Lane& lane) {
                                          call.attributes<SmoothingAttrs>().labelSmoothing);
 }
 
+Status verifyOneHot(const Call& call) {
+  const Operand &labels = call.operands[0], &y = call.operands[1];
+  for (const Status& status : {expectDType(call, 0, DType::int32, "int32"), expectDType(call, 1, DType::float32, "float32")})
+    if (!status.isOk()) return status;
+  if (labels.rank != 1 || y.rank != 2 || y.dims[0] != labels.dims[0]) {
+    return refuse(call, "y %s must be [N, classes] for labels %s", ShapeText(y).text, ShapeText(labels).text);
+  }
+  return Status::ok();
+}
+
+Plan planOneHot(const Call& call) {
+  return planOf(call, static_cast<double>(call.operands[1].count));
+}
+
+void runOneHot(const Call& call, const Lane& lane) {
+  const Rows r(call.operands[1]);
+  int64_t begin, end;
+  r.range(lane, &begin, &end);
+  for (int64_t row = begin; row < end; ++row) {
+    const int32_t label = call.operands[0].i32()[row];
+    const bool known = label >= 0 && label < r.classes;
+    float* y = call.operands[1].f32() + row * r.classes;
+    std::fill_n(y, r.classes, known ? 0.0f : std::numeric_limits<float>::quiet_NaN());
+    if (known) y[label] = 1.0f;
+  }
+}
+
 Status verifyCountCorrect(const Call& call) {
   for (const Status& status : {checkLabelled(call), checkOne(call, 2)})
     if (!status.isOk()) return status;
@@ -177,10 +205,11 @@ void runCountCorrect(const Call& call, const Lane& lane) {
 
 }  // namespace
 
-extern const Op kSoftmaxOp, kCrossEntropyOp, kCrossEntropyGradOp, kCountCorrectOp;
+extern const Op kSoftmaxOp, kCrossEntropyOp, kCrossEntropyGradOp, kOneHotOp, kCountCorrectOp;
 const Op kSoftmaxOp = {verifySoftmax, planSoftmax, runSoftmax, 0};
 const Op kCrossEntropyOp = {verifyCrossEntropy, planCrossEntropy, runCrossEntropy, -1};
 const Op kCrossEntropyGradOp = {verifyCrossEntropyGrad, planCrossEntropyGrad, runCrossEntropyGrad, 0};
+const Op kOneHotOp = {verifyOneHot, planOneHot, runOneHot, -1};
 const Op kCountCorrectOp = {verifyCountCorrect, planCountCorrect, runCountCorrect, -1};
 
 }  // namespace stridenet

@@ -1,6 +1,7 @@
 /** Softmax, its logarithm, and cross entropy with and without label smoothing; class counts around lane counts. */
 
-import { countCorrect, crossEntropy, logSoftmax, softmax } from '../../lib/ops/softmax';
+import { crossEntropy } from '../../lib/ops/loss';
+import { countCorrect, logSoftmax, softmax } from '../../lib/ops/softmax';
 import type { OpRow, OpTable } from '../support/opRow';
 
 const ROWS = [
@@ -35,5 +36,15 @@ const rows = ROWS.flatMap(([n, classes]): OpRow[] => {
 
 export const softmaxTable: OpTable = {
   family: 'softmax',
-  rows: [...rows, { name: 'softmax of four axes', operands: [{ shape: [2, 3, 4, 5] }], build: (x) => softmax(x) }],
+  rows: [
+    ...rows,
+    ...[0, 1, 2, 3].map((axis): OpRow => ({
+      name: `softmax of axis ${axis} of four`,
+      operands: [{ shape: [2, 3, 4, 5] }],
+      build: (x) => softmax(x, { axis }),
+    })),
+    { name: 'logSoftmax of axis 1 of four', operands: [{ shape: [2, 9, 3, 2], kind: 'wide' }], build: (x) => logSoftmax(x, { axis: 1 }) },
+    { name: 'softmax of axis 0 of two', operands: [{ shape: [7, 5] }], build: (x) => softmax(x, { axis: -2 }) },
+    { name: 'logSoftmax of axis 1 of three', operands: [{ shape: [3, 5, 2] }], build: (x) => logSoftmax(x, { axis: 1 }) },
+  ],
 };

@@ -5,6 +5,7 @@
  */
 
 import { array64, type Array64 } from './array64';
+import { transpose } from './shape';
 
 function rows(x: Array64): { count: number; length: number } {
   const length = x.shape[x.shape.length - 1]!;
@@ -55,6 +56,23 @@ export function crossEntropyGrad(logits: Array64, labels: Array64, scale: number
     for (let k = 0; k < length; k++) d.data[r * length + k] = t ? (scale * (p.data[r * length + k]! - t[k]!)) / count : NaN;
   }
   return d;
+}
+
+/** Softmax or its logarithm over any axis, through the last. */
+export function softmaxOver(x: Array64, axis: number, log: boolean): Array64 {
+  const last = x.shape.length - 1;
+  const swap = x.shape.map((_, i) => (i === axis ? last : i === last ? axis : i));
+  return transpose((log ? logSoftmax : softmax)(transpose(x, swap)), swap);
+}
+
+/** 1 at the label, 0 elsewhere; NaN for a label that is no class. */
+export function oneHot(labels: Array64, classes: number): Array64 {
+  const y = array64([labels.shape[0]!, classes]);
+  labels.data.forEach((label, n) => {
+    const row = target(label, classes, 0);
+    for (let k = 0; k < classes; k++) y.data[n * classes + k] = row ? row[k]! : NaN;
+  });
+  return y;
 }
 
 /** The number of rows whose first largest logit is the label's. */
