@@ -2,6 +2,7 @@
 
 import { checkBoolean, checkOptions, formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
+import { adaptiveAvgPool2d, globalAvgPool2d } from '../ops/adaptivePool';
 import { avgPool2d, maxPool2d } from '../ops/pool';
 import { checkPadding, checkPair, type Padding, type Pair } from '../ops/window';
 import { Module } from './module';
@@ -70,6 +71,34 @@ export class AvgPool2d extends Module {
   forward(x: Tensor): Tensor {
     const { stride, padding, ceilMode, countIncludePad, path } = this;
     return avgPool2d(x, this.kernelSize, { stride, padding, ceilMode, countIncludePad, name: path });
+  }
+}
+
+/** Means over windows that share the image out evenly, whatever its size (see `ops.adaptiveAvgPool2d`). */
+export class AdaptiveAvgPool2d extends Module {
+  readonly outputSize: readonly [number, number];
+
+  /** @param outputSize `n` or `[h, w]` @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  constructor(outputSize: Pair, options?: Readonly<Record<string, never>>) {
+    super();
+    checkOptions('AdaptiveAvgPool2d', options, []);
+    this.outputSize = checkPair('AdaptiveAvgPool2d', 'outputSize', outputSize, 1);
+  }
+
+  forward(x: Tensor): Tensor {
+    return adaptiveAvgPool2d(x, this.outputSize, { name: this.path });
+  }
+}
+
+/** The mean of each channel: [N, C, H, W] becomes [N, C, 1, 1]. */
+export class GlobalAvgPool2d extends Module {
+  constructor(options?: Readonly<Record<string, never>>) {
+    super();
+    checkOptions('GlobalAvgPool2d', options, []);
+  }
+
+  forward(x: Tensor): Tensor {
+    return globalAvgPool2d(x, { name: this.path });
   }
 }
 

@@ -8,6 +8,7 @@ import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import { Variable, type Parameter } from '../nn/parameter';
 import { recipeOf } from '../nn/recipe';
+import { randomStepValue } from '../ops/dropout';
 import type { Optimizer } from '../optim/optimizer';
 import { Philox } from '../random';
 import { loadCheckpoint, rebuildFromCheckpoint, saveCheckpoint, SLOT_PREFIX, type TrainerRecipe } from './checkpoint';
@@ -38,7 +39,7 @@ export interface TrainerOptions {
   metrics?: readonly Metric[];
   /** Default: the threads that this process may use. Results do not depend on it. */
   threads?: number;
-  /** For shuffling by `fit`; kept in checkpoints. Default: drawn from `manualSeed`. */
+  /** For dropout and for shuffling by `fit`; kept in checkpoints. Default: drawn from `manualSeed`. */
   seed?: number;
   /** How raw images become what the model sees; default: uint8 is scaled by 1/255. */
   preprocess?: Preprocessing;
@@ -121,7 +122,7 @@ export class Trainer {
     return this.completed;
   }
 
-  /** Where `fit` draws the order of the images from. */
+  /** Where dropout masks and, in `fit`, the order of the images are drawn from. */
   get seed(): number {
     return this.shuffleSeed;
   }
@@ -149,10 +150,12 @@ export class Trainer {
         `Trainer.step expects at most batchSize = ${this.batchSize} images but got ${batch.count}.`,
       );
     }
-    const { loaded } = this.programs.get(`train ${batch.count} ${batch.dtype}`, () => this.buildGraph(batch.count, batch.dtype));
+    const { graph, loaded } = this.programs.get(`train ${batch.count} ${batch.dtype}`, () => this.buildGraph(batch.count, batch.dtype));
     const classNumbers = readLabels('Trainer.step', labels, batch.count, this.classes);
     const { rate } = this;
-    const running = this.programs.session.run(loaded, [batch.data, classNumbers, Float32Array.of(rate)]);
+    const feeds = [batch.data, classNumbers, Float32Array.of(rate)];
+    const random = randomStepValue(this.shuffleSeed, this.submitted);
+    const running = this.programs.session.run(loaded, graph.feeds.length > feeds.length ? [...feeds, random] : feeds);
     const step = ++this.submitted;
     this.last = running.catch(() => undefined);
     const [loss, correct] = (await running).map((values) => values[0]!);

@@ -153,6 +153,25 @@ STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
   return _mm256_blendv_ps(_mm256_permutevar8x32_ps(a, index), _mm256_permutevar8x32_ps(b, index), _mm256_castsi256_ps(fromB));
 }
 
+using Words = __m256i;
+STRIDENET_INLINE Words setWords(uint32_t x) {
+  return _mm256_set1_epi32(static_cast<int>(x));
+}
+STRIDENET_INLINE Words rampWords(uint32_t first) {
+  return _mm256_add_epi32(setWords(first), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+STRIDENET_INLINE Words xorWords(Words a, Words b) {
+  return _mm256_xor_si256(a, b);
+}
+STRIDENET_INLINE Words mulWords(Words a, uint32_t b, Words* high) {
+  const __m256i even = _mm256_mul_epu32(a, setWords(b)), odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), setWords(b));
+  *high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+  return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+}
+STRIDENET_INLINE Vec upperBits(Words w) {
+  return _mm256_cvtepi32_ps(_mm256_srli_epi32(w, 8));
+}
+
 STRIDENET_INLINE float reduceAdd(Vec v) {
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   s = _mm_add_ps(s, _mm_movehl_ps(s, s));

@@ -146,6 +146,26 @@ STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
   return _mm512_permutex2var_ps(a, index, b);
 }
 
+using Words = __m512i;
+STRIDENET_INLINE Words setWords(uint32_t x) {
+  return _mm512_set1_epi32(static_cast<int>(x));
+}
+STRIDENET_INLINE Words rampWords(uint32_t first) {
+  return _mm512_add_epi32(setWords(first), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+STRIDENET_INLINE Words xorWords(Words a, Words b) {
+  return _mm512_xor_si512(a, b);
+}
+STRIDENET_INLINE Words mulWords(Words a, uint32_t b, Words* high) {
+  const __m512i even = _mm512_maskz_mul_epu32(0xff, a, setWords(b));
+  const __m512i odd = _mm512_maskz_mul_epu32(0xff, _mm512_maskz_srli_epi64(0xff, a, 32), setWords(b));
+  *high = _mm512_mask_blend_epi32(0xaaaa, _mm512_maskz_srli_epi64(0xff, even, 32), odd);
+  return _mm512_mask_blend_epi32(0xaaaa, even, _mm512_maskz_slli_epi64(0xff, odd, 32));
+}
+STRIDENET_INLINE Vec upperBits(Words w) {
+  return fromInt(_mm512_maskz_srli_epi32(kAllLanes, w, 8));
+}
+
 STRIDENET_INLINE float reduceAdd(Vec v) {
   __m256 h = _mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, v, 0), _mm512_maskz_extractf32x8_ps(0xff, v, 1));
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));

@@ -158,6 +158,27 @@ STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
   return vreinterpretq_f32_u8(vqtbl2q_u8(table, index));
 }
 
+using Words = uint32x4_t;
+STRIDENET_INLINE Words setWords(uint32_t x) {
+  return vdupq_n_u32(x);
+}
+STRIDENET_INLINE Words rampWords(uint32_t first) {
+  const uint32x4_t iota = {0, 1, 2, 3};
+  return vaddq_u32(setWords(first), iota);
+}
+STRIDENET_INLINE Words xorWords(Words a, Words b) {
+  return veorq_u32(a, b);
+}
+STRIDENET_INLINE Words mulWords(Words a, uint32_t b, Words* high) {
+  const uint32x4_t first = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), vdup_n_u32(b)));
+  const uint32x4_t last = vreinterpretq_u32_u64(vmull_u32(vget_high_u32(a), vdup_n_u32(b)));
+  *high = vuzp2q_u32(first, last);
+  return vuzp1q_u32(first, last);
+}
+STRIDENET_INLINE Vec upperBits(Words w) {
+  return vcvtq_f32_u32(vshrq_n_u32(w, 8));
+}
+
 STRIDENET_INLINE float reduceAdd(Vec v) {
   float32x2_t s = vadd_f32(vget_low_f32(v), vget_high_f32(v));
   return vget_lane_f32(s, 0) + vget_lane_f32(s, 1);

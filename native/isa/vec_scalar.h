@@ -12,6 +12,8 @@
 //   scaleByPowerOfTwo     x * 2^n for an integral-valued n in [-252, 254]
 //   splitExponent         x = mantissa * 2^result with mantissa in [1, 2), for finite, positive, normal x
 //   pick(a, b, index)     lane i is lane index[i] of a followed by b, 0 <= index[i] < 2 kLanes
+//   Words                 kLanes uint32: rampWords(first) = first + lane; mulWords(a, b, &high) = low halves of the 64-bit products, and
+//                         the high ones; upperBits(w) = w >> 8 as float, exactly
 //   reduce...             combine the lanes in one fixed order
 // Everything is static: an object compiled with ISA flags must not export anything but its KernelTable.
 #pragma once
@@ -171,6 +173,30 @@ STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
   store(lanes, a);
   store(lanes + kLanes, b);
   return Vec{lanes[index[0]], lanes[index[1]], lanes[index[2]], lanes[index[3]]};
+}
+
+// Words: unsigned integers of 32 bits for random numbers.
+typedef uint32_t Words __attribute__((vector_size(16)));
+STRIDENET_INLINE Words setWords(uint32_t x) {
+  return Words{x, x, x, x};
+}
+STRIDENET_INLINE Words rampWords(uint32_t first) {
+  return Words{first, first + 1, first + 2, first + 3};
+}
+STRIDENET_INLINE Words xorWords(Words a, Words b) {
+  return a ^ b;
+}
+STRIDENET_INLINE Words mulWords(Words a, uint32_t b, Words* high) {
+  Words low;
+  for (int i = 0; i < kLanes; ++i) {
+    const uint64_t product = static_cast<uint64_t>(a[i]) * b;
+    low[i] = static_cast<uint32_t>(product);
+    (*high)[i] = static_cast<uint32_t>(product >> 32);
+  }
+  return low;
+}
+STRIDENET_INLINE Vec upperBits(Words w) {
+  return __builtin_convertvector((IntVec)(w >> 8), Vec);
 }
 
 STRIDENET_INLINE float reduceAdd(Vec v) {

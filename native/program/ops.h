@@ -18,7 +18,7 @@ enum class Opcode : int32_t {
 };
 
 constexpr int kOpcodeCount = static_cast<int>(Opcode::count_);
-constexpr int kMaxOperands = 6;
+constexpr int kMaxOperands = 9;
 
 // The number of space-separated words in a list such as "x packed bias? add?".
 constexpr int countWords(std::string_view list) {
@@ -96,7 +96,7 @@ constexpr int enumSize(std::string_view wanted) {
 static_assert(enumSize("dtype") == kDTypeCount && enumSize("space") == kSpaceCount && enumSize("activation") == kActivationCount &&
               enumSize("algorithm") == kAlgorithmCount && enumSize("unary_kind") == kUnaryKindCount &&
               enumSize("binary_kind") == kBinaryKindCount && enumSize("reduction") == kReductionCount && enumSize("direction") == 2 &&
-              enumSize("layout") == 2);
+              enumSize("layout") == 2 && enumSize("pad_mode") == kPadModeCount);
 
 constexpr size_t dtypeSize(DType dtype) {
   return dtype == DType::uint8 ? 1 : 4;

@@ -1,0 +1,38 @@
+/** Dropout layers: active in training, the identity otherwise. */
+
+import { checkOptions } from '../errors';
+import type { Tensor } from '../graph/tensor';
+import { checkProbability, dropout, dropout2d } from '../ops/dropout';
+import { Module } from './module';
+
+/** Sets numbers to zero with probability p while training and multiplies the others by 1 / (1 - p) (see `ops.dropout`). */
+export class Dropout extends Module {
+  readonly p: number;
+
+  /** @param p in [0, 1); default 0.5 @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  constructor(p = 0.5, options?: Readonly<Record<string, never>>) {
+    super();
+    checkOptions('Dropout', options, []);
+    this.p = checkProbability('Dropout', p);
+  }
+
+  forward(x: Tensor): Tensor {
+    return dropout(x, this.p, { training: this.training, name: this.path });
+  }
+}
+
+/** Sets whole channels of [N, C, H, W] to zero with probability p while training (see `ops.dropout2d`). */
+export class Dropout2d extends Module {
+  readonly p: number;
+
+  /** @param p in [0, 1); default 0.5 @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  constructor(p = 0.5, options?: Readonly<Record<string, never>>) {
+    super();
+    checkOptions('Dropout2d', options, []);
+    this.p = checkProbability('Dropout2d', p);
+  }
+
+  forward(x: Tensor): Tensor {
+    return dropout2d(x, this.p, { training: this.training, name: this.path });
+  }
+}

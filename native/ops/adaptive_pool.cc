@@ -1,0 +1,105 @@
+// Average pooling to a given size: output o covers [floor(o i / out), ceil((o + 1) i / out)) of an axis. Windows of different sizes are
+// rows of one window each for the kernels of pool_kernels.h; equal ones are handled as whole rows.
+#include <algorithm>
+
+#include "native/ops/checks.h"
+
+namespace stridenet {
+namespace {
+
+constexpr int64_t kEnoughTiles = 16, kChannelBlock = 64;
+
+struct Geometry {
+  int64_t n, ih, iw, c, oh, ow;
+
+  Geometry(const Operand& image, const Operand& pooled)
+      : n(image.dims[0]), ih(image.dims[1]), iw(image.dims[2]), c(image.dims[3]), oh(pooled.dims[1]), ow(pooled.dims[2]) {}
+
+  static int64_t begin(int64_t o, int64_t in, int64_t out) { return o * in / out; }
+  static int64_t end(int64_t o, int64_t in, int64_t out) { return ceilDiv((o + 1) * in, out); }
+  bool hasEqualColumns() const { return iw % ow == 0; }
+  bool isTiling() const { return hasEqualColumns() && ih % oh == 0; }
+
+  // Channels of a tile, when there are `tiles` of all channels.
+  int64_t channelBlock(int64_t tiles) const { return tiles < kEnoughTiles ? std::min(c, kChannelBlock) : c; }
+
+  // body(row of windows, divisor, offset in the image, offset in the pooled image) for output row y of an image, channels from `at`.
+  template <typename Body>
+  void eachWindow(int64_t image, int64_t y, int64_t at, int64_t channels, Body body) const {
+    const int64_t y0 = begin(y, ih, oh), rows = end(y, ih, oh) - y0;
+    const int64_t in = (image * ih + y0) * iw * c + at, out = (image * oh + y) * ow * c + at;
+    const AverageDivisor divisor = {rows, 0, false};
+    if (hasEqualColumns()) {
+      const int64_t width = iw / ow;
+      return body(PoolRow{ow, iw, channels, c, iw * c, rows, width, width, 0, 1, nullptr}, divisor, in, out);
+    }
+    for (int64_t x = 0; x < ow; ++x) {
+      const int64_t x0 = begin(x, iw, ow), width = end(x, iw, ow) - x0;
+      body(PoolRow{1, width, channels, c, iw * c, rows, width, width, 0, 1, nullptr}, divisor, in + x0 * c, out + x * c);
+    }
+  }
+};
+
+Status checkImages(const Call& call, const Operand& image, const Operand& pooled) {
+  if (Status status = expectFloats(call); !status.isOk()) return status;
+  if (image.rank == 4 && pooled.rank == 4 && image.dims[0] == pooled.dims[0] && image.dims[3] == pooled.dims[3]) return Status::ok();
+  return refuse(call, "expects images [n, ih, iw, c] and [n, oh, ow, c], got %s and %s", ShapeText(image).text, ShapeText(pooled).text);
+}
+
+Status verifyAdaptive(const Call& call) {
+  return checkImages(call, call.operands[0], call.operands[1]);
+}
+
+Status verifyAdaptiveGrad(const Call& call) {
+  return checkImages(call, call.operands[1], call.operands[0]);
+}
+
+Plan planAdaptive(const Call& call) {
+  return planOf(call, static_cast<double>(call.operands[0].count + call.operands[1].count));
+}
+
+void runAdaptive(const Call& call, const Lane& lane) {
+  const Geometry g(call.operands[0], call.operands[1]);
+  const float* x = call.operands[0].f32();
+  float* y = call.operands[1].f32();
+  const auto kernel = call.kernels->pool.avgRow;
+  const int64_t block = g.channelBlock(g.n * g.oh), blocks = ceilDiv(g.c, block);
+  int64_t begin, end;
+  lane.range(g.n * g.oh * blocks, &begin, &end);
+  for (int64_t tile = begin; tile < end; ++tile) {
+    const int64_t row = tile / blocks, at = tile % blocks * block;
+    g.eachWindow(
+        row / g.oh, row % g.oh, at, std::min(block, g.c - at),
+        [=](const PoolRow& windows, const AverageDivisor& divisor, int64_t in, int64_t out) { kernel(windows, divisor, x + in, y + out); });
+  }
+}
+
+// Windows may overlap, so a tile is an image.
+void runAdaptiveGrad(const Call& call, const Lane& lane) {
+  const Geometry g(call.operands[1], call.operands[0]);
+  const float* dy = call.operands[0].f32();
+  float* dx = call.operands[1].f32();
+  const auto kernel = call.kernels->pool.avgGradRow;
+  const int64_t block = g.channelBlock(g.n), blocks = ceilDiv(g.c, block);
+  const bool accumulate = !g.isTiling();
+  int64_t begin, end;
+  lane.range(g.n * blocks, &begin, &end);
+  for (int64_t tile = begin; tile < end; ++tile) {
+    const int64_t image = tile / blocks, at = tile % blocks * block, channels = std::min(block, g.c - at);
+    float* first = dx + image * g.ih * g.iw * g.c + at;
+    for (int64_t i = 0; accumulate && i < g.ih * g.iw; ++i) std::fill_n(first + i * g.c, channels, 0.0f);
+    for (int64_t y = 0; y < g.oh; ++y) {
+      g.eachWindow(image, y, at, channels, [=](const PoolRow& windows, const AverageDivisor& divisor, int64_t in, int64_t out) {
+        kernel(windows, divisor, dy + out, dx + in, accumulate);
+      });
+    }
+  }
+}
+
+}  // namespace
+
+extern const Op kAdaptiveAvgPool2dOp, kAdaptiveAvgPool2dGradOp;
+const Op kAdaptiveAvgPool2dOp = {verifyAdaptive, planAdaptive, runAdaptive, -1};
+const Op kAdaptiveAvgPool2dGradOp = {verifyAdaptiveGrad, planAdaptive, runAdaptiveGrad, -1};
+
+}  // namespace stridenet

@@ -1,0 +1,57 @@
+// dropout: the mask is computed where it is needed, from counters alone; nothing is stored. Tiles are runs of elements.
+#include <algorithm>
+
+#include "native/ops/checks.h"
+
+namespace stridenet {
+namespace {
+
+struct Attrs {
+  float p;
+  int32_t node;
+};
+
+enum { kX, kRandom, kY };
+
+static_assert(kTileElements % kRandomGroup == 0, "a tile begins with a group");
+
+Status verifyDropout(const Call& call) {
+  const Attrs attrs = call.attributes<Attrs>();
+  const Operand &x = call.operands[kX], &random = call.operands[kRandom];
+  if (Status status = expectFloats(call, kRandom); !status.isOk()) return status;
+  if (Status status = expectDType(call, kRandom, DType::int32, "int32"); !status.isOk()) return status;
+  if (random.count != 3) return refuse(call, "random must hold three numbers, got %s", ShapeText(random).text);
+  if (!(attrs.p >= 0 && attrs.p < 1)) return refuse(call, "p must be in [0, 1), got %g", static_cast<double>(attrs.p));
+  if (attrs.node < 0) return refuse(call, "node must be at least 0, got %d", attrs.node);
+  if (!sameShape(x, call.operands[kY])) {
+    return refuse(call, "y %s must have x's shape %s", ShapeText(call.operands[kY]).text, ShapeText(x).text);
+  }
+  if (x.count > kMaxRandomElements) return refuse(call, "%s has more elements than there are counters", ShapeText(x).text);
+  return Status::ok();
+}
+
+// Ten rounds of some ten operations give four numbers.
+Plan planDropout(const Call& call) {
+  return planOf(call, 30.0 * static_cast<double>(call.operands[kX].count));
+}
+
+void runDropout(const Call& call, const Lane& lane) {
+  const Attrs attrs = call.attributes<Attrs>();
+  const int32_t* random = call.operands[kRandom].i32();
+  const RandomStream stream = {static_cast<uint32_t>(random[0]), static_cast<uint32_t>(random[1]), static_cast<uint32_t>(random[2]),
+                               static_cast<uint32_t>(attrs.node)};
+  const int64_t n = call.operands[kX].count;
+  int64_t begin, end;
+  lane.range(ceilDiv(n, kTileElements), &begin, &end);
+  begin *= kTileElements;
+  end = std::min(n, end * kTileElements);
+  if (begin >= end) return;
+  call.kernels->random.dropout(stream, attrs.p, begin, call.operands[kX].f32() + begin, call.operands[kY].f32() + begin, end - begin);
+}
+
+}  // namespace
+
+extern const Op kDropoutOp;
+const Op kDropoutOp = {verifyDropout, planDropout, runDropout, 0};
+
+}  // namespace stridenet

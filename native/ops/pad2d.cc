@@ -1,0 +1,134 @@
+// Reflecting and replicating padding of channels-last images, and its gradient. A tile is a few rows of the result; the gradient of a
+// row adds up the rows that were copied from it, in a fixed order.
+#include <algorithm>
+
+#include "native/ops/checks.h"
+
+namespace stridenet {
+namespace {
+
+struct Attrs {
+  int32_t pt, pl, mode;
+};
+
+struct Geometry {
+  int64_t n, ih, iw, c, oh, ow, pt, pl;
+  bool reflects;
+
+  Geometry(const Operand& inner, const Operand& outer, const Attrs& a)
+      : n(inner.dims[0]),
+        ih(inner.dims[1]),
+        iw(inner.dims[2]),
+        c(inner.dims[3]),
+        oh(outer.dims[1]),
+        ow(outer.dims[2]),
+        pt(a.pt),
+        pl(a.pl),
+        reflects(a.mode == static_cast<int32_t>(PadMode::reflect)) {}
+
+  // Where position `at` of the padded axis, counted from the first one inside, is copied from.
+  int64_t source(int64_t at, int64_t extent) const {
+    if (at >= 0 && at < extent) return at;
+    if (!reflects) return at < 0 ? 0 : extent - 1;
+    return at < 0 ? -at : 2 * (extent - 1) - at;
+  }
+  int64_t rowsPerTile(int64_t row) const { return std::max<int64_t>(1, kTileElements / row); }
+};
+
+Status checkPadded(const Call& call, const Operand& inner, const Operand& outer) {
+  const Attrs a = call.attributes<Attrs>();
+  if (Status status = expectFloats(call); !status.isOk()) return status;
+  if (a.mode < 0 || a.mode >= kPadModeCount) return refuse(call, "unknown mode %d", a.mode);
+  bool fits = inner.rank == 4 && outer.rank == 4 && inner.dims[0] == outer.dims[0] && inner.dims[3] == outer.dims[3];
+  for (int axis = 1; fits && axis <= 2; ++axis) {
+    const int64_t before = axis == 1 ? a.pt : a.pl, after = outer.dims[axis] - inner.dims[axis] - before;
+    const int64_t most = a.mode == static_cast<int32_t>(PadMode::reflect) ? inner.dims[axis] - 1 : outer.dims[axis];
+    fits = before >= 0 && after >= 0 && before <= most && after <= most;
+  }
+  if (fits) return Status::ok();
+  return refuse(call, "%s cannot be padded to %s by %d rows and %d columns first, mode %d", ShapeText(inner).text, ShapeText(outer).text,
+                a.pt, a.pl, a.mode);
+}
+
+Status verifyPad2d(const Call& call) {
+  return checkPadded(call, call.operands[0], call.operands[1]);
+}
+
+Status verifyPad2dGrad(const Call& call) {
+  return checkPadded(call, call.operands[1], call.operands[0]);
+}
+
+Plan planPad2d(const Call& call) {
+  return planOf(call, 0);
+}
+
+Plan planPad2dGrad(const Call& call) {
+  return planOf(call, static_cast<double>(call.operands[0].count));
+}
+
+void runPad2d(const Call& call, const Lane& lane) {
+  const Geometry g(call.operands[0], call.operands[1], call.attributes<Attrs>());
+  const float* x = call.operands[0].f32();
+  float* y = call.operands[1].f32();
+  const int64_t row = g.ow * g.c, perTile = g.rowsPerTile(row);
+  const size_t pixel = static_cast<size_t>(g.c) * sizeof(float);
+  int64_t begin, end;
+  lane.range(ceilDiv(g.n * g.oh, perTile), &begin, &end);
+  for (int64_t r = begin * perTile; r < std::min(g.n * g.oh, end * perTile); ++r) {
+    const float* from = x + (r / g.oh * g.ih + g.source(r % g.oh - g.pt, g.ih)) * g.iw * g.c;
+    float* to = y + r * row;
+    for (int64_t i = 0; i < g.pl; ++i) std::memcpy(to + i * g.c, from + g.source(i - g.pl, g.iw) * g.c, pixel);
+    std::memcpy(to + g.pl * g.c, from, static_cast<size_t>(g.iw) * pixel);
+    for (int64_t i = g.pl + g.iw; i < g.ow; ++i) std::memcpy(to + i * g.c, from + g.source(i - g.pl, g.iw) * g.c, pixel);
+  }
+}
+
+// dx[0..n) += dy[0..n)
+void addRun(const Call& call, const float* dy, float* dx, int64_t n) {
+  call.kernels->elementwise.binary[static_cast<int>(BinaryKind::add)]({dx, n, 1}, {dy, n, 1}, dx, n, 1, n);
+}
+
+void runPad2dGrad(const Call& call, const Lane& lane) {
+  const Geometry g(call.operands[1], call.operands[0], call.attributes<Attrs>());
+  const float* dy = call.operands[0].f32();
+  float* dx = call.operands[1].f32();
+  const int64_t row = g.iw * g.c, perTile = g.rowsPerTile(row);
+  const int64_t bottom = g.pt + g.ih;  // the first padded row below
+  int64_t begin, end;
+  lane.range(ceilDiv(g.n * g.ih, perTile), &begin, &end);
+  for (int64_t r = begin * perTile; r < std::min(g.n * g.ih, end * perTile); ++r) {
+    const int64_t image = r / g.ih, y = r % g.ih;
+    float* to = dx + r * row;
+    bool first = true;
+    const auto addRow = [&](int64_t at) {
+      const float* from = dy + (image * g.oh + at) * g.ow * g.c;
+      if (first) {
+        std::memcpy(to, from + g.pl * g.c, static_cast<size_t>(row) * sizeof(float));
+      } else {
+        addRun(call, from + g.pl * g.c, to, row);
+      }
+      first = false;
+      for (int64_t i = 0; i < g.pl; ++i) addRun(call, from + i * g.c, to + g.source(i - g.pl, g.iw) * g.c, g.c);
+      for (int64_t i = g.pl + g.iw; i < g.ow; ++i) addRun(call, from + i * g.c, to + g.source(i - g.pl, g.iw) * g.c, g.c);
+    };
+    addRow(y + g.pt);
+    if (g.reflects) {
+      if (y >= 1 && y <= g.pt) addRow(g.pt - y);
+      const int64_t below = g.pt + 2 * (g.ih - 1) - y;
+      if (below >= bottom && below < g.oh) addRow(below);
+    } else {
+      if (y == 0)
+        for (int64_t at = 0; at < g.pt; ++at) addRow(at);
+      if (y == g.ih - 1)
+        for (int64_t at = bottom; at < g.oh; ++at) addRow(at);
+    }
+  }
+}
+
+}  // namespace
+
+extern const Op kPad2dOp, kPad2dGradOp;
+const Op kPad2dOp = {verifyPad2d, planPad2d, runPad2d, -1};
+const Op kPad2dGradOp = {verifyPad2dGrad, planPad2dGrad, runPad2dGrad, -1};
+
+}  // namespace stridenet
