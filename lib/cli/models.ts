@@ -2,7 +2,7 @@
 
 import { formatShape, formatValue, nearest, StridenetError } from '../errors';
 import { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from '../io/safetensors';
-import { lenet5 } from '../models';
+import * as models from '../models';
 import { init, type Module } from '../nn';
 import type { Arguments, OptionSpec } from './arguments';
 
@@ -12,30 +12,75 @@ export interface ModelOptions {
   readonly inChannels?: number;
   readonly activation?: 'relu' | 'sigmoid' | 'tanh';
   readonly pooling?: 'max' | 'avg';
+  readonly stem?: 'imagenet' | 'cifar';
   readonly init?: InitName;
 }
 
 export interface ModelEntry {
   /** [channels, height, width] that the model is made for. */
   readonly input: readonly [number, number, number];
+  /** Smallest height and width that the model takes; absent: it takes no other size than its own. */
+  readonly smallest?: number;
   readonly build: (options: ModelOptions) => Module;
 }
 
 const INITS = { 'xavier-uniform': init.xavierUniform, 'xavier-normal': init.xavierNormal } as const;
 type InitName = keyof typeof INITS;
 
+/** A model for ImageNet that takes images of other sizes too. */
+function imagenet(build: (options: models.ClassifierOptions) => Module, smallest: number): ModelEntry {
+  return { input: [3, 224, 224], smallest, build: (options) => build(given(options)) };
+}
+
+/** A residual network for CIFAR. */
+function cifar(depth: number): ModelEntry {
+  return { input: [3, 32, 32], smallest: 1, build: (options) => models.resnetCifar(depth, given(options)) };
+}
+
+/** Without what is undefined: a model refuses options that it does not know, such as --pooling for a ResNet. */
+function given(options: ModelOptions): models.ClassifierOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
 /** The one table of names. */
 export const MODELS: Readonly<Record<string, ModelEntry>> = {
   lenet5: {
     input: [1, 28, 28],
-    build: ({ init: name, ...options }) => lenet5({ ...options, init: name && ((weight) => INITS[name](weight)) }),
+    build: ({ init: name, ...options }) => models.lenet5({ ...given(options), init: name && ((weight) => INITS[name](weight)) }),
   },
+  alexnet: imagenet(models.alexnet, 63),
+  vgg11: imagenet(models.vgg11, 32),
+  vgg13: imagenet(models.vgg13, 32),
+  vgg16: imagenet(models.vgg16, 32),
+  vgg19: imagenet(models.vgg19, 32),
+  vgg11bn: imagenet(models.vgg11bn, 32),
+  vgg13bn: imagenet(models.vgg13bn, 32),
+  vgg16bn: imagenet(models.vgg16bn, 32),
+  vgg19bn: imagenet(models.vgg19bn, 32),
+  nin: imagenet(models.nin, 67),
+  googlenet: imagenet(models.googlenet, 15),
+  resnet18: imagenet(models.resnet18, 1),
+  resnet34: imagenet(models.resnet34, 1),
+  resnet50: imagenet(models.resnet50, 1),
+  resnet101: imagenet(models.resnet101, 1),
+  resnet152: imagenet(models.resnet152, 1),
+  densenet121: imagenet(models.densenet121, 29),
+  mobilenetV2: imagenet(models.mobilenetV2, 1),
+  resnetCifar20: cifar(20),
+  resnetCifar32: cifar(32),
+  resnetCifar44: cifar(44),
+  resnetCifar56: cifar(56),
+  resnetCifar110: cifar(110),
 };
 
 /** Options of the command line that choose a variant. */
 export const MODEL_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   activation: { value: 'NAME', help: 'lenet5: relu, sigmoid or tanh (default relu, or what the weights file says)' },
   pooling: { value: 'NAME', help: 'lenet5: max or avg (default max, or what the weights file says)' },
+  stem: {
+    value: 'NAME',
+    help: 'resnet18 to resnet152: imagenet, or cifar for small images (default imagenet, or what the weights file says)',
+  },
 };
 
 /** @throws StridenetError ERR_UNKNOWN_MODEL with the nearest name */
@@ -49,11 +94,12 @@ export function findModel(name: string): ModelEntry {
   );
 }
 
-/** The variant asked for by --activation and --pooling. */
+/** The variant asked for by --activation, --pooling and --stem. */
 export function variantOf(args: Arguments): ModelOptions {
   const activation = args.choice('activation', ['relu', 'sigmoid', 'tanh']);
   const pooling = args.choice('pooling', ['max', 'avg']);
-  return { ...(activation && { activation }), ...(pooling && { pooling }) };
+  const stem = args.choice('stem', ['imagenet', 'cifar']);
+  return { ...(activation && { activation }), ...(pooling && { pooling }), ...(stem && { stem }) };
 }
 
 export function initOf(args: Arguments): ModelOptions {
@@ -66,6 +112,8 @@ export interface ModelDescription {
   readonly model: string;
   readonly options: ModelOptions;
   readonly classNames: readonly string[];
+  /** [channels, height, width] of the images it was trained on; absent in files of older versions. */
+  readonly input?: ModelEntry['input'];
 }
 
 const DESCRIPTION_KEY = 'stridenet.model';
@@ -85,7 +133,7 @@ export async function loadModel(
   path: string,
   chosen: ModelOptions,
   defaults: { options?: ModelOptions; classNames?: readonly string[] } = {},
-): Promise<{ model: Module; classNames: readonly string[] | undefined }> {
+): Promise<{ model: Module; classNames: readonly string[] | undefined; input: ModelEntry['input'] }> {
   const entry = findModel(name);
   const description = readDescription(path, (await readSafetensorsMetadata(path))[DESCRIPTION_KEY]);
   if (description && description.model !== name) {
@@ -97,15 +145,17 @@ export async function loadModel(
   const weights = await loadSafetensors(path);
   const model = entry.build({ ...defaults.options, ...description?.options, ...chosen, init: undefined });
   model.loadStateDict(weights);
-  return { model, classNames: description?.classNames ?? defaults.classNames };
+  return { model, classNames: description?.classNames ?? defaults.classNames, input: description?.input ?? entry.input };
 }
 
 function readDescription(path: string, text: string | undefined): ModelDescription | undefined {
   if (text === undefined) return undefined;
   try {
-    const { model, options, classNames } = JSON.parse(text) as Partial<ModelDescription>;
+    const { model, options, classNames, input } = JSON.parse(text) as Partial<ModelDescription>;
     const names = Array.isArray(classNames) && classNames.every((n) => typeof n === 'string');
-    if (typeof model === 'string' && typeof options === 'object' && names) return { model, options, classNames };
+    const image =
+      input === undefined || (Array.isArray(input) && input.length === 3 && input.every((d) => Number.isSafeInteger(d) && d > 0));
+    if (typeof model === 'string' && typeof options === 'object' && names && image) return { model, options, classNames, input };
   } catch {
     // The same complaint as for any other content.
   }
@@ -115,11 +165,14 @@ function readDescription(path: string, text: string | undefined): ModelDescripti
   );
 }
 
-/** @throws StridenetError ERR_SHAPE_MISMATCH when images are not what the model is made for */
+/** @throws StridenetError ERR_SHAPE_MISMATCH when images are not what the model takes */
 export function checkImages(name: string, entry: ModelEntry, shape: readonly number[], where: string): void {
-  if (shape[1] === entry.input[1] && shape[2] === entry.input[2]) return;
+  const [, height, width] = entry.input;
+  const { smallest } = entry;
+  if (smallest === undefined ? shape[1] === height && shape[2] === width : shape[1]! >= smallest && shape[2]! >= smallest) return;
   throw new StridenetError(
     'ERR_SHAPE_MISMATCH',
-    `${name} expects images of ${entry.input[1]}x${entry.input[2]} but ${where} has ${formatShape(shape)} (channels, height, width).`,
+    `${name} expects images of ${smallest === undefined ? `${height}x${width}` : `at least ${smallest}x${smallest}`} ` +
+      `but ${where} has ${formatShape(shape)} (channels, height, width).`,
   );
 }

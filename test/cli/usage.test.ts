@@ -57,3 +57,12 @@ it('summary as a table and as JSON', async () => {
   const { out } = await stridenet('summary', 'lenet5', '--input', '3,28,28', '--json');
   expect(JSON.parse(out)).toMatchObject({ parameters: 61_706 + 2 * 6 * 25, inputShape: [1, 3, 28, 28] });
 });
+
+it('summary of a model for ImageNet', async () => {
+  const { out, code } = await stridenet('summary', 'resnet50');
+  expect(code).toBe(0);
+  expect(out).toContain('25,557,032');
+  expect(out).toContain('4.09 G multiply-adds');
+  expect((await stridenet('summary', 'resnet18', '--stem', 'cifar', '--input', '3,32,32', '--json')).out).toContain('"multiplyAdds":555');
+  expect((await stridenet('summary', 'resnet50', '--pooling', 'avg')).err).toContain('resnet50 has no option "pooling".');
+});

@@ -1,5 +1,6 @@
 /** LeNet-5: the course's layers, shapes, parameter count; and the summary that shows them. */
 
+import { inspect } from 'node:util';
 import { zeros } from '../../lib/graph/leaves';
 import * as models from '../../lib/models';
 import * as nn from '../../lib/nn';
@@ -65,4 +66,28 @@ test('summary counts shared layers once and leaves the module as it was', () => 
   expect(() => summary(model, [2, 5])).toThrow(/linear "0" expects an input of shape \[N, 4\]/);
   expect(Object.hasOwn(layer, 'forward')).toBe(false);
   expect(() => summary({} as never, [1])).toThrow(/summary expects an nn\.Module/);
+});
+
+test('summary tells receptive fields and planned memory', () => {
+  const s = summary(models.lenet5(), [1, 1, 28, 28], { batch: 64 });
+  // Dumoulin and Visin: 5, 5 + 1, 6 + 4 * 2, 14 + 2; the linear layers see everything.
+  expect(s.layers.map((l) => l.receptiveField?.[0])).toEqual([5, 5, 6, 14, 14, 16, 32, 32, 32, 32, 32, 32]);
+  expect(s.memory.batch).toBe(64);
+  // The images and the largest activation at least; a training step keeps activations, gradients and velocities.
+  expect(s.memory.inferenceBytes).toBeGreaterThan(s.parameterBytes + 64 * 4 * (784 + 6 * 28 * 28) * 0.99);
+  expect(s.memory.trainingBytes).toBeGreaterThan(s.memory.inferenceBytes);
+  expect(summary(models.lenet5().freeze(), [1, 1, 28, 28]).memory).not.toHaveProperty('trainingBytes');
+  expect(String(s)).toContain('planned memory for 64 examples at a time: inference ');
+  expect(inspect(s)).toBe(String(s));
+  expect(() => summary(models.lenet5(), [1, 1, 28, 28], { batch: 0 })).toThrow(/summary expects batch to be an integer of at least 1/);
+  expect(() => summary(models.lenet5(), [1, 1, 28, 28], { batches: 1 } as never)).toThrow(/Did you mean "batch"/);
+});
+
+test('summary allocates nothing: 3.6 billion weights', () => {
+  const before = process.memoryUsage().rss;
+  const s = summary(new nn.Linear(36_000_000, 100), [36_000_000]);
+  expect([s.inputShape, s.parameters, s.parameterBytes, s.multiplyAdds]).toEqual([[1, 36e6], 3_600_000_100, 14_400_000_400, 3.6e9]);
+  expect(s.memory.trainingBytes).toBeGreaterThan(2 * 14.4e9);
+  expect(String(s)).toContain('3,600,000,100');
+  expect(process.memoryUsage().rss - before).toBeLessThan(200 * 2 ** 20);
 });

@@ -4,7 +4,7 @@ import { formatValue, StridenetError } from '../../errors';
 import { compile } from '../../train';
 import type { Arguments, Command, Terminal } from '../arguments';
 import { loadSharp, readImage } from '../images';
-import { findModel, loadModel, MODEL_OPTIONS, variantOf } from '../models';
+import { loadModel, MODEL_OPTIONS, variantOf } from '../models';
 import { topClasses } from '../predictions';
 
 const TOP = 5;
@@ -27,17 +27,16 @@ export const predict: Command = {
 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const [name, ...files] = args.operands as [string, ...string[]];
-  const entry = findModel(name);
   const weights = args.required('weights');
   const threads = args.integer('threads', 1);
-  const { model, classNames } = await loadModel(name, weights, variantOf(args));
+  const { model, classNames, input } = await loadModel(name, weights, variantOf(args));
   const sharp = loadSharp();
   const images: { file: string; top: { label: number; class: string; probability: number }[] }[] = [];
-  const net = await compile(model, { input: [...entry.input], maxBatch: Math.min(BATCH, files.length), threads });
+  const net = await compile(model, { input: [...input], maxBatch: Math.min(BATCH, files.length), threads });
   try {
     for (let start = 0; start < files.length; start += BATCH) {
       const names = files.slice(start, start + BATCH);
-      const pixels = await Promise.all(names.map((file) => readImage(sharp, file, entry.input, { invert: args.flag('invert') })));
+      const pixels = await Promise.all(names.map((file) => readImage(sharp, file, input, { invert: args.flag('invert') })));
       const scores = await (await net.run(Buffer.concat(pixels))).data();
       const classes = scores.length / names.length;
       if (classNames && classNames.length !== classes) {

@@ -62,7 +62,9 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const modelOptions: ModelOptions = { classes: data.train.classes.length, inChannels: data.train.shape[0], ...variant };
   const model = entry.build(modelOptions);
   const save = async (): Promise<void> => {
-    if (setup.out !== undefined) await saveModel(setup.out, model, { model: name, options: modelOptions, classNames: data.train.classes });
+    if (setup.out === undefined) return;
+    const { classes: classNames, shape: input } = data.train;
+    await saveModel(setup.out, model, { model: name, options: modelOptions, classNames, input });
   };
 
   const json = args.flag('json');
