@@ -13,6 +13,8 @@ export interface StorageHolder {
 export class VariableStorage {
   /** Grows whenever the value changes; whoever mirrors the value compares it. */
   version = 0;
+  /** Whole numbers by nature (a count): files hold them as int64, as PyTorch does. */
+  isInteger = false;
   private data: Float32Array | undefined;
   private holder: StorageHolder | undefined;
 

@@ -1,13 +1,13 @@
 /**
  * Safetensors files: named tensors behind a JSON header, without code in them (https://huggingface.co/docs/safetensors).
- * Layout: header length (uint64, little endian), header, data. It writes float32, int32 and uint8; the other types that it reads become these.
+ * Layout: header length (uint64, little endian), header, data. It writes float32, int32 and uint8, and int64 for counts; the other types that it reads become these.
  */
 
 import type { FileHandle } from 'node:fs/promises';
 import { formatShape, formatValue, StridenetError } from '../errors';
 import { checkShape, constantTensor } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
-import { BYTES_PER_ELEMENT, elementCount, type DType, type Shape, type TypedArray } from '../graph/types';
+import { elementCount, type DType, type Shape, type TypedArray } from '../graph/types';
 import { STORED_TYPES, type StoredType } from './elementTypes';
 import { fileError, openRegular, readFully, writeFileAtomic } from './file';
 
@@ -53,19 +53,19 @@ export async function saveSafetensors(
   checkMetadata(metadata);
   const named = await Promise.all([...map].map(async ([name, value]) => [name, await snapshot(name, value)] as const));
   // Wide elements first, so that every tensor is aligned to its elements; then by name.
-  named.sort(([a, x], [b, y]) => BYTES_PER_ELEMENT[y.dtype] - BYTES_PER_ELEMENT[x.dtype] || (a < b ? -1 : 1));
+  named.sort(([a, x], [b, y]) => STORED_TYPES[y.type]!.bytes - STORED_TYPES[x.type]!.bytes || (a < b ? -1 : 1));
 
   const fields: string[] = [];
   const texts = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
   if (texts.length > 0)
     fields.push(`${JSON.stringify(METADATA_KEY)}:{${texts.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`).join(',')}}`);
   let offset = 0;
-  for (const [name, { dtype, shape, data }] of named) {
-    const end = offset + data.byteLength;
-    fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype: FILE_TYPES[dtype], shape, data_offsets: [offset, end] })}`);
+  for (const [name, { type, shape, bytes }] of named) {
+    const end = offset + bytes.byteLength;
+    fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype: type, shape, data_offsets: [offset, end] })}`);
     offset = end;
   }
-  await writeFileAtomic(path, [frameHeader(`{${fields.join(',')}}`), ...named.map(([, { data }]) => bytesOf(data))]);
+  await writeFileAtomic(path, [frameHeader(`{${fields.join(',')}}`), ...named.map(([, { bytes }]) => bytes)]);
 }
 
 /**
@@ -239,7 +239,7 @@ function allocate(path: string, name: string, dtype: DType, count: number): Type
 }
 
 /** The value as it is now: live values of variables are copied, so that training may go on while the file is written. */
-async function snapshot(name: unknown, value: Tensor | RawTensor): Promise<RawTensor> {
+async function snapshot(name: unknown, value: Tensor | RawTensor): Promise<StoredTensor> {
   if (typeof name !== 'string' || name === METADATA_KEY) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
@@ -248,11 +248,32 @@ async function snapshot(name: unknown, value: Tensor | RawTensor): Promise<RawTe
   }
   if (value instanceof Tensor) {
     const { shape, dtype, leaf } = value;
-    if (leaf?.kind === 'variable') return { shape, dtype, data: leaf.storage.value().slice() };
-    return { shape, dtype, data: value.value ?? (await value.data()) };
+    if (leaf?.kind !== 'variable') return stored(shape, dtype, value.value ?? (await value.data()));
+    const data = leaf.storage.value();
+    if (leaf.storage.isInteger) return { shape, type: 'I64', bytes: int64Bytes(data) };
+    return stored(shape, dtype, data.slice());
   }
   checkRaw(name, value);
-  return value;
+  return stored(value.shape, value.dtype, value.data);
+}
+
+/** A tensor as its bytes in a file. */
+interface StoredTensor {
+  readonly shape: Shape;
+  /** A key of STORED_TYPES. */
+  readonly type: string;
+  readonly bytes: Uint8Array;
+}
+
+function stored(shape: Shape, dtype: DType, data: TypedArray): StoredTensor {
+  return { shape, type: FILE_TYPES[dtype], bytes: bytesOf(data) };
+}
+
+function int64Bytes(values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(8 * values.length);
+  const view = new DataView(bytes.buffer);
+  values.forEach((v, i) => view.setBigInt64(8 * i, BigInt(Math.round(v)), true));
+  return bytes;
 }
 
 function checkRaw(name: string, value: unknown): void {

@@ -60,6 +60,7 @@ export class BatchNorm2d extends Module {
       this.running_var = new Variable([numFeatures]);
       this.running_var.initialize((data) => data.fill(1));
       this.num_batches_tracked = new Variable([]);
+      this.num_batches_tracked.storage.isInteger = true;
     }
   }
 

@@ -310,22 +310,21 @@ interface Term {
 
 /** k is positive in the tables, so the divisor is a sum of positive terms with a small relative error. */
 function responseNormBound(node: Tensor, inputs: readonly Array64[], errors: readonly Array64[]): Float64Array {
-  const { before, after, scale, beta } = node.attrs as unknown as Record<'before' | 'after' | 'scale' | 'beta', number>;
-  // With -beta in place of beta every term of the gradient adds up; the divisor's powers, at most 1 then, are bounded from below by k.
+  const { before, after, beta } = node.attrs as unknown as Record<'before' | 'after' | 'beta', number>;
   const x = inputs[0]!;
   const own = (16 + 8 * beta) * (gamma(before + after + 1) + FUNCTION);
-  const size = sizesOf(node, inputs, scale, beta);
+  const size = sizesOf(node, inputs);
   const relative = Math.max(...errors[0]!.data.map((e, i) => e / (Math.abs(x.data[i]!) || 1)), 0);
-  const moved = errors[1] ? sizesOf(node, [x, errors[1]], scale, beta) : undefined;
+  const moved = errors[1] ? sizesOf(node, [x, errors[1]]) : undefined;
   return size.map((s, i) => s * (own + 8 * (1 + beta) * relative) + (moved?.[i] ?? 0));
 }
 
 /** The sum of the magnitudes of the terms. */
-function sizesOf(node: Tensor, inputs: readonly Array64[], scale: number, beta: number): Float64Array {
+function sizesOf(node: Tensor, inputs: readonly Array64[]): Float64Array {
   const [x, dy] = inputs.map((t): Array64 => ({ shape: t.shape, data: t.data.map(Math.abs) })) as [Array64, Array64];
   const value = evaluateNode(node, dy ? [x, dy] : [x]).data;
   if (!dy) return value;
-  // dx = direct - rest with both positive: |dx| + 2 rest, where direct = dy y / x.
+  // dx = direct - rest with both positive: direct + rest, where direct = dy y / x.
   const y = evaluateNode(Object.assign(Object.create(node), { op: 'localResponseNorm' }) as Tensor, [x]).data;
   void scale;
   void beta;
