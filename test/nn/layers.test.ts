@@ -14,6 +14,20 @@ test.each([
   ['MaxPool2d overlapping', new nn.MaxPool2d(3, { stride: 2, padding: 1 }), [2, 4, 5, 5]],
   ['MaxPool2d dilated', new nn.MaxPool2d(2, { stride: 1, dilation: 3, padding: 2 }), [2, 4, 10, 10]],
   ['AvgPool2d', new nn.AvgPool2d([3, 1], { countIncludePad: false }), [2, 4, 3, 9]],
+  ['AdaptiveAvgPool2d', new nn.AdaptiveAvgPool2d([3, 2]), [2, 4, 3, 2]],
+  ['GlobalAvgPool2d', new nn.GlobalAvgPool2d(), [2, 4, 1, 1]],
+  [
+    'ZeroPad2d',
+    new nn.ZeroPad2d([
+      [1, 2],
+      [3, 4],
+    ]),
+    [2, 4, 12, 16],
+  ],
+  ['ReflectionPad2d', new nn.ReflectionPad2d(3), [2, 4, 15, 15]],
+  ['ReplicationPad2d', new nn.ReplicationPad2d([0, 2]), [2, 4, 9, 13]],
+  ['Dropout', new nn.Dropout(), [2, 4, 9, 9]],
+  ['Dropout2d', new nn.Dropout2d(0.2), [2, 4, 9, 9]],
   ['Flatten', new nn.Flatten(), [2, 324]],
   ['Flatten from 2', new nn.Flatten({ startAxis: 2 }), [2, 4, 81]],
   ['ReLU', new nn.ReLU(), [2, 4, 9, 9]],
@@ -62,6 +76,15 @@ test.each<[string, () => unknown, string, RegExp]>([
     'ERR_INVALID_ARGUMENT',
     /ceilMode to be true or false but got "yes"/,
   ],
+  ['dropout p', () => new nn.Dropout(1), 'ERR_INVALID_ARGUMENT', /Dropout expects p, .* in \[0, 1\) but got 1/],
+  ['dropout option', () => new nn.Dropout(0.5, { inplace: true } as never), 'ERR_UNKNOWN_OPTION', /Dropout has no option "inplace"/],
+  [
+    'pad amount',
+    () => new nn.ReflectionPad2d('same' as never),
+    'ERR_INVALID_ARGUMENT',
+    /ReflectionPad2d expects padding .* but got "same"/,
+  ],
+  ['adaptive size', () => new nn.AdaptiveAvgPool2d(0), 'ERR_INVALID_ARGUMENT', /AdaptiveAvgPool2d expects outputSize .* but got 0/],
   ['smoothing', () => nn.crossEntropy({ labelSmoothing: 2 }), 'ERR_INVALID_ARGUMENT', /labelSmoothing .* in \[0, 1\] but got 2/],
 ])('%s is refused early', (_, make, code, message) => {
   expect(make).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }));

@@ -92,6 +92,73 @@ describe('pooling', () => {
   });
 });
 
+describe('concat and slice', () => {
+  test('concat', () => {
+    expectError('ERR_INVALID_ARGUMENT', () => ops.concat([]), 'at least one tensor', '[]');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.concat(anything(image)), 'array of at least one tensor');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.concat([image, anything(3)]), 'number 1', '3');
+    expectError(
+      'ERR_SHAPE_MISMATCH',
+      () => ops.concat([image, zeros([2, 5, 8, 7])], { name: 'inception3a' }),
+      'concat "inception3a" expects tensors that differ along axis 1 only but number 0 is [2, 3, 8, 8] and number 1 is [2, 5, 8, 7].',
+    );
+    expectError('ERR_SHAPE_MISMATCH', () => ops.concat([image, zeros([2, 3, 8])]), 'number 1 is [2, 3, 8]');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.concat([image, image], { axis: 4 }), 'axis', '[-4, 3]', '4');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.concat([image, image], { axis: 0.5 }), 'axis', '0.5');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.concat([zeros([]), zeros([])], { axis: 0 }), 'scalar', '[1]');
+    expectError('ERR_DTYPE_MISMATCH', () => ops.concat([zeros([1]), labels(1)], { axis: 0 }), 'number 0 is float32', 'number 1 is int32');
+    expectError('ERR_UNKNOWN_OPTION', () => ops.concat([image], anything({ dim: 1 })), 'dim');
+  });
+  test('slice', () => {
+    expectError('ERR_INVALID_ARGUMENT', () => ops.slice(image, [0, 4]), 'start', '[2, 3, 8, 8]', '[0, 4]');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.slice(image, [0], [1, 2, 3, 4, 5]), 'stop', 'at most 4');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.slice(image, anything(1)), 'start', '1');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.slice(image, [0, 2], [2, 2]), 'axis 1', 'from 2 to 2');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.slice(image, [0, 3]), 'axis 1', 'from 3 to 3');
+  });
+});
+
+describe('pad2d', () => {
+  test('amounts', () => {
+    expectError('ERR_INVALID_ARGUMENT', () => ops.pad2d(image, -1), 'padding', '-1');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.pad2d(image, anything('same')), '[[top, bottom], [left, right]]', '"same"');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.pad2d(image, anything([1, 2, 3])), 'padding', '[1, 2, 3]');
+    expectError('ERR_SHAPE_MISMATCH', () => ops.pad2d(zeros([3, 8, 8]), 1), '[N, C, H, W]', '[3, 8, 8]');
+    expectError(
+      'ERR_SHAPE_MISMATCH',
+      () => ops.pad2d(zeros([1, 3, 8, 4]), [0, 4], { mode: 'reflect', name: 'pad' }),
+      'pad2d "pad" expects an input width of at least 5 to mirror 4 pixels',
+      '[1, 3, 8, 4]',
+      "'replicate'",
+    );
+  });
+  test('options', () => {
+    expectError('ERR_INVALID_ARGUMENT', () => ops.pad2d(image, 1, { mode: anything('circular') }), "'reflect'", '"circular"');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.pad2d(image, 1, { value: anything('0') }), 'value', '"0"');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.pad2d(image, 1, { mode: 'reflect', value: 1 }), "no value with mode 'reflect'", '1');
+    expectError('ERR_UNKNOWN_OPTION', () => ops.pad2d(image, 1, anything({ modes: 'reflect' })), 'Did you mean "mode"?');
+  });
+});
+
+test('adaptive pooling', () => {
+  expectError('ERR_INVALID_ARGUMENT', () => ops.adaptiveAvgPool2d(image, 0), 'outputSize', 'at least 1', '0');
+  expectError('ERR_INVALID_ARGUMENT', () => ops.adaptiveAvgPool2d(image, [1.5, 2]), 'outputSize', '[1.5, 2]');
+  expectError('ERR_SHAPE_MISMATCH', () => ops.adaptiveAvgPool2d(zeros([3, 8, 8]), 1), 'adaptiveAvgPool2d', '[3, 8, 8]');
+  expectError('ERR_SHAPE_MISMATCH', () => ops.globalAvgPool2d(zeros([3, 8, 8])), 'globalAvgPool2d', '[3, 8, 8]');
+  expectError('ERR_UNKNOWN_OPTION', () => ops.globalAvgPool2d(image, anything({ keepDims: true })), 'keepDims');
+});
+
+test('dropout', () => {
+  expectError('ERR_INVALID_ARGUMENT', () => ops.dropout(image, 1, { name: 'drop' }), 'dropout "drop" expects p', '[0, 1)', 'but got 1');
+  expectError('ERR_INVALID_ARGUMENT', () => ops.dropout(image, -0.1), '-0.1');
+  expectError('ERR_INVALID_ARGUMENT', () => ops.dropout(image, anything('0.5')), '"0.5"');
+  expectError('ERR_INVALID_ARGUMENT', () => ops.dropout(image, 0.5, { seed: 1.5 }), 'seed', '1.5');
+  expectError('ERR_INVALID_ARGUMENT', () => ops.dropout(image, 0.5, { training: anything(1) }), 'training', '1');
+  expectError('ERR_DTYPE_MISMATCH', () => ops.dropout(labels(1)), 'float32', 'int32');
+  expectError('ERR_SHAPE_MISMATCH', () => ops.dropout2d(zeros([2, 3])), '[N, C, H, W]', '[2, 3]');
+  expectError('ERR_UNKNOWN_OPTION', () => ops.dropout(image, 0.5, anything({ inplace: true })), 'inplace');
+});
+
 describe('products', () => {
   test('linear', () => {
     expectError('ERR_SHAPE_MISMATCH', () => ops.linear(zeros([2, 7]), zeros([5, 6]), { name: 'fc' }), 'linear "fc"', '[N, 6]', '[2, 7]');
