@@ -84,6 +84,18 @@ def loss(name, rows, classes, smoothing):
     return result
 
 
+def batch_norm(name, x, training, affine, eps=1e-5):
+    """Running statistics in evaluation: mean formula([c], 10), variance formula([c], 11) + 1.5."""
+    c = x[1]
+    mean, var = (None, None) if training else (formula((c,), 10), formula((c,), 11) + 1.5)
+    return case(name, "batchNorm2d", [x] + [(c,), (c,)] * affine, {"training": training, "eps": eps},
+                lambda a, w=None, b=None: F.batch_norm(a, mean, var, w, b, training, 0.1, eps))
+
+
+def response_norm(name, x, **attrs):
+    return case(name, "localResponseNorm", [x], attrs, lambda a: F.local_response_norm(a, **attrs))
+
+
 def op_cases():
     return [
         conv("plain", (1, 1, 5, 6), (2, 1, 3, 2)),
@@ -121,6 +133,11 @@ def op_cases():
         case("sigmoid", "sigmoid", [(2, 9)], {}, torch.sigmoid),
         case("tanh", "tanh", [(2, 9)], {}, torch.tanh),
         case("relu", "relu", [(2, 9)], {}, torch.relu),
+        batch_norm("training", (3, 5, 4, 3), True, True),
+        batch_norm("training, without weight and bias, large eps", (2, 4, 3, 3), True, False, eps=0.1),
+        batch_norm("evaluation", (2, 6, 3, 4), False, True),
+        response_norm("AlexNet's", (2, 9, 3, 2), size=5, alpha=1e-4, beta=0.75, k=2.0),
+        response_norm("even window, large alpha", (1, 7, 2, 3), size=4, alpha=0.5, beta=0.6, k=1.0),
         loss("cross entropy", 4, 5, 0.0),
         loss("cross entropy, label smoothing", 4, 5, 0.1),
     ]

@@ -22,6 +22,17 @@ function build({ op, attrs, inputScale }: OpCase, [a, b, bias]: readonly Tensor[
       const [rows, classes] = a!.shape as [number, number];
       return ops.crossEntropy(ops.mul(a!, inputScale!), tensor(labels(rows, classes, 1)), options);
     }
+    case 'batchNorm2d': {
+      const column = (seed: number, shift: number): Tensor =>
+        tensor(
+          formula(a!.shape[1]!, seed).map((v) => v + shift),
+          [a!.shape[1]!],
+        );
+      const statistics = attrs['training'] === true ? {} : { runningMean: column(10, 0), runningVar: column(11, 1.5) };
+      return ops.batchNorm2d(a!, { ...options, ...statistics, weight: b, bias });
+    }
+    case 'localResponseNorm':
+      return ops.localResponseNorm(a!, options as unknown as ops.LocalResponseNormOptions);
     case 'softmax':
     case 'logSoftmax':
     case 'sigmoid':
