@@ -51,7 +51,7 @@ describe('fold', () => {
     ['of groups', new nn.Conv2d(3, 6, 3, { groups: 3, padding: 1 }), {}],
     ['without weight', new nn.Conv2d(3, 5, 1), { affine: false }],
   ])('a convolution %s gives what the unfolded one gives', (_, conv, options) => {
-    const norm = setStatistics(new nn.BatchNorm2d(conv.outChannels, options)).eval() as nn.BatchNorm2d;
+    const norm = setStatistics(new nn.BatchNorm2d(conv.outChannels, options)).eval();
     const x = input();
     const y = ops.relu(norm.forward(conv.forward(x)));
     const [folded, plain] = [run(y, x, true), run(y, x, false)];

@@ -27,10 +27,10 @@ test('BatchNorm2d has the names, shapes and first values of PyTorch', () => {
 
 test('evaluation uses the running statistics; without them, those of the batch', async () => {
   const x = randn([2, 3, 2, 2], { seed: 1 }).mul(5).add(2);
-  const tracked = new nn.BatchNorm2d(3).eval() as nn.BatchNorm2d;
+  const tracked = new nn.BatchNorm2d(3).eval();
   const data = await x.data();
   (await tracked.forward(x).data()).forEach((v, i) => expect(v).toBeCloseTo(data[i]! / Math.sqrt(1 + 1e-5), 5));
-  const untracked = new nn.BatchNorm2d(3, { trackRunningStats: false }).eval() as nn.BatchNorm2d;
+  const untracked = new nn.BatchNorm2d(3, { trackRunningStats: false }).eval();
   const means = (await ops.mean(untracked.forward(x), { axis: [0, 2, 3] }).data()) as Float32Array;
   means.forEach((v) => expect(v).toBeCloseTo(0, 5));
 });

@@ -163,7 +163,7 @@ const DERIVATIVE_TERMS: Readonly<Record<string, (x: number) => number>> = {
   geluGrad: (x) => normalCdf(x) + Math.abs(x) * normalDensity(x),
   geluTanhGrad(x) {
     const u = geluTanhArgument(x);
-    return sigmoid(2 * u) * (1 + 2 * Math.abs(x) * sigmoid(-2 * u) * geluTanhSlope(x)) * (1 + Math.abs(u));
+    return sigmoid(2 * u) * (1 + 2 * Math.abs(x) * sigmoid(-2 * u) * geluTanhSlope(x)) * (1 + 2 * Math.abs(u));
   },
 };
 
@@ -180,7 +180,7 @@ function elementwiseBound(node: Tensor, inputs: readonly Array64[], errors: read
     if (unary) {
       corners = [unary(p - ea[i]!), unary(p + ea[i]!)];
       // The exponent's rounding is absolute.
-      if (node.op === 'geluTanh') rounding *= 1 + Math.abs(geluTanhArgument(p));
+      if (node.op === 'geluTanh') rounding *= 1 + 2 * Math.abs(geluTanhArgument(p));
     } else if (binary) {
       const q = b[i]!;
       corners = [-1, 1].flatMap((s) => [-1, 1].map((t) => binary(p + s * ea[i]!, q + t * eb[i]!)));
@@ -266,10 +266,10 @@ function batchNormBound(node: Tensor, inputs: readonly Array64[], errors: readon
   const error = (i: number): Float64Array => errors[i]!.data;
   const eps = node.attrs['eps'] as number;
   // 1 / sqrt(variance + eps) at its largest, and its relative error.
-  const r = values(variance!).map((v, c) => 1 / Math.sqrt(Math.max(v - error(variance!)[c]!, 0) + eps));
-  const er = values(variance!).map((_, c) => 0.5 * error(variance!)[c]! * r[c]! ** 2 + FUNCTION);
-  const centred = (at: number, c: number): number => Math.abs(x.data[at]! - values(mean!)[c]!);
-  const ecentred = (at: number, c: number): number => ex.data[at]! + error(mean!)[c]! + UNIT * centred(at, c);
+  const r = values(variance).map((v, c) => 1 / Math.sqrt(Math.max(v - error(variance)[c]!, 0) + eps));
+  const er = values(variance).map((_, c) => 0.5 * error(variance)[c]! * r[c]! ** 2 + FUNCTION);
+  const centred = (at: number, c: number): number => Math.abs(x.data[at]! - values(mean)[c]!);
+  const ecentred = (at: number, c: number): number => ex.data[at]! + error(mean)[c]! + UNIT * centred(at, c);
   if (node.op === 'batchNormGradWeight') {
     const [dy, edy] = [values(1), error(1)];
     const size = sums((at, c) => (Math.abs(dy[at]!) + edy[at]!) * (centred(at, c) + ecentred(at, c)) * r[c]!);
@@ -326,10 +326,8 @@ function sizesOf(node: Tensor, inputs: readonly Array64[]): Float64Array {
   if (!dy) return value;
   // dx = direct - rest with both positive: direct + rest, where direct = dy y / x.
   const y = evaluateNode(Object.assign(Object.create(node), { op: 'localResponseNorm' }) as Tensor, [x]).data;
-  void scale;
-  void beta;
   return value.map((v, i) => {
-    const direct = x.data[i] ? (dy.data[i]! * y[i]!) / x.data[i]! : dy.data[i]!;
+    const direct = x.data[i] ? (dy.data[i]! * y[i]!) / x.data[i] : dy.data[i]!;
     return direct + Math.abs(direct - v);
   });
 }
