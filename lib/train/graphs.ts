@@ -5,6 +5,7 @@ import type { Graph } from '../compile/rewrite';
 import { formatShape, formatValue, StridenetError } from '../errors';
 import { inputTensor } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
+import { topologicalOrder } from '../graph/traverse';
 import type { Shape } from '../graph/types';
 import { crossEntropy, type Loss } from '../nn/loss';
 import { Module } from '../nn/module';
@@ -78,7 +79,11 @@ export function trainingGraph(
 
 /** The number of classes when the graph takes labels for class numbers, so that they can be checked. */
 export function classCount(graph: Graph): number | undefined {
-  return graph.outputs.find(({ op }) => op === 'countCorrect' || op === 'crossEntropy')?.inputs[0]!.shape[1];
+  const plain = graph.outputs.find(({ op }) => op === 'countCorrect' || op === 'crossEntropy');
+  if (plain) return plain.inputs[0]!.shape[1];
+  // A loss that is composed, of class weights for one.
+  const labels = graph.feeds[1];
+  return topologicalOrder(graph.outputs).find(({ op, inputs }) => op === 'oneHot' && inputs[0] === labels)?.shape[1];
 }
 
 function scoredGraph(

@@ -22,6 +22,9 @@ describe('fuse', () => {
     ['relu', ops.relu],
     ['sigmoid', ops.sigmoid],
     ['tanh', ops.tanh],
+    ['relu6', ops.relu6],
+    ['silu', ops.silu],
+    ['hardswish', ops.hardswish],
   ] as const)('takes %s into a convolution', (activation, op) => {
     const [y] = fused(op(conv()));
     expect(y!.op).toBe('conv2d');

@@ -33,6 +33,13 @@ test.each([
   ['ReLU', new nn.ReLU(), [2, 4, 9, 9]],
   ['Sigmoid', new nn.Sigmoid(), [2, 4, 9, 9]],
   ['Tanh', new nn.Tanh(), [2, 4, 9, 9]],
+  ['ReLU6', new nn.ReLU6(), [2, 4, 9, 9]],
+  ['LeakyReLU', new nn.LeakyReLU(), [2, 4, 9, 9]],
+  ['GELU', new nn.GELU(), [2, 4, 9, 9]],
+  ['SiLU', new nn.SiLU(), [2, 4, 9, 9]],
+  ['Hardswish', new nn.Hardswish(), [2, 4, 9, 9]],
+  ['Softmax', new nn.Softmax({ axis: 1 }), [2, 4, 9, 9]],
+  ['LogSoftmax', new nn.LogSoftmax(), [2, 4, 9, 9]],
   ['Identity', new nn.Identity(), [2, 4, 9, 9]],
 ] as [string, nn.Module, number[]][])('%s infers its output shape', (_, layer, shape) => {
   expect(layer.forward(image).shape).toEqual(shape);
@@ -85,6 +92,17 @@ test.each<[string, () => unknown, string, RegExp]>([
     /ReflectionPad2d expects padding .* but got "same"/,
   ],
   ['adaptive size', () => new nn.AdaptiveAvgPool2d(0), 'ERR_INVALID_ARGUMENT', /AdaptiveAvgPool2d expects outputSize .* but got 0/],
+  ['slope', () => new nn.LeakyReLU({ negativeSlope: Infinity }), 'ERR_INVALID_ARGUMENT', /negativeSlope .* but got Infinity/],
+  [
+    'approximation',
+    () => new nn.GELU({ approximate: 'erf' as never }),
+    'ERR_INVALID_ARGUMENT',
+    /GELU expects approximate .* but got "erf"/,
+  ],
+  ['axis', () => new nn.Softmax({ axis: 0.5 }), 'ERR_INVALID_ARGUMENT', /Softmax expects axis to be an integer but got 0\.5/],
+  ['plain option', () => new nn.ReLU6({ inplace: true } as never), 'ERR_UNKNOWN_OPTION', /ReLU6 has no option "inplace"/],
+  ['class weights', () => nn.crossEntropy({ weight: [1, NaN] }), 'ERR_INVALID_ARGUMENT', /weight .* but got \[1, NaN\]/],
+  ['reduction', () => nn.mseLoss({ reduction: 'none' as never }), 'ERR_INVALID_ARGUMENT', /reduction .* but got "none"/],
   ['smoothing', () => nn.crossEntropy({ labelSmoothing: 2 }), 'ERR_INVALID_ARGUMENT', /labelSmoothing .* in \[0, 1\] but got 2/],
 ])('%s is refused early', (_, make, code, message) => {
   expect(make).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }));

@@ -228,6 +228,33 @@ describe('losses', () => {
       'Did you mean "labelSmoothing"?',
     );
   });
+  test('class weights and probabilities', () => {
+    expectError('ERR_SHAPE_MISMATCH', () => ops.crossEntropy(logits, labels(0, 1), { weight: zeros([9]) }), 'shape [10]', '[9]');
+    expectError('ERR_SHAPE_MISMATCH', () => ops.crossEntropy(logits, zeros([2, 9])), 'probabilities', '[2, 10]', '[2, 9]');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.crossEntropy(logits, labels(0, 1), { weight: anything([1]) }), 'weight', '[1]');
+  });
+  test('mseLoss and bceWithLogits', () => {
+    for (const loss of [ops.mseLoss, ops.bceWithLogits]) {
+      expectError('ERR_SHAPE_MISMATCH', () => loss(logits, zeros([2, 1])), '[2, 10]', '[2, 1]');
+      expectError('ERR_DTYPE_MISMATCH', () => loss(logits, labels(0, 1)), 'float32', 'int32');
+      expectError('ERR_INVALID_ARGUMENT', () => loss(logits, logits, { reduction: anything('none') }), "'mean' or 'sum'", '"none"');
+      expectError('ERR_UNKNOWN_OPTION', () => loss(logits, logits, anything({ reductions: 'sum' })), 'Did you mean "reduction"?');
+    }
+    expectError('ERR_SHAPE_MISMATCH', () => ops.bceWithLogits(logits, logits, { posWeight: zeros([2]) }), 'posWeight', '[2, 10]', '[2]');
+  });
+  test('axis of softmax', () => {
+    expectError('ERR_INVALID_ARGUMENT', () => ops.softmax(logits, { axis: 2 }), 'axes', '2', '[2, 10]');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.logSoftmax(logits, { axis: anything('1') }), 'axis to be an integer', '"1"');
+    expectError('ERR_UNKNOWN_OPTION', () => ops.softmax(logits, anything({ dim: 1 })), 'dim');
+  });
+  test('options of activations', () => {
+    expectError('ERR_INVALID_ARGUMENT', () => ops.gelu(logits, { approximate: anything('erf') }), "'none' or 'tanh'", '"erf"');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.clamp(logits, {}), 'min, max or both');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.clamp(logits, { min: NaN }), 'min', 'NaN');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.leakyRelu(logits, { negativeSlope: anything('0.1') }), 'negativeSlope', '"0.1"');
+    expectError('ERR_UNKNOWN_OPTION', () => ops.leakyRelu(logits, anything({ negative_slope: 0.1 })), 'Did you mean "negativeSlope"?');
+    expectError('ERR_DTYPE_MISMATCH', () => ops.clamp(labels(1), { min: 0 }), 'float32', 'int32');
+  });
   test('softmax of a scalar', () => {
     expectError('ERR_SHAPE_MISMATCH', () => ops.softmax(zeros([])), 'scalar');
   });
