@@ -190,7 +190,7 @@ function readEntry(path: string, name: string, value: unknown): Entry {
   if (!type)
     throw badFile(path, `${where} has the element type ${formatValue(dtype)}; supported are ${Object.keys(STORED_TYPES).join(', ')}`);
   if (!isCountArray(shape)) throw badFile(path, `${where} has the shape ${formatValue(shape)}; expected are integers of at least 0`);
-  if (!isCountArray(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
+  if (!isIntegerArray(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
     throw badFile(path, `${where} has data_offsets ${formatValue(offsets)}; expected are [begin, end] with begin <= end`);
   }
   const [begin, end] = offsets as [number, number];
@@ -325,13 +325,13 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+function isIntegerArray(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((d) => Number.isSafeInteger(d) && d >= 0);
+}
+
 /** Integers of at least 0 whose product stays exact. */
 function isCountArray(value: unknown): value is number[] {
-  return (
-    Array.isArray(value) &&
-    value.every((d) => Number.isSafeInteger(d) && d >= 0) &&
-    Number.isSafeInteger(elementCount(value as number[]) * 8)
-  );
+  return isIntegerArray(value) && Number.isSafeInteger(elementCount(value) * 8);
 }
 
 function badFile(path: string, fault: string, cause?: unknown): StridenetError {

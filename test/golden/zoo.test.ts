@@ -7,6 +7,9 @@ import { compile, models, nn, ops, optim, tensor, Trainer, type Tensor } from 's
 import { labels } from './formula';
 import { goldenZoo, zooImages, zooValue, type LogitsCase, type TrainingCase, type ZooModel } from './zoo';
 
+// Tens of millions of weights: seconds each, more where other processes want the processor.
+jest.setTimeout(300_000);
+
 const golden = goldenZoo();
 
 /** As torchvision builds them by default. */

@@ -78,6 +78,13 @@ describe('round trip', () => {
     expect((await loadSafetensors(path)).get('w')!.dataSync()).toEqual(Float32Array.of(1, 2));
   });
 
+  it('holds more bytes than the root of what an integer can count', async () => {
+    // [begin, end] of the second tensor: their product is not exact, and need not be.
+    const count = 2 ** 23;
+    await saveSafetensors(path, new Map([['a', tensor(new Float32Array(count), [count])], ['b', tensor(new Float32Array(count).fill(3), [count])]])); // prettier-ignore
+    expect((await loadSafetensors(path)).get('b')!.dataSync()[count - 1]).toBe(3);
+  });
+
   it('writes an empty map', async () => {
     await saveSafetensors(path, new Map());
     expect((await loadSafetensors(path)).size).toBe(0);

@@ -65,7 +65,7 @@ describe('weights written by PyTorch', () => {
     const model = new nn.Sequential(new nn.Conv2d(3, 4, 3, { bias: false }), new nn.BatchNorm2d(5), new nn.Linear(64, 5));
     const before = model.stateDict().get('0.weight')!.dataSync();
     expect(() => model.loadStateDict(state)).toThrow(
-      /missing: 2\.weight, 2\.bias; unexpected: 5\.weight, 5\.bias; of another shape: 1\.weight \(expected \[5\], got \[4\]\)/,
+      /missing: 2\.weight, 2\.bias; unexpected: 5\.bias, 5\.weight; of another shape: 1\.weight \(expected \[5\], got \[4\]\)/,
     );
     expect(model.stateDict().get('0.weight')!.dataSync()).toEqual(before);
   });
