@@ -198,6 +198,18 @@ describe('checkpoints', () => {
     await expectRejection('ERR_INVALID_ARGUMENT', Trainer.resume(path), 'Trainer.resume(path, model, options)');
   });
 
+  test('class weights and smoothing are in the checkpoint, and labels are checked with them too', async () => {
+    const path = join(folder, 'weights.safetensors');
+    const model = new nn.Sequential(new nn.Linear(2, 3), new nn.GELU({ approximate: 'tanh' }), new nn.Linear(3, 2), new nn.LeakyReLU());
+    const loss = nn.crossEntropy({ weight: tensor([1, 3]), labelSmoothing: 0.1 });
+    using trainer = new Trainer(model, options({ loss }));
+    await trainer.save(path);
+    using resumed = await Trainer.resume(path);
+    const images = Float32Array.of(1, 2, -3, 0.5);
+    expect(await resumed.step(images, Uint8Array.of(0, 1))).toEqual(await trainer.step(images, Uint8Array.of(0, 1)));
+    await expectRejection('ERR_INVALID_ARGUMENT', trainer.step(images, Uint8Array.of(0, 2)), '[0, 1]', '2');
+  });
+
   test('a resumed trainer goes on to the last bit', async () => {
     const path = join(folder, 'checkpoint.safetensors');
     manualSeed(3);
