@@ -116,6 +116,20 @@ Words inferenceWords() {
   const int probabilities = b.arena({n, 3, 3, 8}), out = b.fetch({n, 3, 3, 8}), whole = b.fetch({n, 2, 3, 8});
   b.step(Opcode::softmax, {pooled, probabilities}, {0});
   b.step(Opcode::softmax, {probabilities, out}, {1});
+  const int random = b.tensor(DType::int32, Space::constant, b.lineOf(b.constant({3}, {1, 2, 3})), {3});
+  const int joined = b.arena({n, 3, 3, 24}), part = b.arena({n, 2, 3, 9}), framed = b.arena({n, 4, 5, 9});
+  b.step(Opcode::concat, {pooled, probabilities, pooled, -1, -1, -1, -1, -1, joined}, {3});
+  b.step(Opcode::slice, {joined, part}, {0, 1, 0, 8, 0, 0});
+  b.step(Opcode::pad, {part, framed}, {0, 1, 2, 0, 0, 0, Builder::bits(0.5f)});
+  const int mirrored = b.arena({n, 8, 7, 9}), repeated = b.arena({n, 6, 6, 9}), folded = b.arena({n, 4, 5, 9});
+  b.step(Opcode::pad2d, {framed, mirrored}, {3, 2, static_cast<int>(PadMode::reflect)});
+  b.step(Opcode::pad2d, {framed, repeated}, {2, 0, static_cast<int>(PadMode::replicate)});
+  b.step(Opcode::pad2d_grad, {repeated, folded}, {2, 0, static_cast<int>(PadMode::replicate)});
+  const int adapted = b.arena({n, 3, 2, 9}), spread = b.arena({n, 4, 5, 9}), dropped = b.fetch({n, 4, 5, 9});
+  b.step(Opcode::adaptive_avg_pool2d, {mirrored, adapted}, {});
+  b.step(Opcode::adaptive_avg_pool2d_grad, {adapted, spread}, {});
+  b.step(Opcode::binary, {spread, folded, spread}, {static_cast<int>(BinaryKind::add)});
+  b.step(Opcode::dropout, {spread, random, dropped}, {Builder::bits(0.3f), 7});
   b.step(Opcode::unary, {gathered, whole}, {static_cast<int>(UnaryKind::copy)});
   return b.words();
 }
