@@ -4,6 +4,7 @@ import { array64, sizeOf, type Array64 } from './array64';
 import { conv2d, conv2dGradInput, conv2dGradWeight, outputExtent, type ConvGeometry } from './conv';
 import { binary, unary } from './elementwise';
 import { linear, matmul } from './matmul';
+import * as norm from './norm';
 import { avgPool2d, avgPool2dGrad, maxPool2d, maxPool2dGather, maxPool2dGrad, type PoolGeometry } from './pool';
 import { reduce } from './reduce';
 import { transpose } from './shape';
@@ -97,6 +98,35 @@ function compute(c: OpCase): { y: Array64; gradients: (v: Array64) => Array64[] 
           transposeB ? matmul(v, a, true, transposeA) : matmul(a, v, !transposeA, false),
         ],
       };
+    }
+    case 'batchNorm2d': {
+      const { training, eps } = c.attrs as { training: boolean; eps: number };
+      const channels = a.shape[1]!;
+      const column = (values: ArrayLike<number>, shift = 0): Array64 =>
+        array64(
+          [channels],
+          Array.from(values, (v) => v + shift),
+        );
+      const mean = training ? norm.batchNormMean(a) : column(formula(channels, 10));
+      const variance = training ? norm.batchNormVariance(a) : column(formula(channels, 11), 1.5);
+      const weight = inputs[1] ?? column(new Float64Array(channels), 1);
+      return {
+        y: norm.batchNorm(a, mean, variance, weight, bias ?? column(new Float64Array(channels)), eps),
+        gradients: (v) => {
+          const dweight = norm.batchNormGradWeight(a, v, mean, variance, eps);
+          const dbias = norm.batchNormGradBias(v);
+          const zero = column(new Float64Array(channels));
+          // In evaluation the statistics do not depend on x: the terms that stand for them are zero.
+          const sums = training ? [dweight, dbias] : [zero, zero];
+          const dx = norm.batchNormGradInput([a, v, mean, variance, weight, ...sums], eps);
+          return inputs.length > 1 ? [dx, dweight, dbias] : [dx];
+        },
+      };
+    }
+    case 'localResponseNorm': {
+      const { size, alpha, beta, k } = c.attrs as Record<'size' | 'alpha' | 'beta' | 'k', number>;
+      const options = { before: Math.floor(size / 2), after: Math.floor((size - 1) / 2), scale: alpha / size, beta, k };
+      return { y: norm.localResponseNorm(a, options), gradients: (v) => [norm.localResponseNormGrad(a, v, options)] };
     }
     case 'softmax': {
       // dx = y (v - sum of v y over the row)
