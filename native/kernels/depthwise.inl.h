@@ -16,10 +16,10 @@ struct DepthwiseTile {
   const float* source;
   const float* weight;
   int64_t taps;
-  int channels;       // within the last of the tile's vectors
-  const float* bias;  // or null
-  const float* add;   // or null
-  bool relu;
+  int channels;           // within the last of the tile's vectors
+  const float* bias;      // or null
+  const float* add;       // or null
+  Activation activation;  // relu and relu6; what is larger is applied to the finished line
   float* dst;
 };
 
@@ -61,7 +61,8 @@ void depthwiseTile(const DepthwiseLine& line, const DepthwiseTile& t) {
     for (int v = 0; v < V; ++v) {
       Vec y = acc[p][v];
       if (t.add != nullptr) y = add(y, get(t.add + p * line.dstStep, v));
-      if (t.relu) y = relu(y);
+      if (t.activation == Activation::relu || t.activation == Activation::relu6) y = relu(y);
+      if (t.activation == Activation::relu6) y = min(set1(6.0f), y);
       if (kTail && v == V - 1) {
         storePartial(dst + v * kLanes, y, tail);
       } else {
@@ -133,7 +134,7 @@ void depthwiseLine(const DepthwiseLine& line, const float* source, const float* 
                    Activation activation, float* dst) {
   const DepthwiseInside inside(line);
   DepthwiseTile t;
-  t.relu = activation == Activation::relu;
+  t.activation = activation;
   auto place = [&](int64_t q, int64_t firstTap, int64_t taps, int64_t c, int64_t channels) {
     t.source = taps == 0 ? source : source + (q * line.srcStep + line.src + firstTap * line.tapStep) * line.pixelStep + c;
     t.weight = weight + firstTap * line.kernelTap + c;
@@ -168,7 +169,7 @@ void depthwiseLine(const DepthwiseLine& line, const float* source, const float* 
     }
   }
   border(inside.end, line.positions);
-  if (activation == Activation::none || activation == Activation::relu) return;
+  if (activation == Activation::none || activation == Activation::relu || activation == Activation::relu6) return;
   for (int64_t q = 0; q < line.positions; ++q) applyActivation(dst + q * line.dstStep, line.channels, activation);
 }
 

@@ -134,6 +134,28 @@ Words inferenceWords() {
   return b.words();
 }
 
+// Depthwise convolution and both gradients.
+Words depthwiseWords() {
+  Builder b;
+  const int n = 2, channels = 18, depthwise = static_cast<int>(Algorithm::depthwise), relu = static_cast<int>(Activation::relu);
+  const int x = b.feed({n, 7, 6, channels}), w = b.slot(0, {channels, 3, 2, 1}), bias = b.slot(1, {channels}), lr = b.feed({1});
+  const Builder::Attrs packAttrs = {0, depthwise, 1, 2, 1, 1, 2, 1, 2, channels},
+                       packGradAttrs = {1, depthwise, 1, 2, 1, 1, 2, 1, 2, channels};
+  const int packed = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {channels, 3, 2, 1}, packAttrs)});
+  const int packedGrad = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {channels, 3, 2, 1}, packGradAttrs)});
+  b.step(Opcode::conv2d_pack, {w, packed}, packAttrs);
+  b.step(Opcode::conv2d_pack, {w, packedGrad}, packGradAttrs);
+  const int y = b.arena({n, 4, 8, channels}), residual = b.arena({n, 4, 8, channels}), dx = b.fetch({n, 7, 6, channels});
+  b.step(Opcode::conv2d, {x, packed, bias, -1, residual}, {depthwise, 1, 0, 3, 2, 2, 1, 1, 2, 1, 2, channels});
+  b.step(Opcode::conv2d, {x, packed, -1, residual, y}, {depthwise, 1, relu, 3, 2, 2, 1, 1, 2, 1, 2, channels});
+  b.step(Opcode::conv2d_grad_input, {y, packedGrad, dx}, {depthwise, 1, 3, 2, 2, 1, 1, 2, 1, 2, channels});
+  const int dw = b.arena({channels, 3, 2, 1}), db = b.arena({channels});
+  b.step(Opcode::conv2d_grad_weight, {x, y, dw, db}, {depthwise, 3, 2, 2, 1, 1, 2, 1, 2, channels});
+  b.step(Opcode::sgd, {dw, lr, w, -1}, {0, 0, 0});
+  b.step(Opcode::sgd, {db, lr, bias, -1}, {0, 0, 0});
+  return b.words();
+}
+
 class Mutator {
  public:
   explicit Mutator(uint32_t seed) : random_(seed) {}
@@ -273,7 +295,7 @@ int main(int argc, char** argv) {
   using namespace stridenet;
   const unsigned seed = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 1;
   const int count = argc > 2 ? std::atoi(argv[2]) : 10000;
-  const std::vector<Words> corpus = {trainingWords(), inferenceWords()};
+  const std::vector<Words> corpus = {trainingWords(), inferenceWords(), depthwiseWords()};
   std::mt19937 random(seed);
   for (const Words& words : corpus) {
     std::shared_ptr<const Program> program;

@@ -1,6 +1,7 @@
 /** Convolutions: channels around lane and tile counts, strides, paddings, dilation, groups, batches, and shapes of known networks. */
 
 import { conv2d, type Conv2dOptions } from '../../lib/ops/conv';
+import { relu6 } from '../../lib/ops/activation';
 import { relu, sigmoid, tanh } from '../../lib/ops/elementwise';
 import { add } from '../../lib/ops/elementwise';
 import type { OpRow, OpTable } from '../support/opRow';
@@ -73,7 +74,7 @@ const rows: OpRow[] = [
 ]; // prettier-ignore
 
 /** What compile joins into one instruction. */
-const fused: OpRow[] = ([relu, sigmoid, tanh] as const).flatMap((activation) => [
+const fused: OpRow[] = ([relu, sigmoid, tanh, relu6] as const).flatMap((activation) => [
   {
     name: `bias and ${activation.name}`,
     operands: [{ shape: [2, 5, 6, 7] }, { shape: [17, 5, 3, 3] }, { shape: [17] }],
