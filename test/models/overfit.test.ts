@@ -14,6 +14,7 @@ function data(size: number, count = 8): { images: Float32Array; labels: Int32Arr
 const TABLE: readonly [name: string, build: () => nn.Module, size: number, lr: number, steps: number][] = [
   ['googlenet', () => models.googlenet({ classes: CLASSES, dropout: 0, dropoutAux: 0 }), 32, 0.02, 60],
   ['resnetCifar(20)', () => models.resnetCifar(20, { classes: CLASSES }), 16, 0.05, 40],
+  ['mobilenetV2', () => models.mobilenetV2({ classes: CLASSES, dropout: 0 }), 32, 0.05, 60],
 ];
 
 test.each(TABLE)('%s overfits eight images', async (_, build, size, lr, steps) => {
