@@ -86,12 +86,7 @@ export class Lowering {
     return this.buffers.has(node);
   }
 
-  /** Nodes of the graph, inputs first. */
-  get nodes(): readonly Tensor[] {
-    return this.order;
-  }
-
-  /** The nodes that read `node`, in the order of `nodes`. */
+  /** The nodes of the graph that read `node`, inputs before users. */
   usersOf(node: Tensor): readonly Tensor[] {
     return this.users.get(node) ?? [];
   }
