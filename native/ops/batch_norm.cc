@@ -370,7 +370,7 @@ extern const Op kBatchNormStatsOp, kBatchNormOp, kBatchNormGradStatsOp, kBatchNo
 const Op kBatchNormStatsOp = {verifyStats, planStats, runStats, -1};
 const Op kBatchNormOp = {verifyNorm, planNorm, runNorm, kX};
 const Op kBatchNormGradStatsOp = {verifyGradStats, planGradStats, runGradStats, -1};
-const Op kBatchNormGradInputOp = {verifyGradInput, planGradInput, runGradInput, kGradDy};
+const Op kBatchNormGradInputOp = {verifyGradInput, planGradInput, runGradInput, 1};  // dy
 const Op kRunningAverageOp = {verifyAverage, planAverage, runAverage, -1};
 
 }  // namespace stridenet
