@@ -2,8 +2,8 @@
 // A kernel knows pointers, extents and strides; it knows no Program, no Operand and no thread.
 #pragma once
 
-#include "native/kernels/depthwise_kernels.h"
 #include "native/kernels/activation_kernels.h"
+#include "native/kernels/depthwise_kernels.h"
 #include "native/kernels/elementwise_kernels.h"
 #include "native/kernels/gemm_kernels.h"
 #include "native/kernels/layout_kernels.h"

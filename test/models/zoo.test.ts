@@ -20,7 +20,7 @@ interface Published {
 const TORCHVISION = JSON.parse(readFileSync(join(__dirname, 'torchvision.json'), 'utf8')) as Readonly<Record<string, Published>>;
 
 const image = (...shape: number[]): Tensor => inputTensor({ name: 'image', feedDType: 'float32', layout: 'nchw' }, shape, 'float32');
-const outputOf = (model: Module, ...shape: number[]): readonly number[] => (model.eval().forward(image(...shape)) as Tensor).shape;
+const outputOf = (model: Module, ...shape: number[]): readonly number[] => model.eval().forward(image(...shape)).shape;
 const stateOf = (model: Module): string[] => [...model.stateDict()].map(([name, { shape }]) => `${name} [${shape.join()}]`);
 const build = (name: string): Module => (models as unknown as Readonly<Record<string, () => Module>>)[name]!();
 
