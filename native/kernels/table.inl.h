@@ -18,6 +18,7 @@ namespace {
 #include "native/kernels/reduce.inl.h"
 #include "native/kernels/softmax.inl.h"
 #include "native/kernels/update.inl.h"
+#include "native/kernels/winograd_transforms.inl.h"
 // clang-format on
 
 }  // namespace
