@@ -13,6 +13,7 @@
 #include "native/kernels/reduce_kernels.h"
 #include "native/kernels/softmax_kernels.h"
 #include "native/kernels/update_kernels.h"
+#include "native/kernels/winograd_kernels.h"
 
 namespace stridenet {
 
@@ -30,6 +31,7 @@ struct KernelTable {
   SoftmaxKernels softmax;
   UpdateKernels update;
   DepthwiseKernels depthwise;
+  WinogradKernels winograd;
 };
 
 }  // namespace stridenet

@@ -19,6 +19,7 @@ namespace {
 #include "native/kernels/softmax.inl.h"
 #include "native/kernels/update.inl.h"
 #include "native/kernels/winograd_transforms.inl.h"
+#include "native/kernels/winograd.inl.h"
 // clang-format on
 
 }  // namespace
@@ -26,5 +27,5 @@ namespace {
 extern const KernelTable kTable;
 const KernelTable kTable = {
     kIsaName,     kLanes,         kActivationKernels, kGemmKernels,    kElementwiseKernels, kLayoutKernels,    kNormKernels,
-    kPoolKernels, kRandomKernels, kReduceKernels,     kSoftmaxKernels, kUpdateKernels,      kDepthwiseKernels,
+    kPoolKernels, kRandomKernels, kReduceKernels,     kSoftmaxKernels, kUpdateKernels,      kDepthwiseKernels, kWinogradKernels,
 };

@@ -32,3 +32,36 @@ STRIDENET_INLINE void winogradInput(const Vec* d, Vec* v) {
   winogradPair(kPointB, fma(minusA2, d[2], d[4]), fma(minusA2, d[1], d[3]), v + 3);
   v[5] = fma(product, d[1], fma(sum, d[3], d[5]));
 }
+
+// Forward, F(4, 3): u = G g with the scales 1 / n_p, y = A^T m without.
+STRIDENET_INLINE void winogradWeights6(const Vec* g, Vec* u) {
+  u[0] = mul(set1(kWeight0), g[0]);
+  winogradPair(kPointA * kWeightA, fma(set1(kPointA2 * kWeightA), g[2], mul(set1(kWeightA), g[0])), g[1], u + 1);
+  winogradPair(kPointB * kWeightB, fma(set1(kPointB2 * kWeightB), g[2], mul(set1(kWeightB), g[0])), g[1], u + 3);
+  u[5] = g[2];
+}
+STRIDENET_INLINE void winogradResults4(const Vec* m, Vec* y) {
+  const Vec evenA = add(m[1], m[2]), oddA = sub(m[1], m[2]), evenB = add(m[3], m[4]), oddB = sub(m[3], m[4]);
+  y[0] = add(m[0], add(evenA, evenB));
+  y[1] = fma(set1(kPointA), oddA, mul(set1(kPointB), oddB));
+  y[2] = fma(set1(kPointA2), evenA, mul(set1(kPointB2), evenB));
+  y[3] = fma(set1(kPointA2 * kPointA), oddA, fma(set1(kPointB2 * kPointB), oddB, m[5]));
+}
+
+// F(2, 3) with the points 0, 1, -1 and infinity.
+STRIDENET_INLINE void winogradInput4(const Vec* d, Vec* v) {
+  v[0] = sub(d[0], d[2]);
+  v[1] = add(d[2], d[1]);
+  v[2] = sub(d[2], d[1]);
+  v[3] = sub(d[3], d[1]);
+}
+STRIDENET_INLINE void winogradWeights4(const Vec* g, Vec* u) {
+  const Vec half = set1(0.5f);
+  u[0] = g[0];
+  winogradPair(0.5f, mul(half, add(g[0], g[2])), g[1], u + 1);
+  u[3] = g[2];
+}
+STRIDENET_INLINE void winogradResults2(const Vec* m, Vec* y) {
+  y[0] = add(m[0], add(m[1], m[2]));
+  y[1] = add(sub(m[1], m[2]), m[3]);
+}

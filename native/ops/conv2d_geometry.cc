@@ -3,6 +3,7 @@
 
 #include "native/ops/conv2d_depthwise.h"
 #include "native/ops/conv2d_scatter.h"
+#include "native/ops/conv2d_winograd.h"
 
 namespace stridenet {
 
@@ -73,7 +74,8 @@ Status readAttributes(const Call& call, Conv2dShape* shape) {
       g = attrs.geometry, algorithm = attrs.algorithm;
     }
   }
-  if (algorithm != static_cast<int32_t>(Algorithm::direct) && algorithm != static_cast<int32_t>(Algorithm::depthwise)) {
+  const auto named = static_cast<Algorithm>(algorithm);
+  if (call.opcode == Opcode::conv2d_grad_weight && named != Algorithm::direct && named != Algorithm::depthwise) {
     return refuse(call, "has only the algorithms direct (%d) and depthwise (%d), got %d", static_cast<int>(Algorithm::direct),
                   static_cast<int>(Algorithm::depthwise), algorithm);
   }
@@ -81,12 +83,19 @@ Status readAttributes(const Call& call, Conv2dShape* shape) {
     const char* name;
     int64_t value, least, most;
   } ranges[] = {
-      {"direction", direction, 0, 1},     {"activation", activation, 0, kActivationCount - 1},
-      {"widen", widen, 1, kLargestWiden}, {"kh", g.kh, 1, kLargestAttribute},
-      {"kw", g.kw, 1, kLargestAttribute}, {"sh", g.sh, 1, kLargestAttribute},
-      {"sw", g.sw, 1, kLargestAttribute}, {"dh", g.dh, 1, kLargestAttribute},
-      {"dw", g.dw, 1, kLargestAttribute}, {"pt", g.pt, 0, kLargestAttribute},
-      {"pl", g.pl, 0, kLargestAttribute}, {"groups", g.groups, 1, INT32_MAX},
+      {"algorithm", algorithm, 0, kAlgorithmCount - 1},
+      {"direction", direction, 0, 1},
+      {"activation", activation, 0, kActivationCount - 1},
+      {"widen", widen, 1, kLargestWiden},
+      {"kh", g.kh, 1, kLargestAttribute},
+      {"kw", g.kw, 1, kLargestAttribute},
+      {"sh", g.sh, 1, kLargestAttribute},
+      {"sw", g.sw, 1, kLargestAttribute},
+      {"dh", g.dh, 1, kLargestAttribute},
+      {"dw", g.dw, 1, kLargestAttribute},
+      {"pt", g.pt, 0, kLargestAttribute},
+      {"pl", g.pl, 0, kLargestAttribute},
+      {"groups", g.groups, 1, INT32_MAX},
   };
   for (const auto& range : ranges) {
     Status status = checkRange(call, range.name, range.value, range.least, range.most);
@@ -98,11 +107,11 @@ Status readAttributes(const Call& call, Conv2dShape* shape) {
   if (widen > 1 && algorithm == static_cast<int32_t>(Algorithm::depthwise))
     return refuse(call, "cannot widen with the algorithm depthwise");
   *shape = {};
-  shape->direction = static_cast<Direction>(direction), shape->algorithm = static_cast<Algorithm>(algorithm);
+  shape->direction = static_cast<Direction>(direction), shape->algorithm = named;
   shape->activation = static_cast<Activation>(activation);
   shape->kh = g.kh, shape->kw = g.kw, shape->sh = g.sh, shape->sw = g.sw, shape->pt = g.pt, shape->pl = g.pl;
   shape->dh = g.dh, shape->dw = g.dw, shape->groups = g.groups, shape->widen = widen;
-  return Status::ok();
+  return checkWinograd(call, *shape);
 }
 
 Status checkDepthwise(const Call& call, const Conv2dShape& shape) {
@@ -262,6 +271,7 @@ int64_t packedOffset(const Conv2dShape& shape, const SubConvolution& sub, const 
 
 int64_t packedConv2dLength(const Conv2dShape& shape, const KernelTable& kernels) {
   if (shape.isDepthwise()) return packedDepthwiseLength(shape, kernels);
+  if (shape.isWinograd()) return packedWinogradLength(shape, kernels);
   if (usesScatter(shape, kernels)) return packedMatmulLength(shape.oc, shape.kh * shape.kw * shape.ic, kernels);
   const int64_t taps = shape.kw + (shape.widen - 1) * (shape.isForward() ? shape.sw : 1);
   const double estimate = static_cast<double>(shape.kh) * static_cast<double>(taps) * static_cast<double>(shape.srcC()) *

@@ -20,6 +20,7 @@ struct Conv2dShape {
   int64_t n, ih, iw, ic, oh, ow, oc;  // of the forward convolution; n = ih = iw = oh = ow = 0 for conv2d_pack
 
   bool isDepthwise() const { return algorithm == Algorithm::depthwise; }
+  bool isWinograd() const { return algorithm == Algorithm::winograd2x2 || algorithm == Algorithm::winograd4x4; }
   bool isForward() const { return direction == Direction::forward; }
   int64_t srcH() const { return isForward() ? ih : oh; }
   int64_t srcW() const { return isForward() ? iw : ow; }

@@ -6,6 +6,7 @@
 // conv2d_grad_input the weight is packed as a matrix: conv2d_scatter.h; for depthwise convolutions see conv2d_depthwise.h.)
 #include "native/ops/conv2d_depthwise.h"
 #include "native/ops/conv2d_scatter.h"
+#include "native/ops/conv2d_winograd.h"
 
 namespace stridenet {
 
@@ -68,6 +69,8 @@ Status verify(const Call& call) {
 }
 
 Plan plan(const Call& call) {
+  Conv2dShape shape;
+  if (readConv2d(call, &shape).isOk() && shape.isWinograd()) return planWinogradPack(call, shape);
   return planOf(call, 0);
 }
 
@@ -75,6 +78,7 @@ void run(const Call& call, const Lane& lane) {
   Conv2dShape shape;
   if (!readConv2d(call, &shape).isOk()) return;
   if (shape.isDepthwise()) return packDepthwise(call, shape, lane);
+  if (shape.isWinograd()) return packWinograd(call, shape, lane);
   int64_t begin, end;
   if (usesScatter(shape, *call.kernels)) {
     const int64_t columns = shape.kh * shape.kw * shape.ic;

@@ -1,0 +1,276 @@
+// Winograd convolution of 3x3 kernels: see conv2d_winograd.h.
+//
+// Tasks are (block of tiles, panel of destination channels). A thread transforms the source of a block once, to V [point][tile][source
+// channel], and for each panel that it has of it makes the P * P products with the packed weight U [panel][point][source channel]
+// [lane], M [point][tile][lane], which it transforms back while M is in the second-level cache. A block is small enough for that and
+// large enough that reading U does not hold the multiply-adds up. A sum over source channels runs in the same order whatever the blocks.
+#include "native/ops/conv2d_winograd.h"
+
+namespace stridenet {
+
+namespace {
+
+constexpr int64_t kTaps = 3;
+constexpr int64_t kMostPoints = 36;
+// V and M of a block together, unless that would leave less than kLeastTiles.
+constexpr int64_t kBlockBytes = 896 * 1024;
+constexpr int64_t kLeastTiles = 36;
+// Tasks that are aimed at, so that threads share them evenly.
+constexpr int64_t kTasks = 32;
+constexpr int64_t kLeastSplitTiles = 24;
+// Source channels of a unit of packing.
+constexpr int64_t kPackRows = 16;
+
+int64_t tileExtent(const Conv2dShape& shape) {
+  return shape.algorithm == Algorithm::winograd4x4 ? 4 : 2;
+}
+
+const WinogradSizeKernels& kernelsOf(const Conv2dShape& shape, const KernelTable& kernels) {
+  return shape.algorithm == Algorithm::winograd4x4 ? kernels.winograd.f4 : kernels.winograd.f2;
+}
+
+// Tiles, blocks of tiles and the layout of V and M.
+struct WinogradBlocks {
+  int64_t m, edge, points;  // edge = P
+  int64_t tilesH, tilesW, tiles;
+  int64_t top, left;        // source pixel of destination pixel (0, 0)
+  int64_t blocks, largest;  // tiles in the largest block
+  int64_t vRow, vPoint;     // numbers between tiles and between points
+  int64_t mRow, mPoint;
+
+  WinogradBlocks(const Conv2dShape& s, const KernelTable& kernels)
+      : m(tileExtent(s)),
+        edge(m + kTaps - 1),
+        points(edge * edge),
+        tilesH(ceilDiv(s.dstH(), m)),
+        tilesW(ceilDiv(s.dstW(), m)),
+        tiles(s.n * tilesH * tilesW),
+        top(s.isForward() ? -s.pt : s.pt - kTaps + 1),
+        left(s.isForward() ? -s.pl : s.pl - kTaps + 1),
+        vRow(roundUp(s.srcC(), kernels.lanes)) {
+    const Panels panels(kernels, s.dstC());
+    mRow = ceilDiv(panels.vectors, panels.count) * panels.lanes;
+    const int64_t most = kBlockBytes / (points * (vRow + mRow) * static_cast<int64_t>(sizeof(float)));
+    blocks = ceilDiv(tiles, most < kLeastTiles ? kLeastTiles : most);
+    if (blocks * panels.count < kTasks) {
+      const int64_t wanted = ceilDiv(kTasks, panels.count), possible = tiles / kLeastSplitTiles;
+      const int64_t split = wanted < possible ? wanted : possible;
+      if (split > blocks) blocks = split;
+    }
+    largest = tiles == 0 ? 0 : ceilDiv(tiles, blocks);
+    // A line apart from a multiple of the page, so that the points of a tile do not fall into one set of the caches.
+    vPoint = roundUp(largest * vRow, kLine) + kLine;
+    mPoint = roundUp(largest * mRow, kLine) + kLine;
+  }
+
+  int64_t begin(int64_t block) const { return block * tiles / blocks; }
+  size_t vBytes() const { return scratchBytes(static_cast<size_t>(points * vPoint) * sizeof(float)); }
+  size_t mBytes() const { return scratchBytes(static_cast<size_t>(points * mPoint) * sizeof(float)); }
+  size_t tableBytes() const { return scratchBytes(RowTable::bytes(1, largest)); }
+  size_t zeroBytes() const { return scratchBytes(static_cast<size_t>(vRow) * sizeof(float)); }
+  size_t scratch() const { return vBytes() + mBytes() + tableBytes() + zeroBytes(); }
+
+  static constexpr int64_t kLine = 16;
+};
+
+// One thread's way through its tasks.
+class WinogradRun {
+ public:
+  WinogradRun(const Call& call, const Conv2dShape& shape, void* scratch)
+      : s_(shape),
+        kernels_(*call.kernels),
+        transforms_(kernelsOf(shape, kernels_)),
+        blocks_(shape, kernels_),
+        panels_(kernels_, shape.dstC()),
+        src_(call.operands[0].f32()),
+        packed_(call.operands[1].f32()),
+        bias_(shape.isForward() ? call.operands[2].f32() : nullptr),
+        add_(shape.isForward() ? call.operands[3].f32() : nullptr),
+        dst_(call.operands[shape.isForward() ? 4 : 2].f32()),
+        cursor_(scratch),
+        v_(static_cast<float*>(cursor_.takeBytes(blocks_.vBytes()))),
+        m_(static_cast<float*>(cursor_.takeBytes(blocks_.mBytes()))),
+        table_(cursor_.takeBytes(blocks_.tableBytes()), 1, blocks_.largest, false),
+        zeros_(static_cast<float*>(cursor_.takeBytes(blocks_.zeroBytes()))) {
+    std::memset(zeros_, 0, blocks_.zeroBytes());
+    for (int64_t t = 0; t < blocks_.largest; ++t) {
+      table_.a[t] = v_ + t * blocks_.vRow;
+      table_.c[t] = m_ + t * blocks_.mRow;
+    }
+  }
+
+  int64_t tasks() const { return blocks_.blocks * panels_.count; }
+
+  void run(int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t block = task / panels_.count, panel = task % panels_.count;
+      if (task == begin || panel == 0) transformSource(block);
+      multiply(panel);
+      transformResults(block, panel);
+    }
+  }
+
+ private:
+  // The destination tile (image, line, column), counted in tiles.
+  struct Tile {
+    int64_t image, line, column;
+  };
+  Tile tileAt(int64_t index) const {
+    const int64_t perImage = blocks_.tilesH * blocks_.tilesW;
+    return {index / perImage, index % perImage / blocks_.tilesW, index % blocks_.tilesW};
+  }
+
+  void transformSource(int64_t block) {
+    const int64_t first = blocks_.begin(block), channels = s_.srcC(), height = s_.srcH(), width = s_.srcW();
+    table_.count = blocks_.begin(block + 1) - first;
+    for (int64_t t = 0; t < table_.count; ++t) {
+      const Tile tile = tileAt(first + t);
+      const int64_t top = tile.line * blocks_.m + blocks_.top, left = tile.column * blocks_.m + blocks_.left;
+      const float* image = src_ + tile.image * height * width * channels;
+      const float* pixels[kMostPoints];
+      for (int64_t i = 0; i < blocks_.edge; ++i) {
+        const bool isInside = top + i >= 0 && top + i < height;
+        for (int64_t j = 0; j < blocks_.edge; ++j) {
+          const int64_t column = left + j;
+          pixels[i * blocks_.edge + j] =
+              isInside && column >= 0 && column < width ? image + ((top + i) * width + column) * channels : zeros_;
+        }
+      }
+      transforms_.input(pixels, channels, v_ + t * blocks_.vRow, blocks_.vPoint);
+    }
+  }
+
+  void multiply(int64_t panel) {
+    const int64_t k = s_.srcC(), firstColumn = panels_.firstColumn(panel), width = panels_.vectorsOf(panel) * panels_.lanes;
+    PanelProduct product = {&kernels_, panels_, nullptr, 1, k, nullptr, Activation::none};
+    for (int64_t point = 0; point < blocks_.points; ++point) {
+      // multiplyPanel adds firstColumn * k for the panels before this one, of which each point has its own here.
+      product.packed = packed_ + firstColumn * k * (blocks_.points - 1) + point * k * width;
+      multiplyPanel(product, table_, panel, point * blocks_.vPoint, point * blocks_.mPoint - firstColumn);
+    }
+  }
+
+  void transformResults(int64_t block, int64_t panel) {
+    const int64_t first = blocks_.begin(block), firstColumn = panels_.firstColumn(panel), m = blocks_.m;
+    WinogradResults results;
+    results.pointStride = blocks_.mPoint;
+    results.channels = panels_.columnsOf(panel);
+    results.bias = bias_ == nullptr ? nullptr : bias_ + firstColumn;
+    results.lineStride = s_.dstW() * s_.dstC();
+    results.pixelStride = s_.dstC();
+    results.activation = s_.activation;
+    for (int64_t t = 0; t < table_.count; ++t) {
+      const Tile tile = tileAt(first + t);
+      const int64_t line = tile.line * m, column = tile.column * m;
+      const int64_t offset = ((tile.image * s_.dstH() + line) * s_.dstW() + column) * s_.dstC() + firstColumn;
+      results.m = m_ + t * blocks_.mRow;
+      results.add = add_ == nullptr ? nullptr : add_ + offset;
+      results.y = dst_ + offset;
+      results.lines = static_cast<int>(s_.dstH() - line < m ? s_.dstH() - line : m);
+      results.pixels = static_cast<int>(s_.dstW() - column < m ? s_.dstW() - column : m);
+      transforms_.results(results);
+    }
+  }
+
+  const Conv2dShape& s_;
+  const KernelTable& kernels_;
+  const WinogradSizeKernels& transforms_;
+  const WinogradBlocks blocks_;
+  const Panels panels_;
+  const float* src_;
+  const float* packed_;
+  const float* bias_;
+  const float* add_;
+  float* dst_;
+  ScratchCursor cursor_;
+  float* v_;
+  float* m_;
+  RowTable table_;
+  float* zeros_;
+};
+
+// Packing falls into units of kPackRows source channels of one panel.
+struct PackUnits {
+  Panels panels;
+  int64_t parts;
+  PackUnits(const Conv2dShape& s, const KernelTable& kernels) : panels(kernels, s.dstC()), parts(ceilDiv(s.srcC(), kPackRows)) {}
+  int64_t count() const { return panels.count * parts; }
+};
+
+// Numbers of one tap of a unit, brought into the order [source channel][destination channel].
+int64_t tapNumbers(const Panels& panels) {
+  return kPackRows * ceilDiv(panels.vectors, panels.count) * panels.lanes;
+}
+
+void packUnit(const Conv2dShape& s, const KernelTable& kernels, const PackUnits& units, const float* weight, int64_t unit, float* taps,
+              float* packed) {
+  const Panels& panels = units.panels;
+  const int64_t panel = unit / units.parts, row = unit % units.parts * kPackRows, k = s.srcC();
+  const int64_t points = (tileExtent(s) + kTaps - 1) * (tileExtent(s) + kTaps - 1);
+  const int64_t column = panels.firstColumn(panel), stride = kTaps * kTaps * s.ic;  // between output channels
+  WinogradWeights w;
+  w.rows = k - row < kPackRows ? k - row : kPackRows;
+  w.columns = panels.columnsOf(panel);
+  w.width = panels.vectorsOf(panel) * panels.lanes;
+  w.rowStride = s.isForward() ? w.width : stride;
+  w.u = packed + column * k * points + row * w.width;
+  w.pointStride = k * w.width;
+  for (int64_t i = 0; i < kTaps * kTaps; ++i) {
+    if (s.isForward()) {
+      float* tap = taps + i * tapNumbers(panels);
+      kernels.layout.transpose4(weight + column * stride + i * s.ic + row, stride, tap, w.width, w.columns, w.rows);
+      w.taps[i] = tap;
+    } else {
+      w.taps[i] = weight + row * stride + (kTaps * kTaps - 1 - i) * s.ic + column;
+    }
+  }
+  kernelsOf(s, kernels).weights(w);
+}
+
+}  // namespace
+
+Status checkWinograd(const Call& call, const Conv2dShape& s) {
+  if (!s.isWinograd()) return Status::ok();
+  if (s.kh == kTaps && s.kw == kTaps && s.sh == 1 && s.sw == 1 && s.dh == 1 && s.dw == 1 && s.groups == 1 && s.widen == 1)
+    return Status::ok();
+  return refuse(call, "can use a winograd algorithm only for 3x3 kernels with stride 1, dilation 1, one group and widen 1");
+}
+
+int64_t packedWinogradLength(const Conv2dShape& s, const KernelTable& kernels) {
+  const int64_t edge = tileExtent(s) + kTaps - 1;
+  const double estimate =
+      static_cast<double>(edge * edge) * static_cast<double>(s.srcC()) * (static_cast<double>(s.dstC()) + kernels.lanes);
+  return estimate > kLargestPacked ? 0 : edge * edge * s.srcC() * Panels(kernels, s.dstC()).paddedColumns();
+}
+
+Plan planWinogradPack(const Call& call, const Conv2dShape& s) {
+  Plan plan = planOf(call, 0);
+  if (s.isForward()) plan.threadScratch = static_cast<size_t>(kTaps * kTaps * tapNumbers(Panels(*call.kernels, s.dstC()))) * sizeof(float);
+  return plan;
+}
+
+void packWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
+  const PackUnits units(s, *call.kernels);
+  int64_t begin, end;
+  lane.range(units.count(), &begin, &end);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    packUnit(s, *call.kernels, units, call.operands[0].f32(), unit, static_cast<float*>(lane.threadScratch), call.operands[1].f32());
+  }
+}
+
+Plan planWinograd(const Call& call, const Conv2dShape& s) {
+  const WinogradBlocks blocks(s, *call.kernels);
+  const double columns = static_cast<double>(Panels(*call.kernels, s.dstC()).paddedColumns());
+  Plan plan = planOf(call, 2.0 * static_cast<double>(blocks.tiles * blocks.points) * static_cast<double>(s.srcC()) * columns);
+  plan.threadScratch = blocks.scratch();
+  return plan;
+}
+
+void runWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
+  WinogradRun winograd(call, s, lane.threadScratch);
+  int64_t begin, end;
+  lane.range(winograd.tasks(), &begin, &end);
+  winograd.run(begin, end);
+}
+
+}  // namespace stridenet
