@@ -37,7 +37,7 @@ function layerRule(layer, files = `lib/${layer}/**/*.ts`, more = []) {
 }
 
 module.exports = tseslint.config(
-  { ignores: ['build/', 'build-*/', 'dist/', 'prebuilds/', 'coverage/', 'node_modules/'] },
+  { ignores: ['build/', 'build-*/', 'dist/', 'prebuilds/', 'coverage/', 'node_modules/', 'lib/onnx/onnx_pb.ts'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {

@@ -6,7 +6,7 @@ module.exports = {
   testMatch: ['**/*.test.ts'],
   transform: { '\\.ts$': ['ts-jest', { tsconfig: '<rootDir>/tsconfig.check.json' }] },
   // The public name means the sources, so that tests and README snippets read like a user's program.
-  moduleNameMapper: { '^stridenet$': '<rootDir>/lib/index.ts' },
+  moduleNameMapper: { '^stridenet$': '<rootDir>/lib/index.ts', '^stridenet/onnx$': '<rootDir>/lib/onnx/index.ts' },
   testEnvironment: 'node',
   // Kernels use every core themselves: more test processes than two only get in each other's way.
   maxWorkers: 2,

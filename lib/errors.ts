@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'ERR_UNKNOWN_OPTION' // an options object has a key that nobody reads
   | 'ERR_UNKNOWN_MODEL' // a model name that the command line does not know
   | 'ERR_NOT_DIFFERENTIABLE' // a gradient was asked through an operation that has none
+  | 'ERR_NOT_EXPORTABLE' // a file format cannot hold the model
   | 'ERR_STATE_DICT_MISMATCH' // parameter names or shapes differ from the module's
   | 'ERR_BAD_FILE' // a file is truncated, malformed or of another kind
   | 'ERR_FILE_ACCESS' // a file cannot be read or written

@@ -1,4 +1,4 @@
-/** Compiles lib/ to dist/ with tsc and writes the ES module entry beside it. A file that lost its source does not stay in dist/. */
+/** Compiles lib/ to dist/ with tsc and writes the ES module entries beside it. A file that lost its source does not stay in dist/. */
 const { spawnSync } = require('node:child_process');
 const { existsSync, readdirSync, rmSync } = require('node:fs');
 const path = require('node:path');
@@ -20,7 +20,7 @@ function main() {
   removeOrphans();
   const tsc = spawnSync(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', 'tsconfig.json'], { cwd: root, stdio: 'inherit' });
   if (tsc.status !== 0) process.exit(tsc.status ?? 1);
-  makeEsmEntry(dist);
+  for (const entry of ['.', 'onnx']) makeEsmEntry(path.join(dist, entry));
 }
 
 main();

@@ -6,12 +6,13 @@
  *   node scripts/checkPackage.js [--keep]        --keep leaves the folder for a look
  */
 const { spawnSync } = require('node:child_process');
-const { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } = require('node:fs');
+const { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
 
 const root = path.join(__dirname, '..');
 const maxUnpackedBytes = 8e6;
+const { dependencies } = require('../package.json');
 
 const program = `
 async function main() {
@@ -34,6 +35,10 @@ async function main() {
   if (logits.shape.join() !== '1,10' || later.shape.join() !== '2,10') throw new Error('wrong shape ' + logits.shape + ' ' + later.shape);
   if (!Array.from(logits.dataSync()).every(Number.isFinite)) throw new Error('logits are not finite');
   net.close();
+  const { _cache: cache } = await import('node:module').then((module) => module.default);
+  if (Object.keys(cache).some((file) => file.includes('protobuf'))) throw new Error('stridenet loads protobuf');
+  const { exportOnnx } = await onnx();
+  await exportOnnx(model, { input: [1, 28, 28], path: kind + '.onnx' });
   console.log(kind + ': loss ' + losses[0].toFixed(3) + ' -> ' + last.toFixed(3));
 }
 main().catch((error) => { console.error(error); process.exit(1); });
@@ -42,6 +47,7 @@ main().catch((error) => { console.error(error); process.exit(1); });
 const names = '{ Trainer, compile, data, manualSeed, models, nn, optim }';
 const typed = `
 import { compile, fit, data, models, nn, optim, ops, tensor, type Tensor } from 'stridenet';
+import { exportOnnx } from 'stridenet/onnx';
 async function main(): Promise<void> {
   const { train, test } = await data.mini();
   const model: nn.Module = models.lenet5({ classes: 10 });
@@ -50,6 +56,7 @@ async function main(): Promise<void> {
   const net = await compile(model, { input: [1, 28, 28] });
   const y: Tensor = ops.relu(tensor([[1, -1]]));
   console.log(loss, net, y.shape);
+  await exportOnnx(model, { input: [1, 28, 28], path: 'lenet5.onnx' });
   // @ts-expect-error misspelled options are refused by the types as well
   await fit(model, train, { epoch: 1 });
 }
@@ -94,6 +101,13 @@ function main() {
       .filter((file) => /^(lib|native|test|build|scripts|node_modules)\/|\.tsbuildinfo$/.test(file));
     if (stray.length > 0) fail(`the tarball carries ${stray.join(', ')}`);
 
+    // Offline, the dependencies come from here.
+    const needed = Object.keys(dependencies).map((name) => {
+      const pack = ['pack', path.join(root, 'node_modules', name), '--json', '--ignore-scripts', '--pack-destination', work];
+      const [{ filename: file }] = Object.values(JSON.parse(run(`npm pack ${name}`, process.execPath, [npm, ...pack], { cwd: work })));
+      return path.join(work, file);
+    });
+
     const bin = path.join(work, 'bin');
     const app = path.join(work, 'app');
     mkdirSync(bin);
@@ -101,13 +115,31 @@ function main() {
     symlinkSync(process.execPath, path.join(bin, 'node'));
     const environment = { PATH: bin, HOME: work };
     writeFileSync(path.join(app, 'package.json'), '{ "name": "app", "private": true }\n');
-    const install = ['install', tarball, '--offline', '--ignore-scripts', '--no-audit', '--no-fund', '--cache', path.join(work, 'cache')];
+    const install = [
+      'install',
+      tarball,
+      ...needed,
+      '--offline',
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+      '--cache',
+      path.join(work, 'cache'),
+    ];
     run('npm install', process.execPath, [npm, ...install], { cwd: app, env: environment });
-    const installed = readdirSync(path.join(app, 'node_modules')).filter((name) => !name.startsWith('.'));
-    if (installed.join() !== 'stridenet') fail(`installing brought along ${installed.join(', ')}`);
+    const lock = JSON.parse(readFileSync(path.join(app, 'package-lock.json'), 'utf8'));
+    const installed = Object.keys(lock.packages).flatMap((name) => name.split('node_modules/').slice(1));
+    if (installed.sort().join() !== [...Object.keys(dependencies), 'stridenet'].sort().join())
+      fail(`installing brought along ${installed.join(', ')}`);
 
-    writeFileSync(path.join(app, 'esm.mjs'), `import ${names} from 'stridenet';\nconst kind = 'import';\n${program}`);
-    writeFileSync(path.join(app, 'cjs.cjs'), `const ${names} = require('stridenet');\nconst kind = 'require';\n${program}`);
+    writeFileSync(
+      path.join(app, 'esm.mjs'),
+      `import ${names} from 'stridenet';\nconst kind = 'import';\nconst onnx = () => import('stridenet/onnx');\n${program}`,
+    );
+    writeFileSync(
+      path.join(app, 'cjs.cjs'),
+      `const ${names} = require('stridenet');\nconst kind = 'require';\nconst onnx = async () => require('stridenet/onnx');\n${program}`,
+    );
     for (const file of ['esm.mjs', 'cjs.cjs']) {
       process.stdout.write(run(file, process.execPath, [file], { cwd: app, env: environment, timeout: 120_000 }));
     }

@@ -1,5 +1,5 @@
 /**
- * Writes dist/index.mjs and dist/index.d.mts: a thin ES module over the CommonJS build. There is one implementation and one state
+ * Writes index.mjs and index.d.mts beside the index.js of every entry of the package: a thin ES module over the CommonJS build. There is one implementation and one state
  * (random numbers, native threads), whichever way a program imports the package. It does not look inside the modules.
  */
 const { readFileSync, writeFileSync } = require('node:fs');
@@ -21,10 +21,10 @@ function writeIfChanged(file, text) {
   if (previous !== text) writeFileSync(file, text);
 }
 
-/** @param {string} dist the folder that holds index.js */
-function makeEsmEntry(dist) {
-  const names = exportedNames(path.join(dist, 'index.js'));
-  if (names.length === 0) throw new Error(`${dist}/index.js exports nothing`);
+/** @param {string} folder the folder that holds index.js */
+function makeEsmEntry(folder) {
+  const names = exportedNames(path.join(folder, 'index.js'));
+  if (names.length === 0) throw new Error(`${folder}/index.js exports nothing`);
   const lines = [
     "import implementation from './index.js';",
     '',
@@ -33,8 +33,8 @@ function makeEsmEntry(dist) {
     '} = implementation;',
     '',
   ];
-  writeIfChanged(path.join(dist, 'index.mjs'), lines.join('\n'));
-  writeIfChanged(path.join(dist, 'index.d.mts'), "export * from './index.js';\n");
+  writeIfChanged(path.join(folder, 'index.mjs'), lines.join('\n'));
+  writeIfChanged(path.join(folder, 'index.d.mts'), "export * from './index.js';\n");
 }
 
 module.exports = { makeEsmEntry };

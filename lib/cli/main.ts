@@ -9,7 +9,7 @@ import { predict } from './commands/predict';
 import { summary } from './commands/summary';
 import { train } from './commands/train';
 import { MODELS } from './models';
-import { packageVersion } from './version';
+import { packageVersion } from '../version';
 
 const COMMANDS: readonly Command[] = [train, evaluate, predict, summary, doctor];
 

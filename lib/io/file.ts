@@ -15,14 +15,14 @@ const TRANSFER_BYTES = 1 << 26;
  * then renamed. A reader sees the old file or the new one. When anything fails the temporary file is removed.
  * @throws StridenetError ERR_FILE_ACCESS with the path and the reason
  */
-export async function writeFileAtomic(path: string, chunks: Iterable<Uint8Array>): Promise<void> {
+export async function writeFileAtomic(path: string, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
   const temporary = temporaryName(path);
   let handle: FileHandle | undefined;
   let created = false;
   try {
     handle = await open(temporary, 'wx');
     created = true;
-    for (const chunk of chunks) await writeFully(handle, chunk);
+    for await (const chunk of chunks) await writeFully(handle, chunk);
     await handle.sync();
     await handle.close();
     handle = undefined;

@@ -2,7 +2,8 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { findModel } from '../../lib/cli/models';
-import { StridenetError, data, loadSafetensors, nn, ones, ops, optim, saveSafetensors, zeros } from '../../lib';
+import { StridenetError, data, loadSafetensors, nn, ones, ops, optim, saveSafetensors, zeros, type Tensor } from '../../lib';
+import { exportOnnx } from '../../lib/onnx';
 
 const root = path.join(__dirname, '../..');
 
@@ -53,6 +54,12 @@ test('codes that documents and comments mention exist', () => {
   expect([...names].filter((name) => !declared.includes(name))).toEqual([]);
 });
 
+class BatchShare extends nn.Module {
+  forward(x: Tensor): Tensor {
+    return ops.mul(x, 1 / x.shape[0]!, { name: 'head' });
+  }
+}
+
 /** Calls whose messages docs/errors.md quotes, word for word. Those that need a broken machine or network are quoted from the source. */
 const quoted: Partial<Record<string, () => unknown>> = {
   ERR_SHAPE_MISMATCH: () => ops.conv2d(zeros([32, 128, 28, 28]), zeros([128, 64, 3, 3]), { name: 'layer2.0.conv1' }),
@@ -61,6 +68,7 @@ const quoted: Partial<Record<string, () => unknown>> = {
   ERR_UNKNOWN_OPTION: () => optim.sgd({ lr: 0.1, momentun: 0.9 } as object),
   ERR_UNKNOWN_MODEL: () => findModel('lenet'),
   ERR_NOT_DIFFERENTIABLE: () => ops.grad(ops.sum(zeros([2])), [ones([3])]),
+  ERR_NOT_EXPORTABLE: () => exportOnnx(new BatchShare(), { input: [2], path: 'share.onnx' }),
   ERR_STATE_DICT_MISMATCH: () => new nn.Linear(4, 2).loadStateDict(new nn.Linear(5, 2).stateDict()),
   ERR_BAD_FILE: () => loadSafetensors(path.join(root, 'LICENSE')),
   ERR_FILE_ACCESS: () => saveSafetensors('no/such/folder/lenet5.safetensors', new Map()),

@@ -5,7 +5,7 @@ import { tensor } from '../../graph/leaves';
 import * as ops from '../../ops';
 import { binding, bindingFile, fromNative } from '../../runtime/binding';
 import '../../runtime/evaluate';
-import { packageVersion } from '../version';
+import { packageVersion } from '../../version';
 import type { Arguments, Command, Terminal } from '../arguments';
 
 export const doctor: Command = {

@@ -1,0 +1,9 @@
+/**
+ * stridenet/onnx: models in the ONNX format (https://onnx.ai). Apart from `stridenet`, so that only its users load protobuf.
+ *
+ * @packageDocumentation
+ */
+
+import '../runtime/evaluate';
+
+export { exportOnnx, type ExportOnnxOptions } from './exportOnnx';
