@@ -3,6 +3,7 @@
 
 import { formatValue, nearest, StridenetError } from '../errors';
 import { helpOf, parseArguments, UsageError, type Command, type Terminal } from './arguments';
+import { bench } from './commands/bench';
 import { doctor } from './commands/doctor';
 import { evaluate } from './commands/evaluate';
 import { predict } from './commands/predict';
@@ -11,7 +12,7 @@ import { train } from './commands/train';
 import { MODELS } from './models';
 import { packageVersion } from '../version';
 
-const COMMANDS: readonly Command[] = [train, evaluate, predict, summary, doctor];
+const COMMANDS: readonly Command[] = [train, evaluate, predict, summary, bench, doctor];
 
 /** Exit code 0: done; 1: an error, as `stridenet: CODE: message` on standard error; 2: wrong usage; 130: interrupted. */
 export async function main(argv: readonly string[], terminal: Terminal): Promise<number> {

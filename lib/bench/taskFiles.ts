@@ -1,0 +1,62 @@
+/** The files that the peers of a row share: one model's weights and graph, a batch of images and labels. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { elementCount } from '../graph/types';
+import { saveSafetensors } from '../io/safetensors';
+import type { Module } from '../nn';
+import { manualSeed } from '../random';
+import '../runtime/evaluate';
+import { buildNetwork, type Mode, type Network } from './networks';
+import { portableGraph } from './portableGraph';
+import type { TaskFiles } from './protocol';
+
+const SEED = 1;
+
+/** A folder that holds the files of one network at a time: the weights of a large one take half a gigabyte. */
+export class TaskFolder {
+  private readonly folder = mkdtempSync(path.join(tmpdir(), 'stridenet-bench-'));
+  private network: Network | undefined;
+  private model: Module | undefined;
+
+  /** Writes what is not there yet. */
+  async prepare(network: Network, mode: Mode, batch: number): Promise<{ files: TaskFiles; hasDropout: boolean }> {
+    const at = (name: string): string => path.join(this.folder, name);
+    if (this.network?.name !== network.name) {
+      manualSeed(SEED);
+      this.model = buildNetwork(network);
+      this.network = network;
+      await saveSafetensors(at('weights.safetensors'), this.model.stateDict());
+    }
+    const model = this.model!;
+    const shape = [batch, ...network.input];
+    const graph = portableGraph(model, shape, mode === 'training');
+    const classes = graph.nodes[graph.output]!.shape[1]!;
+    writeFileSync(at('graph.json'), JSON.stringify(graph));
+    writeFileSync(at('images.f32'), noise(elementCount(shape)));
+    writeFileSync(
+      at('labels.i32'),
+      Int32Array.from({ length: batch }, (_, i) => (7 * i) % classes),
+    );
+    return {
+      files: { weights: at('weights.safetensors'), graph: at('graph.json'), images: at('images.f32'), labels: at('labels.i32') },
+      hasDropout: graph.nodes.some(({ op }) => op === 'dropout'),
+    };
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Uniform in [-1, 1): a linear congruential generator (Numerical Recipes). */
+function noise(length: number): Float32Array {
+  const values = new Float32Array(length);
+  let state = SEED;
+  for (let i = 0; i < length; i++) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    values[i] = state / 2 ** 31 - 1;
+  }
+  return values;
+}
