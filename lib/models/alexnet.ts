@@ -2,6 +2,7 @@
 
 import type { Tensor } from '../graph/tensor';
 import { AdaptiveAvgPool2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn';
+import { noteBuilder } from '../nn/recipe';
 import { readOptions, type ClassifierOptions, type DropoutOptions } from './common';
 
 /** `dropout` acts before the first two linear layers; default 0.5. */
@@ -52,5 +53,6 @@ export class AlexNet extends Module {
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
 export function alexnet(options: AlexNetOptions = {}): AlexNet {
-  return new AlexNet(readOptions('alexnet', options, { classes: 1000, inChannels: 3, dropout: 0.5 }));
+  const read = readOptions('alexnet', options, { classes: 1000, inChannels: 3, dropout: 0.5 });
+  return noteBuilder(new AlexNet(read), 'alexnet', read);
 }

@@ -3,6 +3,7 @@
 import type { Tensor } from '../graph/tensor';
 import { AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Identity, Linear, MaxPool2d, Module, ReLU } from '../nn';
 import { kaimingNormal } from '../nn/init';
+import { noteBuilder } from '../nn/recipe';
 import { concat } from '../ops';
 import { initialize, NamedSequential, readOptions, zeroBias, type ClassifierOptions, type DropoutOptions } from './common';
 
@@ -103,5 +104,6 @@ export class DenseNet extends Module {
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
 export function densenet121(options: DenseNetOptions = {}): DenseNet {
-  return new DenseNet(LAYERS, readOptions('densenet121', options, { classes: 1000, inChannels: 3, dropout: 0 }));
+  const read = readOptions('densenet121', options, { classes: 1000, inChannels: 3, dropout: 0 });
+  return noteBuilder(new DenseNet(LAYERS, read), 'densenet121', read);
 }

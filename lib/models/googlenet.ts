@@ -4,6 +4,7 @@ import { checkBoolean } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import { AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn';
 import { normal } from '../nn/init';
+import { noteBuilder } from '../nn/recipe';
 import { concat } from '../ops';
 import { initialize, readOptions, type ClassifierOptions, type DropoutOptions } from './common';
 
@@ -147,5 +148,5 @@ export function googlenet(options: GoogLeNetOptions = {}): GoogLeNet {
   const defaults = { classes: 1000, inChannels: 3, dropout: 0.2, auxLogits: true, dropoutAux: 0.7 };
   const read = readOptions('googlenet', options, defaults);
   checkBoolean('googlenet', 'auxLogits', read.auxLogits);
-  return new GoogLeNet(read);
+  return noteBuilder(new GoogLeNet(read), 'googlenet', read);
 }

@@ -4,6 +4,7 @@ import { formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import { AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, Module, ReLU6, Sequential } from '../nn';
 import { kaimingNormal, normal } from '../nn/init';
+import { noteBuilder } from '../nn/recipe';
 import { add } from '../ops';
 import { initialize, readOptions, zeroBias, type ClassifierOptions, type DropoutOptions } from './common';
 
@@ -107,5 +108,5 @@ export function mobilenetV2(options: MobileNetV2Options = {}): MobileNetV2 {
       `mobilenetV2 expects width to be a number above 0 but got ${formatValue(read.width)}.`,
     );
   }
-  return new MobileNetV2(read);
+  return noteBuilder(new MobileNetV2(read), 'mobilenetV2', read);
 }

@@ -7,6 +7,7 @@ import { checkInteger, formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import { AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Identity, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn';
 import { kaimingNormal } from '../nn/init';
+import { noteBuilder } from '../nn/recipe';
 import { add, maxPool2d } from '../ops';
 import { padAt } from '../ops/region';
 import { checkChoice, initialize, readOptions, type ClassifierOptions, type DropoutOptions } from './common';
@@ -164,7 +165,7 @@ function resnet(depth: Depth): (options?: ResNetOptions) => ResNet {
   return (options = {}) => {
     const read = readOptions(where, options, defaults);
     checkChoice(where, 'stem', read.stem, ['imagenet', 'cifar']);
-    return new ResNet(depth, read);
+    return noteBuilder(new ResNet(depth, read), where, read);
   };
 }
 
@@ -246,5 +247,6 @@ export function resnetCifar(depth: number, options: ClassifierOptions = {}): Res
       `resnetCifar expects depth to be 6 n + 2, such as 20, 32 or 56, but got ${formatValue(depth)}.`,
     );
   }
-  return new ResNetCifar(depth, readOptions('resnetCifar', options, { classes: 10, inChannels: 3 }));
+  const read = readOptions('resnetCifar', options, { classes: 10, inChannels: 3 });
+  return noteBuilder(new ResNetCifar(depth, read), 'resnetCifar', depth, read);
 }

@@ -3,6 +3,7 @@
 import type { Tensor } from '../graph/tensor';
 import { AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn';
 import { kaimingNormal, normal } from '../nn/init';
+import { noteBuilder } from '../nn/recipe';
 import { initialize, readOptions, zeroBias, type ClassifierOptions, type DropoutOptions } from './common';
 
 /** `dropout` acts after the first two linear layers; default 0.5. */
@@ -63,7 +64,10 @@ export class VGG extends Module {
  */
 function vgg(depth: Depth, batchNorm = false): (options?: VGGOptions) => VGG {
   const where = `vgg${depth}${batchNorm ? 'bn' : ''}`;
-  return (options = {}) => new VGG(depth, batchNorm, readOptions(where, options, { classes: 1000, inChannels: 3, dropout: 0.5 }));
+  return (options = {}) => {
+    const read = readOptions(where, options, { classes: 1000, inChannels: 3, dropout: 0.5 });
+    return noteBuilder(new VGG(depth, batchNorm, read), where, read);
+  };
 }
 
 /** VGG with 8 convolutions (configuration A). */

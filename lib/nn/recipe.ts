@@ -1,25 +1,32 @@
 /**
- * Modules as plain data, so that a checkpoint can build its model again: what constructor to call with which arguments. Covers
- * the layers of this folder; a class of the user's has no recipe, since its code is not in the file.
+ * Modules as plain data, so that a checkpoint can build its model again: what constructor or builder to call with which arguments. Covers
+ * the layers of this folder and models whose builder left a note (`noteBuilder`), with the layers that were replaced since; a class of the
+ * user's has no recipe, since its code is not in the file.
  */
 
 import { formatValue, StridenetError } from '../errors';
+import { randomState, restoreRandomState } from '../random';
 import { Flatten, GELU, Hardswish, Identity, LeakyReLU, LogSoftmax, ReLU, ReLU6, Sigmoid, SiLU, Softmax, Tanh } from './activation';
 import { Conv2d } from './conv';
 import { Dropout, Dropout2d } from './dropout';
 import { Linear } from './linear';
-import type { Module } from './module';
+import { Module } from './module';
 import { BatchNorm2d, LocalResponseNorm } from './norm';
 import { ReflectionPad2d, ReplicationPad2d, ZeroPad2d } from './pad';
 import { AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d } from './pool';
 import { Sequential } from './sequential';
 
 export interface ModuleRecipe {
-  /** Name of the class. */
+  /** Name of the class or of the builder. */
   readonly kind: string;
-  /** Arguments of its constructor; recipes in place of modules. */
+  /** Arguments of the constructor or builder; recipes in place of modules. */
   readonly args: readonly unknown[];
+  /** Modules that do not come from the builder, such as the head for another number of classes, by their paths. */
+  readonly replaced?: Readonly<Record<string, ModuleRecipe>>;
 }
+
+/** Functions that build whole models, by the names that recipes call them. */
+export type Builders = Readonly<Record<string, unknown>>;
 
 interface Kind {
   readonly type: unknown;
@@ -74,10 +81,23 @@ const KINDS: Readonly<Record<string, Kind>> = {
   LogSoftmax: kind(LogSoftmax, ({ axis }) => [{ axis }]),
 };
 
-/** The recipe of a module made of this package's layers alone, or undefined. */
-export function recipeOf(module: Module): ModuleRecipe | undefined {
+const notes = new WeakMap<Module, ModuleRecipe>();
+
+/** Notes on a model the call that built it: the builder's name and its arguments, which must be plain data. */
+export function noteBuilder<M extends Module>(model: M, kind: string, ...args: readonly unknown[]): M {
+  notes.set(model, { kind, args });
+  return model;
+}
+
+/** The recipe of a module made of this package's layers and of what `builders` build, or undefined. */
+export function recipeOf(module: Module, builders: Builders = {}): ModuleRecipe | undefined {
+  const note = notes.get(module);
+  if (note && Object.hasOwn(builders, note.kind)) {
+    const replaced = replacedIn(module, asBuilt(note, builders), '', builders);
+    return replaced && { ...note, ...(Object.keys(replaced).length > 0 && { replaced }) };
+  }
   if (module.constructor === Sequential) {
-    const args = [...(module as Sequential)].map(recipeOf);
+    const args = [...(module as Sequential)].map((layer) => recipeOf(layer, builders));
     return args.includes(undefined) ? undefined : { kind: 'Sequential', args };
   }
   const found = Object.entries(KINDS).find(([, { type }]) => module.constructor === type);
@@ -85,10 +105,70 @@ export function recipeOf(module: Module): ModuleRecipe | undefined {
 }
 
 /** A new module from a recipe. @throws StridenetError ERR_BAD_FILE for what is no recipe */
-export function moduleFrom(recipe: unknown): Module {
-  const { kind: name, args } = (recipe ?? {}) as Partial<ModuleRecipe>;
-  if (typeof name !== 'string' || !Array.isArray(args) || (name !== 'Sequential' && !Object.hasOwn(KINDS, name))) {
-    throw new StridenetError('ERR_BAD_FILE', `A recipe of a model expects a known kind and its arguments but is ${formatValue(recipe)}.`);
+export function moduleFrom(recipe: unknown, builders: Builders = {}): Module {
+  const { kind: name, args, replaced } = (recipe ?? {}) as Partial<ModuleRecipe>;
+  if (typeof name !== 'string' || !Array.isArray(args)) throw badRecipe(recipe);
+  if (name === 'Sequential') return new Sequential(...args.map((layer) => moduleFrom(layer, builders)));
+  if (Object.hasOwn(KINDS, name)) return KINDS[name]!.make(args);
+  if (!Object.hasOwn(builders, name)) throw badRecipe(recipe);
+  const model = build(name, args, builders);
+  for (const [path, layer] of Object.entries(replaced ?? {})) replace(model, path, moduleFrom(layer, builders));
+  return model;
+}
+
+function build(name: string, args: readonly unknown[], builders: Builders): Module {
+  return (builders[name] as (...args: readonly unknown[]) => Module)(...args);
+}
+
+/** What the builder gives, to compare with. Its initial weights are never drawn, and the streams that it takes are put back. */
+function asBuilt({ kind, args }: ModuleRecipe, builders: Builders): Module {
+  const state = randomState();
+  try {
+    return build(kind, args, builders);
+  } finally {
+    restoreRandomState(state);
   }
-  return name === 'Sequential' ? new Sequential(...args.map(moduleFrom)) : KINDS[name]!.make(args);
+}
+
+/** Recipes of the modules below `module` that are not as in `built`; undefined when something differs that a recipe cannot say. */
+function replacedIn(module: Module, built: Module, path: string, builders: Builders): Record<string, ModuleRecipe> | undefined {
+  if (path !== '') {
+    const [recipe, expected] = [recipeOf(module, builders), recipeOf(built, builders)];
+    if (recipe && JSON.stringify(recipe) === JSON.stringify(expected)) return {};
+    if (recipe && !(expected?.kind === 'Sequential' && sameFields(module, built))) return { [path]: recipe };
+  }
+  if (module.constructor !== built.constructor || !sameFields(module, built)) return undefined;
+  const children = Object.fromEntries(built.namedChildren());
+  const parts = module
+    .namedChildren()
+    .map(([name, child]) => replacedIn(child, children[name]!, path ? `${path}.${name}` : name, builders));
+  return parts.includes(undefined) ? undefined : (Object.assign({}, ...parts) as Record<string, ModuleRecipe>);
+}
+
+/** Whether two modules have fields of the same names, children in the same places and otherwise equal plain values. */
+function sameFields(module: Module, built: Module): boolean {
+  const [found, expected] = [module, built].map((m) => Object.entries(m).filter(([name]) => name !== 'path' && name !== 'training'));
+  return (
+    found!.length === expected!.length &&
+    found!.every(([name, value], i) => {
+      const [expectedName, expectedValue] = expected![i]! as [string, unknown];
+      if (name !== expectedName) return false;
+      if (typeof value !== 'object' || typeof expectedValue !== 'object') return value === expectedValue;
+      return value instanceof Module === expectedValue instanceof Module;
+    })
+  );
+}
+
+/** Puts `layer` in the place of the module at `path`. */
+function replace(model: Module, path: string, layer: Module): void {
+  const child = (parent: Module | undefined, name: string): Module | undefined => parent?.namedChildren().find(([n]) => n === name)?.[1];
+  const names = path.split('.');
+  const last = names.pop()!;
+  const parent = names.reduce(child, model as Module | undefined);
+  if (!child(parent, last)) throw badRecipe(path);
+  Object.assign(parent!, { [last]: layer });
+}
+
+function badRecipe(found: unknown): StridenetError {
+  return new StridenetError('ERR_BAD_FILE', `A recipe of a model expects a known kind and its arguments but is ${formatValue(found)}.`);
 }

@@ -6,6 +6,7 @@
 import { formatShape, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from '../io/safetensors';
+import * as models from '../models';
 import { crossEntropy, type Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import type { Variable } from '../nn/parameter';
@@ -28,7 +29,7 @@ export interface CheckpointState {
   readonly seed: number;
 }
 
-/** How to build the trainer again, for a model made of the package's layers. */
+/** How to build the trainer again, for a model of the package or one made of its layers. */
 export interface TrainerRecipe {
   readonly model: ModuleRecipe;
   /** Parameters that do not train. */
@@ -71,7 +72,7 @@ export async function rebuildFromCheckpoint(path: string): Promise<{ model: Modu
   }
   try {
     const recipe = JSON.parse(metadata['recipe']) as TrainerRecipe;
-    const model = moduleFrom(recipe.model);
+    const model = moduleFrom(recipe.model, models);
     const frozen = new Set(recipe.frozen);
     for (const parameter of model.parameters()) parameter.requiresGrad = !frozen.has(parameter.name);
     return { model, options: { ...recipe.options, optimizer: sgd(recipe.optimizer), loss: crossEntropy(recipe.loss) } };

@@ -4,6 +4,7 @@ import type { Graph } from '../compile/compile';
 import { checkInteger, checkNumber, checkOptions, StridenetError } from '../errors';
 import type { Dataset } from '../data/dataset';
 import type { Shape } from '../graph/types';
+import * as models from '../models';
 import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import { Variable, type Parameter } from '../nn/parameter';
@@ -192,9 +193,9 @@ export class Trainer {
   }
 
   /**
-   * A trainer that goes on where `save` was called. A model made of the package's layers, with its optimizer and loss, is built
-   * again from the file; for one with classes of one's own pass what the constructor takes. Nothing changes when the file does
-   * not fit. The global random state (`manualSeed`) is put back as well.
+   * A trainer that goes on where `save` was called. A model of `models`, also with layers replaced, or one made of the package's layers is
+   * built again from the file, with its optimizer and loss; for one with classes of one's own pass what the constructor takes. Nothing
+   * changes when the file does not fit. The global random state (`manualSeed`) is put back as well.
    *
    * @param model default: built from the file
    * @param options needed with `model`
@@ -231,7 +232,7 @@ export class Trainer {
 
   /** How to build this trainer again, when nothing of it is code of the user's. */
   private recipe(): TrainerRecipe | undefined {
-    const model = recipeOf(this.model);
+    const model = recipeOf(this.model, models);
     if (!model || this.optimizer.name !== 'sgd' || !this.loss.recipe) return undefined;
     const { input, batchSize, preprocess, accuracy } = this;
     return {

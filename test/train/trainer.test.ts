@@ -191,6 +191,25 @@ describe('checkpoints', () => {
     expect(await resumed.model.parameters()[0]!.data()).toEqual(await model.parameters()[0]!.data());
   });
 
+  test('a model of the zoo goes on from its checkpoint to the last bit, with the layers that replaced others', async () => {
+    const path = join(folder, 'zoo.safetensors');
+    manualSeed(4);
+    const model = models.mobilenetV2({ width: 0.25 });
+    model.features.freeze();
+    model.classifier[1] = new nn.Linear(1280, 3);
+    model.classifier[0] = new nn.Dropout(0.4);
+    using trainer = new Trainer(model, { ...momentum(), input: [3, 32, 32] });
+    const images = Float32Array.from({ length: 2 * 3 * 32 * 32 }, (_, i) => Math.sin(i * i));
+    for (let i = 0; i < 2; i++) await trainer.step(images, LABELS);
+    await trainer.save(path);
+    const random = randomState();
+    using resumed = await Trainer.resume(path);
+    expect(randomState()).toEqual(random);
+    for (let i = 0; i < 2; i++) expect(await resumed.step(images, LABELS)).toEqual(await trainer.step(images, LABELS));
+    for (const [name, variable] of model.stateDict())
+      expect(await resumed.model.stateDict().get(name)!.data()).toEqual(await variable.data());
+  });
+
   test('a model with code of its own must be given', async () => {
     const path = join(folder, 'own.safetensors');
     using trainer = new Trainer(twoByTwo(), options({ loss: (output) => ops.mean(ops.mul(output, output)) }));
