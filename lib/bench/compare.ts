@@ -112,7 +112,7 @@ async function measureRow(row: Row, options: CompareOptions, folder: TaskFolder,
   const { mode, threads } = options;
   const title = `${network.name} b${batch}`;
   const peers = peersOf(mode, [row], options.peers);
-  const { files, hasDropout } = await folder.prepare(network, mode, batch);
+  const { files, hasDropout } = await folder.prepare(network, mode, batch, peers);
   const task: Task = { mode, network, batch, threads, learningRate: LEARNING_RATE, momentum: MOMENTUM, files };
   const sides: Side[] = [];
   const entries = new Map<PeerName, Entry>();
@@ -130,7 +130,7 @@ async function measureRow(row: Row, options: CompareOptions, folder: TaskFolder,
       } catch (error) {
         await process.close();
         if (peer === 'stridenet') throw error;
-        const { message } = error as Error;
+        const message = (error as Error).message.split('\n', 1)[0]!;
         entries.set(peer, { peer, note: error instanceof CannotTakePart ? message : `failed: ${message}` });
       }
     }

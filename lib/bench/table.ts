@@ -1,7 +1,7 @@
 /** Results as text for people: the header that names the machine, and one table for each benchmark. */
 
 import type { Entry, RowResult } from './compare';
-import { PEERS, type PeerName } from './peerProcess';
+import { PEERS } from './peerProcess';
 import { geometricMean } from './statistics';
 
 /** Units of time by the smallest number of milliseconds that they are used for, digits so that three are significant. */

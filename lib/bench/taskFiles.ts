@@ -6,9 +6,11 @@ import path from 'node:path';
 import { elementCount } from '../graph/types';
 import { saveSafetensors } from '../io/safetensors';
 import type { Module } from '../nn';
+import { exportOnnx } from '../onnx';
 import { manualSeed } from '../random';
 import '../runtime/evaluate';
 import { buildNetwork, type Mode, type Network } from './networks';
+import type { PeerName } from './peerProcess';
 import { portableGraph } from './portableGraph';
 import type { TaskFiles } from './protocol';
 
@@ -19,14 +21,21 @@ export class TaskFolder {
   private readonly folder = mkdtempSync(path.join(tmpdir(), 'stridenet-bench-'));
   private network: Network | undefined;
   private model: Module | undefined;
+  private hasOnnx = false;
 
   /** Writes what is not there yet. */
-  async prepare(network: Network, mode: Mode, batch: number): Promise<{ files: TaskFiles; hasDropout: boolean }> {
+  async prepare(
+    network: Network,
+    mode: Mode,
+    batch: number,
+    peers: readonly PeerName[],
+  ): Promise<{ files: TaskFiles; hasDropout: boolean }> {
     const at = (name: string): string => path.join(this.folder, name);
     if (this.network?.name !== network.name) {
       manualSeed(SEED);
       this.model = buildNetwork(network);
       this.network = network;
+      this.hasOnnx = false;
       await saveSafetensors(at('weights.safetensors'), this.model.stateDict());
     }
     const model = this.model!;
@@ -39,8 +48,18 @@ export class TaskFolder {
       at('labels.i32'),
       Int32Array.from({ length: batch }, (_, i) => (7 * i) % classes),
     );
+    if (mode === 'inference' && peers.includes('ort') && !this.hasOnnx) {
+      await exportOnnx(model, { input: network.input, path: at('model.onnx') });
+      this.hasOnnx = true;
+    }
     return {
-      files: { weights: at('weights.safetensors'), graph: at('graph.json'), images: at('images.f32'), labels: at('labels.i32') },
+      files: {
+        weights: at('weights.safetensors'),
+        graph: at('graph.json'),
+        images: at('images.f32'),
+        labels: at('labels.i32'),
+        onnx: this.hasOnnx ? at('model.onnx') : undefined,
+      },
       hasDropout: graph.nodes.some(({ op }) => op === 'dropout'),
     };
   }

@@ -6,6 +6,9 @@ import { CannotTakePart, type Measured, type Opened, type Peer, type Request, ty
 /** By the name that the benchmark gives them. Loaded when asked for: a peer's process holds nothing of the others. */
 const PEERS: Readonly<Record<string, () => Promise<Peer>>> = {
   stridenet: async () => (await import('./peers/stridenet.js')).stridenetPeer(),
+  js: async () => (await import('./peers/js.js')).jsPeer(),
+  'tfjs-cpu': async () => (await import('./peers/tfjs.js')).tfjsPeer('cpu'),
+  'tfjs-wasm': async () => (await import('./peers/tfjs.js')).tfjsPeer('wasm'),
   ort: async () => (await import('./peers/ort.js')).ortPeer(),
 };
 
@@ -42,6 +45,8 @@ function toBase64(values: Float32Array): string {
 
 async function main(): Promise<void> {
   const name = process.argv[2]!;
+  // Standard output is for answers.
+  console.log = console.info = console.error;
   let peer: Peer | undefined;
   let running: Running | undefined;
   const answerTo = async (request: Request): Promise<object> => {
@@ -66,7 +71,7 @@ async function main(): Promise<void> {
       answer =
         error instanceof CannotTakePart
           ? { unavailable: error.message }
-          : { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+          : { error: error instanceof Error ? error.message : String(error) };
     }
     process.stdout.write(`${JSON.stringify(answer)}\n`);
   }

@@ -27,9 +27,14 @@ export async function readWeights({ files }: Task): Promise<Map<string, Float32A
 
 /** A package that the user may have installed beside this one, or in the folder where the benchmark was started. */
 export function requirePeer(name: string): unknown {
+  return createRequire(__filename)(resolvePeer(name));
+}
+
+/** The file that `requirePeer` loads. @throws CannotTakePart when it is not installed */
+export function resolvePeer(name: string): string {
   for (const base of [__filename, path.join(process.cwd(), 'package.json')]) {
     try {
-      return createRequire(base)(name);
+      return createRequire(base).resolve(name);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
     }
@@ -39,5 +44,5 @@ export function requirePeer(name: string): unknown {
 
 function bytesOf(file: string): ArrayBuffer {
   const { buffer, byteOffset, byteLength } = readFileSync(file);
-  return (buffer).slice(byteOffset, byteOffset + byteLength);
+  return buffer.slice(byteOffset, byteOffset + byteLength);
 }

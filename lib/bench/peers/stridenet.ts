@@ -1,6 +1,6 @@
 /** This package as one of the contestants: `compile` and `runSync`, `Trainer.step`. */
 
-import { packageVersion } from '../../cli/version';
+import { packageVersion } from '../../version';
 import { loadSafetensors } from '../../io/safetensors';
 import '../../runtime/evaluate';
 import { sgd } from '../../optim/sgd';
