@@ -26,6 +26,7 @@
       "native/ops/conv2d_pack.cc",
       "native/ops/conv2d_scatter.cc",
       "native/ops/conv2d_winograd.cc",
+      "native/ops/conv2d_winograd_weight_grad.cc",
       "native/ops/gemm.cc",
       "native/ops/matmul.cc",
       "native/ops/matmul_at_b.cc",

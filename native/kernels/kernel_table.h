@@ -14,6 +14,7 @@
 #include "native/kernels/softmax_kernels.h"
 #include "native/kernels/update_kernels.h"
 #include "native/kernels/winograd_kernels.h"
+#include "native/kernels/winograd_weight_grad_kernels.h"
 
 namespace stridenet {
 
@@ -32,6 +33,7 @@ struct KernelTable {
   UpdateKernels update;
   DepthwiseKernels depthwise;
   WinogradKernels winograd;
+  WinogradWeightGradKernels winogradWeightGrad;
 };
 
 }  // namespace stridenet
