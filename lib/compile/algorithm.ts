@@ -25,6 +25,18 @@ export function chooseDepthwise(
   return queries.cost(instruction(depthwise)).seconds <= queries.cost(instruction(direct)).seconds ? depthwise : direct;
 }
 
+/** Winograd's weight gradient if native code has one for this geometry (`isWinograd`) and it is estimated to be faster. */
+export function chooseGradWeight(
+  queries: NativeQueries,
+  isWinograd: boolean,
+  direct: ConvAlgorithm,
+  instruction: (choice: ConvAlgorithm) => Instruction,
+): ConvAlgorithm {
+  if (!isWinograd) return direct;
+  const winograd = { algorithm: ALGORITHM.winograd4x4, widen: 1 };
+  return queries.cost(instruction(winograd)).seconds < queries.cost(instruction(direct)).seconds ? winograd : direct;
+}
+
 /**
  * @param channels channels of the written tensor @param width extent of its rows
  * @param isDense whether neighbouring written pixels read overlapping runs of memory, which widening needs

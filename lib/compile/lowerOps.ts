@@ -8,7 +8,7 @@ import { BINARY_OPS, UNARY_OPS } from '../ops/elementwise';
 import type { MatmulAttrs } from '../ops/matmul';
 import type { BatchNormAttrs, ResponseNormAttrs } from '../ops/norm';
 import type { RunningAverageAttrs, SgdAttrs, Update } from '../ops/update';
-import { chooseConvAlgorithm, chooseDepthwise, type ConvAlgorithm } from './algorithm';
+import { chooseConvAlgorithm, chooseDepthwise, chooseGradWeight, type ConvAlgorithm } from './algorithm';
 import { epilogueOf } from './fuse';
 import type { Buffer, Instruction } from './ir';
 import type { Lowering } from './lower';
@@ -93,6 +93,11 @@ function isDepthwise({ groups }: Conv2dAttrs, channels: number, otherChannels: n
   return groups > 1 && channels === groups && otherChannels === groups;
 }
 
+/** What Winograd's minimal filtering F(4x4, 3x3) and F(3x3, 4x4) can compute. */
+function isWinograd({ stride, dilation, groups }: Conv2dAttrs, kh: number, kw: number): boolean {
+  return kh === 3 && kw === 3 && groups === 1 && [...stride, ...dilation].every((step) => step === 1);
+}
+
 /** conv2d and conv2dGradInput: `image` is what is read, `weight` is packed for the direction, the node is what is written. */
 function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: number): Lower {
   return (l, node) => {
@@ -163,7 +168,8 @@ const lowerConvGradWeight: Lower = (l, node) => {
     name: node.name,
   });
   const direct = { algorithm: ALGORITHM.direct, widen: 1 };
-  const made = instruction(chooseDepthwise(l.queries, isDepthwise(attrs, x.shape[1]!, dy.shape[1]!), direct, instruction));
+  const plain = chooseDepthwise(l.queries, isDepthwise(attrs, x.shape[1]!, dy.shape[1]!), direct, instruction);
+  const made = instruction(chooseGradWeight(l.queries, isWinograd(attrs, kh, kw), plain, instruction));
   l.emit('conv2d_grad_weight', made.inputs, made.outputs, made.attrs);
   return output;
 };

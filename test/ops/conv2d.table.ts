@@ -23,6 +23,11 @@ const rows: OpRow[] = [
   ...CHANNELS.map((c) => row(`${c} output channels`, [1, 3, 6, 7], [c, 3, 3, 3], { padding: 1, bias: true })),
   ...CHANNELS.map((c) => row(`${c} input channels`, [1, c, 6, 5], [5, c, 3, 3], { padding: 1 })),
   row('33 to 65 channels', [1, 33, 5, 5], [65, 33, 3, 3], { padding: 1, bias: true }),
+  // Tiles of 4x4 outputs, whole and cut off; blocks of 64 channels; enough tiles for several chunks.
+  ...[1, 2, 3, 4, 5, 7, 8, 9, 13].map((w) => row(`3x3, ${w} output columns, padding 2`, [1, 5, 6, w], [4, 5, 3, 3], { padding: [2, 1], bias: true })),
+  row('3x3, 65 to 67 channels', [1, 65, 4, 5], [67, 65, 3, 3], { padding: 1, bias: true }),
+  row('3x3, 3 to 130 channels', [1, 3, 5, 5], [130, 3, 3, 3], { padding: 1 }),
+  row('3x3, many tiles', [2, 2, 45, 41], [3, 2, 3, 3], { padding: 1, bias: true }),
   // Row widths around register tiles of 6 and 14 rows, and around what 2, 4 and 8 joined pixels divide.
   ...[1, 2, 3, 4, 6, 8, 11, 13, 14, 15, 16, 24, 28].map((w) => row(`output width ${w}`, [1, 2, 3, w + 2], [6, 2, 3, 3])),
   ...[1, 3, 13, 29].map((h) => row(`output height ${h}`, [1, 2, h + 2, 4], [6, 2, 3, 3])),

@@ -1,7 +1,8 @@
 /** Compiles and runs tensors on native code with everything that may vary under control: threads, fusion, memory plan, algorithm. */
 
 import { compileGraph } from '../../lib/compile/compile';
-import type { NativeQueries } from '../../lib/compile/ir';
+import type { Instruction, NativeQueries } from '../../lib/compile/ir';
+import { ALGORITHM } from '../../lib/compile/opcodes';
 import { type Tensor } from '../../lib/graph/tensor';
 import { VariableStorage } from '../../lib/graph/storage';
 import { topologicalOrder } from '../../lib/graph/traverse';
@@ -21,6 +22,8 @@ export interface Variation {
   readonly plan?: boolean;
   /** Convolutions join this many output pixels of a row wherever they can; default: as the cost query says. */
   readonly widen?: number;
+  /** Whether convolutions are computed by Winograd's minimal filtering, as far as they can be. Default false. */
+  readonly winograd?: boolean;
   /** Constants become variables: weights are packed by the prepare list into derived slots. Default false. */
   readonly variables?: boolean;
   /** Runs of the same program; all must give the same bits. Default 1. */
@@ -62,11 +65,21 @@ function bytes(a: TypedArray): Buffer {
   return Buffer.from(a.buffer, a.byteOffset, a.byteLength);
 }
 
-/** The native queries with a cost that prefers one width of joined pixels. */
-function queriesFor({ widen }: Variation): NativeQueries {
+/** The native queries with a cost that decides for or against Winograd's algorithm, and may prefer one width of joined pixels. */
+function queriesFor({ widen, winograd = false }: Variation): NativeQueries {
   const queries = nativeQueries();
-  if (widen === undefined) return queries;
-  return { ...queries, cost: (instruction) => ({ ...queries.cost(instruction), seconds: instruction.attrs['widen'] === widen ? 0 : 1 }) };
+  const seconds = (instruction: Instruction, estimate: number): number => {
+    if (instruction.attrs['algorithm'] === ALGORITHM.winograd4x4) return winograd ? 0 : Infinity;
+    if (widen !== undefined) return instruction.attrs['widen'] === widen ? 0 : 1;
+    return estimate;
+  };
+  return {
+    ...queries,
+    cost(instruction) {
+      const cost = queries.cost(instruction);
+      return { ...cost, seconds: seconds(instruction, cost.seconds) };
+    },
+  };
 }
 
 /** The same graph with every float32 constant of at least one axis held by a variable. */

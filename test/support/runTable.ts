@@ -3,15 +3,18 @@
  * a file, so that one process for each instruction set, or an emulated processor, only has to run the kernels and compare.
  */
 
+import { topologicalOrder } from '../../lib/graph/traverse';
 import type { TypedArray } from '../../lib/graph/types';
 import { interpret } from '../reference/interpret';
-import { errorBounds } from './errorBound';
+import { errorBounds, isWinograd } from './errorBound';
 import { rowGraph, type OpRow, type OpTable, type RowGraph } from './opRow';
 import { runGraph, sameBits, type Variation } from './runGraph';
 
 export interface Expected {
   readonly value: Float64Array;
   readonly bound: Float64Array;
+  /** With convolutions by Winograd's minimal filtering; absent where that can compute nothing. */
+  readonly winogradBound?: Float64Array;
 }
 /** By family, by row, by result. */
 export type Expectations = Readonly<Record<string, readonly (readonly Expected[])[]>>;
@@ -20,7 +23,8 @@ export function expectRow(graph: RowGraph): Expected[] {
   const tensors = graph.results.map(({ tensor }) => tensor);
   const values = interpret(tensors);
   const bounds = errorBounds(tensors, values);
-  return tensors.map((tensor) => ({ value: values.get(tensor)!.data, bound: bounds.get(tensor)! }));
+  const winograd = topologicalOrder(tensors).some(isWinograd) ? errorBounds(tensors, values, 'winograd') : undefined;
+  return tensors.map((tensor) => ({ value: values.get(tensor)!.data, bound: bounds.get(tensor)!, winogradBound: winograd?.get(tensor) }));
 }
 
 export function expectTables(tables: readonly OpTable[]): Expectations {
@@ -28,7 +32,7 @@ export function expectTables(tables: readonly OpTable[]): Expectations {
 }
 
 /** A line for every result that is out of its bound; at most one for each result. */
-export function compare(where: string, actual: TypedArray, { value, bound }: Expected): string[] {
+export function compare(where: string, actual: TypedArray, { value, bound }: Pick<Expected, 'value' | 'bound'>): string[] {
   if (actual.length !== value.length) return [`${where}: ${actual.length} values, expected ${value.length}`];
   const wrong: number[] = [];
   for (let i = 0; i < value.length; i++) {
@@ -49,6 +53,13 @@ const EXACT: readonly Variation[] = [
   { name: 'no shared memory', threads: 2, plan: false },
   { name: 'variables', threads: 2, variables: true, runs: 2 },
 ];
+/** Convolutions by Winograd's minimal filtering: bounds of their own, and results that agree to the bit among themselves. */
+const WINOGRAD: readonly Variation[] = [1, 2, 3].map((threads) => ({
+  name: `Winograd, threads ${threads}`,
+  threads,
+  winograd: true,
+  runs: 2,
+}));
 const CLOSE: readonly Variation[] = [
   { name: 'unfused', threads: 2, fuse: false },
   ...[1, 2, 4, 8].map((widen) => ({ name: `${widen} pixels joined`, threads: 2, widen })),
@@ -56,10 +67,22 @@ const CLOSE: readonly Variation[] = [
 
 /** Runs a table in every variation; one line for each thing that is wrong. */
 export function checkTable(table: OpTable, expectations: readonly (readonly Expected[])[]): string[] {
+  const close = CLOSE.filter(({ widen }) => widen === undefined || table.family === 'conv2d');
+  const failures = [...checkVariations(table, expectations, EXACT, true), ...checkVariations(table, expectations, close, false)];
+  const rows = table.rows.filter((_, r) => expectations[r]![0]!.winogradBound);
+  const bounds = expectations.filter(([first]) => first!.winogradBound).map((row) => row.map((e) => ({ ...e, bound: e.winogradBound! })));
+  return rows.length === 0 ? failures : [...failures, ...checkVariations({ ...table, rows }, bounds, WINOGRAD, true)];
+}
+
+function checkVariations(
+  table: OpTable,
+  expectations: readonly (readonly Expected[])[],
+  variations: readonly Variation[],
+  sameResult: boolean,
+): string[] {
   const graphs = table.rows.map(rowGraph);
   const failures: string[] = [];
   let measure: readonly (readonly TypedArray[] | null)[] | undefined;
-  const variations = [...EXACT, ...CLOSE.filter(({ widen }) => widen === undefined || table.family === 'conv2d')];
   for (const variation of variations) {
     const results = runRows(table, graphs, variation, failures);
     results.forEach((row, r) => {
@@ -67,7 +90,7 @@ export function checkTable(table: OpTable, expectations: readonly (readonly Expe
         const where = `${table.family}: ${table.rows[r]!.name}: ${graphs[r]!.results[k]!.name} (${variation.name})`;
         failures.push(...compare(where, actual, expectations[r]![k]!));
         const first = measure?.[r]?.[k];
-        if (first && EXACT.includes(variation) && !sameBits(first, actual)) failures.push(`${where}: not the bits of "${EXACT[0]!.name}"`);
+        if (sameResult && first && !sameBits(first, actual)) failures.push(`${where}: not the bits of "${variations[0]!.name}"`);
       });
     });
     measure ??= results;
