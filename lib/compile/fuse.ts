@@ -3,7 +3,7 @@
  *
  *   conv2d | linear | matmul, [+ same-shaped tensor], [activation]   ->  <op> with attrs.epilogue
  *   batchNorm likewise
- *   batchNormGradWeight | -Bias | -Input of reluGrad(dy, y)                    ->  the same with y as mask and attrs.reluMask
+ *   batchNormGradWeight | -Bias | -Input of reluGrad | relu6Grad(dy, y)        ->  the same with y as mask and attrs.maskLimit
  *   reluGrad(maxPool2dGrad(x, dy), x)                                          ->  maxPool2dGrad with attrs.reluMask
  *
  * Fused nodes exist only inside the compiler: they have no gradient rule. A weight gradient and its bias gradient are joined
@@ -25,6 +25,11 @@ export interface Epilogue extends Attrs {
 const ACTIVATIONS: ReadonlySet<string> = new Set(['relu', 'sigmoid', 'tanh', 'relu6', 'silu', 'hardswish']);
 const PRODUCERS: ReadonlySet<string> = new Set(['conv2d', 'linear', 'matmul', 'batchNorm']);
 const BATCH_NORM_GRADIENTS: ReadonlySet<string> = new Set(['batchNormGradWeight', 'batchNormGradBias', 'batchNormGradInput']);
+/** Derivatives (dy, y) that let dy through where 0 < y < limit: their limits. */
+const MASK_LIMITS: ReadonlyMap<string, number> = new Map([
+  ['reluGrad', Infinity],
+  ['relu6Grad', 6],
+]);
 
 /** The epilogue of a producer node, fused or not. */
 export function epilogueOf(node: Tensor): Epilogue {
@@ -63,13 +68,13 @@ function fuseNode(node: Tensor, usedOnce: ReadonlySet<Tensor>): Tensor {
   return node;
 }
 
-/** The reluGrad nodes that only gradients of batch normalisation read, as dy: these apply the mask themselves. */
+/** The derivatives of relu and relu6 that only gradients of batch normalisation read, as dy: these apply the mask themselves. */
 function findMasks(graph: Graph): Set<Tensor> {
   const masks = new Set<Tensor>();
   const others = new Set<Tensor>(roots(graph));
   for (const node of topologicalOrder(roots(graph))) {
     for (const [i, input] of node.inputs.entries()) {
-      if (input.op === 'reluGrad') (i === 1 && BATCH_NORM_GRADIENTS.has(node.op) ? masks : others).add(input);
+      if (MASK_LIMITS.has(input.op)) (i === 1 && BATCH_NORM_GRADIENTS.has(node.op) ? masks : others).add(input);
     }
   }
   for (const node of masks) if (others.has(node) || !node.inputs.every((input) => sameShape(input, node))) masks.delete(node);
@@ -79,9 +84,10 @@ function findMasks(graph: Graph): Set<Tensor> {
 /** The mask becomes the last operand; a mask that went into the gradient of pooling before is done already. */
 function withMask(node: Tensor): Tensor {
   const [x, masked, ...rest] = node.inputs as [Tensor, Tensor, ...Tensor[]];
-  if (masked.op !== 'reluGrad') return node;
+  const maskLimit = MASK_LIMITS.get(masked.op);
+  if (maskLimit === undefined) return node;
   const [dy, y] = masked.inputs as [Tensor, Tensor];
-  return copyWith(node, [x, dy, ...rest, y], { ...node.attrs, reluMask: true });
+  return copyWith(node, [x, dy, ...rest, y], { ...node.attrs, maskLimit });
 }
 
 /** A producer without an activation: what follows may still join it. */

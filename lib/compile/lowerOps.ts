@@ -270,7 +270,7 @@ function lowerLoss(opcode: 'cross_entropy' | 'cross_entropy_grad'): Lower {
 /** Two nodes of equal inputs and attributes whose values one instruction makes: the one that is met first lowers both. */
 function lowerPair(opcode: 'batch_norm_stats' | 'batch_norm_grad_stats', first: string, second: string): Lower {
   return (l, node) => {
-    const attrs: WordAttrs = opcode === 'batch_norm_grad_stats' ? { eps: node.attrs.eps as number } : {};
+    const attrs: WordAttrs = opcode === 'batch_norm_grad_stats' ? normGradAttrs(node) : {};
     const inputs = node.inputs.map((input) => l.bufferOf(input));
     const outputs = [first, second].map((op) => {
       const buffer = l.allocate('float32', node.shape, op);
@@ -285,7 +285,13 @@ function lowerPair(opcode: 'batch_norm_stats' | 'batch_norm_grad_stats', first: 
 }
 
 function sameComputation(a: Tensor, b: Tensor): boolean {
-  return a.inputs.length === b.inputs.length && a.inputs.every((x, i) => x === b.inputs[i]) && a.attrs.eps === b.attrs.eps;
+  const sameAttrs = a.attrs.eps === b.attrs.eps && a.attrs.maskLimit === b.attrs.maskLimit;
+  return a.inputs.length === b.inputs.length && a.inputs.every((x, i) => x === b.inputs[i]) && sameAttrs;
+}
+
+/** Without a mask its limit is not looked at. */
+function normGradAttrs(node: Tensor): WordAttrs {
+  return { eps: node.attrs.eps as number, mask_limit: (node.attrs.maskLimit as number | undefined) ?? Infinity };
 }
 
 const lowerBatchNorm: Lower = (l, node) => {
@@ -299,7 +305,7 @@ const lowerBatchNorm: Lower = (l, node) => {
 const lowerBatchNormGradInput: Lower = (l, node) => {
   const inputs = node.inputs.map((input) => l.bufferOf(input));
   const output = result(l, node);
-  l.emit('batch_norm_grad_input', inputs.length === 7 ? [...inputs, null] : inputs, [output], { eps: node.attrs.eps as number });
+  l.emit('batch_norm_grad_input', inputs.length === 7 ? [...inputs, null] : inputs, [output], normGradAttrs(node));
   return output;
 };
 

@@ -33,6 +33,12 @@ STRIDENET_INLINE Vec load(const float* p) {
 STRIDENET_INLINE void store(float* p, Vec v) {
   _mm256_storeu_ps(p, v);
 }
+STRIDENET_INLINE void stream(float* p, Vec v) {
+  _mm256_stream_ps(p, v);
+}
+STRIDENET_INLINE void streamFence() {
+  _mm_sfence();
+}
 STRIDENET_INLINE Vec loadPartial(const float* p, int n) {
   return _mm256_maskload_ps(p, firstLanesInt(n));
 }

@@ -36,6 +36,12 @@ STRIDENET_INLINE Vec load(const float* p) {
 STRIDENET_INLINE void store(float* p, Vec v) {
   _mm512_storeu_ps(p, v);
 }
+STRIDENET_INLINE void stream(float* p, Vec v) {
+  _mm512_stream_ps(p, v);
+}
+STRIDENET_INLINE void streamFence() {
+  _mm_sfence();
+}
 STRIDENET_INLINE Vec loadPartial(const float* p, int n) {
   return _mm512_maskz_loadu_ps(firstLanes(n), p);
 }

@@ -47,6 +47,11 @@ STRIDENET_INLINE Vec load(const float* p) {
 STRIDENET_INLINE void store(float* p, Vec v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
+// store to an aligned address, past the caches where the instruction set can; before others read it: streamFence.
+STRIDENET_INLINE void stream(float* p, Vec v) {
+  store(p, v);
+}
+STRIDENET_INLINE void streamFence() {}
 STRIDENET_INLINE Vec loadPartial(const float* p, int n) {
   return Vec{n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f, n > 3 ? p[3] : 0.0f};
 }

@@ -19,125 +19,202 @@ STRIDENET_INLINE void eachColumnVector(int64_t cols, Body body) {
   if (c < cols) body(c, NormPartial{static_cast<int>(cols - c)});
 }
 
-// kVectors adjacent vectors over all rows, with two accumulators each, which hides the latency of the addition.
+template <int kCount>
+struct Vectors {
+  static constexpr int count = kCount;
+};
+
+// Sums over rows read memory from front to back, row by row, with the columns' sums in the first-level cache: going down four vectors
+// of a wide matrix at a time reads at half the speed. Sums of a single group of vectors stay in registers over all rows.
+STRIDENET_INLINE int64_t rowsTogether(int64_t rows, int64_t cols) {
+  return cols <= 4 * kLanes ? rows : 1;
+}
+
+// body(vectors, first column, vector) for groups of four whole vectors, whole vectors and the rest.
+template <typename Body>
+STRIDENET_INLINE void eachVectorGroup(int64_t cols, Body body) {
+  int64_t c = 0;
+  for (; c + 4 * kLanes <= cols; c += 4 * kLanes) body(Vectors<4>{}, c, NormWhole{});
+  eachColumnVector(cols - c, [&](int64_t i, auto vector) { body(Vectors<1>{}, c + i, vector); });
+}
+
 template <int kVectors, typename V>
-STRIDENET_INLINE void squaresOf(V vector, const float* x, const float* mean, int64_t rows, int64_t cols, float* acc) {
-  Vec m[kVectors], even[kVectors], odd[kVectors];
-  for (int j = 0; j < kVectors; ++j) m[j] = vector.get(mean + j * kLanes), even[j] = zero(), odd[j] = zero();
-  int64_t r = 0;
-  for (; r + 2 <= rows; r += 2, x += 2 * cols) {
+STRIDENET_INLINE void momentsOf(V vector, const float* x, const float* pivot, int64_t rows, int64_t cols, float* sums, float* squares) {
+  Vec p[kVectors], sum[kVectors], square[kVectors];
+  for (int j = 0; j < kVectors; ++j) {
+    const int64_t i = j * kLanes;
+    p[j] = vector.get(pivot + i), sum[j] = vector.get(sums + i), square[j] = vector.get(squares + i);
+  }
+  for (int64_t r = 0; r < rows; ++r, x += cols) {
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
-      const Vec a = sub(vector.get(x + j * kLanes), m[j]), b = sub(vector.get(x + cols + j * kLanes), m[j]);
-      even[j] = fma(a, a, even[j]);
-      odd[j] = fma(b, b, odd[j]);
+      const Vec d = sub(vector.get(x + j * kLanes), p[j]);
+      sum[j] = add(sum[j], d);
+      square[j] = fma(d, d, square[j]);
     }
   }
-  for (int j = 0; j < kVectors; ++j) {
-    if (r < rows) {
-      const Vec a = sub(vector.get(x + j * kLanes), m[j]);
-      even[j] = fma(a, a, even[j]);
-    }
-    float* to = acc + j * kLanes;
-    vector.put(to, add(vector.get(to), add(even[j], odd[j])));
-  }
+  for (int j = 0; j < kVectors; ++j) vector.put(sums + j * kLanes, sum[j]), vector.put(squares + j * kLanes, square[j]);
 }
 
-inline void normSquares(const float* x, const float* mean, int64_t rows, int64_t cols, float* acc) {
-  int64_t c = 0;
-  for (; c + 4 * kLanes <= cols; c += 4 * kLanes) squaresOf<4>(NormWhole{}, x + c, mean + c, rows, cols, acc + c);
-  eachColumnVector(cols - c, [&](int64_t i, auto vector) { squaresOf<1>(vector, x + c + i, mean + c + i, rows, cols, acc + c + i); });
-}
-
-template <bool kAdd, bool kRelu>
-inline void normalizeRows(const float* x, const float* addend, const float* mean, const float* scale, const float* shift, int64_t rows,
-                          int64_t cols, float* y) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const int64_t at = r * cols;
-    eachColumnVector(cols, [&](int64_t c, auto vector) {
-      Vec v = fma(sub(vector.get(x + at + c), vector.get(mean + c)), vector.get(scale + c), vector.get(shift + c));
-      if (kAdd) v = add(v, vector.get(addend + at + c));
-      vector.put(y + at + c, kRelu ? relu(v) : v);
+inline void normMoments(const float* x, const float* pivot, int64_t rows, int64_t cols, float* sums, float* squares) {
+  const int64_t n = rowsTogether(rows, cols);
+  for (int64_t r = 0; r < rows; r += n) {
+    eachVectorGroup(cols, [&](auto vectors, int64_t c, auto vector) {
+      momentsOf<vectors.count>(vector, x + r * cols + c, pivot + c, n, cols, sums + c, squares + c);
     });
   }
 }
 
-inline void normalize(const float* x, const float* addend, const float* mean, const float* scale, const float* shift, int64_t rows,
-                      int64_t cols, Activation activation, float* y) {
-  if (activation == Activation::relu) {
-    return addend ? normalizeRows<true, true>(x, addend, mean, scale, shift, rows, cols, y)
-                  : normalizeRows<false, true>(x, addend, mean, scale, shift, rows, cols, y);
+// How results leave: through the caches, or past them.
+struct ThroughCache {
+  template <typename V>
+  static void put(V vector, float* p, Vec v) {
+    vector.put(p, v);
   }
-  addend ? normalizeRows<true, false>(x, addend, mean, scale, shift, rows, cols, y)
-         : normalizeRows<false, false>(x, addend, mean, scale, shift, rows, cols, y);
-  applyActivation(y, rows * cols, activation);
+};
+struct PastCache {
+  static void put(NormWhole, float* p, Vec v) { stream(p, v); }
+  static void put(NormPartial vector, float* p, Vec v) { vector.put(p, v); }
+};
+
+// Streaming stores need whole, aligned vectors.
+STRIDENET_INLINE bool canStream(const float* y, int64_t cols) {
+  return cols % kLanes == 0 && reinterpret_cast<uintptr_t>(y) % (kLanes * sizeof(float)) == 0;
 }
 
-// dy where mask > 0.
-template <bool kMask, typename V>
-STRIDENET_INLINE Vec masked(V vector, const float* dy, const float* mask) {
+struct KeepAll {
+  static Vec apply(Vec v) { return v; }
+};
+struct ReluOf {
+  static Vec apply(Vec v) { return relu(v); }
+};
+struct Relu6Of {
+  static Vec apply(Vec v) { return relu6(v); }
+};
+
+template <bool kAdd, typename F, typename Out>
+inline void normalizeRows(const float* x, const float* addend, const NormColumns& p, int64_t rows, int64_t cols, float* y) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t at = r * cols;
+    eachColumnVector(cols, [&](int64_t c, auto vector) {
+      Vec v = fma(sub(vector.get(x + at + c), vector.get(p.mean + c)), vector.get(p.scale + c), vector.get(p.shift + c));
+      if (kAdd) v = add(v, vector.get(addend + at + c));
+      Out::put(vector, y + at + c, F::apply(v));
+    });
+  }
+}
+
+template <typename F>
+inline void normalizeWith(const float* x, const float* addend, const NormColumns& p, int64_t rows, int64_t cols, bool streams, float* y) {
+  if (streams && canStream(y, cols)) {
+    addend ? normalizeRows<true, F, PastCache>(x, addend, p, rows, cols, y)
+           : normalizeRows<false, F, PastCache>(x, addend, p, rows, cols, y);
+    return streamFence();
+  }
+  addend ? normalizeRows<true, F, ThroughCache>(x, addend, p, rows, cols, y)
+         : normalizeRows<false, F, ThroughCache>(x, addend, p, rows, cols, y);
+}
+
+inline void normalize(const float* x, const float* addend, const NormColumns& p, int64_t rows, int64_t cols, Activation activation,
+                      bool streams, float* y) {
+  if (activation == Activation::none) return normalizeWith<KeepAll>(x, addend, p, rows, cols, streams, y);
+  if (activation == Activation::relu) return normalizeWith<ReluOf>(x, addend, p, rows, cols, streams, y);
+  if (activation == Activation::relu6) return normalizeWith<Relu6Of>(x, addend, p, rows, cols, streams, y);
+  // The others row by row, while the row is in the first-level cache.
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t at = r * cols;
+    normalizeWith<KeepAll>(x + at, addend ? addend + at : nullptr, p, 1, cols, false, y + at);
+    applyActivation(y + at, cols, activation);
+  }
+}
+
+// Which dy count.
+enum class Counts { all, positive, inside };
+
+// dy where the mask lets it through.
+template <Counts kCounts, typename V>
+STRIDENET_INLINE Vec masked(V vector, const float* dy, const float* mask, Vec limit) {
   const Vec v = vector.get(dy);
-  if constexpr (kMask) return select(greater(vector.get(mask), zero()), v, zero());
-  return v;
+  if constexpr (kCounts == Counts::all) return v;
+  const Vec m = vector.get(mask);
+  const Mask positive = greater(m, zero());
+  return select(kCounts == Counts::positive ? positive : maskAnd(positive, less(m, limit)), v, zero());
 }
 
-template <int kVectors, bool kMask, typename V>
-STRIDENET_INLINE void gradSumsOf(V vector, const float* x, const float* dy, const float* mask, const float* mean, int64_t rows,
-                                 int64_t cols, float* accWeight, float* accBias) {
+template <int kVectors, Counts kCounts, typename V>
+STRIDENET_INLINE void gradSumsOf(V vector, const float* x, const float* dy, const float* mask, Vec limit, const float* mean, int64_t rows,
+                                 int64_t cols, float* sumWeight, float* sumBias) {
   Vec m[kVectors], weight[kVectors], bias[kVectors];
-  for (int j = 0; j < kVectors; ++j) m[j] = vector.get(mean + j * kLanes), weight[j] = zero(), bias[j] = zero();
+  for (int j = 0; j < kVectors; ++j) {
+    const int64_t i = j * kLanes;
+    m[j] = vector.get(mean + i), weight[j] = vector.get(sumWeight + i), bias[j] = vector.get(sumBias + i);
+  }
   for (int64_t at = 0; at < rows * cols; at += cols) {
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
       const int64_t i = at + j * kLanes;
-      const Vec g = masked<kMask>(vector, dy + i, mask + (kMask ? i : 0));
+      const Vec g = masked<kCounts>(vector, dy + i, mask + (kCounts == Counts::all ? 0 : i), limit);
       bias[j] = add(bias[j], g);
       weight[j] = fma(g, sub(vector.get(x + i), m[j]), weight[j]);
     }
   }
-  for (int j = 0; j < kVectors; ++j) {
-    const int64_t i = j * kLanes;
-    vector.put(accWeight + i, add(vector.get(accWeight + i), weight[j]));
-    vector.put(accBias + i, add(vector.get(accBias + i), bias[j]));
-  }
+  for (int j = 0; j < kVectors; ++j) vector.put(sumWeight + j * kLanes, weight[j]), vector.put(sumBias + j * kLanes, bias[j]);
 }
 
-template <bool kMask>
-inline void gradSums(const float* x, const float* dy, const float* mask, const float* mean, int64_t rows, int64_t cols, float* accWeight,
-                     float* accBias) {
-  int64_t c = 0;
-  const auto maskAt = [&](int64_t i) { return kMask ? mask + i : nullptr; };
-  for (; c + 4 * kLanes <= cols; c += 4 * kLanes)
-    gradSumsOf<4, kMask>(NormWhole{}, x + c, dy + c, maskAt(c), mean + c, rows, cols, accWeight + c, accBias + c);
-  eachColumnVector(cols - c, [&](int64_t i, auto vector) {
-    const int64_t at = c + i;
-    gradSumsOf<1, kMask>(vector, x + at, dy + at, maskAt(at), mean + at, rows, cols, accWeight + at, accBias + at);
-  });
-}
-
-inline void normGradSums(const float* x, const float* dy, const float* mask, const float* mean, int64_t rows, int64_t cols,
-                         float* accWeight, float* accBias) {
-  mask ? gradSums<true>(x, dy, mask, mean, rows, cols, accWeight, accBias)
-       : gradSums<false>(x, dy, mask, mean, rows, cols, accWeight, accBias);
-}
-
-template <bool kMask>
-inline void gradInput(const float* x, const float* dy, const float* mask, const NormGradientColumns& p, int64_t rows, int64_t cols,
-                      float* dx) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const int64_t at = r * cols;
-    eachColumnVector(cols, [&](int64_t c, auto vector) {
-      const Vec g = masked<kMask>(vector, dy + at + c, mask + (kMask ? at + c : 0));
-      const Vec centred = sub(vector.get(x + at + c), vector.get(p.mean + c));
-      const Vec v = fma(g, vector.get(p.gain + c), neg(vector.get(p.offset + c)));
-      vector.put(dx + at + c, fma(neg(centred), vector.get(p.slope + c), v));
+template <Counts kCounts>
+inline void gradSums(const float* x, const float* dy, const NormMask& mask, const float* mean, int64_t rows, int64_t cols, float* sumWeight,
+                     float* sumBias) {
+  const Vec limit = set1(mask.limit);
+  const int64_t n = rowsTogether(rows, cols);
+  for (int64_t r = 0; r < rows; r += n) {
+    eachVectorGroup(cols, [&](auto vectors, int64_t c, auto vector) {
+      const int64_t at = r * cols + c;
+      gradSumsOf<vectors.count, kCounts>(vector, x + at, dy + at, mask.values + (kCounts == Counts::all ? 0 : at), limit, mean + c, n, cols,
+                                         sumWeight + c, sumBias + c);
     });
   }
 }
 
-inline void normGradInput(const float* x, const float* dy, const float* mask, const NormGradientColumns& p, int64_t rows, int64_t cols,
-                          float* dx) {
-  mask ? gradInput<true>(x, dy, mask, p, rows, cols, dx) : gradInput<false>(x, dy, mask, p, rows, cols, dx);
+template <Counts kCounts>
+struct CountsOf {
+  static constexpr Counts value = kCounts;
+};
+
+// call(Counts as a type) with what the mask asks for.
+template <typename Call>
+STRIDENET_INLINE void withCounts(const NormMask& mask, Call call) {
+  if (mask.values == nullptr) return call(CountsOf<Counts::all>{});
+  if (mask.limit < kInfinity) return call(CountsOf<Counts::inside>{});
+  call(CountsOf<Counts::positive>{});
+}
+
+inline void normGradSums(const float* x, const float* dy, const NormMask& mask, const float* mean, int64_t rows, int64_t cols,
+                         float* sumWeight, float* sumBias) {
+  withCounts(mask, [&](auto counts) { gradSums<counts.value>(x, dy, mask, mean, rows, cols, sumWeight, sumBias); });
+}
+
+template <Counts kCounts, typename Out>
+inline void gradInput(const float* x, const float* dy, const NormMask& mask, const NormGradientColumns& p, int64_t rows, int64_t cols,
+                      float* dx) {
+  const Vec limit = set1(mask.limit);
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t at = r * cols;
+    eachColumnVector(cols, [&](int64_t c, auto vector) {
+      const Vec g = masked<kCounts>(vector, dy + at + c, mask.values + (kCounts == Counts::all ? 0 : at + c), limit);
+      const Vec centred = sub(vector.get(x + at + c), vector.get(p.mean + c));
+      const Vec v = fma(g, vector.get(p.gain + c), neg(vector.get(p.offset + c)));
+      Out::put(vector, dx + at + c, fma(neg(centred), vector.get(p.slope + c), v));
+    });
+  }
+}
+
+inline void normGradInput(const float* x, const float* dy, const NormMask& mask, const NormGradientColumns& p, int64_t rows, int64_t cols,
+                          bool streams, float* dx) {
+  withCounts(mask, [&](auto counts) {
+    if (!streams || !canStream(dx, cols)) return gradInput<counts.value, ThroughCache>(x, dy, mask, p, rows, cols, dx);
+    gradInput<counts.value, PastCache>(x, dy, mask, p, rows, cols, dx);
+    streamFence();
+  });
 }
 
 // Local response normalisation: a pixel's values stand between zeros, so that a window is a sum of shifted rows.
@@ -223,5 +300,5 @@ inline void channelWindowSum(const ResponseNorm& p, const float* x, int64_t rows
 }
 
 constexpr NormKernels kNormKernels = {
-    normSquares, normalize, normGradSums, normGradInput, responseNorm, responseNormGrad, channelWindowSum,
+    normMoments, normalize, normGradSums, normGradInput, responseNorm, responseNormGrad, channelWindowSum,
 };

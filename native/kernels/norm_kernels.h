@@ -10,9 +10,20 @@
 
 namespace stridenet {
 
+// y = (x - mean) scale + shift, by column.
+struct NormColumns {
+  const float *mean, *scale, *shift;
+};
+
 // dx = gain dy - offset - slope (x - mean), by column.
 struct NormGradientColumns {
   const float *mean, *gain, *offset, *slope;
+};
+
+// dy counts where 0 < values < limit, everywhere when values is null: the derivative of relu (limit infinity) or relu6 (6) by its result.
+struct NormMask {
+  const float* values;
+  float limit;
 };
 
 // s = k + scale * (sum of x^2 over the channels c - before .. c + after that exist); y = x s^-beta.
@@ -22,17 +33,18 @@ struct ResponseNorm {
 };
 
 struct NormKernels {
-  // acc[c] += sum over rows of (x[r][c] - mean[c])^2
-  void (*squares)(const float* x, const float* mean, int64_t rows, int64_t cols, float* acc);
-  // y = activation((x - mean) scale + shift + add); add may be null; y may be x or add.
-  void (*normalize)(const float* x, const float* add, const float* mean, const float* scale, const float* shift, int64_t rows, int64_t cols,
-                    Activation activation, float* y);
-  // accBias[c] += sum of dy, accWeight[c] += sum of dy (x - mean[c]); dy counts where mask > 0 (mask may be null).
-  void (*gradSums)(const float* x, const float* dy, const float* mask, const float* mean, int64_t rows, int64_t cols, float* accWeight,
-                   float* accBias);
-  // dy masked as above; dx may be x, dy or mask.
-  void (*gradInput)(const float* x, const float* dy, const float* mask, const NormGradientColumns& p, int64_t rows, int64_t cols,
-                    float* dx);
+  // sums[c] += sum over rows of x[r][c] - pivot[c], squares[c] += that of its square.
+  void (*moments)(const float* x, const float* pivot, int64_t rows, int64_t cols, float* sums, float* squares);
+  // y = activation((x - mean) scale + shift + add); add may be null; y may be x or add. `streams`: y is written past the caches, for
+  // results that are larger than these; then y must be neither.
+  void (*normalize)(const float* x, const float* add, const NormColumns& p, int64_t rows, int64_t cols, Activation activation, bool streams,
+                    float* y);
+  // sumBias[c] += sum of dy, sumWeight[c] += sum of dy (x - mean[c]), of those dy that count.
+  void (*gradSums)(const float* x, const float* dy, const NormMask& mask, const float* mean, int64_t rows, int64_t cols, float* sumWeight,
+                   float* sumBias);
+  // dy where it counts, else 0; dx may be x, dy or the mask, but not with `streams`, which is as above.
+  void (*gradInput)(const float* x, const float* dy, const NormMask& mask, const NormGradientColumns& p, int64_t rows, int64_t cols,
+                    bool streams, float* dx);
 
   // scratch: 3 (channels + before + after + 16) floats. y may be x.
   void (*responseNorm)(const ResponseNorm& p, const float* x, int64_t rows, float* scratch, float* y);

@@ -1,6 +1,6 @@
 // Batch normalisation of values whose last axis is the channel: statistics, normalisation, gradients, running averages.
 // A value is a dense matrix [rows, c]. Sums over rows are made by chunks of rows, whose number follows from the shape alone: phase 0
-// sums a chunk around a mean that is near, phase 1 combines the chunks in order in double. Rows of few channels are joined to
+// sums a chunk around a number that is near its mean, phase 1 combines the chunks in order in double. Rows of few channels are joined to
 // rows of full vectors, with the parameters of a channel repeated.
 #include <algorithm>
 #include <cmath>
@@ -19,7 +19,7 @@ struct NormAttrs {
   int32_t activation;
 };
 struct GradAttrs {
-  float eps;
+  float eps, maskLimit;
 };
 
 int64_t gcd(int64_t a, int64_t b) {
@@ -90,6 +90,13 @@ Status checkInput(const Call& call) {
   return Status::ok();
 }
 
+Status checkGradAttrs(const Call& call) {
+  const GradAttrs attrs = call.attributes<GradAttrs>();
+  if (!(attrs.eps >= 0)) return refuse(call, "eps must not be negative, got %g", static_cast<double>(attrs.eps));
+  if (!(attrs.maskLimit > 0)) return refuse(call, "mask_limit must be positive, got %g", static_cast<double>(attrs.maskLimit));
+  return Status::ok();
+}
+
 int64_t channelsOf(const Call& call) {
   return call.operands[0].dims[call.operands[0].rank - 1];
 }
@@ -105,27 +112,36 @@ Plan planStats(const Call& call) {
   const Matrix m(call.operands[0]);
   Plan plan = planOf(call, 4.0 * static_cast<double>(call.operands[0].count), 2);
   plan.sharedScratch = static_cast<size_t>(2 * m.chunks() * m.c) * sizeof(float);
-  plan.threadScratch = static_cast<size_t>(2 * m.wide()) * sizeof(float);
+  plan.threadScratch = static_cast<size_t>(3 * m.wide()) * sizeof(float);
   return plan;
 }
 
-// A chunk's own mean and the sum of squared distances from it.
+// A chunk's own mean and the sum of squared distances from it: with sums s and q of x - p and (x - p)^2, mean = p + s / n and squares =
+// q - s^2 / n (Chan, Golub and LeVeque 1983). p is the mean of the chunk's first sixteenth, so that n (mean - p)^2 is at most sixteen
+// times the sum of squares: the difference loses four bits at worst, and memory is read once.
 void momentsOfChunk(const Call& call, const Matrix& m, int64_t chunk, float* scratch, float* mean, float* squares) {
-  const int64_t rows = m.rowsOf(chunk);
+  const int64_t rows = m.rowsOf(chunk), sample = std::min(rows, ceilDiv(ceilDiv(rows, 16), m.fold) * m.fold);
   const float* x = call.operands[0].f32() + chunk * m.chunkRows * m.c;
-  float *wideMean = scratch, *wideSum = scratch + m.wide();
-  std::fill_n(wideSum, m.wide(), 0.0f);
-  m.eachBlock(0, rows, [&](int64_t first, int64_t count, int64_t cols) {
+  float *pivot = scratch, *wideSum = pivot + m.wide(), *wideSquares = wideSum + m.wide();
+  std::fill_n(wideSum, 2 * m.wide(), 0.0f);
+  m.eachBlock(0, sample, [&](int64_t first, int64_t count, int64_t cols) {
     call.kernels->reduce.sum.columns(x + first * m.c, cols, count, cols, wideSum);
   });
   m.join(wideSum, mean);
-  for (int64_t j = 0; j < m.c; ++j) mean[j] /= static_cast<float>(rows);
-  m.repeat(mean, wideMean);
+  for (int64_t j = 0; j < m.c; ++j) mean[j] /= static_cast<float>(sample);
+  m.repeat(mean, pivot);
   std::fill_n(wideSum, m.wide(), 0.0f);
   m.eachBlock(0, rows, [&](int64_t first, int64_t count, int64_t cols) {
-    call.kernels->norm.squares(x + first * m.c, wideMean, count, cols, wideSum);
+    call.kernels->norm.moments(x + first * m.c, pivot, count, cols, wideSum, wideSquares);
   });
-  m.join(wideSum, squares);
+  m.join(wideSum, mean);
+  m.join(wideSquares, squares);
+  const float n = static_cast<float>(rows);
+  for (int64_t j = 0; j < m.c; ++j) {
+    const float rest = squares[j] - mean[j] * (mean[j] / n);
+    squares[j] = rest < 0 ? 0 : rest;  // NaN stays
+    mean[j] = pivot[j] + mean[j] / n;
+  }
 }
 
 void runStats(const Call& call, const Lane& lane) {
@@ -185,6 +201,12 @@ Plan planNorm(const Call& call) {
   return plan;
 }
 
+// A large result is not in the caches any more when the next instruction reads it: written past them it is not read before it is written.
+bool leavesCaches(const Operand& y) {
+  constexpr size_t kStreamedBytes = size_t{4} << 20;
+  return y.bytes() >= kStreamedBytes;
+}
+
 // The rows of this thread's tiles.
 void rowsOfLane(const Matrix& m, const Lane& lane, int64_t* first, int64_t* count) {
   const int64_t tileRows = ceilDiv(std::max<int64_t>(1, kTileElements / m.c), m.fold) * m.fold;
@@ -212,12 +234,24 @@ void runNorm(const Call& call, const Lane& lane) {
   m.repeat(call.operands[kBias].f32(), shift);
   const float *x = call.operands[kX].f32(), *addend = call.operands[kAdd].present() ? call.operands[kAdd].f32() : nullptr;
   float* y = call.operands[kY].f32();
+  const NormColumns columns = {mean, scale, shift};
+  const bool streams = leavesCaches(call.operands[kY]) && y != x && y != addend;
   m.eachBlock(first, rows, [&](int64_t row, int64_t count, int64_t cols) {
     const int64_t at = row * m.c;
-    call.kernels->norm.normalize(x + at, addend ? addend + at : nullptr, mean, scale, shift, count, cols,
-                                 static_cast<Activation>(attrs.activation), y + at);
+    call.kernels->norm.normalize(x + at, addend ? addend + at : nullptr, columns, count, cols, static_cast<Activation>(attrs.activation),
+                                 streams, y + at);
   });
 }
+
+// The mask among the operands of a gradient, and the part of it for what starts at row * c.
+struct MaskOperand {
+  const float* values;
+  float limit;
+
+  MaskOperand(const Call& call, int operand)
+      : values(call.operands[operand].present() ? call.operands[operand].f32() : nullptr), limit(call.attributes<GradAttrs>().maskLimit) {}
+  NormMask from(int64_t at) const { return {values != nullptr ? values + at : nullptr, limit}; }
+};
 
 // --- batch_norm_grad_stats: x dy mean variance mask? -> dweight dbias ---
 
@@ -225,7 +259,7 @@ enum { kGradX, kGradDy, kGradMean, kGradVariance, kSumsMask, kSumsWeight, kSumsB
 
 Status verifyGradStats(const Call& call) {
   if (Status status = checkInput(call); !status.isOk()) return status;
-  if (!(call.attributes<GradAttrs>().eps >= 0)) return refuse(call, "eps must not be negative");
+  if (Status status = checkGradAttrs(call); !status.isOk()) return status;
   const int64_t c = channelsOf(call);
   for (const Status& status : {checkSame(call, kGradDy), checkSame(call, kSumsMask), checkChannels(call, kGradMean, kGradVariance, c),
                                checkChannels(call, kSumsWeight, kSumsBias, c)}) {
@@ -248,7 +282,7 @@ void runGradStats(const Call& call, const Lane& lane) {
   int64_t begin, end;
   if (lane.phase == 0) {
     const float *x = call.operands[kGradX].f32(), *dy = call.operands[kGradDy].f32();
-    const float* mask = call.operands[kSumsMask].present() ? call.operands[kSumsMask].f32() : nullptr;
+    const MaskOperand mask(call, kSumsMask);
     float *mean = static_cast<float*>(lane.threadScratch), *sums = mean + m.wide();
     m.repeat(call.operands[kGradMean].f32(), mean);
     lane.range(m.chunks(), &begin, &end);
@@ -256,7 +290,7 @@ void runGradStats(const Call& call, const Lane& lane) {
       std::fill_n(sums, 2 * m.wide(), 0.0f);
       m.eachBlock(k * m.chunkRows, m.rowsOf(k), [&](int64_t row, int64_t count, int64_t cols) {
         const int64_t at = row * m.c;
-        call.kernels->norm.gradSums(x + at, dy + at, mask ? mask + at : nullptr, mean, count, cols, sums, sums + m.wide());
+        call.kernels->norm.gradSums(x + at, dy + at, mask.from(at), mean, count, cols, sums, sums + m.wide());
       });
       m.join(sums, partial + 2 * k * m.c);
       m.join(sums + m.wide(), partial + (2 * k + 1) * m.c);
@@ -287,7 +321,7 @@ enum { kInputWeight = 4, kInputDWeight, kInputDBias, kInputMask, kInputDx };
 
 Status verifyGradInput(const Call& call) {
   if (Status status = checkInput(call); !status.isOk()) return status;
-  if (!(call.attributes<GradAttrs>().eps >= 0)) return refuse(call, "eps must not be negative");
+  if (Status status = checkGradAttrs(call); !status.isOk()) return status;
   for (const Status& status : {checkSame(call, kGradDy), checkSame(call, kInputMask), checkSame(call, kInputDx),
                                checkChannels(call, kGradMean, kInputDBias, channelsOf(call))}) {
     if (!status.isOk()) return status;
@@ -323,11 +357,12 @@ void runGradInput(const Call& call, const Lane& lane) {
     for (int64_t i = m.c; i < m.wide(); ++i) column[i] = column[i - m.c];
   const NormGradientColumns columns = {mean, gain, offset, slope};
   const float *x = call.operands[kGradX].f32(), *dy = call.operands[kGradDy].f32();
-  const float* mask = call.operands[kInputMask].present() ? call.operands[kInputMask].f32() : nullptr;
+  const MaskOperand mask(call, kInputMask);
   float* dx = call.operands[kInputDx].f32();
+  const bool streams = leavesCaches(call.operands[kInputDx]) && dx != x && dx != dy && dx != mask.values;
   m.eachBlock(first, rows, [&](int64_t row, int64_t n, int64_t cols) {
     const int64_t at = row * m.c;
-    call.kernels->norm.gradInput(x + at, dy + at, mask ? mask + at : nullptr, columns, n, cols, dx + at);
+    call.kernels->norm.gradInput(x + at, dy + at, mask.from(at), columns, n, cols, streams, dx + at);
   });
 }
 

@@ -106,6 +106,12 @@ describe('fuse', () => {
     // x is also a factor of the loss, so its gradient is a sum.
     expect(opsOf(dx!, dw!, db!)).not.toContain('reluGrad');
     expect([dw!.op, dw!.inputs.length, db!.inputs.length]).toEqual(['batchNormGradWeight', 5, 5]);
+    expect(dw!.attrs.maskLimit).toBe(Infinity);
+  });
+
+  test('the gradients apply the mask of relu6 themselves', () => {
+    const [dw] = fused(...ops.grad(ops.sum(ops.relu6(norm())), [weight]));
+    expect([dw!.op, dw!.inputs.length, dw!.attrs.maskLimit]).toEqual(['batchNormGradWeight', 5, 6]);
   });
 
   test('a mask that others read stays', () => {

@@ -2,6 +2,7 @@
 
 import { constantTensor } from '../../lib/graph/leaves';
 import type { Tensor } from '../../lib/graph/tensor';
+import { hardswish, relu6 } from '../../lib/ops/activation';
 import { add, mul, relu } from '../../lib/ops/elementwise';
 import { batchNorm2d, localResponseNorm } from '../../lib/ops/norm';
 import type { OpRow, OpTable } from '../support/opRow';
@@ -46,6 +47,16 @@ const rows: OpRow[] = [
     name: 'batchNorm2d, training, relu',
     operands: [{ shape: [2, 6, 4, 5] }, { shape: [6] }, { shape: [6] }],
     build: (x, weight, bias) => relu(batchNorm2d(x, { weight, bias, training: true })),
+  },
+  {
+    name: 'batchNorm2d, training, relu6',
+    operands: [{ shape: [2, 19, 4, 5] }, { shape: [19], kind: 'positive' }, { shape: [19], kind: 'positive' }],
+    build: (x, weight, bias) => relu6(batchNorm2d(x, { weight: mul(weight, 4), bias: mul(bias, 3), training: true })),
+  },
+  {
+    name: 'batchNorm2d, training, hardswish and sum',
+    operands: [{ shape: [2, 7, 4, 5] }, { shape: [7] }, { shape: [7] }, { shape: [2, 7, 4, 5] }],
+    build: (x, weight, bias, other) => hardswish(add(batchNorm2d(x, { weight, bias, training: true }), other)),
   },
   {
     name: 'batchNorm2d, training, residual sum and relu',
