@@ -116,7 +116,9 @@ class Exporter {
       this.values.set(node, 'input');
       return;
     }
-    if (node.leaf ? sameLeaf(node, twin) : node.inputs.every((input) => this.resting.has(input))) {
+    const sameAttrs = JSON.stringify(node.attrs) === JSON.stringify(twin.attrs);
+    const rests = node.leaf ? sameLeaf(node, twin) : sameAttrs && node.inputs.every((input) => this.resting.has(input));
+    if (rests) {
       this.resting.add(node);
       return;
     }
@@ -128,7 +130,7 @@ class Exporter {
     if (!make) throw refusal(where, 'has no form in ONNX');
     const sized = node.inputs.find((input) => this.sized.has(input));
     if (sized) throw refusal(where, `takes a constant of shape ${formatShape(sized.shape)} that depends on the batch size`);
-    if (!SIZED.has(node.op) && JSON.stringify(node.attrs) !== JSON.stringify(twin.attrs)) {
+    if (!SIZED.has(node.op) && !sameAttrs) {
       throw refusal(where, 'has an attribute that depends on the batch size');
     }
     this.values.set(node, make(this.conversion(node, twin, where)));

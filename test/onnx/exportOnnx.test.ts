@@ -256,6 +256,7 @@ describe('refusals', () => {
   test('operations without a form', () => refuse((x) => ops.dropout(x, 0.5, { name: 'noise' }), 'dropout "noise" has no form in ONNX'));
   test('constants of the batch size', async () => {
     await refuse((x) => ops.add(x, ones(x.shape), { name: 'shift' }), 'add "shift" takes a constant of shape [2, 4]');
+    await refuse((x) => ops.add(x, ops.broadcastTo(tensor([[1]]), x.shape)), 'broadcastTo cannot be written for every batch size');
     await refuse((x) => ops.mul(ops.sum(x, { axis: 0 }), 1 / x.shape[0]!), 'mul takes a constant of shape []');
   });
   test('shapes with the batch size in several extents', () =>
