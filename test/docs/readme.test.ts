@@ -7,7 +7,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import ts from 'typescript';
 import * as stridenet from '../../lib';
+import * as onnx from '../../lib/onnx';
 
+const packages: Readonly<Record<string, unknown>> = { stridenet, 'stridenet/onnx': onnx };
 const root = path.join(__dirname, '../..');
 
 interface Snippet {
@@ -70,7 +72,7 @@ async function run({ code }: Snippet): Promise<[unknown, unknown][]> {
   });
   const exports: { __run?: (results: [unknown, unknown][], console: object) => Promise<void> } = {};
 
-  new Function('exports', 'require', outputText)(exports, (name: string) => (name === 'stridenet' ? stridenet : undefined));
+  new Function('exports', 'require', outputText)(exports, (name: string) => packages[name]);
   const results: [unknown, unknown][] = [];
   await exports.__run!(results, { log: () => undefined });
   return results;
