@@ -4,7 +4,8 @@
 
 Nothing large is stored. Weights, running statistics and images come from `formula` of generate.py and formula.ts, bit for bit equal in both languages;
 the seed of a tensor is a hash of its name, so names are checked as well. Everything is computed in float64 from inputs rounded to float32; the float32
-losses of PyTorch stand beside the float64 ones and say how far rounding alone leads.
+losses of PyTorch stand beside the float64 ones and say how far rounding alone leads. Training cases stay clear of kinks (kinks.py): `moves` are added
+to single biases, and `images` is the seed of images without ties under maximum pooling.
 """
 
 import json
@@ -25,6 +26,8 @@ for _name in ("nms", "qnms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_po
 
 import torchvision
 from torchvision import models
+
+import kinks
 
 HERE = pathlib.Path(__file__).parent
 torch.use_deterministic_algorithms(True)
@@ -164,9 +167,9 @@ def short(values, digits=7):
     return [float(f"{v:.{digits}g}") for v in values]
 
 
-def image(count, extent, step=0):
+def image(count, extent, step=0, seed=100):
     """float32(0.75 cells + 0.25 noise): cells of 8 x 8 pixels make images differ from each other, which noise alone does not after some averaging."""
-    noise = formula((count, 3, extent, extent), 100 + step % 2)
+    noise = formula((count, 3, extent, extent), seed + step % 2)
     cells = noise[:, :, ::8, ::8].repeat_interleave(8, 2).repeat_interleave(8, 3)[:, :, :extent, :extent]
     return (0.75 * cells + 0.25 * noise).float().double()
 
@@ -198,12 +201,17 @@ def loss_of(y, target):
 
 
 def training_case(family, make, extent, gain, rate):
+    filled = lambda: fill(make(), gain)
+    units = kinks.rounding(filled, image(BATCH, extent))
+    clear = ((s, kinks.clear(filled, image(BATCH, extent, 0, s), units)) for s in range(100, 2000, 2))
+    seed, moves = next((s, m) for s, m in clear if m is not None)
+
     def run(dtype):
-        model, result, first, logits = fill(make(), gain).to(dtype).train(), [], None, None
+        model, result, first, logits = kinks.apply(filled(), moves).to(dtype).train(), [], None, None
         optimizer = torch.optim.SGD(model.parameters(), lr=rate)
         for step in range(STEPS):
             optimizer.zero_grad()
-            y = model(image(BATCH, extent, step).to(dtype))
+            y = model(image(BATCH, extent, step, seed).to(dtype))
             value = loss_of(y, labels(BATCH, 10, step % 2))
             y = y[0] if isinstance(y, tuple) else y
             value.backward()
@@ -218,8 +226,9 @@ def training_case(family, make, extent, gain, rate):
     rounded_model, rounded, rounded_first, _, _ = run(torch.float32)
     drift = max(abs(a - b) / b for a, b in zip(rounded, exact))
     worst = max(abs(rounded_first[n][0] - g[0]) / max(g[0], 1e-12) for n, g in first.items())
-    print(family, "losses", short(exact, 4), "logits", short(logits[:3], 4), f"float32: losses {drift:.1e}, gradient norms {worst:.1e}")
-    return {"family": family, "extent": extent, "gain": gain, "lr": rate, **shape_of(model), "losses": short(exact, 9), "float32Losses": short(rounded, 9),
+    print(family, "losses", short(exact, 4), "logits", short(logits[:3], 4), f"float32: losses {drift:.1e}, gradient norms {worst:.1e};",
+          f"images {seed}, {sum(map(len, moves.values()))} biases moved")
+    return {"family": family, "extent": extent, "gain": gain, "lr": rate, **shape_of(model), "images": seed, "moves": moves, "losses": short(exact, 9), "float32Losses": short(rounded, 9),
             "gradients": first, "statistics": buffers}
 
 

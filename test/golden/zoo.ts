@@ -26,6 +26,10 @@ export interface LogitsCase extends ZooModel {
 
 export interface TrainingCase extends ZooModel {
   readonly lr: number;
+  /** Seed of the images. */
+  readonly images: number;
+  /** By parameter and index: what is added to single biases to stay clear of the kinks of ReLU (kinks.py). */
+  readonly moves: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly losses: readonly number[];
   /** By parameter: the norm of its first gradient and the elements first, middle and last of it. */
   readonly gradients: Readonly<Record<string, readonly [number, number, number, number]>>;
@@ -78,8 +82,8 @@ export function zooValue(name: string, shape: readonly number[], gain: number): 
 }
 
 /** 0.75 cells + 0.25 noise: every pixel of a cell of 8 x 8 has the noise of its first pixel. Two batches in turn, by step. */
-export function zooImages(count: number, extent: number, step = 0): Float32Array {
-  const noise = periodic(count * 3 * extent * extent, 100 + (step % 2));
+export function zooImages(count: number, extent: number, step = 0, seed = 100): Float32Array {
+  const noise = periodic(count * 3 * extent * extent, seed + (step % 2));
   return noise.map((value, i) => {
     const x = i % extent;
     const y = Math.floor(i / extent) % extent;
