@@ -2,6 +2,9 @@
  * Random numbers: Philox4x32-10, a counter-based generator (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as
  * 1, 2, 3", SC 2011), and the global seed behind `manualSeed`. A number depends on (seed, stream, purpose, position) alone, so
  * the same seed gives the same numbers on every machine, in any order of use. Not for cryptography.
+ *
+ * Large arrays are filled by native code once it is loaded (native/kernels/random.inl.h), to the same bits: arithmetic is limited to what
+ * IEEE 754 rounds in one way, and Math.log, Math.cos and Math.sin, which engines compute differently, are not used.
  */
 
 import { checkInteger } from './errors';
@@ -54,6 +57,26 @@ function multiplyHigh(a: number, b: number): number {
   return ah * bh + (carry >>> 16) + (middle >>> 16);
 }
 
+/** Fills `out`, whose length is a multiple of 4, with the numbers that start at word 0 of a block. */
+export type RandomFill = (
+  distribution: 'uniform' | 'normal',
+  /** Seed low and high, stream low and high, purpose, block. */
+  counters: Int32Array,
+  /** The least number and the width of the range; mean and standard deviation. */
+  parameters: readonly [number, number],
+  out: Float32Array,
+) => void;
+
+/** Below this length a call costs more than it saves. */
+const NATIVE_LENGTH = 1024;
+
+let nativeFill: RandomFill | undefined;
+
+/** Large arrays are filled by `fill` from now on; undefined: by the loops here. */
+export function setRandomFill(fill: RandomFill | undefined): void {
+  nativeFill = fill;
+}
+
 /** One stream of random numbers. The counter is [block, stream low, stream high, purpose], the key is the seed. */
 export class Philox {
   private readonly key: Uint32Array;
@@ -100,19 +123,31 @@ export class Philox {
 
   /** Fills with numbers uniform in [low, high). */
   fillUniform(out: Float32Array, low = 0, high = 1): Float32Array {
-    for (let i = 0; i < out.length; i++) out[i] = low + (high - low) * this.uniform();
+    const span = high - low;
+    for (let i = this.fillNatively('uniform', [low, span], out); i < out.length; i++) out[i] = low + span * this.uniform();
     return out;
   }
 
   /** Fills with normally distributed numbers, two at a time by Box and Muller. */
   fillNormal(out: Float32Array, mean = 0, std = 1): Float32Array {
-    for (let i = 0; i < out.length; i += 2) {
-      const radius = std * Math.sqrt(-2 * Math.log((this.uint32() + 0.5) / TWO_32));
-      const angle = (2 * Math.PI * this.uint32()) / TWO_32;
-      out[i] = mean + radius * Math.cos(angle);
-      if (i + 1 < out.length) out[i + 1] = mean + radius * Math.sin(angle);
+    for (let i = this.fillNatively('normal', [mean, std], out); i < out.length; i += 2) {
+      const radius = std * Math.sqrt(2 * minusLog(this.uint32()));
+      const turn = this.uint32();
+      out[i] = mean + radius * cosine(turn);
+      if (i + 1 < out.length) out[i + 1] = mean + radius * sine(turn);
     }
     return out;
+  }
+
+  /** Fills the front of `out` where that can be done natively, as far as whole blocks go. @returns how many numbers it wrote */
+  private fillNatively(distribution: 'uniform' | 'normal', parameters: readonly [number, number], out: Float32Array): number {
+    if (!nativeFill || out.length < NATIVE_LENGTH || this.used !== 4) return 0;
+    const length = out.length - (out.length % 4);
+    const { key, counter } = this;
+    const counters = Int32Array.of(key[0]!, key[1]!, counter[1]!, counter[2]!, counter[3]!, counter[0]!);
+    nativeFill(distribution, counters, parameters, out.subarray(0, length));
+    counter[0]! += length / 4;
+    return length;
   }
 
   /** The integers 0 to n - 1 in random order (Fisher and Yates). */
@@ -126,6 +161,68 @@ export class Philox {
     }
     return order;
   }
+}
+
+const doubles = new Float64Array(1);
+const halves = new Int32Array(doubles.buffer);
+// The half with the exponent, on machines of either byte order.
+const UPPER = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? 1 : 0;
+
+/**
+ * Minus the natural logarithm of (word + 0.5) / 2^32, as fdlibm computes it (e_log.c): of m 2^k with m in [sqrt(1/2), sqrt(2)) from
+ * s = f / (2 + f), f = m - 1, and log(1 + f) = f - (f^2 / 2 - s (f^2 / 2 + R(s^2))).
+ */
+function minusLog(word: number): number {
+  doubles[0] = word + 0.5;
+  const upper = halves[UPPER]! + (0x3ff00000 - 0x3fe6a09e);
+  halves[UPPER] = (upper & 0xfffff) + 0x3fe6a09e;
+  const k = (upper >>> 20) - 1023 - 32;
+  const f = doubles[0] - 1;
+  const s = f / (2 + f);
+  const z = s * s;
+  const w = z * z;
+  const half = 0.5 * f * f;
+  const even = w * (3.999999999940941908e-1 + w * (2.222219843214978396e-1 + w * 1.531383769920937332e-1));
+  const odd = z * (6.66666666666673513e-1 + w * (2.857142874366239149e-1 + w * (1.818357216161805012e-1 + w * 1.479819860511658591e-1)));
+  return -(s * (half + (odd + even)) + k * 1.90821492927058770002e-10 - half + f + k * 6.9314718036912381649e-1);
+}
+
+/** The quarter of the circle around which `turn` 2^-32 turns lie, and how far they lie from its middle, in radians: at most pi/4. */
+function quadrantOf(turn: number): number {
+  return ((turn + 0x20000000) >>> 30) & 3;
+}
+function angleOf(turn: number): number {
+  return ((turn - (quadrantOf(turn) << 30)) | 0) * 1.4629180792671596e-9;
+}
+
+/** Cosine and sine of `turn` 2^-32 turns. */
+function cosine(turn: number): number {
+  const quadrant = quadrantOf(turn);
+  const value = quadrant & 1 ? sineNearZero(angleOf(turn)) : cosineNearZero(angleOf(turn));
+  return (quadrant + 1) & 2 ? -value : value;
+}
+function sine(turn: number): number {
+  const quadrant = quadrantOf(turn);
+  const value = quadrant & 1 ? cosineNearZero(angleOf(turn)) : sineNearZero(angleOf(turn));
+  return quadrant & 2 ? -value : value;
+}
+
+/** fdlibm's k_sin.c, for |x| <= pi/4. */
+function sineNearZero(x: number): number {
+  const z = x * x;
+  const high = 2.75573137070700676789e-6 + z * (-2.50507602534068634195e-8 + z * 1.58969099521155010221e-10);
+  return x + x * z * (-1.66666666666666324348e-1 + z * (8.33333333332248946124e-3 + z * (-1.98412698298579493134e-4 + z * high)));
+}
+
+/** fdlibm's k_cos.c, for |x| <= pi/4. */
+function cosineNearZero(x: number): number {
+  const z = x * x;
+  const w = z * z;
+  const half = 0.5 * z;
+  const one = 1 - half;
+  const low = z * (4.16666666666666019037e-2 + z * (-1.38888888888741095749e-3 + z * 2.48015872894767294178e-5));
+  const high = w * w * (-2.75573143513906633035e-7 + z * (2.0875723212981748279e-9 + z * -1.13596475577881948265e-11));
+  return one + (1 - one - half + z * (low + high));
 }
 
 /** The global seed and how many streams were taken from it. */

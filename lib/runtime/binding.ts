@@ -5,6 +5,7 @@ import path from 'node:path';
 import { OPS_HASH } from '../compile/opcodes';
 import { StridenetError, type ErrorCode } from '../errors';
 import type { TypedArray } from '../graph/types';
+import { setRandomFill } from '../random';
 
 export interface NativeInfo {
   /** The kernel table in use and those this processor could use. */
@@ -50,6 +51,8 @@ export interface NativeBinding {
   /** Per instruction of a program whose offsets are not checked: flops, bytes, scratch bytes, seconds. */
   plan(words: Int32Array): Float64Array;
   packedLength(opcode: number, weightShape: Int32Array, attrs: Int32Array): number;
+  /** `RandomFill` of lib/random.ts with plain arguments. */
+  fillRandom(normal: boolean, counters: Int32Array, first: number, second: number, out: Float32Array): void;
 }
 
 /** The package's own folder, seen from lib/runtime and from dist/runtime. */
@@ -67,12 +70,21 @@ let loaded: { readonly binding: NativeBinding; readonly file: string } | undefin
 
 /** The native code of this environment, loaded on first use. @throws StridenetError ERR_NATIVE_UNAVAILABLE */
 export function binding(): NativeBinding {
-  return (loaded ??= loadBinding(binaryCandidates())).binding;
+  return (loaded ?? loadOwn()).binding;
 }
 
 /** The file that `binding()` came from. @throws StridenetError ERR_NATIVE_UNAVAILABLE */
 export function bindingFile(): string {
-  return (loaded ??= loadBinding(binaryCandidates())).file;
+  return (loaded ?? loadOwn()).file;
+}
+
+function loadOwn(): NonNullable<typeof loaded> {
+  loaded = loadBinding(binaryCandidates());
+  const { binding } = loaded;
+  setRandomFill((distribution, counters, [first, second], out) => {
+    binding.fillRandom(distribution === 'normal', counters, first, second, out);
+  });
+  return loaded;
 }
 
 /**

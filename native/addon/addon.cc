@@ -117,6 +117,35 @@ napi_value packedLength(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// fillRandom(normal, counters, first, second, out)
+napi_value fillRandom(napi_env env, napi_callback_info info) {
+  size_t argc = 5;
+  napi_value arguments[5] = {};
+  napi_get_cb_info(env, info, &argc, arguments, nullptr, nullptr);
+  bool isNormal = false;
+  const int32_t* counters = nullptr;
+  size_t count = 0;
+  double first = 0, second = 0;
+  TypedArrayView out;
+  const KernelTable* kernels;
+  Status status = getBoolean(env, arguments[0], "fillRandom: normal", &isNormal);
+  if (status.isOk()) status = getInt32Array(env, arguments[1], "fillRandom: counters", &counters, &count);
+  if (status.isOk()) status = getTypedArray(env, arguments[4], "fillRandom: out", &out);
+  if (status.isOk()) status = selectKernels(&kernels);
+  if (!status.isOk()) return throwStatus(env, status);
+  if (count != 6 || napi_get_value_double(env, arguments[2], &first) != napi_ok ||
+      napi_get_value_double(env, arguments[3], &second) != napi_ok || out.dtype != DType::float32 || out.length % 4 != 0) {
+    return throwStatus(env,
+                       Status::error("ERR_INVALID_ARGUMENT", "fillRandom expects six counters, two numbers, and a multiple of 4 float32."));
+  }
+  uint32_t words[6];
+  std::memcpy(words, counters, sizeof words);
+  const RandomStream stream = {words[0], words[1], words[2], words[3], words[4]};
+  const auto fill = isNormal ? kernels->random.normal : kernels->random.uniform;
+  fill(stream, words[5], first, second, static_cast<float*>(out.data), static_cast<int64_t>(out.length));
+  return nullptr;
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("opsHash", Napi::Number::New(env, kOpsHash));
   exports.Set("State", StateWrap::define(env));
@@ -125,6 +154,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   const napi_property_descriptor functions[] = {
       {"info", nullptr, info, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"plan", nullptr, plan, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"fillRandom", nullptr, fillRandom, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"packedLength", nullptr, packedLength, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);

@@ -39,7 +39,7 @@ void runDropout(const Call& call, const Lane& lane) {
   const Attrs attrs = call.attributes<Attrs>();
   const int32_t* random = call.operands[kRandom].i32();
   const RandomStream stream = {static_cast<uint32_t>(random[0]), static_cast<uint32_t>(random[1]), static_cast<uint32_t>(random[2]),
-                               static_cast<uint32_t>(attrs.node)};
+                               static_cast<uint32_t>(attrs.node), kPurposeDropout};
   const int64_t n = call.operands[kX].count;
   int64_t begin, end;
   lane.range(ceilDiv(n, kTileElements), &begin, &end);

@@ -1,6 +1,8 @@
 /** The generator against the published known answers, and the properties that its users rely on. */
 
 import { manualSeed, Philox, philox4x32, PURPOSE, randomState, restoreRandomState } from '../../lib/random';
+import { binding } from '../../lib/runtime/binding';
+import { Children } from '../support/child';
 
 // Random123-1.14, tests/kat_vectors, lines "philox4x32 10": counter, key, answer.
 const KNOWN_ANSWERS: readonly [number[], number[], number[]][] = [
@@ -81,4 +83,50 @@ test('manualSeed restarts the streams; their state can be saved', () => {
   manualSeed(5);
   expect(Philox.next().uint32()).toBe(a);
   expect(() => manualSeed(-1)).toThrow(/manualSeed expects seed to be an integer of at least 0 but got -1/);
+});
+
+/** What streams fill and what they give afterwards, as a digest; in a process of its own, by native code when `native`. */
+const DIGEST = (native: boolean): string => `
+  const { Philox } = require('./lib/random');
+  const { binding } = require('./lib/runtime/binding');
+  const hash = require('node:crypto').createHash('sha256');
+  if (${native}) binding();
+  for (const length of [1024, 1279, 50_002, 100_003]) {
+    for (const fill of [(r, out) => r.fillUniform(out, -0.3, 0.7), (r, out) => r.fillNormal(out, 0.1, 1.7)]) {
+      const random = new Philox(2 ** 40 + 5, 2 ** 33 + 7);
+      const out = new Float32Array(length);
+      for (let i = 0; i < 2; i++) fill(random, out);
+      hash.update(out).update(String(random.uint32()));
+    }
+  }
+  console.log(hash.digest('hex'));
+`;
+
+describe('native code', () => {
+  let children: Children;
+  let expected: string;
+  beforeAll(async () => {
+    children = new Children();
+    expected = (await children.runSource(DIGEST(false))).stdout;
+  });
+  afterAll(() => children.remove());
+
+  test.each(binding().info().availableIsas)(
+    'gives the same numbers to the bit on %s and leaves the stream at the same place',
+    async (isa) => {
+      expect(expected).toMatch(/^[0-9a-f]{64}\n$/);
+      expect((await children.runSource(DIGEST(true), { env: { STRIDENET_ISA: isa } })).stdout).toBe(expected);
+    },
+  );
+});
+
+test('normal numbers are those of Math.log, Math.cos and Math.sin, up to rounding', () => {
+  const words = new Philox(11);
+  const out = new Philox(11).fillNormal(new Float32Array(20_000));
+  for (let i = 0; i < out.length; i += 2) {
+    const radius = Math.sqrt(-2 * Math.log((words.uint32() + 0.5) / 2 ** 32));
+    const angle = (2 * Math.PI * words.uint32()) / 2 ** 32;
+    expect(Math.abs(out[i]! - radius * Math.cos(angle))).toBeLessThan(3e-7);
+    expect(Math.abs(out[i + 1]! - radius * Math.sin(angle))).toBeLessThan(3e-7);
+  }
 });
