@@ -1,7 +1,19 @@
-/** Chooses how a convolution is computed by asking native code what each candidate would cost. */
+/** Chooses how a convolution is computed by asking what each candidate would cost. */
 
-import type { Instruction, NativeQueries } from './ir';
+import { formatValue, StridenetError } from '../errors';
 import { ALGORITHM } from './opcodes';
+
+/**
+ * `fast`: convolutions take whatever is estimated to be fastest, Winograd's algorithm among it. `exact`: none whose rounding errors exceed
+ * those of plain sums of products.
+ */
+export type AlgorithmMode = 'fast' | 'exact';
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT */
+export function checkAlgorithm(where: string, value: unknown = 'fast'): AlgorithmMode {
+  if (value === 'fast' || value === 'exact') return value;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects algorithm to be 'fast' or 'exact' but got ${formatValue(value)}.`);
+}
 
 export interface ConvAlgorithm {
   readonly algorithm: number;
@@ -9,55 +21,52 @@ export interface ConvAlgorithm {
   readonly widen: number;
 }
 
+/** Estimated seconds of a candidate. */
+export type Estimate = (choice: ConvAlgorithm) => number;
+
+export const DIRECT: ConvAlgorithm = { algorithm: ALGORITHM.direct, widen: 1 };
+
 const WIDENINGS = [1, 2, 4, 8];
 /** From here on a row of output channels fills the register tile by itself. */
 const WIDE_ENOUGH = 64;
 
-/** The depthwise form if the convolution is one (as many groups as channels on both sides) and it is estimated to be faster. */
-export function chooseDepthwise(
-  queries: NativeQueries,
-  isDepthwise: boolean,
-  direct: ConvAlgorithm,
-  instruction: (choice: ConvAlgorithm) => Instruction,
-): ConvAlgorithm {
-  if (!isDepthwise) return direct;
-  const depthwise = { algorithm: ALGORITHM.depthwise, widen: 1 };
-  return queries.cost(instruction(depthwise)).seconds <= queries.cost(instruction(direct)).seconds ? depthwise : direct;
-}
-
-/** Winograd's weight gradient if native code has one for this geometry (`isWinograd`) and it is estimated to be faster. */
-export function chooseGradWeight(
-  queries: NativeQueries,
-  isWinograd: boolean,
-  direct: ConvAlgorithm,
-  instruction: (choice: ConvAlgorithm) => Instruction,
-): ConvAlgorithm {
-  if (!isWinograd) return direct;
-  const winograd = { algorithm: ALGORITHM.winograd4x4, widen: 1 };
-  return queries.cost(instruction(winograd)).seconds < queries.cost(instruction(direct)).seconds ? winograd : direct;
+/** The fastest of the candidates; among equals the first. */
+function fastest(estimate: Estimate, candidates: readonly ConvAlgorithm[]): ConvAlgorithm {
+  let best = candidates[0]!;
+  let least = Infinity;
+  for (const choice of candidates) {
+    const seconds = estimate(choice);
+    if (seconds < least) [best, least] = [choice, seconds];
+  }
+  return best;
 }
 
 /**
+ * The direct form with as many output pixels joined as pays.
  * @param channels channels of the written tensor @param width extent of its rows
  * @param isDense whether neighbouring written pixels read overlapping runs of memory, which widening needs
- * @param instruction the candidate as an instruction with its packed weight
  */
-export function chooseConvAlgorithm(
-  queries: NativeQueries,
-  channels: number,
-  width: number,
-  isDense: boolean,
-  instruction: (choice: ConvAlgorithm) => Instruction,
-): ConvAlgorithm {
-  const direct = { algorithm: ALGORITHM.direct, widen: 1 };
-  if (channels >= WIDE_ENOUGH || !isDense) return direct;
-  let best: ConvAlgorithm = direct;
-  let bestSeconds = Infinity;
-  for (const widen of WIDENINGS) {
-    if (width % widen !== 0 || channels * widen > WIDE_ENOUGH) continue;
-    const choice = { algorithm: ALGORITHM.direct, widen };
-    const { seconds } = queries.cost(instruction(choice));
-    if (seconds < bestSeconds) [best, bestSeconds] = [choice, seconds];
-  }
-  return best;
+export function chooseWidening(estimate: Estimate, channels: number, width: number, isDense: boolean): ConvAlgorithm {
+  if (channels >= WIDE_ENOUGH || !isDense) return DIRECT;
+  const possible = WIDENINGS.filter((widen) => width % widen === 0 && channels * widen <= WIDE_ENOUGH);
+  return fastest(
+    estimate,
+    possible.map((widen) => ({ algorithm: ALGORITHM.direct, widen })),
+  );
+}
+
+/** The depthwise form if the convolution is one (as many groups as channels on both sides) and it is estimated to be faster. */
+export function chooseDepthwise(estimate: Estimate, isDepthwise: boolean, direct: ConvAlgorithm): ConvAlgorithm {
+  return isDepthwise ? fastest(estimate, [{ algorithm: ALGORITHM.depthwise, widen: 1 }, direct]) : direct;
+}
+
+/** Winograd's algorithm with tiles of 4x4 or 2x2 output pixels, if it can be used (mode and geometry) and is estimated to be faster. */
+export function chooseWinograd(estimate: Estimate, isPossible: boolean, direct: ConvAlgorithm): ConvAlgorithm {
+  const { winograd4x4, winograd2x2 } = ALGORITHM;
+  return isPossible ? fastest(estimate, [direct, { algorithm: winograd4x4, widen: 1 }, { algorithm: winograd2x2, widen: 1 }]) : direct;
+}
+
+/** Winograd's weight gradient, likewise. */
+export function chooseGradWeight(estimate: Estimate, isPossible: boolean, direct: ConvAlgorithm): ConvAlgorithm {
+  return isPossible ? fastest(estimate, [direct, { algorithm: ALGORITHM.winograd4x4, widen: 1 }]) : direct;
 }

@@ -1,5 +1,6 @@
 /** From a graph to a Program; reads top to bottom. Knows nothing of sessions: native answers come in as `queries`. */
 
+import type { AlgorithmMode } from './algorithm';
 import { encode } from './encode';
 import { fold } from './fold';
 import { fuse } from './fuse';
@@ -17,6 +18,8 @@ export interface CompileOptions {
   fuse?: boolean;
   /** Let buffers share memory; default true (STRIDENET_PLAN). */
   plan?: boolean;
+  /** What convolutions may use; default 'fast'. */
+  algorithm?: AlgorithmMode;
 }
 
 /**
@@ -26,7 +29,7 @@ export interface CompileOptions {
 export function compileGraph(graph: Graph, queries: NativeQueries, options: CompileOptions = {}): Program {
   const simple = simplify(graph);
   const fused = options.fuse === false ? simple : fuse(simplify(fold(simple)));
-  const lists = schedule(lower(fused, queries));
+  const lists = schedule(lower(fused, queries, options.algorithm ?? 'fast'));
   const plan = planMemory(lists, { plan: options.plan ?? true });
   return encode(lists, plan);
 }

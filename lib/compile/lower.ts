@@ -7,13 +7,14 @@
 import type { Tensor } from '../graph/tensor';
 import { topologicalOrder, useCounts } from '../graph/traverse';
 import { elementCount, physicalAxes, physicalShape, type Shape } from '../graph/types';
+import type { AlgorithmMode } from './algorithm';
 import type { Buffer, Instruction, InstructionLists, NativeQueries, Place } from './ir';
 import { LOWERINGS, lowerUpdates } from './lowerOps';
 import { OPCODES, UNARY_KIND, LAYOUT, type OpcodeName } from './opcodes';
 import { roots, type Graph } from './rewrite';
 
-export function lower(graph: Graph, queries: NativeQueries): InstructionLists {
-  return new Lowering(graph, queries).run();
+export function lower(graph: Graph, queries: NativeQueries, algorithm: AlgorithmMode): InstructionLists {
+  return new Lowering(graph, queries, algorithm).run();
 }
 
 const ARENA: Place = { space: 'arena' };
@@ -49,6 +50,8 @@ export class Lowering {
   constructor(
     private readonly graph: Graph,
     readonly queries: NativeQueries,
+    /** What convolutions may use. */
+    readonly algorithm: AlgorithmMode,
   ) {
     this.order = topologicalOrder(roots(graph));
     this.uses = useCounts(roots(graph));
@@ -80,6 +83,11 @@ export class Lowering {
   /** Says that `buffer` holds the value of `node`: for nodes that are made together with another. */
   define(node: Tensor, buffer: Buffer): void {
     this.buffers.set(node, buffer);
+  }
+
+  /** Whether the node depends on variables at rest alone, so that its instructions are in the prepare list. */
+  isStatic(node: Tensor): boolean {
+    return this.staticKeys.has(node);
   }
 
   isDefined(node: Tensor): boolean {

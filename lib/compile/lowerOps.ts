@@ -8,11 +8,11 @@ import { BINARY_OPS, UNARY_OPS } from '../ops/elementwise';
 import type { MatmulAttrs } from '../ops/matmul';
 import type { BatchNormAttrs, ResponseNormAttrs } from '../ops/norm';
 import type { RunningAverageAttrs, SgdAttrs, Update } from '../ops/update';
-import { chooseConvAlgorithm, chooseDepthwise, chooseGradWeight, type ConvAlgorithm } from './algorithm';
+import { chooseDepthwise, chooseGradWeight, chooseWidening, chooseWinograd, DIRECT, type ConvAlgorithm, type Estimate } from './algorithm';
 import { epilogueOf } from './fuse';
 import type { Buffer, Instruction } from './ir';
 import type { Lowering } from './lower';
-import { ACTIVATION, ALGORITHM, BINARY_KIND, DIRECTION, OPCODES, PAD_MODE, REDUCTION, type OpcodeName, UNARY_KIND } from './opcodes';
+import { ACTIVATION, BINARY_KIND, DIRECTION, OPCODES, PAD_MODE, REDUCTION, type OpcodeName, UNARY_KIND } from './opcodes';
 
 type Lower = (l: Lowering, node: Tensor) => Buffer;
 type WordAttrs = Readonly<Record<string, number>>;
@@ -93,9 +93,9 @@ function isDepthwise({ groups }: Conv2dAttrs, channels: number, otherChannels: n
   return groups > 1 && channels === groups && otherChannels === groups;
 }
 
-/** What Winograd's minimal filtering F(4x4, 3x3) and F(3x3, 4x4) can compute. */
-function isWinograd({ stride, dilation, groups }: Conv2dAttrs, kh: number, kw: number): boolean {
-  return kh === 3 && kw === 3 && groups === 1 && [...stride, ...dilation].every((step) => step === 1);
+/** Whether the mode allows Winograd's minimal filtering, F(2x2, 3x3), F(4x4, 3x3) and F(3x3, 4x4), and the geometry fits it. */
+function canUseWinograd(l: Lowering, { stride, dilation, groups }: Conv2dAttrs, kh: number, kw: number): boolean {
+  return l.algorithm === 'fast' && kh === 3 && kw === 3 && groups === 1 && [...stride, ...dilation].every((step) => step === 1);
 }
 
 /** conv2d and conv2dGradInput: `image` is what is read, `weight` is packed for the direction, the node is what is written. */
@@ -106,6 +106,7 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
     const geometry = convGeometry(attrs);
     const [kh, kw] = weight.shape.slice(2) as [number, number];
     const source = l.bufferOf(image);
+    const packedFrom = l.bufferOf(weight);
     const weightShape = physicalShape(weight.shape);
     const output = result(l, node);
     const epilogue = opcode === 'conv2d' ? epilogueOperands(l, node) : [];
@@ -124,11 +125,22 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
       name: '',
       place: { space: 'arena' },
     });
+    const pack = (choice: ConvAlgorithm, packed: Buffer): Instruction => ({
+      opcode: 'conv2d_pack',
+      inputs: [packedFrom],
+      outputs: [packed],
+      attrs: packAttrs(choice),
+      name: weight.name,
+    });
     // The input gradient of a strided convolution writes every sw-th pixel from the same memory.
     const isDense = attrs.groups === 1 && geometry.dw === 1 && (direction === DIRECTION.forward || geometry.sw === 1);
-    const candidate = (choice: ConvAlgorithm): Instruction => instruction(choice, placeholder(choice));
-    const direct = chooseConvAlgorithm(l.queries, node.shape[1]!, node.shape[3]!, isDense, candidate);
-    const choice = chooseDepthwise(l.queries, isDepthwise(attrs, image.shape[1]!, node.shape[1]!), direct, candidate);
+    const estimate: Estimate = (choice) => l.queries.cost(instruction(choice, placeholder(choice))).seconds;
+    // A weight at rest is packed once, one that trains in every step.
+    const estimateStep: Estimate = (choice) =>
+      estimate(choice) + (l.isStatic(weight) ? 0 : l.queries.cost(pack(choice, placeholder(choice))).seconds);
+    const direct = chooseWidening(estimate, node.shape[1]!, node.shape[3]!, isDense);
+    const dense = chooseWinograd(estimateStep, canUseWinograd(l, attrs, kh, kw), direct);
+    const choice = chooseDepthwise(estimate, isDepthwise(attrs, image.shape[1]!, node.shape[1]!), dense);
     const made = instruction(choice, l.packed('conv2d_pack', weight, packAttrs(choice)));
     l.emit(opcode, made.inputs, made.outputs, made.attrs);
     return output;
@@ -167,9 +179,9 @@ const lowerConvGradWeight: Lower = (l, node) => {
     attrs: { algorithm, ...convGeometry(attrs), kh, kw },
     name: node.name,
   });
-  const direct = { algorithm: ALGORITHM.direct, widen: 1 };
-  const plain = chooseDepthwise(l.queries, isDepthwise(attrs, x.shape[1]!, dy.shape[1]!), direct, instruction);
-  const made = instruction(chooseGradWeight(l.queries, isWinograd(attrs, kh, kw), plain, instruction));
+  const estimate: Estimate = (choice) => l.queries.cost(instruction(choice)).seconds;
+  const plain = chooseDepthwise(estimate, isDepthwise(attrs, x.shape[1]!, dy.shape[1]!), DIRECT);
+  const made = instruction(chooseGradWeight(estimate, canUseWinograd(l, attrs, kh, kw), plain));
   l.emit('conv2d_grad_weight', made.inputs, made.outputs, made.attrs);
   return output;
 };

@@ -36,7 +36,7 @@ export interface TrainerRecipe {
   readonly frozen: readonly string[];
   readonly optimizer: Optimizer['options'];
   readonly loss: NonNullable<Loss['recipe']>['options'];
-  readonly options: Pick<TrainerOptions, 'input' | 'batchSize' | 'metrics' | 'preprocess'>;
+  readonly options: Pick<TrainerOptions, 'input' | 'batchSize' | 'metrics' | 'preprocess' | 'algorithm'>;
 }
 
 /** @throws StridenetError ERR_FILE_ACCESS */

@@ -17,15 +17,13 @@ import {
   type Images,
   type Preprocessing,
 } from './images';
-import { Programs } from './programs';
+import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 
-export interface CompileModelOptions {
+export interface CompileModelOptions extends ExecutionOptions {
   /** Shape of one image, such as [1, 28, 28]. */
   input: Shape;
   /** Most images of one run of a program; more are run in slices. Default 32. */
   maxBatch?: number;
-  /** Default: the threads that this process may use. Results do not depend on it. */
-  threads?: number;
   /** How raw images become what the model sees; default: uint8 is scaled by 1/255. */
   preprocess?: Preprocessing;
 }
@@ -41,12 +39,12 @@ export interface CompileModelOptions {
  */
 export async function compile(model: Module, options: CompileModelOptions): Promise<CompiledModel> {
   checkModel('compile', model);
-  checkOptions('compile', options, ['input', 'maxBatch', 'threads', 'preprocess']);
+  checkOptions('compile', options, ['input', 'maxBatch', 'preprocess', ...EXECUTION_OPTIONS]);
   const input = checkInputShape('compile', options?.input);
   const maxBatch = checkInteger('compile', 'maxBatch', options.maxBatch ?? 32, 1);
   const preprocess = checkPreprocessing('compile', options.preprocess, input);
   const output = callModel(model, imageInput(1, input, 'float32', preprocess), false);
-  const net = new CompiledModel(model, input, output.shape.slice(1), maxBatch, preprocess, new Programs('compile', options.threads));
+  const net = new CompiledModel(model, input, output.shape.slice(1), maxBatch, preprocess, new Programs('compile', options));
   // The first program now, so that the first run need not wait for it.
   net.listing();
   return net;

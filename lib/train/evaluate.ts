@@ -8,7 +8,7 @@ import type { Module } from '../nn/module';
 import { batches, checkDataset, checkImageShape, pipeline } from './batches';
 import { checkLoss, checkModel, classCount, evaluationGraph } from './graphs';
 import { checkPreprocessing, readImages, readLabels, type Preprocessing } from './images';
-import { Programs } from './programs';
+import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 
 export type Metric = 'accuracy';
 
@@ -20,15 +20,13 @@ export interface Score {
   readonly accuracy?: number;
 }
 
-export interface EvaluateOptions {
+export interface EvaluateOptions extends ExecutionOptions {
   /** Default 256. */
   batchSize?: number;
   /** Default `nn.crossEntropy()`. */
   loss?: Loss;
   /** Default ['accuracy']. */
   metrics?: readonly Metric[];
-  /** Default: the threads that this process may use. */
-  threads?: number;
   /** Stops at the next batch and rejects with its reason. */
   signal?: AbortSignal;
 }
@@ -56,12 +54,12 @@ export const DEPTH = 2;
  */
 export async function evaluate(model: Module, dataset: Dataset, options: EvaluateOptions = {}): Promise<Score> {
   checkModel('evaluate', model);
-  checkOptions('evaluate', options, ['batchSize', 'loss', 'metrics', 'threads', 'signal']);
+  checkOptions('evaluate', options, ['batchSize', 'loss', 'metrics', 'signal', ...EXECUTION_OPTIONS]);
   checkDataset('evaluate', dataset);
   const loss = checkLoss('evaluate', options.loss);
   const accuracy = checkMetrics('evaluate', options.metrics);
   const batchSize = checkInteger('evaluate', 'batchSize', options.batchSize ?? 256, 1);
-  const programs = new Programs('evaluate', options.threads);
+  const programs = new Programs('evaluate', options);
   try {
     const target = { model, loss, accuracy, input: dataset.shape, batchSize, preprocess: {}, programs };
     return await score('evaluate', target, dataset, options.signal);

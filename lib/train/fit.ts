@@ -11,10 +11,11 @@ import { batches, checkDataset, checkImageShape, pipeline } from './batches';
 import { checkCallbacks, Notifier, type Callback, type EpochRecord, type History } from './callbacks';
 import { datasetPreprocessing, DEPTH, type Metric } from './evaluate';
 import { checkClasses } from './images';
+import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 import { ProgressBar } from './progress';
 import { Trainer } from './trainer';
 
-export interface FitOptions {
+export interface FitOptions extends ExecutionOptions {
   /** Passes over the data set. */
   epochs: number;
   /** Images of a step; the last step of an epoch takes what is left. Default 32. */
@@ -35,8 +36,6 @@ export interface FitOptions {
   signal?: AbortSignal;
   /** Seed of the order of the images. Default: drawn from `manualSeed`. The same seed and weights give bit-identical results. */
   seed?: number;
-  /** Default: the threads that this process may use. Results do not depend on it. */
-  threads?: number;
   /** Show a progress bar if standard error is a terminal; default true. */
   progress?: boolean;
 }
@@ -53,8 +52,8 @@ const OPTIONS = [
     'callbacks',
     'signal',
     'seed',
-    'threads',
     'progress',
+    ...EXECUTION_OPTIONS,
   ],
 ];
 
@@ -83,6 +82,7 @@ export async function fit(model: Module, dataset: Dataset, options: FitOptions):
     input: dataset.shape,
     batchSize: Math.min(checkInteger('fit', 'batchSize', options.batchSize ?? 32, 1), dataset.length),
     threads: options.threads,
+    algorithm: options.algorithm,
     seed: options.seed,
     preprocess: datasetPreprocessing('fit', dataset),
   });

@@ -1,11 +1,26 @@
 /** The programs of one model in one session: compiled when first needed, kept by what they are specialised for. */
 
+import { checkAlgorithm, type AlgorithmMode } from '../compile/algorithm';
 import { compileGraph, type Graph } from '../compile/compile';
 import { checkInteger } from '../errors';
 import { planningEnabled } from '../runtime/binding';
 import { nativeQueries } from '../runtime/queries';
 import { Session, type LoadedProgram } from '../runtime/session';
 import { State } from '../runtime/state';
+
+/** Options of everything that runs programs. */
+export interface ExecutionOptions {
+  /** Default: the threads that this process may use. Results do not depend on it. */
+  threads?: number;
+  /**
+   * Default 'fast': 3x3 convolutions use Winograd's algorithm where that is faster, whose rounding errors are some two times (a tile of 4x4
+   * pixels) those of plain sums; its weights take up to four times the memory. 'exact': never.
+   */
+  algorithm?: AlgorithmMode;
+}
+
+/** Their names, for checkOptions. */
+export const EXECUTION_OPTIONS = ['threads', 'algorithm'];
 
 /** A program with the graph that it was made from. */
 export interface ReadyProgram {
@@ -15,12 +30,14 @@ export interface ReadyProgram {
 
 export class Programs {
   readonly session: Session;
+  readonly algorithm: AlgorithmMode;
   private readonly state = new State();
   private readonly programs = new Map<string, ReadyProgram>();
 
-  /** @param threads default: what this process may use. @throws StridenetError ERR_NATIVE_UNAVAILABLE, ERR_INVALID_ARGUMENT */
-  constructor(where: string, threads: number | undefined) {
+  /** @throws StridenetError ERR_NATIVE_UNAVAILABLE, ERR_INVALID_ARGUMENT */
+  constructor(where: string, { threads, algorithm }: ExecutionOptions) {
     if (threads !== undefined) checkInteger(where, 'threads', threads, 1);
+    this.algorithm = checkAlgorithm(where, algorithm);
     this.session = new Session({ state: this.state, threads });
   }
 
@@ -29,7 +46,7 @@ export class Programs {
     let ready = this.programs.get(key);
     if (!ready) {
       const graph = build();
-      const program = compileGraph(graph, nativeQueries(), { plan: planningEnabled() });
+      const program = compileGraph(graph, nativeQueries(), { plan: planningEnabled(), algorithm: this.algorithm });
       ready = { graph, loaded: this.session.load(program) };
       this.programs.set(key, ready);
     }

@@ -25,9 +25,9 @@ import {
   type Labels,
   type Preprocessing,
 } from './images';
-import { Programs } from './programs';
+import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 
-export interface TrainerOptions {
+export interface TrainerOptions extends ExecutionOptions {
   /** Such as `optim.sgd({ lr: 0.1 })`. */
   optimizer: Optimizer;
   /** Default `nn.crossEntropy()`. */
@@ -38,8 +38,6 @@ export interface TrainerOptions {
   batchSize: number;
   /** Default ['accuracy']. */
   metrics?: readonly Metric[];
-  /** Default: the threads that this process may use. Results do not depend on it. */
-  threads?: number;
   /** For dropout and for shuffling by `fit`; kept in checkpoints. Default: drawn from `manualSeed`. */
   seed?: number;
   /** How raw images become what the model sees; default: uint8 is scaled by 1/255. */
@@ -54,7 +52,7 @@ export interface StepResult {
   readonly accuracy?: number;
 }
 
-const OPTIONS = ['optimizer', 'loss', 'input', 'batchSize', 'metrics', 'threads', 'seed', 'preprocess'];
+const OPTIONS = ['optimizer', 'loss', 'input', 'batchSize', 'metrics', 'seed', 'preprocess', ...EXECUTION_OPTIONS];
 
 /**
  * Trains a model step by step, off the event loop.
@@ -115,7 +113,7 @@ export class Trainer {
     }
     // Mistakes of shape are reported here and not by the first step.
     this.classes = classCount(this.buildGraph(this.batchSize, 'float32'));
-    this.programs = new Programs('Trainer', options.threads);
+    this.programs = new Programs('Trainer', options);
   }
 
   /** Steps completed. */
@@ -240,7 +238,7 @@ export class Trainer {
       frozen: this.model.parameters().flatMap(({ name, requiresGrad }) => (requiresGrad ? [] : [name])),
       optimizer: this.optimizer.options,
       loss: this.loss.recipe.options,
-      options: { input, batchSize, preprocess, metrics: accuracy ? ['accuracy'] : [] },
+      options: { input, batchSize, preprocess, metrics: accuracy ? ['accuracy'] : [], algorithm: this.programs.algorithm },
     };
   }
 

@@ -15,9 +15,13 @@ constexpr int64_t kMostPoints = 36;
 // V and M of a block together, unless that would leave less than kLeastTiles.
 constexpr int64_t kBlockBytes = 896 * 1024;
 constexpr int64_t kLeastTiles = 36;
-// Tasks that are aimed at, so that threads share them evenly.
-constexpr int64_t kTasks = 32;
-constexpr int64_t kLeastSplitTiles = 24;
+// Tasks that are aimed at so that threads share them evenly, and the tiles that a block keeps for it: a few where there would hardly be
+// a task for each thread.
+constexpr int64_t kTasks = 32, kLeastSplitTiles = 24;
+constexpr int64_t kFewTasks = 8, kFewestSplitTiles = 6;
+// For the estimate of time: a transform takes as long for each number of V or M as this many multiply-adds, and weights up to this size
+// are still in the cache that the cores share when the next block reads them.
+constexpr double kTransformCost = 8, kSharedCacheBytes = 16e6;
 // Source channels of a unit of packing.
 constexpr int64_t kPackRows = 16;
 
@@ -52,15 +56,19 @@ struct WinogradBlocks {
     mRow = ceilDiv(panels.vectors, panels.count) * panels.lanes;
     const int64_t most = kBlockBytes / (points * (vRow + mRow) * static_cast<int64_t>(sizeof(float)));
     blocks = ceilDiv(tiles, most < kLeastTiles ? kLeastTiles : most);
-    if (blocks * panels.count < kTasks) {
-      const int64_t wanted = ceilDiv(kTasks, panels.count), possible = tiles / kLeastSplitTiles;
-      const int64_t split = wanted < possible ? wanted : possible;
-      if (split > blocks) blocks = split;
-    }
+    splitFor(kTasks, panels.count, kLeastSplitTiles);
+    splitFor(kFewTasks, panels.count, kFewestSplitTiles);
     largest = tiles == 0 ? 0 : ceilDiv(tiles, blocks);
     // A line apart from a multiple of the page, so that the points of a tile do not fall into one set of the caches.
     vPoint = roundUp(largest * vRow, kLine) + kLine;
     mPoint = roundUp(largest * mRow, kLine) + kLine;
+  }
+
+  // At least as many blocks as make `tasks` tasks, if each keeps `least` tiles.
+  void splitFor(int64_t tasks, int64_t panels, int64_t least) {
+    const int64_t wanted = ceilDiv(tasks, panels), possible = tiles / least;
+    const int64_t split = wanted < possible ? wanted : possible;
+    if (split > blocks) blocks = split;
   }
 
   int64_t begin(int64_t block) const { return block * tiles / blocks; }
@@ -245,6 +253,7 @@ int64_t packedWinogradLength(const Conv2dShape& s, const KernelTable& kernels) {
 
 Plan planWinogradPack(const Call& call, const Conv2dShape& s) {
   Plan plan = planOf(call, 0);
+  plan.bytes += static_cast<double>(call.operands[1].bytes());  // memory is read before it is written
   if (s.isForward()) plan.threadScratch = static_cast<size_t>(kTaps * kTaps * tapNumbers(Panels(*call.kernels, s.dstC()))) * sizeof(float);
   return plan;
 }
@@ -260,8 +269,14 @@ void packWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
 
 Plan planWinograd(const Call& call, const Conv2dShape& s) {
   const WinogradBlocks blocks(s, *call.kernels);
+  const double tiles = static_cast<double>(blocks.tiles), points = static_cast<double>(blocks.points);
   const double columns = static_cast<double>(Panels(*call.kernels, s.dstC()).paddedColumns());
-  Plan plan = planOf(call, 2.0 * static_cast<double>(blocks.tiles * blocks.points) * static_cast<double>(s.srcC()) * columns);
+  const double products = points * static_cast<double>(s.srcC()) * columns;
+  const double transforms = points * kTransformCost * (static_cast<double>(blocks.vRow) + columns);
+  Plan plan = planOf(call, 2.0 * tiles * (products + transforms));
+  // Each block reads the packed weight; one that the shared cache holds comes from memory only once.
+  const double weightBytes = static_cast<double>(call.operands[1].bytes());
+  if (weightBytes > kSharedCacheBytes) plan.bytes += weightBytes * static_cast<double>(blocks.blocks - 1);
   plan.threadScratch = blocks.scratch();
   return plan;
 }
