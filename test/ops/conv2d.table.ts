@@ -64,6 +64,11 @@ const rows: OpRow[] = [
   row('32 groups of 4 channels (ResNeXt)', [1, 128, 4, 4], [128, 4, 3, 3], { groups: 32, padding: 1 }),
   row('depthwise, stride 2, same', [3, 19, 8, 7], [19, 1, 5, 5], { groups: 19, stride: 2, padding: 'same' }),
   row('depthwise, dilation 2', [1, 9, 8, 8], [9, 1, 3, 3], { groups: 9, dilation: 2, padding: 2 }),
+  // Edges of tiles of 2x2 and 4x4 pixels, channels beside lanes, more than one block of tiles and more than one panel.
+  ...[1, 2, 4, 5, 8, 9].map((e) => row(`3x3, output ${e}x${10 - e}`, [2, 7, e, 10 - e], [18, 7, 3, 3], { padding: 1, bias: true })),
+  row('3x3, several blocks of tiles', [2, 5, 30, 37], [6, 5, 3, 3], { padding: 1, bias: true }),
+  row('3x3, several panels, padding 2', [1, 20, 7, 7], [150, 20, 3, 3], { padding: 2 }),
+  row('3x3, padding 4', [1, 3, 5, 4], [5, 3, 3, 3], { padding: 4, bias: true }),
   row('1x1', [2, 17, 4, 5], [33, 17, 1, 1], { bias: true }),
   row('1x1, stride 2', [2, 16, 5, 5], [31, 16, 1, 1], { stride: 2 }),
   row('1x1 with padding', [1, 4, 3, 3], [5, 4, 1, 1], { padding: 1, bias: true }),

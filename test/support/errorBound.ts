@@ -20,7 +20,7 @@ import {
 import { evaluateNode, type Values } from '../reference/interpret';
 import { pad } from '../reference/region';
 import { transpose } from '../reference/shape';
-import { winogradGradWeightRoundings, winogradGradWeightTerms } from './winograd';
+import { winogradRoundings, winogradTerms, type WinogradForm } from './winograd';
 
 /** Unit roundoff of float32. */
 const UNIT = 2 ** -24;
@@ -32,33 +32,33 @@ function gamma(k: number): number {
   return (8 + 4 * Math.sqrt(k)) * UNIT;
 }
 
-/** Which evaluation of convolutions a bound is for. */
-export type ConvKind = 'direct' | 'winograd';
+/** Which evaluation of convolutions a bound is for; 'exact': sums of products. */
+export type ConvForm = 'exact' | WinogradForm;
 
 /** Bounds for every node of the graph of `outputs`, whose reference values are given; leaves are exact. */
-export function errorBounds(outputs: readonly Tensor[], values: Values, conv: ConvKind = 'direct'): Map<Tensor, Float64Array> {
+export function errorBounds(outputs: readonly Tensor[], values: Values, form: ConvForm = 'exact'): Map<Tensor, Float64Array> {
   const bounds = new Map<Tensor, Float64Array>();
   for (const node of topologicalOrder(outputs)) {
     const inputs = node.inputs.map((input) => values.get(input)!);
     const errors = node.inputs.map((input): Array64 => ({ shape: input.shape, data: bounds.get(input)! }));
     const bound = nodeBound(node, inputs, errors, values.get(node)!);
-    bounds.set(node, conv === 'winograd' && isWinograd(node) ? added(bound, winogradRounding(inputs, node)) : bound);
+    bounds.set(node, form !== 'exact' && isWinograd(node) ? added(bound, winogradRounding(inputs, node, form)) : bound);
   }
   return bounds;
 }
 
 /** Whether Winograd's minimal filtering can compute the node. */
-export function isWinograd({ op, shape, attrs }: Tensor): boolean {
-  if (op !== 'conv2dGradWeight') return false;
+export function isWinograd({ op, inputs, shape, attrs }: Tensor): boolean {
+  if (op !== 'conv2d' && op !== 'conv2dGradInput' && op !== 'conv2dGradWeight') return false;
   const { stride, dilation, groups } = attrs as unknown as Conv2dAttrs;
-  return shape[2] === 3 && shape[3] === 3 && groups === 1 && [...stride, ...dilation].every((step) => step === 1);
+  const weight = op === 'conv2dGradWeight' ? shape : inputs[1]!.shape;
+  return weight[2] === 3 && weight[3] === 3 && groups === 1 && [...stride, ...dilation].every((step) => step === 1);
 }
 
 /** The rounding of the transforms and of the products between them; errors of the operands are in the direct bound already. */
-function winogradRounding([x, dy]: readonly Array64[], { attrs }: Tensor): Float64Array {
-  const [top, , left] = (attrs as unknown as Conv2dAttrs).padding;
-  const rounding = gamma(winogradGradWeightRoundings(dy!));
-  return winogradGradWeightTerms(x!, dy!, [top, left]).data.map((m) => rounding * m);
+function winogradRounding(inputs: readonly Array64[], node: Tensor, form: WinogradForm): Float64Array {
+  const rounding = gamma(winogradRoundings(node));
+  return winogradTerms(inputs, node, form).map((m) => rounding * m);
 }
 
 function added(a: Float64Array, b: Float64Array): Float64Array {

@@ -12,6 +12,7 @@ import { rewrite } from '../../lib/compile/rewrite';
 import { binding, fromNative } from '../../lib/runtime/binding';
 import { nativeQueries } from '../../lib/runtime/queries';
 import { State } from '../../lib/runtime/state';
+import type { WinogradForm } from './winograd';
 
 export interface Variation {
   readonly name: string;
@@ -22,8 +23,8 @@ export interface Variation {
   readonly plan?: boolean;
   /** Convolutions join this many output pixels of a row wherever they can; default: as the cost query says. */
   readonly widen?: number;
-  /** Whether convolutions are computed by Winograd's minimal filtering, as far as they can be. Default false. */
-  readonly winograd?: boolean;
+  /** The form of Winograd's minimal filtering that convolutions are computed by, as far as they can be; default: none. */
+  readonly winograd?: WinogradForm;
   /** Constants become variables: weights are packed by the prepare list into derived slots. Default false. */
   readonly variables?: boolean;
   /** Runs of the same program; all must give the same bits. Default 1. */
@@ -33,7 +34,11 @@ export interface Variation {
 /** The values of `outputs`, in logical order. @throws what the compiler or native code throws */
 export function runGraph(outputs: readonly Tensor[], variation: Variation): TypedArray[] {
   const graph = { feeds: [], outputs: variation.variables ? asVariables(outputs) : outputs, updates: [] };
-  const program = compileGraph(graph, queriesFor(variation), { fuse: variation.fuse ?? true, plan: variation.plan ?? true });
+  const program = compileGraph(graph, queriesFor(variation), {
+    fuse: variation.fuse ?? true,
+    plan: variation.plan ?? true,
+    algorithm: variation.winograd ? 'fast' : 'exact',
+  });
   const native = binding();
   const state = new State();
   try {
@@ -65,11 +70,11 @@ function bytes(a: TypedArray): Buffer {
   return Buffer.from(a.buffer, a.byteOffset, a.byteLength);
 }
 
-/** The native queries with a cost that decides for or against Winograd's algorithm, and may prefer one width of joined pixels. */
-function queriesFor({ widen, winograd = false }: Variation): NativeQueries {
+/** The native queries with a cost that may prefer one form of Winograd's algorithm or one width of joined pixels. */
+function queriesFor({ widen, winograd }: Variation): NativeQueries {
   const queries = nativeQueries();
   const seconds = (instruction: Instruction, estimate: number): number => {
-    if (instruction.attrs['algorithm'] === ALGORITHM.winograd4x4) return winograd ? 0 : Infinity;
+    if (winograd) return instruction.attrs['algorithm'] === ALGORITHM[winograd] ? 0 : 1;
     if (widen !== undefined) return instruction.attrs['widen'] === widen ? 0 : 1;
     return estimate;
   };

@@ -9,12 +9,13 @@ import { interpret } from '../reference/interpret';
 import { errorBounds, isWinograd } from './errorBound';
 import { rowGraph, type OpRow, type OpTable, type RowGraph } from './opRow';
 import { runGraph, sameBits, type Variation } from './runGraph';
+import { WINOGRAD_FORMS, type WinogradForm } from './winograd';
 
 export interface Expected {
   readonly value: Float64Array;
   readonly bound: Float64Array;
   /** With convolutions by Winograd's minimal filtering; absent where that can compute nothing. */
-  readonly winogradBound?: Float64Array;
+  readonly winograd?: Readonly<Record<WinogradForm, Float64Array>>;
 }
 /** By family, by row, by result. */
 export type Expectations = Readonly<Record<string, readonly (readonly Expected[])[]>>;
@@ -23,8 +24,10 @@ export function expectRow(graph: RowGraph): Expected[] {
   const tensors = graph.results.map(({ tensor }) => tensor);
   const values = interpret(tensors);
   const bounds = errorBounds(tensors, values);
-  const winograd = topologicalOrder(tensors).some(isWinograd) ? errorBounds(tensors, values, 'winograd') : undefined;
-  return tensors.map((tensor) => ({ value: values.get(tensor)!.data, bound: bounds.get(tensor)!, winogradBound: winograd?.get(tensor) }));
+  const plain = tensors.map((tensor) => ({ value: values.get(tensor)!.data, bound: bounds.get(tensor)! }));
+  if (!topologicalOrder(tensors).some(isWinograd)) return plain;
+  const [small, large] = WINOGRAD_FORMS.map((form) => errorBounds(tensors, values, form)) as [typeof bounds, typeof bounds];
+  return plain.map((e, i) => ({ ...e, winograd: { winograd2x2: small.get(tensors[i]!)!, winograd4x4: large.get(tensors[i]!)! } }));
 }
 
 export function expectTables(tables: readonly OpTable[]): Expectations {
@@ -54,12 +57,11 @@ const EXACT: readonly Variation[] = [
   { name: 'variables', threads: 2, variables: true, runs: 2 },
 ];
 /** Convolutions by Winograd's minimal filtering: bounds of their own, and results that agree to the bit among themselves. */
-const WINOGRAD: readonly Variation[] = [1, 2, 3].map((threads) => ({
-  name: `Winograd, threads ${threads}`,
-  threads,
-  winograd: true,
-  runs: 2,
-}));
+const winogradVariations = (winograd: WinogradForm): Variation[] => [
+  { name: `${winograd}, 1 thread`, threads: 1, winograd, runs: 2 },
+  { name: `${winograd}, 2 threads`, threads: 2, winograd, runs: 2 },
+  { name: `${winograd}, 3 threads, variables`, threads: 3, winograd, variables: true },
+];
 const CLOSE: readonly Variation[] = [
   { name: 'unfused', threads: 2, fuse: false },
   ...[1, 2, 4, 8].map((widen) => ({ name: `${widen} pixels joined`, threads: 2, widen })),
@@ -69,9 +71,13 @@ const CLOSE: readonly Variation[] = [
 export function checkTable(table: OpTable, expectations: readonly (readonly Expected[])[]): string[] {
   const close = CLOSE.filter(({ widen }) => widen === undefined || table.family === 'conv2d');
   const failures = [...checkVariations(table, expectations, EXACT, true), ...checkVariations(table, expectations, close, false)];
-  const rows = table.rows.filter((_, r) => expectations[r]![0]!.winogradBound);
-  const bounds = expectations.filter(([first]) => first!.winogradBound).map((row) => row.map((e) => ({ ...e, bound: e.winogradBound! })));
-  return rows.length === 0 ? failures : [...failures, ...checkVariations({ ...table, rows }, bounds, WINOGRAD, true)];
+  const rows = table.rows.filter((_, r) => expectations[r]![0]!.winograd);
+  if (rows.length === 0) return failures;
+  for (const form of WINOGRAD_FORMS) {
+    const bounds = expectations.filter(([first]) => first!.winograd).map((row) => row.map((e) => ({ ...e, bound: e.winograd![form] })));
+    failures.push(...checkVariations({ ...table, rows }, bounds, winogradVariations(form), true));
+  }
+  return failures;
 }
 
 function checkVariations(

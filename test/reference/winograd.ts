@@ -1,0 +1,122 @@
+/**
+ * Winograd's convolution F(m x m, 3 x 3) as its formula, for its error bound and to check the matrices: with the transforms' matrices
+ * A, G and B, for each tile of m x m outputs
+ *
+ *   y = A^T [ sum over channels of (G g G^T) * (B^T d B) ] A,     * elementwise
+ *
+ * Source: A. Lavin, S. Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016. The matrices follow from the points by
+ * Toom and Cook's construction: at a finite point p, with n = product of (p - q) over the other finite points q, row p of A is
+ * p^k, row p of G is p^k / n, and row p of B^T holds the coefficients of the product of (x - q); infinity takes the leading coefficients.
+ */
+
+import { array64, dims4, type Array64 } from './array64';
+import { outputExtent } from './conv';
+
+export type TileSize = 2 | 4;
+
+/** Finite points of the kernels, whose last point is infinity. */
+const POINTS: Readonly<Record<TileSize, readonly number[]>> = { 2: [0, 1, -1], 4: [0, 0.75, -0.75, 1.5, -1.5] };
+
+export type Matrix = readonly (readonly number[])[];
+
+export interface WinogradMatrices {
+  /** [P, m], [P, 3] and [P, P] for P = m + 2 points. */
+  readonly a: Matrix;
+  readonly g: Matrix;
+  readonly bt: Matrix;
+}
+
+export function winogradMatrices(m: TileSize): WinogradMatrices {
+  const points = POINTS[m];
+  const count = points.length + 1;
+  const powers = (p: number, n: number): number[] => Array.from({ length: n }, (_, k) => p ** k);
+  const last = (n: number): number[] => Array.from({ length: n }, (_, k) => (k === n - 1 ? 1 : 0));
+  /** Coefficients of the product of (x - q), lowest first, over `count` columns. */
+  const polynomial = (roots: readonly number[]): number[] => {
+    let c = [1];
+    for (const q of roots) c = [...c, 0].map((_, k) => (c[k - 1] ?? 0) - q * (c[k] ?? 0));
+    return [...c, ...new Array<number>(count - c.length).fill(0)];
+  };
+  const others = (p: number): number[] => points.filter((q) => q !== p);
+  return {
+    a: [...points.map((p) => powers(p, m)), last(m)],
+    g: [...points.map((p) => powers(p, 3).map((v) => v / others(p).reduce((n, q) => n * (p - q), 1))), last(3)],
+    bt: [...points.map((p) => polynomial(others(p))), polynomial(points)],
+  };
+}
+
+export function absoluteMatrices({ a, g, bt }: WinogradMatrices): WinogradMatrices {
+  const abs = (x: Matrix): Matrix => x.map((row) => row.map(Math.abs));
+  return { a: abs(a), g: abs(g), bt: abs(bt) };
+}
+
+/** m x m^T for a square x. */
+export function transform(m: Matrix, x: readonly number[]): number[] {
+  const n = m[0]!.length;
+  const half = m.map((row) => Array.from({ length: n }, (_, j) => row.reduce((sum, v, i) => sum + v * x[i * n + j]!, 0)));
+  return half.flatMap((row) => m.map((other) => other.reduce((sum, v, j) => sum + v * row[j]!, 0)));
+}
+
+export const transposed = (x: Matrix): Matrix => x[0]!.map((_, j) => x.map((row) => row[j]!));
+
+/**
+ * The convolution of stride 1 of x [N, C, H, W] with w [O, C, 3, 3] and padding [[top, bottom], [left, right]], computed with the given
+ * matrices. Paddings may be negative: then the edge is not read.
+ */
+export function winogradConv2d(
+  x: Array64,
+  w: Array64,
+  padding: readonly [readonly [number, number], readonly [number, number]],
+  m: TileSize,
+  { a, g, bt }: WinogradMatrices = winogradMatrices(m),
+): Array64 {
+  const [batch, channels, height, width] = dims4(x);
+  const [outChannels] = dims4(w);
+  const [oh, ow] = [outputExtent(height, 3, padding[0], 1), outputExtent(width, 3, padding[1], 1)];
+  const y = array64([batch, outChannels, oh, ow]);
+  const at = transposed(a);
+  const edge = m + 2;
+  const filters = Array.from({ length: outChannels * channels }, (_, k) => transform(g, [...w.data.subarray(k * 9, k * 9 + 9)]));
+  for (let n = 0; n < batch; n++) {
+    for (let top = 0; top < oh; top += m) {
+      for (let left = 0; left < ow; left += m) {
+        const tiles = Array.from({ length: channels }, (_, c) => {
+          const pixel = (i: number, j: number): number => {
+            const [row, column] = [top - padding[0][0] + i, left - padding[1][0] + j];
+            const isInside = row >= 0 && row < height && column >= 0 && column < width;
+            return isInside ? x.data[((n * channels + c) * height + row) * width + column]! : 0;
+          };
+          return transform(
+            bt,
+            Array.from({ length: edge * edge }, (_, k) => pixel(Math.floor(k / edge), k % edge)),
+          );
+        });
+        for (let o = 0; o < outChannels; o++) {
+          const products = new Array<number>(edge * edge).fill(0);
+          for (let c = 0; c < channels; c++) {
+            const u = filters[o * channels + c]!;
+            for (let k = 0; k < products.length; k++) products[k]! += u[k]! * tiles[c]![k]!;
+          }
+          const results = transform(at, products);
+          for (let i = 0; i < m && top + i < oh; i++) {
+            for (let j = 0; j < m && left + j < ow; j++)
+              y.data[((n * outChannels + o) * oh + top + i) * ow + left + j] = results[i * m + j]!;
+          }
+        }
+      }
+    }
+  }
+  return y;
+}
+
+/** The weight with which the input gradient of a convolution is one of dy: [C, O, 3, 3], taps rotated. */
+export function gradInputWeight(w: Array64): Array64 {
+  const [outChannels, channels] = dims4(w);
+  const result = array64([channels, outChannels, 3, 3]);
+  for (let o = 0; o < outChannels; o++) {
+    for (let c = 0; c < channels; c++) {
+      for (let k = 0; k < 9; k++) result.data[(c * outChannels + o) * 9 + k] = w.data[(o * channels + c) * 9 + 8 - k]!;
+    }
+  }
+  return result;
+}
