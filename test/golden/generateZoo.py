@@ -18,16 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-# A PyTorch built without CUDA may not load torchvision's compiled operators. Classification calls none of them; only their names must exist.
-LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
-for _name in ("nms", "qnms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "deform_conv2d",
-              "_roi_align_backward", "_roi_pool_backward", "_ps_roi_align_backward", "_ps_roi_pool_backward", "_deform_conv2d_backward"):
-    LIBRARY.define(_name + "(Tensor x) -> Tensor")
-
-import torchvision
-from torchvision import models
-
 import kinks
+from torchvisionCpu import torchvision
+
+models = torchvision.models
 
 HERE = pathlib.Path(__file__).parent
 torch.use_deterministic_algorithms(True)
