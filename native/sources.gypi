@@ -9,6 +9,7 @@
       "native/runtime/cgroup.cc",
       "native/runtime/dispatch.cc",
       "native/runtime/memory.cc",
+      "native/runtime/probe.cc",
       "native/runtime/state.cc",
       "native/runtime/threading.cc",
       "native/runtime/thread_pool.cc",

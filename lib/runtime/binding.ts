@@ -47,9 +47,11 @@ export interface NativeBinding {
   info(): NativeInfo;
   State: new () => NativeState;
   Program: new (words: Int32Array) => NativeProgram;
-  Session: new (state: NativeState, threads: number) => NativeSession;
+  Session: new (state: NativeState, threads: number, profile?: boolean) => NativeSession;
   /** Per instruction of a program whose offsets are not checked: flops, bytes, scratch bytes, seconds. */
   plan(words: Int32Array): Float64Array;
+  /** Measured on all `threads` at once: floating-point operations, bytes read and bytes copied per second. Blocks for some tenths of a second. */
+  probe(threads: number): Float64Array;
   packedLength(opcode: number, weightShape: Int32Array, attrs: Int32Array): number;
   /** `RandomFill` of lib/random.ts with plain arguments. */
   fillRandom(normal: boolean, counters: Int32Array, first: number, second: number, out: Float32Array): void;

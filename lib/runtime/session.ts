@@ -18,6 +18,8 @@ export interface SessionOptions {
   readonly state: State;
   /** Threads that work on a run; default: those that this process may use. */
   readonly threads?: number;
+  /** Measure what `profile` gives, without printing it; default: as STRIDENET_PROFILE says. */
+  readonly profile?: boolean;
   /** Makes the program of a key; called once for each. */
   readonly specialise?: (key: ProgramKey) => Program;
 }
@@ -90,11 +92,11 @@ export class Session {
   private closed = false;
 
   /** @throws StridenetError ERR_NATIVE_UNAVAILABLE */
-  constructor({ state, threads, specialise }: SessionOptions) {
+  constructor({ state, threads, profile, specialise }: SessionOptions) {
     this.state = state;
     this.specialise = specialise;
     try {
-      this.native = new (binding().Session)(state.native, threads ?? binding().info().threads);
+      this.native = new (binding().Session)(state.native, threads ?? binding().info().threads, profile);
     } catch (error) {
       throw fromNative(error);
     }
@@ -152,7 +154,7 @@ export class Session {
     return disassemble(program, { scratchBytes: (index) => costs[index]!.scratchBytes });
   }
 
-  /** Seconds spent in each instruction since the last call, with STRIDENET_PROFILE=1; else all are 0. */
+  /** Seconds spent in each instruction since the last call, if the session was made with `profile` or STRIDENET_PROFILE is 1; else all are 0. */
   profile(target: ProgramKey | LoadedProgram): ProfileRow[] {
     const { program, native } = this.resolve(target);
     const seconds = this.native.profile(native);

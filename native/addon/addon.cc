@@ -8,6 +8,7 @@
 #include "native/runtime/cpu.h"
 #include "native/runtime/dispatch.h"
 #include "native/runtime/executor.h"
+#include "native/runtime/probe.h"
 
 namespace stridenet::addon {
 
@@ -73,6 +74,28 @@ napi_value plan(napi_env env, napi_callback_info call) {
       *numbers++ = estimateSeconds(p, *kernels);
     }
   }
+  return array;
+}
+
+// probe(threads): Float64Array of floating-point operations, bytes read and bytes copied per second
+napi_value probe(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value argument = nullptr;
+  napi_get_cb_info(env, info, &argc, &argument, nullptr, nullptr);
+  int64_t threads = 0;
+  const KernelTable* kernels;
+  MachinePeaks peaks;
+  Status status = getInteger(env, argument, "probe: threads", 1, kMaxThreads, &threads);
+  if (status.isOk()) status = selectKernels(&kernels);
+  if (status.isOk()) status = probeMachine(*kernels, static_cast<int>(threads), &peaks);
+  if (!status.isOk()) return throwStatus(env, status);
+  void* data = nullptr;
+  napi_value array = makeTypedArray(env, napi_float64_array, 3, sizeof(double), &data);
+  if (array == nullptr) return nullptr;
+  auto* numbers = static_cast<double*>(data);
+  numbers[0] = peaks.flopsPerSecond;
+  numbers[1] = peaks.readBytesPerSecond;
+  numbers[2] = peaks.copyBytesPerSecond;
   return array;
 }
 
@@ -155,6 +178,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
       {"info", nullptr, info, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"plan", nullptr, plan, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"fillRandom", nullptr, fillRandom, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"probe", nullptr, probe, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"packedLength", nullptr, packedLength, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);

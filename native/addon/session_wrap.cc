@@ -28,7 +28,7 @@ Napi::Function SessionWrap::define(Napi::Env env) {
                       InstanceMethod<&SessionWrap::profile>("profile"), InstanceMethod<&SessionWrap::close>("close")});
 }
 
-// new Session(state, threads); threads 0 is the default number
+// new Session(state, threads, profile?); threads 0 is the default number, profile undefined what STRIDENET_PROFILE says
 SessionWrap::SessionWrap(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
   const StateWrap* state = unwrap<StateWrap>(env_, info[0]);
   int64_t threads = 0;
@@ -43,7 +43,7 @@ SessionWrap::SessionWrap(const Napi::CallbackInfo& info) : ObjectWrap(info), env
   }
   ExecutorSettings settings;
   settings.threads = threads == 0 ? choice.threads : static_cast<int>(threads);
-  settings.profile = isSwitchedOn("STRIDENET_PROFILE");
+  settings.profile = isSwitchedOn("STRIDENET_PROFILE") || info[2].ToBoolean().Value();
   settings.validate = isSwitchedOn("STRIDENET_VALIDATE");
   session_ = std::make_unique<Session>(state->state(), settings, notify, this);
   napi_type_tag_object(env_, info.This(), &kTag);

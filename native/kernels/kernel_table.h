@@ -9,6 +9,7 @@
 #include "native/kernels/layout_kernels.h"
 #include "native/kernels/norm_kernels.h"
 #include "native/kernels/pool_kernels.h"
+#include "native/kernels/probe_kernels.h"
 #include "native/kernels/random_kernels.h"
 #include "native/kernels/reduce_kernels.h"
 #include "native/kernels/softmax_kernels.h"
@@ -34,6 +35,7 @@ struct KernelTable {
   DepthwiseKernels depthwise;
   WinogradKernels winograd;
   WinogradWeightGradKernels winogradWeightGrad;
+  ProbeKernels probe;
 };
 
 }  // namespace stridenet

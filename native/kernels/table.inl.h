@@ -14,6 +14,7 @@ namespace {
 #include "native/kernels/layout.inl.h"
 #include "native/kernels/norm.inl.h"
 #include "native/kernels/pool.inl.h"
+#include "native/kernels/probe.inl.h"
 #include "native/kernels/random.inl.h"
 #include "native/kernels/reduce.inl.h"
 #include "native/kernels/softmax.inl.h"
@@ -30,4 +31,5 @@ const KernelTable kTable = {
     kIsaName,        kLanes,         kActivationKernels, kGemmKernels,     kElementwiseKernels,
     kLayoutKernels,  kNormKernels,   kPoolKernels,       kRandomKernels,   kReduceKernels,
     kSoftmaxKernels, kUpdateKernels, kDepthwiseKernels,  kWinogradKernels, kWinogradWeightGradKernels,
+    kProbeKernels,
 };
