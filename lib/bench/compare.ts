@@ -57,6 +57,8 @@ const SETTLE_MS = 100;
 const WARMUP_SECONDS = 0.03;
 /** A peer that has run this many times its share of seconds sits out; one whose first run took as long is not run again. */
 const PATIENCE = 5;
+/** A first run this short says nothing: it also compiles. */
+const LEAST_LIMIT_MS = 2000;
 const LEARNING_RATE = 0.01;
 const MOMENTUM = 0.9;
 
@@ -144,7 +146,7 @@ async function measureRow(row: Row, options: CompareOptions, folder: TaskFolder,
 
 /** A B C A B C ...: what happens to the machine meanwhile happens to all of them. */
 async function takeTurns(sides: readonly Side[], { rounds, seconds }: CompareOptions, report: (round: number) => void): Promise<void> {
-  const limitMs = 1e3 * seconds * PATIENCE;
+  const limitMs = Math.max(LEAST_LIMIT_MS, 1e3 * seconds * PATIENCE);
   for (const { peer, opened, milliseconds } of sides) {
     if (opened.firstMs > limitMs && !PEERS[peer].compiles) milliseconds.push(opened.firstMs);
   }

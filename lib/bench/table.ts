@@ -1,6 +1,7 @@
 /** Results as text for people: the header that names the machine, and one table for each benchmark. */
 
 import type { Entry, RowResult } from './compare';
+import type { KernelResult, Peaks } from './kernels';
 import { PEERS } from './peerProcess';
 import { geometricMean } from './statistics';
 
@@ -112,4 +113,18 @@ export function alignColumns(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join('\n');
+}
+
+/** Speed of each operation and its share of the peak that bounds it. */
+export function formatKernels({ flopsPerSecond, readBytesPerSecond, copyBytesPerSecond }: Peaks, results: readonly KernelResult[]): string {
+  const [gflops, read, copy] = [flopsPerSecond, readBytesPerSecond, copyBytesPerSecond].map((rate) => (rate / 1e9).toFixed(1));
+  const rows = results.map(({ group, operation, shape, batch, algorithm, milliseconds, gflops: speed, gigabytesPerSecond, share }) => {
+    const rate = speed === undefined ? `${gigabytesPerSecond!.toFixed(1)} GB/s` : `${speed.toFixed(1)} GFLOP/s`;
+    return [`${group} ${operation} ${shape} b${batch}`, algorithm, formatMs(milliseconds), rate, `${(100 * share).toFixed(0)} %`];
+  });
+  return [
+    `peak: ${gflops} GFLOP/s multiplying and adding in registers, ${read} GB/s reading memory, ${copy} GB/s copying it`,
+    '',
+    alignColumns([['', 'algorithm', 'time', 'rate', 'share'], ...rows]),
+  ].join('\n');
 }

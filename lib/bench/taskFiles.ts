@@ -6,7 +6,6 @@ import path from 'node:path';
 import { elementCount } from '../graph/types';
 import { saveSafetensors } from '../io/safetensors';
 import type { Module } from '../nn';
-import { exportOnnx } from '../onnx';
 import { manualSeed } from '../random';
 import '../runtime/evaluate';
 import { buildNetwork, type Mode, type Network } from './networks';
@@ -49,6 +48,8 @@ export class TaskFolder {
       Int32Array.from({ length: batch }, (_, i) => (7 * i) % classes),
     );
     if (mode === 'inference' && peers.includes('ort') && !this.hasOnnx) {
+      // Loaded when needed: its protobuf library is of no use to the rest.
+      const { exportOnnx } = await import('../onnx/index.js');
       await exportOnnx(model, { input: network.input, path: at('model.onnx') });
       this.hasOnnx = true;
     }

@@ -33,7 +33,8 @@ export function transpileTo(folder: string): void {
 export function transpiledCopy(): { folder: string; remove: () => void } {
   const folder = mkdtempSync(path.join(tmpdir(), 'stridenet-test-'));
   transpileTo(folder);
-  for (const name of ['build', 'prebuilds', 'data', 'package.json']) symlinkSync(path.join(REPOSITORY, name), path.join(folder, name));
+  for (const name of ['build', 'prebuilds', 'bench', 'data', 'package.json'])
+    symlinkSync(path.join(REPOSITORY, name), path.join(folder, name));
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 

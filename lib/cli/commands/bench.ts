@@ -1,50 +1,100 @@
 /** stridenet bench: how fast this package is on this machine, beside its peers. */
 
-import { compare, type CompareOptions } from '../../bench/compare';
-import { NETWORK_NAMES, type Mode } from '../../bench/networks';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { chartOf } from '../../bench/chart';
+import { compare, peersOf, versionsOf, type CompareOptions } from '../../bench/compare';
+import { KERNEL_GROUPS } from '../../bench/kernelCases';
+import { measureKernels, measurePeaks } from '../../bench/kernels';
+import { NETWORK_NAMES, rowsOf } from '../../bench/networks';
 import { PEERS, type PeerName } from '../../bench/peerProcess';
-import { formatComparison, formatMemory } from '../../bench/table';
+import { formatReport, slugOf, startReport, toMarkdown, type Report } from '../../bench/report';
 import { formatValue, nearest } from '../../errors';
+import { fileError, writeFileAtomic } from '../../io/file';
 import { binding } from '../../runtime/binding';
 import { UsageError, type Arguments, type Command, type Terminal } from '../arguments';
 
-const MODES: readonly Mode[] = ['inference', 'training'];
+const PARTS = ['inference', 'training', 'kernels'] as const;
+type Part = (typeof PARTS)[number];
 
 export const bench: Command = {
   name: 'bench',
-  operands: 'inference|training',
+  operands: 'inference|training|kernels|all',
   operandCount: [1, 1],
   purpose:
-    'Measures networks beside other libraries on this machine. The peers take turns, each in a process of its own, and medians are compared.',
+    'Measures networks beside other libraries, or single operations beside what the machine can do at most. ' +
+    'Peers take turns, each in a process of its own; medians are compared.',
   options: {
-    models: { value: 'A,B', help: 'networks to measure (default: those of bench/results)' },
-    batch: { value: 'N,M', help: 'images at a time (default: by network)' },
-    peers: { value: 'A,B', help: 'js, tfjs, ort, torch, or one of their variants, or none (default: by network)' },
+    models: { value: 'A,B', help: 'networks to measure (default: the usual ones); kernels: also gemm' },
+    batch: { value: 'N,M', help: 'images at a time (default: by network; kernels: 8)' },
+    peers: { value: 'A,B', help: 'js, tfjs, ort, torch, one of their variants such as torch-eager, or none (default: by network)' },
     threads: { value: 'N', help: 'threads of every peer (default: those this process may use)' },
     rounds: { value: 'N', default: '7', help: 'turns of each peer' },
-    seconds: { value: 'N', default: '2', help: 'measured time of each peer in a row of the table' },
+    seconds: { value: 'N', help: 'measured time of a peer in a row of the table (default 2), of an operation (default 0.1)' },
+    chart: { value: 'FILE.svg', help: 'draw inference and training as a picture' },
+    save: { value: 'DIR', help: 'write DATE-MACHINE.json, .md and .svg into this folder' },
     json: { help: 'print the result as one JSON object, last line of standard output' },
   },
   run,
 };
 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
-  const mode = MODES.find((known) => known === args.operands[0]);
-  if (!mode) throw new UsageError(`stridenet bench expects ${MODES.join(' or ')} but got ${formatValue(args.operands[0])}.`);
-  const options: CompareOptions = {
-    mode,
-    models: listOf(args, 'models')?.map((name) => checkName('models', name, NETWORK_NAMES)),
-    batches: listOf(args, 'batch')?.map(checkBatch),
-    peers: checkPeers(listOf(args, 'peers')),
-    threads: args.integer('threads', 1) ?? binding().info().threads,
-    rounds: args.integer('rounds', 1)!,
-    seconds: args.number('seconds', 0)!,
+  const parts = partsOf(args.operands[0]!);
+  const only = parts.length === 1 ? parts[0] : undefined;
+  const models = listOf(args, 'models')?.map((name) => checkName('models', name, only === 'kernels' ? KERNEL_GROUPS : NETWORK_NAMES));
+  const batches = listOf(args, 'batch')?.map(checkBatch);
+  const peers = checkPeers(listOf(args, 'peers'));
+  const threads = args.integer('threads', 1) ?? binding().info().threads;
+  const rounds = args.integer('rounds', 1)!;
+  const seconds = args.number('seconds', 0);
+  const tell = (what: string): void => {
+    if (terminal.interactive) terminal.err(what);
   };
-  const results = await compare(options, (what) => terminal.interactive && terminal.err(what));
-  terminal.out(formatComparison(results));
-  terminal.out(`\n${formatMemory(results)}`);
-  if (args.flag('json')) terminal.out(JSON.stringify({ mode, results }));
+
+  let report: Report = { ...startReport(threads), versions: {} };
+  for (const mode of parts) {
+    if (mode === 'kernels') {
+      const names = models?.filter((name) => KERNEL_GROUPS.includes(name)) ?? KERNEL_GROUPS;
+      const peaks = measurePeaks(threads);
+      const results = measureKernels({ models: names, batches: batches ?? [8], threads, seconds: seconds ?? 0.1 }, peaks, tell);
+      report = { ...report, kernels: { peaks, results } };
+    } else {
+      const options: CompareOptions = { mode, models, batches, peers, threads, rounds, seconds: seconds ?? 2 };
+      const versions = await versionsOf(peersOf(mode, rowsOf(mode, models, batches), peers), threads);
+      report = { ...report, versions: { ...report.versions, ...versions }, [mode]: await compare(options, tell) };
+    }
+  }
+  terminal.out(formatReport(report));
+  await writeFiles(args, report);
+  if (args.flag('json')) terminal.out(JSON.stringify(report));
   return 0;
+}
+
+async function writeFiles(args: Arguments, report: Report): Promise<void> {
+  const chart = args.text('chart');
+  if (chart !== undefined) await writeText(chart, chartOf(report));
+  const folder = args.text('save');
+  if (folder === undefined) return;
+  const name = slugOf(report);
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw fileError('write', folder, error);
+  }
+  await writeText(path.join(folder, `${name}.json`), `${JSON.stringify(report, undefined, 1)}\n`);
+  await writeText(path.join(folder, `${name}.svg`), chartOf(report));
+  await writeText(path.join(folder, `${name}.md`), toMarkdown(report, `${name}.svg`));
+}
+
+async function writeText(file: string, text: string): Promise<void> {
+  await writeFileAtomic(file, [Buffer.from(text)]);
+}
+
+function partsOf(name: string): readonly Part[] {
+  if (name === 'all') return PARTS;
+  const part = PARTS.find((known) => known === name);
+  if (part) return [part];
+  throw new UsageError(`stridenet bench expects ${PARTS.join(', ')} or all but got ${formatValue(name)}.`);
 }
 
 function listOf(args: Arguments, name: string): string[] | undefined {
@@ -64,7 +114,7 @@ function checkName(option: string, name: string, known: readonly string[]): stri
 
 function checkBatch(text: string): number {
   if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 65_536) return Number(text);
-  throw new UsageError(`--batch expects integers of at least 1, such as 1,8, but got ${formatValue(text)}.`);
+  throw new UsageError(`--batch expects integers from 1 to 65536, such as 1,8, but got ${formatValue(text)}.`);
 }
 
 /** Families stand for their members. */

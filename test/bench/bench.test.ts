@@ -1,0 +1,140 @@
+/** The parts of `stridenet bench` that need no quiet machine: statistics, shapes, the chart, and a run too short to mean anything. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { chartOf } from '../../lib/bench/chart';
+import type { Entry } from '../../lib/bench/compare';
+import { findNetwork, rowsOf } from '../../lib/bench/networks';
+import { slugOf, toMarkdown, type Report } from '../../lib/bench/report';
+import { formatShapeLine, parseShapes, SHAPE_FILES, shapesOf } from '../../lib/bench/shapes';
+import { geometricMean, summarize } from '../../lib/bench/statistics';
+import { formatComparison, formatMs } from '../../lib/bench/table';
+import { expectError } from '../support/expectError';
+import { Children, expectSuccess } from '../support/child';
+
+it('median, quartiles and best', () => {
+  expect(summarize([4, 1, 3, 2, 5])).toEqual({ median: 3, quartiles: [2, 4], best: 1, count: 5 });
+  expect(summarize([1, 2, 4, 8]).median).toBe(3);
+  expect(summarize([7])).toEqual({ median: 7, quartiles: [7, 7], best: 7, count: 1 });
+  expect(geometricMean([1, 4, 16])).toBeCloseTo(4, 12);
+});
+
+it('durations with three digits', () => {
+  expect([0.0123, 0.123, 1.234, 12.34, 1234, 12340, 123400].map((ms) => formatMs(ms))).toEqual([
+    '12.3 us',
+    '123 us',
+    '1.23 ms',
+    '12.3 ms',
+    '1234 ms',
+    '12.3 s',
+    '123 s',
+  ]);
+  expect(formatMs(0.5, [0.4, 1.5])).toBe('500 us (400-1500)');
+});
+
+it('rows by default and by name', () => {
+  expect(rowsOf('inference', undefined, undefined)).toHaveLength(12);
+  expect(rowsOf('training', ['resnet50'], undefined).map(({ batch }) => batch)).toEqual([8]);
+  expect(rowsOf('inference', ['resnet34', 'lenet5'], [2]).map(({ network, batch, peers }) => [network.name, batch, peers])).toEqual([
+    ['resnet34', 2, 'native'],
+    ['lenet5', 2, 'native'],
+  ]);
+});
+
+it.each(SHAPE_FILES)('bench/shapes/%s.txt is what the model has', (name) => {
+  const file = path.join(__dirname, `../../bench/shapes/${name}.txt`);
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n').slice(1);
+  expect(lines).toEqual(shapesOf(findNetwork(name)).map(formatShapeLine));
+  expect(parseShapes(lines.join('\n'), file).map(formatShapeLine)).toEqual(lines);
+});
+
+it('a line that is no shape', () => {
+  expectError('ERR_BAD_FILE', () => parseShapes('# a comment\nconv2d in=3x8x8 out=four', 'x.txt'), 'x.txt, line 2', 'out=four');
+});
+
+const times = (median: number): Entry['time'] => ({ median, quartiles: [0.9 * median, 1.1 * median], best: 0.8 * median, count: 7 });
+const report: Report = {
+  stridenet: '1.2.3',
+  date: '2026-01-02',
+  machine: { cpu: 'AMD EPYC 9000 4-Core Processor', cores: 4, memoryBytes: 2 ** 34, platform: 'linux-x64', node: 'v20.0.0', isa: 'avx2' },
+  threads: 2,
+  versions: { stridenet: 'stridenet 1.2.3', ort: 'onnxruntime-node 1.30.0' },
+  inference: [
+    {
+      network: 'lenet5',
+      input: [1, 28, 28],
+      batch: 1,
+      entries: [
+        { peer: 'stridenet', time: times(2), loadMs: 1, firstMs: 3, residentBytes: 5e7, peakBytes: 6e7 },
+        { peer: 'tfjs-cpu', time: times(40), loadMs: 1, firstMs: 3, residentBytes: 5e7, peakBytes: 6e7 },
+        { peer: 'tfjs-wasm', time: times(8), loadMs: 1, firstMs: 3, residentBytes: 5e7, peakBytes: 6e7 },
+        { peer: 'ort', note: 'it is <not> installed' },
+      ],
+    },
+  ],
+};
+
+it('the table compares with the best of each family and says why cells are empty', () => {
+  const text = formatComparison(report.inference!);
+  expect(text).toContain('tfjs/ours');
+  expect(text).toMatch(/lenet5 b1 .* 4\.00$/m);
+  expect(text).toContain('onnxruntime: it is <not> installed');
+});
+
+it('the chart has a bar for each family, as long as its ratio', () => {
+  const svg = chartOf(report);
+  expect(svg.match(/<rect/g)).toHaveLength(1);
+  expect(svg).toContain('tfjs wasm 8.00 ms, 4.00x');
+  expect(svg).toContain('prefers-color-scheme: dark');
+  // Ratios 1/2 to 4 are three octaves over the axis; 1 to 4 is two of them.
+  expect(Number(/<rect [^>]*width="([\d.]+)"/.exec(svg)![1])).toBeCloseTo(((860 - 150 - 190) * 2) / 3, 0);
+  expect(slugOf(report)).toBe('2026-01-02-amd-epyc-9000');
+  expect(toMarkdown(report, 'x.svg')).toContain('![Times relative to stridenet](x.svg)');
+});
+
+describe('runs', () => {
+  const children = new Children();
+  afterAll(() => children.remove());
+  const bench = async (...args: string[]): Promise<Report> => {
+    const outcome = await children.runModule('lib/cli/main', ['bench', ...args, '--json']);
+    return JSON.parse(expectSuccess(outcome).split('\n').at(-1)!) as Report;
+  };
+
+  it.each(['inference', 'training'] as const)('%s of LeNet beside plain JavaScript, whose results are ours', async (mode) => {
+    const args = [mode, '--models', 'lenet5', '--batch', '4', '--peers', 'js', '--rounds', '2', '--seconds', '0.01', '--threads', '1'];
+    const { [mode]: rows } = await bench(...args);
+    const [own, js] = rows![0]!.entries;
+    expect([own!.peer, js!.peer, js!.note]).toEqual(['stridenet', 'js', undefined]);
+    for (const entry of [own!, js!]) {
+      expect(entry.time!.count).toBeGreaterThanOrEqual(2);
+      expect(entry.peakBytes).toBeGreaterThan(1e7);
+    }
+    expect(js!.difference).toBeGreaterThan(0);
+    expect(js!.difference).toBeLessThan(1e-4);
+  });
+
+  it('a peer that lacks an operation says so', async () => {
+    const { training } = await bench(
+      'training',
+      '--models',
+      'resnetCifar20',
+      '--batch',
+      '2',
+      '--peers',
+      'js',
+      '--rounds',
+      '1',
+      '--seconds',
+      '0',
+    );
+    const js = training![0]!.entries[1]!;
+    expect([js.peer, js.note]).toEqual(['js', 'failed: The plain-JavaScript peer has no operation pad.']);
+  });
+
+  it('single operations', async () => {
+    const { kernels } = await bench('kernels', '--models', 'lenet5', '--batch', '1', '--seconds', '0', '--threads', '1');
+    expect(kernels!.peaks.flopsPerSecond).toBeGreaterThan(1e8);
+    const first = kernels!.results.find(({ operation, group }) => group === 'lenet5' && operation === 'conv2d gradWeight')!;
+    expect(first).toMatchObject({ shape: '1x28x28 to 6 5x5 p2', batch: 1, algorithm: 'direct' });
+    expect(first.share).toBeCloseTo((2 * 784 * 150) / (first.milliseconds / 1e3) / kernels!.peaks.flopsPerSecond, 6);
+  });
+});
