@@ -76,7 +76,7 @@ export interface WindowGeometry {
 /**
  * Output height and width: floor((input + padding - dilation (kernel - 1) - 1) / stride) + 1 along each axis; with ceilMode rounded up,
  * but no window may start in the bottom or right padding (PyTorch's rule).
- * @throws StridenetError ERR_SHAPE_MISMATCH when the kernel is larger than the padded input
+ * @throws StridenetError ERR_SHAPE_MISMATCH when the kernel is larger than the padded input (by a stride or more with ceilMode)
  */
 export function windowOutput(where: string, x: Tensor, geometry: WindowGeometry): [number, number] {
   const size = [0, 1].map((axis) => {
@@ -84,16 +84,18 @@ export function windowOutput(where: string, x: Tensor, geometry: WindowGeometry)
     const before = geometry.padding[2 * axis]!;
     const padded = input + before + geometry.padding[2 * axis + 1]!;
     const extent = (geometry.kernel[axis]! - 1) * geometry.dilation[axis]! + 1;
-    if (padded < extent) {
+    const stride = geometry.stride[axis]!;
+    // Rounded up, a window may hang over the end as long as the next one would not begin there.
+    const least = geometry.ceilMode ? Math.max(1, extent - stride + 1) : extent;
+    if (padded < least) {
       const name = axis === 0 ? 'height' : 'width';
       throw new StridenetError(
         'ERR_SHAPE_MISMATCH',
-        `${where} expects a padded input ${name} of at least ${extent} (its kernel is ${geometry.kernel.join('x')}` +
+        `${where} expects a padded input ${name} of at least ${least} (its kernel is ${geometry.kernel.join('x')}` +
           `${geometry.dilation[axis] === 1 ? '' : `, dilation ${geometry.dilation.join('x')}`}) but its input is ${formatShape(x.shape)} with padding ` +
-          `${formatShape(geometry.padding)}. Use an input ${name} of at least ${extent - padded + input}, a smaller kernel or more padding.`,
+          `${formatShape(geometry.padding)}. Use an input ${name} of at least ${least - padded + input}, a smaller kernel or more padding.`,
       );
     }
-    const stride = geometry.stride[axis]!;
     if (!geometry.ceilMode) return Math.floor((padded - extent) / stride) + 1;
     const count = Math.ceil((padded - extent) / stride) + 1;
     return (count - 1) * stride >= input + before ? count - 1 : count;

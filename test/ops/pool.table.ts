@@ -34,6 +34,7 @@ const rows: OpRow[] = [
   ...both('ceil mode', [1, 4, 6, 7], [3, 2], { stride: [2, 3], ceilMode: true }),
   ...both('ceil mode and padding', [1, 4, 6, 6], 3, { stride: 2, padding: 1, ceilMode: true }),
   ...both('ceil mode where the last window would lie in the padding', [1, 4, 5, 5], 2, { stride: 2, padding: 1, ceilMode: true }),
+  ...both('ceil mode, window larger than the image', [2, 5, 2, 3], 4, { stride: 3, ceilMode: true }),
   ...both('asymmetric padding', [2, 5, 6, 5], 2, { padding: [[0, 1], [1, 0]] }),
   ...both('same', [1, 5, 7, 8], 3, { stride: 2, padding: 'same' }),
   ...both('same-lower', [1, 5, 8, 7], 3, { stride: 2, padding: 'same-lower' }),
