@@ -3,6 +3,7 @@
 import { checkBoolean, checkInteger, checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import { describe } from '../ops/builder';
+import { add, div } from '../ops/elementwise';
 import { batchNorm2d, localResponseNorm, responseNormAttrs } from '../ops/norm';
 import { countStep } from '../ops/update';
 import { Module } from './module';
@@ -11,8 +12,8 @@ import { Parameter, Variable } from './parameter';
 export interface BatchNorm2dLayerOptions {
   /** Added to the variance; default 1e-5. */
   eps?: number;
-  /** How far a training step moves the running statistics; default 0.1. */
-  momentum?: number;
+  /** How far a training step moves the running statistics; default 0.1. With null they are the plain mean over all steps so far. */
+  momentum?: number | null;
   /** Learn a scale (`weight`) and a shift (`bias`) per channel; default true. */
   affine?: boolean;
   /** Keep running statistics for evaluation; default true. Without them evaluation normalises by its batch, too. */
@@ -34,7 +35,7 @@ export class BatchNorm2d extends Module {
   /** Steps that moved the statistics; an integer, int64 in PyTorch's files. */
   readonly num_batches_tracked?: Variable;
   readonly eps: number;
-  readonly momentum: number;
+  readonly momentum: number | null;
   readonly affine: boolean;
   readonly trackRunningStats: boolean;
 
@@ -47,7 +48,7 @@ export class BatchNorm2d extends Module {
     checkOptions('BatchNorm2d', options, ['eps', 'momentum', 'affine', 'trackRunningStats']);
     checkInteger('BatchNorm2d', 'numFeatures', numFeatures, 1);
     this.eps = checkNumber('BatchNorm2d', 'eps', options.eps ?? 1e-5, 0);
-    this.momentum = checkNumber('BatchNorm2d', 'momentum', options.momentum ?? 0.1, 0, 1);
+    this.momentum = options.momentum === null ? null : checkNumber('BatchNorm2d', 'momentum', options.momentum ?? 0.1, 0, 1);
     this.affine = checkBoolean('BatchNorm2d', 'affine', options.affine ?? true);
     this.trackRunningStats = checkBoolean('BatchNorm2d', 'trackRunningStats', options.trackRunningStats ?? true);
     if (this.affine) {
@@ -66,11 +67,12 @@ export class BatchNorm2d extends Module {
 
   /** @throws StridenetError ERR_INVALID_ARGUMENT for running statistics that are not finite or a negative variance, in evaluation */
   forward(x: Tensor): Tensor {
-    const { weight, bias, running_mean: runningMean, running_var: runningVar, eps, momentum, path: name } = this;
+    const { weight, bias, running_mean: runningMean, running_var: runningVar, num_batches_tracked: steps, eps, path: name } = this;
     const training = this.training || !this.trackRunningStats;
     if (!training) this.checkStatistics();
+    const momentum = this.momentum ?? (training && steps ? div(1, add(steps, 1)) : undefined);
     const y = batchNorm2d(x, { runningMean, runningVar, weight, bias, training, momentum, eps, name });
-    if (training && this.num_batches_tracked) countStep(this.num_batches_tracked);
+    if (training && steps) countStep(steps);
     return y;
   }
 

@@ -9,7 +9,7 @@
 
 import { checkBoolean, checkInteger, checkNumber, checkOptions, formatShape, StridenetError } from '../errors';
 import { ones, zeros } from '../graph/leaves';
-import type { Tensor } from '../graph/tensor';
+import { Tensor } from '../graph/tensor';
 import type { Attrs, Shape } from '../graph/types';
 import { build, checkDType, checkRank, checkTensor, defineOp, describe } from './builder';
 import { add, div, mul, neg, pow, sqrt, sub } from './elementwise';
@@ -29,8 +29,8 @@ export interface BatchNorm2dOptions {
   bias?: Tensor;
   /** Normalise by the statistics of this batch; default false. Without running statistics it must be true. */
   training?: boolean;
-  /** How far a step moves the running statistics; default 0.1. */
-  momentum?: number;
+  /** How far a step moves the running statistics, a number in [0, 1] or a scalar tensor; default 0.1. */
+  momentum?: number | Tensor;
   /** Added to the variance; default 1e-5. */
   eps?: number;
   name?: string;
@@ -187,7 +187,7 @@ export function batchNorm2d(x: Tensor, options: BatchNorm2dOptions = {}): Tensor
   checkDType(where, 'an input', x, 'float32');
   const training = checkBoolean(where, 'training', options.training ?? false);
   const eps = checkNumber(where, 'eps', options.eps ?? 1e-5, 0);
-  const momentum = checkNumber(where, 'momentum', options.momentum ?? 0.1, 0, 1);
+  const momentum = checkMomentum(where, options.momentum ?? 0.1);
   const channels = x.shape[1]!;
   for (const [what, column] of Object.entries({ runningMean, runningVar, weight: options.weight, bias: options.bias })) {
     if (column !== undefined) checkColumn(where, what, column, x);
@@ -219,14 +219,30 @@ export function batchNorm2d(x: Tensor, options: BatchNorm2dOptions = {}): Tensor
   }
   const mean = build('batchNormMean', [x], {}, name);
   const variance = build('batchNormVariance', [x], {}, name);
-  if (runningMean?.leaf?.kind === 'variable') {
-    deferUpdate(runningMean, (guard) => runningAverage(runningMean, mean, guard, { decay: 1 - momentum, gain: momentum }));
-  }
-  if (runningVar?.leaf?.kind === 'variable') {
-    const gain = (momentum * count) / (count - 1);
-    deferUpdate(runningVar, (guard) => runningAverage(runningVar, variance, guard, { decay: 1 - momentum, gain }));
-  }
+  if (runningMean) moveRunning(runningMean, mean, 1, momentum);
+  if (runningVar) moveRunning(runningVar, variance, count / (count - 1), momentum);
   return build('batchNorm', [x, mean, variance, weight, bias], { eps, training }, name);
+}
+
+/** Asks for running = (1 - momentum) running + momentum factor value in every step, when `running` is a variable. */
+function moveRunning(running: Tensor, value: Tensor, factor: number, momentum: number | Tensor): void {
+  if (running.leaf?.kind !== 'variable') return;
+  if (typeof momentum === 'number') {
+    deferUpdate(running, (guard) => runningAverage(running, value, guard, { decay: 1 - momentum, gain: momentum * factor }));
+  } else {
+    const moved = add(running, mul(sub(mul(value, factor), running), momentum));
+    deferUpdate(running, (guard) => runningAverage(running, moved, guard, { decay: 0, gain: 1 }));
+  }
+}
+
+function checkMomentum(where: string, momentum: number | Tensor): number | Tensor {
+  if (!(momentum instanceof Tensor)) return checkNumber(where, 'momentum', momentum, 0, 1);
+  checkDType(where, 'momentum', momentum, 'float32');
+  if (momentum.rank === 0) return momentum;
+  throw new StridenetError(
+    'ERR_SHAPE_MISMATCH',
+    `${where} expects momentum to be a number or a tensor of shape [] but got ${formatShape(momentum.shape)}.`,
+  );
 }
 
 function checkColumn(where: string, what: string, column: unknown, x: Tensor): void {

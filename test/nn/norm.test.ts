@@ -8,7 +8,9 @@ import { loadSafetensors, saveSafetensors } from '../../lib/io/safetensors';
 import * as nn from '../../lib/nn';
 import { moduleFrom, recipeOf } from '../../lib/nn/recipe';
 import * as ops from '../../lib/ops';
+import { sgd } from '../../lib/optim';
 import '../../lib/runtime/evaluate';
+import { Trainer } from '../../lib/train';
 
 const image = zeros([2, 4, 5, 5]);
 
@@ -35,9 +37,36 @@ test('evaluation uses the running statistics; without them, those of the batch',
   means.forEach((v) => expect(v).toBeCloseTo(0, 5));
 });
 
+test('with momentum null the running statistics are the means over all steps', async () => {
+  const norm = new nn.BatchNorm2d(2, { momentum: null });
+  const model = new nn.Sequential(norm, new nn.Flatten(), new nn.Linear(8, 2));
+  using trainer = new Trainer(model, { optimizer: sgd({ lr: 0.01 }), input: [2, 2, 2], batchSize: 3 });
+  const means = [0, 0];
+  const variances = [0, 0];
+  for (let step = 1; step <= 4; step++) {
+    const images = Float32Array.from({ length: 24 }, (_, i) => Math.sin(i * step) + 3 * step);
+    await trainer.step(images, Uint8Array.of(0, 1, 1));
+    for (const c of [0, 1]) {
+      const values = [...images].filter((_, i) => (i >> 2) % 2 === c);
+      const mean = values.reduce((a, b) => a + b) / 12;
+      means[c]! += mean;
+      variances[c]! += values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / 11;
+    }
+    for (const c of [0, 1]) {
+      expect((await norm.running_mean!.data())[c]).toBeCloseTo(means[c]! / step, 4);
+      expect((await norm.running_var!.data())[c]).toBeCloseTo(variances[c]! / step, 4);
+    }
+  }
+  const before = await norm.running_mean!.data();
+  await expect(trainer.step(new Float32Array(24).fill(NaN), Uint8Array.of(0, 1, 1))).rejects.toThrow('NaN');
+  expect(await norm.running_mean!.data()).toEqual(before);
+  expect(await norm.num_batches_tracked!.data()).toEqual(Float32Array.of(4));
+});
+
 test('a recipe makes the layers again', () => {
   const layers = [
     new nn.BatchNorm2d(7, { eps: 1e-3, momentum: 0.2, affine: false, trackRunningStats: false }),
+    new nn.BatchNorm2d(7, { momentum: null }),
     new nn.LocalResponseNorm(5, { alpha: 0.1, beta: 0.5, k: 2 }),
   ];
   for (const layer of layers) expect(recipeOf(moduleFrom(recipeOf(layer)))).toEqual(recipeOf(layer));
@@ -70,6 +99,12 @@ test.each<[string, () => unknown, string, RegExp]>([
   ['numFeatures', () => new nn.BatchNorm2d(0), 'ERR_INVALID_ARGUMENT', /numFeatures .* at least 1 but got 0/],
   ['eps', () => new nn.BatchNorm2d(4, { eps: -1 }), 'ERR_INVALID_ARGUMENT', /eps to be a finite number .* but got -1/],
   ['momentum', () => new nn.BatchNorm2d(4, { momentum: 2 }), 'ERR_INVALID_ARGUMENT', /momentum .* in \[0, 1\] but got 2/],
+  [
+    'momentum of another shape',
+    () => ops.batchNorm2d(image, { training: true, momentum: zeros([2]) }),
+    'ERR_SHAPE_MISMATCH',
+    /momentum .* got \[2\]/,
+  ],
   ['affine', () => new nn.BatchNorm2d(4, { affine: 1 as never }), 'ERR_INVALID_ARGUMENT', /affine to be true or false but got 1/],
   ['misspelling', () => new nn.BatchNorm2d(4, { epsilon: 1 } as never), 'ERR_UNKNOWN_OPTION', /no option "epsilon"/],
   [
