@@ -12,16 +12,34 @@ import {
 } from '../ops/loss';
 
 /**
- * From the model's output and the labels to a tensor of one element: the mean loss of the batch. `fit`, `evaluate` and `Trainer` give the
- * labels as class numbers, [N] of type int32.
+ * From the model's output and the targets to a tensor of one element: the mean loss of the batch. `fit`, `evaluate` and `Trainer` give class
+ * numbers, [N] of type int32, as targets.
  */
 export interface Loss {
-  (output: Tensor, labels: Tensor): Tensor;
+  (output: Tensor, targets: Tensor): Tensor;
+  /** What it compares the output with: 'classes' (default), or 'values', float32 of the output's shape, which `Trainer.step` takes. */
+  readonly targets?: 'classes' | 'values';
   /** How to make it again, for checkpoints; a function of one's own has none. */
-  readonly recipe?: {
-    readonly name: 'crossEntropy';
-    readonly options: { readonly labelSmoothing: number; readonly weight?: readonly number[] };
-  };
+  readonly recipe?: LossRecipe;
+}
+
+/** A loss of this file by name, with options that are plain data. */
+export type LossRecipe =
+  | { readonly name: 'crossEntropy'; readonly options: { readonly labelSmoothing: number; readonly weight?: readonly number[] } }
+  | { readonly name: 'mseLoss' | 'bceWithLogits'; readonly options: { readonly reduction: LossReduction } };
+
+/** The loss of a recipe. */
+export function lossFrom(recipe: LossRecipe): Loss {
+  switch (recipe.name) {
+    case 'crossEntropy':
+      return crossEntropy(recipe.options);
+    case 'mseLoss':
+      return mseLoss(recipe.options);
+    case 'bceWithLogits':
+      return bceWithLogits(recipe.options);
+    default:
+      throw new StridenetError('ERR_BAD_FILE', `A recipe of a loss expects a known name but is ${formatValue(recipe)}.`);
+  }
 }
 
 /**
@@ -57,7 +75,8 @@ function classWeight(weight: unknown): Tensor {
 export function mseLoss(options: { reduction?: LossReduction } = {}): Loss {
   checkOptions('nn.mseLoss', options, ['reduction']);
   const reduction = checkReduction('nn.mseLoss', options.reduction ?? 'mean');
-  return (output, target) => mseLossOf(output, target, { reduction, name: 'loss' });
+  const loss = (output: Tensor, target: Tensor): Tensor => mseLossOf(output, target, { reduction, name: 'loss' });
+  return Object.assign(loss, { targets: 'values', recipe: { name: 'mseLoss', options: { reduction } } } as const);
 }
 
 /**
@@ -75,5 +94,7 @@ export function bceWithLogits(options: { posWeight?: Tensor; reduction?: LossRed
       `nn.bceWithLogits expects posWeight to be a Tensor but got ${formatValue(posWeight)}.`,
     );
   }
-  return (output, target) => bceWithLogitsOf(output, target, { posWeight, reduction, name: 'loss' });
+  const loss = (output: Tensor, target: Tensor): Tensor => bceWithLogitsOf(output, target, { posWeight, reduction, name: 'loss' });
+  const values = Object.assign(loss, { targets: 'values' } as const);
+  return posWeight === undefined ? Object.assign(values, { recipe: { name: 'bceWithLogits', options: { reduction } } } as const) : values;
 }

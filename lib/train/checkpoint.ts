@@ -7,7 +7,7 @@ import { formatShape, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from '../io/safetensors';
 import * as models from '../models';
-import { crossEntropy, type Loss } from '../nn/loss';
+import { lossFrom, type LossRecipe } from '../nn/loss';
 import type { Module } from '../nn/module';
 import type { Variable } from '../nn/parameter';
 import { moduleFrom, type ModuleRecipe } from '../nn/recipe';
@@ -35,7 +35,7 @@ export interface TrainerRecipe {
   /** Parameters that do not train. */
   readonly frozen: readonly string[];
   readonly optimizer: Optimizer['options'];
-  readonly loss: NonNullable<Loss['recipe']>['options'];
+  readonly loss: LossRecipe;
   readonly options: Pick<TrainerOptions, 'input' | 'batchSize' | 'metrics' | 'preprocess' | 'algorithm'>;
 }
 
@@ -75,7 +75,7 @@ export async function rebuildFromCheckpoint(path: string): Promise<{ model: Modu
     const model = moduleFrom(recipe.model, models);
     const frozen = new Set(recipe.frozen);
     for (const parameter of model.parameters()) parameter.requiresGrad = !frozen.has(parameter.name);
-    return { model, options: { ...recipe.options, optimizer: sgd(recipe.optimizer), loss: crossEntropy(recipe.loss) } };
+    return { model, options: { ...recipe.options, optimizer: sgd(recipe.optimizer), loss: lossFrom(recipe.loss) } };
   } catch (error) {
     throw new StridenetError('ERR_BAD_FILE', `${path} does not say how its model is built: ${(error as Error).message}`, { cause: error });
   }

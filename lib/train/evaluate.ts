@@ -57,7 +57,7 @@ export async function evaluate(model: Module, dataset: Dataset, options: Evaluat
   checkOptions('evaluate', options, ['batchSize', 'loss', 'metrics', 'signal', ...EXECUTION_OPTIONS]);
   checkDataset('evaluate', dataset);
   const loss = checkLoss('evaluate', options.loss);
-  const accuracy = checkMetrics('evaluate', options.metrics);
+  const accuracy = checkMetrics('evaluate', loss, options.metrics);
   const batchSize = checkInteger('evaluate', 'batchSize', options.batchSize ?? 256, 1);
   const programs = new Programs('evaluate', options);
   try {
@@ -72,6 +72,7 @@ export async function evaluate(model: Module, dataset: Dataset, options: Evaluat
 export async function score(where: string, target: ScoreTarget, dataset: Dataset, signal?: AbortSignal): Promise<Score> {
   checkDataset(where, dataset);
   const { model, loss, accuracy, input, batchSize, programs } = target;
+  checkClassLoss(where, loss);
   checkImageShape(where, dataset, input);
   const preprocess = datasetPreprocessing(where, dataset) ?? target.preprocess;
   const totals = { loss: 0, correct: 0 };
@@ -95,14 +96,27 @@ export async function score(where: string, target: ScoreTarget, dataset: Dataset
   return accuracy ? { loss: mean, accuracy: totals.correct / dataset.length } : { loss: mean };
 }
 
+/** @throws StridenetError ERR_INVALID_ARGUMENT for a loss of values: the labels of a data set are classes */
+export function checkClassLoss(where: string, loss: Loss): void {
+  if (loss.targets !== 'values') return;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects a loss of classes, such as nn.crossEntropy(), since the labels of a data set are classes. Use Trainer.step for a loss of values.`,
+  );
+}
+
 /** What a data set says about its values; undefined if nothing. */
 export function datasetPreprocessing(where: string, { scale, mean, std, shape }: Dataset): Preprocessing | undefined {
   if (scale === undefined && mean === undefined && std === undefined) return undefined;
   return checkPreprocessing(where, { scale, mean, std }, shape);
 }
 
-/** Whether accuracy is wanted. @throws StridenetError ERR_INVALID_ARGUMENT */
-export function checkMetrics(where: string, metrics: unknown = ['accuracy']): boolean {
-  if (Array.isArray(metrics) && metrics.every((metric) => metric === 'accuracy')) return metrics.length > 0;
+/** Whether accuracy is wanted; by default where the targets are classes. @throws StridenetError ERR_INVALID_ARGUMENT */
+export function checkMetrics(where: string, loss: Loss, metrics?: unknown): boolean {
+  if (metrics === undefined) return loss.targets !== 'values';
+  if (Array.isArray(metrics) && metrics.every((metric) => metric === 'accuracy')) {
+    if (metrics.length === 0 || loss.targets !== 'values') return metrics.length > 0;
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects metrics to be [] with a loss of values: accuracy compares classes.`);
+  }
   throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects metrics to be [] or ['accuracy'] but got ${formatValue(metrics)}.`);
 }

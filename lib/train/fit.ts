@@ -9,7 +9,7 @@ import { constant, type Schedule } from '../optim/schedule';
 import { Philox, PURPOSE } from '../random';
 import { batches, checkDataset, checkImageShape, pipeline } from './batches';
 import { checkCallbacks, Notifier, type Callback, type EpochRecord, type History } from './callbacks';
-import { datasetPreprocessing, DEPTH, type Metric } from './evaluate';
+import { checkClassLoss, datasetPreprocessing, DEPTH, type Metric } from './evaluate';
 import { checkClasses } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 import { ProgressBar } from './progress';
@@ -88,6 +88,7 @@ export async function fit(model: Module, dataset: Dataset, options: FitOptions):
   });
   const bar = options.progress === false ? undefined : new ProgressBar();
   try {
+    checkClassLoss('fit', trainer.loss);
     // All of it before the first step, so that a mistake in the last image does not leave a model trained in part.
     checkClasses('fit', dataset.labels, trainer.classes);
     if (options.validation) {

@@ -15,7 +15,7 @@ import { withRandomStep } from '../ops/dropout';
 import { add, mul } from '../ops/elementwise';
 import { countCorrect } from '../ops/softmax';
 import { collectUpdates, type Update } from '../ops/update';
-import { imageInput, labelInput, type ImageDType, type Preprocessing } from './images';
+import { imageInput, labelInput, targetInput, type ImageDType, type Preprocessing } from './images';
 
 /** What a graph is specialised for. */
 export interface BatchForm {
@@ -31,7 +31,7 @@ export function inferenceGraph(model: Module, form: BatchForm): Graph {
   return { feeds: [images], outputs: [callModel(model, images, false)], updates: [] };
 }
 
-/** Feeds: images, labels. Outputs: mean loss and, with `accuracy`, the number of correct rows. */
+/** Feeds: images, labels (or target values, see `Loss`). Outputs: mean loss and, with `accuracy`, the number of correct rows. */
 export function evaluationGraph(model: Module, loss: Loss, accuracy: boolean, form: BatchForm): Graph {
   const { images, labels, outputs } = scoredGraph(model, loss, accuracy, form, false);
   return { feeds: [images, labels], outputs, updates: [] };
@@ -79,11 +79,11 @@ export function trainingGraph(
 
 /** The number of classes when the graph takes labels for class numbers, so that they can be checked. */
 export function classCount(graph: Graph): number | undefined {
-  const plain = graph.outputs.find(({ op }) => op === 'countCorrect' || op === 'crossEntropy');
-  if (plain) return plain.inputs[0]!.shape[1];
-  // A loss that is composed, of class weights for one.
-  const labels = graph.feeds[1];
-  return topologicalOrder(graph.outputs).find(({ op, inputs }) => op === 'oneHot' && inputs[0] === labels)?.shape[1];
+  const labels = graph.feeds[1]!;
+  const reads = ({ op, inputs }: Tensor): boolean => inputs.includes(labels) && ['countCorrect', 'crossEntropy', 'oneHot'].includes(op);
+  const reader = topologicalOrder(graph.outputs).find(reads);
+  // oneHot stands in losses that are composed, of class weights for one.
+  return reader?.op === 'oneHot' ? reader.shape[1] : reader?.inputs[0]!.shape[1];
 }
 
 function scoredGraph(
@@ -94,8 +94,8 @@ function scoredGraph(
   training: boolean,
 ): { images: Tensor; labels: Tensor; outputs: Tensor[] } {
   const images = imageInput(form.count, form.input, form.dtype, form.preprocess);
-  const labels = labelInput(form.count);
   const [output, ...auxiliary] = callHeads(model, images, training);
+  const labels = loss.targets === 'values' ? targetInput(output.shape) : labelInput(form.count);
   let value = scoreOf(loss, output, labels);
   for (const logits of auxiliary) value = add(value, mul(scoreOf(loss, logits, labels), (model as AuxiliaryHeads).auxiliaryWeight));
   return { images, labels, outputs: accuracy ? [value, countCorrect(output, labels)] : [value] };

@@ -9,6 +9,8 @@ import { elementCount, type Shape } from '../graph/types';
 export type Images = Tensor | Float32Array | Uint8Array;
 /** The class of each image. */
 export type Labels = Tensor | Int32Array | Uint8Array;
+/** What the model should give for each image, one after the other; a Tensor has the shape of its output. */
+export type Targets = Tensor | Float32Array;
 
 /** How raw values become what the model sees: (raw scale - mean) / std. */
 export interface Preprocessing {
@@ -80,6 +82,11 @@ export function labelInput(n: number): Tensor {
   return inputTensor({ name: 'labels', feedDType: 'int32', layout: 'nchw' }, [n], 'int32');
 }
 
+/** The placeholder of target values for an output of `shape`. */
+export function targetInput(shape: Shape): Tensor {
+  return inputTensor({ name: 'targets', feedDType: 'float32', layout: 'nchw' }, shape, 'float32');
+}
+
 /** @throws StridenetError ERR_INVALID_ARGUMENT for another type, ERR_SHAPE_MISMATCH for a length that is no number of images */
 export function readImages(where: string, images: Images, input: Shape): ImageBatch {
   let data: unknown = images;
@@ -130,6 +137,28 @@ export function readLabels(where: string, labels: Labels, count: number, classes
   }
   checkClasses(where, values, classes);
   return tag === '[object Int32Array]' ? (values as Int32Array) : Int32Array.from(values);
+}
+
+/**
+ * Target values as they are fed. @param shape of the model's output
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH
+ */
+export function readTargets(where: string, targets: unknown, shape: Shape): Float32Array {
+  const data: unknown = targets instanceof Tensor ? (targets.value ?? targets.dataSync()) : targets;
+  if (imageDType(data) !== 'float32') {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects target values as a Float32Array or a float32 Tensor, since its loss compares values, but got ${formatValue(data)}.`,
+    );
+  }
+  const values = data as Float32Array;
+  const fits = targets instanceof Tensor ? formatShape(targets.shape) === formatShape(shape) : values.length === elementCount(shape);
+  if (fits) return values;
+  const got = targets instanceof Tensor ? `a tensor of shape ${formatShape(targets.shape)}` : `${values.length} values`;
+  throw new StridenetError(
+    'ERR_SHAPE_MISMATCH',
+    `${where} expects targets of the shape of the model's output, ${formatShape(shape)} (${elementCount(shape)} values), but got ${got}.`,
+  );
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless every label lies in [0, classes); nothing is checked without `classes` */

@@ -20,10 +20,12 @@ import {
   checkPreprocessing,
   readImages,
   readLabels,
+  readTargets,
   type ImageDType,
   type Images,
   type Labels,
   type Preprocessing,
+  type Targets,
 } from './images';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 
@@ -36,7 +38,7 @@ export interface TrainerOptions extends ExecutionOptions {
   input: Shape;
   /** Largest number of images of a step. */
   batchSize: number;
-  /** Default ['accuracy']. */
+  /** Default ['accuracy'], or [] with a loss of values. */
   metrics?: readonly Metric[];
   /** For dropout and for shuffling by `fit`; kept in checkpoints. Default: drawn from `manualSeed`. */
   seed?: number;
@@ -99,7 +101,7 @@ export class Trainer {
     checkOptions('Trainer', options, OPTIONS);
     this.optimizer = checkOptimizer('Trainer', options.optimizer);
     this.loss = checkLoss('Trainer', options.loss);
-    this.accuracy = checkMetrics('Trainer', options.metrics);
+    this.accuracy = checkMetrics('Trainer', this.loss, options.metrics);
     this.input = checkInputShape('Trainer', options.input);
     this.batchSize = checkInteger('Trainer', 'batchSize', options.batchSize, 1);
     this.preprocess = checkPreprocessing('Trainer', options.preprocess, this.input);
@@ -138,10 +140,10 @@ export class Trainer {
    * One step of gradient descent. The arrays may be reused when this returns its promise.
    *
    * @param images 1 to batchSize images; fewer than batchSize get a program of their own
-   * @param labels the class of each image
+   * @param labels the class of each image; with a loss of values (`nn.mseLoss`, `nn.bceWithLogits`) what the model should give
    * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT; ERR_NOT_FINITE when the loss is NaN or infinite; ERR_CLOSED
    */
-  async step(images: Images, labels: Labels): Promise<StepResult> {
+  async step(images: Images, labels: Labels | Targets): Promise<StepResult> {
     const batch = readImages('Trainer.step', images, this.input);
     if (batch.count > this.batchSize) {
       throw new StridenetError(
@@ -150,9 +152,12 @@ export class Trainer {
       );
     }
     const { graph, loaded } = this.programs.get(`train ${batch.count} ${batch.dtype}`, () => this.buildGraph(batch.count, batch.dtype));
-    const classNumbers = readLabels('Trainer.step', labels, batch.count, this.classes);
+    const targets =
+      this.loss.targets === 'values'
+        ? readTargets('Trainer.step', labels, graph.feeds[1]!.shape)
+        : readLabels('Trainer.step', labels as Labels, batch.count, this.classes);
     const { rate } = this;
-    const feeds = [batch.data, classNumbers, Float32Array.of(rate)];
+    const feeds = [batch.data, targets, Float32Array.of(rate)];
     const random = randomStepValue(this.shuffleSeed, this.submitted);
     const running = this.programs.session.run(loaded, graph.feeds.length > feeds.length ? [...feeds, random] : feeds);
     const step = ++this.submitted;
@@ -237,7 +242,7 @@ export class Trainer {
       model,
       frozen: this.model.parameters().flatMap(({ name, requiresGrad }) => (requiresGrad ? [] : [name])),
       optimizer: this.optimizer.options,
-      loss: this.loss.recipe.options,
+      loss: this.loss.recipe,
       options: { input, batchSize, preprocess, metrics: accuracy ? ['accuracy'] : [], algorithm: this.programs.algorithm },
     };
   }

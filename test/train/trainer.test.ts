@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  evaluate,
+  fit,
   loadSafetensors,
   manualSeed,
   models,
@@ -135,6 +137,83 @@ test('losses and modules of one’s own', async () => {
   expect(result.loss).toBeCloseTo(9 * square, 4);
   expect('accuracy' in result).toBe(false);
   expectClose(await model.factor.data(), [3 - 0.5 * 2 * 3 * square]);
+});
+
+describe('losses of values', () => {
+  const TARGETS = Float32Array.of(1, 0, -0.5, 2);
+  const valued = (loss: nn.Loss): TrainerOptions => options({ loss, optimizer: optim.sgd({ lr: 0.05, momentum: 0.9 }) });
+
+  test('mean squared error against targets of the output’s shape', async () => {
+    const model = twoByTwo();
+    using trainer = new Trainer(model, options({ loss: nn.mseLoss() }));
+    // Outputs x w' + b of the two images, their differences to the targets, and the gradient 2/4 of their products with x.
+    const outputs = [[-1, 4.75], [-1.5, 0.75]]; // prettier-ignore
+    const d = outputs.map((row, n) => row.map((v, o) => v - TARGETS[2 * n + o]!));
+    const result = await trainer.step(IMAGES, TARGETS);
+    expect(result).toEqual({ loss: expect.closeTo(d.flat().reduce((sum, v) => sum + v * v, 0) / 4, 5) });
+    const w = [1, -1, 0.5, 2];
+    expectClose(
+      await model.weight.data(),
+      w.map((v, k) => v - 0.5 * 0.5 * [0, 1].reduce((sum, n) => sum + d[n]![k >> 1]! * IMAGES[2 * n + (k % 2)]!, 0)),
+    );
+    const tensorResult = await trainer.step(tensor(IMAGES, [2, 2]), tensor(TARGETS, [2, 2]));
+    expect(tensorResult.loss).toBeLessThan(result.loss);
+  });
+
+  test('binary cross entropy learns several labels at once, also after a checkpoint', async () => {
+    const path = join(folder, 'values.safetensors');
+    const images = Float32Array.from({ length: 4 }, (_, i) => Math.cos(i));
+    const labels = Float32Array.of(1, 1, 0, 1);
+    for (const loss of [nn.bceWithLogits(), nn.mseLoss({ reduction: 'sum' })]) {
+      using trainer = new Trainer(new nn.Linear(2, 2), valued(loss));
+      const first = await trainer.step(images, labels);
+      await trainer.save(path);
+      using resumed = await Trainer.resume(path);
+      const second = await trainer.step(images, labels);
+      expect(second.loss).toBeLessThan(first.loss);
+      expect(await resumed.step(images, labels)).toEqual(second);
+    }
+    using weighted = new Trainer(twoByTwo(), valued(nn.bceWithLogits({ posWeight: tensor([2, 1]) })));
+    await weighted.save(path);
+    await expectRejection('ERR_INVALID_ARGUMENT', Trainer.resume(path), 'Trainer.resume(path, model, options)');
+  });
+
+  test('images as targets keep their order', async () => {
+    const model = new nn.Conv2d(2, 2, 1, { bias: false });
+    model.loadStateDict(new Map([['weight', tensor([1, 0, 0, 1], [2, 2, 1, 1])]]));
+    using trainer = new Trainer(model, options({ loss: nn.mseLoss(), input: [2, 2, 3], batchSize: 1 }));
+    const image = Float32Array.from({ length: 12 }, (_, i) => i);
+    expect((await trainer.step(image, image)).loss).toBe(0);
+  });
+
+  test('what does not fit is refused', async () => {
+    using trainer = new Trainer(twoByTwo(), options({ loss: nn.mseLoss() }));
+    await expectRejection('ERR_INVALID_ARGUMENT', trainer.step(IMAGES, LABELS), 'target values as a Float32Array');
+    await expectRejection('ERR_SHAPE_MISMATCH', trainer.step(IMAGES, new Float32Array(2)), '[2, 2] (4 values)', 'got 2 values');
+    await expectRejection('ERR_SHAPE_MISMATCH', trainer.step(IMAGES, tensor([1, 2, 3, 4])), 'a tensor of shape [4]');
+    expectError(
+      'ERR_INVALID_ARGUMENT',
+      () => new Trainer(twoByTwo(), options({ loss: nn.mseLoss(), metrics: ['accuracy'] })),
+      'metrics to be []',
+    );
+    const dataset = { images: IMAGES, labels: LABELS, shape: [2, 1, 1] as const, classes: ['a', 'b'], length: 2 };
+    const model = new nn.Sequential(new nn.Flatten(), twoByTwo());
+    await expectRejection('ERR_INVALID_ARGUMENT', evaluate(model, dataset, { loss: nn.mseLoss() }), 'Trainer.step');
+    const fitted = fit(model, dataset, { epochs: 1, loss: nn.bceWithLogits(), optimizer: optim.sgd({ lr: 0.1 }), progress: false });
+    await expectRejection('ERR_INVALID_ARGUMENT', fitted, 'labels of a data set are classes');
+  });
+});
+
+test('labels are checked without the accuracy too, and with auxiliary classifiers', async () => {
+  const model = models.googlenet({ classes: 3 });
+  using trainer = new Trainer(model, options({ input: [3, 15, 15], metrics: [] }));
+  expect(trainer.classes).toBe(3);
+  const images = new Float32Array(2 * 3 * 15 * 15).map((_, i) => Math.sin(i));
+  await expectRejection('ERR_INVALID_ARGUMENT', trainer.step(images, Uint8Array.of(0, 3)), 'label 1 is 3');
+  const { loss, ...rest } = await trainer.step(images, Uint8Array.of(0, 2));
+  // Three classifiers that know nothing: ln 3 each, two of them weighted by 0.3.
+  expect(loss).toBeCloseTo(1.6 * Math.log(3), 0);
+  expect(rest).toEqual({});
 });
 
 describe('mistakes', () => {
