@@ -5,13 +5,17 @@
  * - An update (an instruction that writes state), together with the instructions that only serve it, runs as soon as its inputs
  *   exist and every other reader of the old value has run: gradients die right after they were made.
  * - An instruction that reads nothing from the arena (packing, feeds) runs just before its first reader.
- * - An instruction that frees more arena memory than it claims runs as soon as it can.
+ * - An instruction that frees more arena memory than it claims, or claims no more than a single number does, runs as soon as it can. Such is
+ *   the guarded learning rate, which every update waits for.
  *
  * The prepare list keeps its order. Barriers are native code's business.
  */
 
 import { baseOf, byteLength, inArena, memoryKey, reads, writes } from './buffers';
 import type { Buffer, Instruction, InstructionLists } from './ir';
+
+/** A single number of 32 bits. */
+const NUMBER_BYTES = 4;
 
 export function schedule(lists: InstructionLists): InstructionLists {
   return { ...lists, step: scheduleStep(lists.step) };
@@ -113,7 +117,7 @@ class Ready {
     // The unit nearest to its end first, so that units do not interleave.
     const unit = least(this.released, (a, b) => this.left.get(a)! - this.left.get(b)! || this.first(a) - this.first(b));
     if (unit !== undefined) return this.first(unit);
-    if (this.single.length > 0) return this.single.find((i) => memory.growth(i) < 0) ?? this.single[0];
+    if (this.single.length > 0) return this.single.find((i) => memory.growth(i) <= NUMBER_BYTES) ?? this.single[0];
     const held = least(this.members.keys(), (a, b) => this.first(a) - this.first(b));
     return held === undefined ? undefined : this.first(held);
   }
@@ -205,8 +209,9 @@ function findLazy(list: readonly Instruction[], readers: ReadonlyMap<Buffer, Rea
 }
 
 /**
- * By instruction: the update that it is or serves alone (named by the update's index), or undefined. A gradient that several
- * updates read directly, such as that of a weight with that of its bias, makes one unit of them.
+ * By instruction: the update that it is or serves alone (named by the update's index), or undefined. An instruction that makes the gradients
+ * of several updates, such as that of a weight with that of its bias, makes one unit of them; one value that many updates read, such as
+ * the learning rate, does not.
  */
 function findUnits(list: readonly Instruction[], readers: ReadonlyMap<Buffer, ReadonlySet<number>>): (number | undefined)[] {
   const units: (number | undefined)[] = list.map(() => undefined);
@@ -229,7 +234,7 @@ function findUnits(list: readonly Instruction[], readers: ReadonlyMap<Buffer, Re
     const users = [...new Set(outputs.flatMap((b) => [...(readers.get(baseOf(b)) ?? [])]))];
     if (users.length === 1) {
       units[i] = units[users[0]!];
-    } else if (users.length > 1 && users.every((user) => isUpdate[user])) {
+    } else if (outputs.length > 1 && users.length > 1 && users.every((user) => isUpdate[user])) {
       const unit = find(units[users[0]!]!);
       for (const user of users) parents[find(units[user]!)] = unit;
       units[i] = unit;
