@@ -7,6 +7,7 @@ import { fuse } from './fuse';
 import type { NativeQueries, Program } from './ir';
 import { lower } from './lower';
 import { planMemory } from './planMemory';
+import { recompute } from './recompute';
 import type { Graph } from './rewrite';
 import { schedule } from './schedule';
 import { simplify } from './simplify';
@@ -20,6 +21,8 @@ export interface CompileOptions {
   plan?: boolean;
   /** What convolutions may use; default 'fast'. */
   algorithm?: AlgorithmMode;
+  /** Compute large results of batch normalisation again for the gradients rather than keep them; default true. Off for tests that compare. */
+  recompute?: boolean;
 }
 
 /**
@@ -29,7 +32,8 @@ export interface CompileOptions {
 export function compileGraph(graph: Graph, queries: NativeQueries, options: CompileOptions = {}): Program {
   const simple = simplify(graph);
   const fused = options.fuse === false ? simple : fuse(simplify(fold(simple)));
-  const lists = schedule(lower(fused, queries, options.algorithm ?? 'fast'));
+  const kept = options.recompute === false ? fused : recompute(fused);
+  const lists = schedule(lower(kept, queries, options.algorithm ?? 'fast'));
   const plan = planMemory(lists, { plan: options.plan ?? true });
   return encode(lists, plan);
 }

@@ -38,6 +38,8 @@ export interface Instruction {
   readonly attrs: Readonly<Record<string, number>>;
   /** For listings and errors: 'layer2.0.conv1', 'layer2.0.conv1/gradWeight'. */
   readonly name: string;
+  /** To run just before its first reader, not where it stands: what it makes is large and made again (recompute). */
+  readonly late?: boolean;
 }
 
 /** The instruction lists of one specialisation (batch, mode) of a graph. */

@@ -114,7 +114,8 @@ export class Lowering {
     name = this.current?.name ?? '',
   ): void {
     const isStatic = this.current !== undefined && this.staticKeys.has(this.current);
-    (isStatic ? this.prepare : this.step).push({ opcode, inputs, outputs, attrs, name });
+    const late = this.current?.attrs.recomputed === true;
+    (isStatic ? this.prepare : this.step).push({ opcode, inputs, outputs, attrs, name, late });
   }
 
   /** The same memory under other physical extents. */

@@ -4,7 +4,8 @@
  *
  * - An update (an instruction that writes state), together with the instructions that only serve it, runs as soon as its inputs
  *   exist and every other reader of the old value has run: gradients die right after they were made.
- * - An instruction that reads nothing from the arena (packing, feeds) runs just before its first reader.
+ * - An instruction that reads nothing from the arena (packing, feeds), or computes again what was given up (recompute), runs just before
+ *   its first reader.
  * - An instruction that frees more arena memory than it claims, or claims no more than a single number does, runs as soon as it can. Such is
  *   the guarded learning rate, which every update waits for.
  *
@@ -194,7 +195,7 @@ function arenaReaders(list: readonly Instruction[]): Map<Buffer, Set<number>> {
 
 /**
  * Instructions to run just before their first reader: they write arena memory from state, feeds and constants, or from what
- * another lazy instruction made for them alone.
+ * another lazy instruction made for them alone; and those that say so.
  */
 function findLazy(list: readonly Instruction[], readers: ReadonlyMap<Buffer, ReadonlySet<number>>): boolean[] {
   const madeLazily = new Set<Buffer>();
@@ -202,8 +203,9 @@ function findLazy(list: readonly Instruction[], readers: ReadonlyMap<Buffer, Rea
     const outputs = writes(instruction);
     const lazy =
       outputs.every((b) => inArena(b) && readers.has(baseOf(b))) &&
-      reads(instruction).every((b) => !inArena(b) || (madeLazily.has(baseOf(b)) && readers.get(baseOf(b))!.size === 1));
-    if (lazy) for (const buffer of outputs) madeLazily.add(baseOf(buffer));
+      (instruction.late === true ||
+        reads(instruction).every((b) => !inArena(b) || (madeLazily.has(baseOf(b)) && readers.get(baseOf(b))!.size === 1)));
+    if (lazy && instruction.late !== true) for (const buffer of outputs) madeLazily.add(baseOf(buffer));
     return lazy;
   });
 }
