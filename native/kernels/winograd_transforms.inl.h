@@ -1,6 +1,7 @@
-// The one-dimensional transforms of Winograd's minimal filtering with six points, generic over the vector vocabulary. Forward
-// convolutions are F(4, 3): four outputs of a three-tap filter; weight gradients are F(3, 4): three outputs of a four-tap filter. Both
-// read six inputs, so both share the input transform B^T. A two-dimensional transform is the one-dimensional one over rows, then columns.
+// The one-dimensional transforms of Winograd's minimal filtering, generic over the vector vocabulary. With six points, convolutions and
+// their input gradients are F(4, 3): four outputs of a three-tap filter; weight gradients are F(3, 4): three outputs of a four-tap
+// filter. Both read six inputs, so both share the input transform B^T. With four points, F(2, 3) is for small
+// images. A two-dimensional transform is the one-dimensional one over rows, then columns.
 //
 // Sources: S. Winograd, Arithmetic Complexity of Computations, 1980; A. Lavin, S. Gray, Fast Algorithms for Convolutional Neural
 // Networks, CVPR 2016. The points are 0, +-a, +-b and infinity with a = 3/4, b = 3/2 instead of the customary 1 and 2: all entries

@@ -1,0 +1,157 @@
+/** The option `algorithm`: what it switches, that both ways agree, that one State holds both, that checkpoints keep it, refusals. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { compile, evaluate, fit, manualSeed, nn, ops, optim, randn, Trainer, type AlgorithmMode } from 'stridenet';
+import { compileGraph } from '../../lib/compile/compile';
+import { disassemble } from '../../lib/compile/disassemble';
+import { inputTensor } from '../../lib/graph/leaves';
+import { nativeQueries } from '../../lib/runtime/queries';
+import { Session } from '../../lib/runtime/session';
+import { State } from '../../lib/runtime/state';
+import { expectError, expectRejection } from '../support/expectError';
+import { sameBits } from '../support/runGraph';
+
+const folder = mkdtempSync(join(tmpdir(), 'stridenet-algorithm-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const MODES: readonly AlgorithmMode[] = ['fast', 'exact'];
+const SHAPE = [64, 28, 28] as const;
+const images = randn([2, ...SHAPE], { seed: 3 });
+/** Large enough that Winograd's algorithm pays on any processor. */
+const network = (): nn.Sequential =>
+  new nn.Sequential(new nn.Conv2d(64, 64, 3, { padding: 1 }), new nn.ReLU(), new nn.MaxPool2d(28), new nn.Flatten(), new nn.Linear(64, 2));
+
+function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>): void {
+  const largest = Math.max(...Array.from(expected, Math.abs));
+  for (let i = 0; i < expected.length; i++) expect(Math.abs(actual[i]! - expected[i]!)).toBeLessThanOrEqual(1e-5 * largest);
+}
+
+test('compile: fast takes Winograd and is the default, exact never does, and they agree', async () => {
+  const model = network();
+  using fast = await compile(model, { input: [...SHAPE] });
+  using exact = await compile(model, { input: [...SHAPE], algorithm: 'exact' });
+  expect(fast.listing()).toMatch(/conv2d .*winograd[24]x[24]/);
+  expect(exact.listing()).toMatch(/conv2d .*direct/);
+  expect(exact.listing()).not.toContain('winograd');
+  expectClose(await (await fast.run(images)).data(), await (await exact.run(images)).data());
+});
+
+test('one State holds the weights of both', () => {
+  const x = inputTensor({ name: 'x', feedDType: 'float32', layout: 'nchw' }, [1, ...SHAPE], 'float32');
+  const y = new nn.Conv2d(64, 64, 3, { padding: 1 }).forward(x);
+  const state = new State();
+  using session = new Session({ state });
+  const feed = Float32Array.from({ length: 64 * 28 * 28 }, (_, i) => Math.sin(i));
+  const results = MODES.map((algorithm) => {
+    const program = compileGraph({ feeds: [x], outputs: [y], updates: [] }, nativeQueries(), { algorithm });
+    expect(disassemble(program).includes('winograd')).toBe(algorithm === 'fast');
+    return session.runSync(session.load(program), [feed])[0]!;
+  });
+  expect(sameBits(results[0]!, results[1]!)).toBe(false);
+  expectClose(results[0]!, results[1]!);
+});
+
+test.each(MODES)('Trainer: %s in forward and both gradients, also after resume', async (algorithm) => {
+  manualSeed(2);
+  const model = new nn.Sequential(new nn.Conv2d(64, 64, 3, { padding: 1 }), ...network());
+  using trainer = new Trainer(model, { optimizer: optim.sgd({ lr: 0.01 }), input: [...SHAPE], batchSize: 2, algorithm });
+  const listing = ({ programs }: Trainer): string => {
+    const { loaded } = programs.get('train 2 float32', () => {
+      throw new Error('no step has been made');
+    });
+    return programs.session.listing(loaded);
+  };
+  await trainer.step(images, Uint8Array.of(0, 1));
+  for (const opcode of ['conv2d', 'conv2d_grad_input', 'conv2d_grad_weight']) {
+    expect(new RegExp(`\\b${opcode} .*winograd`).test(listing(trainer))).toBe(algorithm === 'fast');
+  }
+  const path = join(folder, `${algorithm}.safetensors`);
+  await trainer.save(path);
+  using resumed = await Trainer.resume(path);
+  await resumed.step(images, Uint8Array.of(0, 1));
+  expect(listing(resumed).includes('winograd')).toBe(algorithm === 'fast');
+});
+
+test('fit and evaluate take it', async () => {
+  const data = {
+    images: images.dataSync() as Float32Array,
+    labels: Uint8Array.of(0, 1),
+    shape: SHAPE,
+    classes: ['a', 'b'],
+    length: 2,
+  };
+  const losses: number[] = [];
+  for (const algorithm of MODES) {
+    manualSeed(7);
+    const model = network();
+    const { epochs } = await fit(model, data, { epochs: 1, batchSize: 2, optimizer: optim.sgd({ lr: 0.01 }), algorithm, progress: false });
+    const { loss } = await evaluate(model, data, { algorithm });
+    losses.push(epochs[0]!.loss, loss);
+  }
+  expect(losses[0]).toBeCloseTo(losses[2]!, 5);
+  expect(losses[1]).toBeCloseTo(losses[3]!, 5);
+});
+
+test('other values are refused', async () => {
+  const algorithm = 'winograd' as AlgorithmMode;
+  const pieces = ["algorithm to be 'fast' or 'exact'", '"winograd"'];
+  await expectRejection('ERR_INVALID_ARGUMENT', compile(network(), { input: [...SHAPE], algorithm }), 'compile', ...pieces);
+  const options = { optimizer: optim.sgd({ lr: 0.1 }), input: [...SHAPE], batchSize: 1, algorithm };
+  expectError('ERR_INVALID_ARGUMENT', () => new Trainer(network(), options), 'Trainer', ...pieces);
+});
+
+/** Input and output channels and extent of the 3x3 layers of VGG-16, ResNet, AlexNet, GoogLeNet and DenseNet-121. */
+const LAYERS = [
+  [64, 64, 56],
+  [128, 128, 28],
+  [256, 256, 14],
+  [512, 512, 14],
+  [512, 512, 7],
+  [192, 384, 13],
+  [384, 256, 13],
+  [96, 208, 14],
+  [128, 32, 28],
+] as const;
+
+/** What the documentation of `algorithm` states: rounding errors in units of the outputs' root mean square. */
+test('the largest error over the 3x3 layers of known networks', () => {
+  const state = new State();
+  using session = new Session({ state });
+  const largest = { fast: 0, exact: 0 };
+  for (const [channels, outChannels, extent] of LAYERS) {
+    const x = inputTensor({ name: 'x', feedDType: 'float32', layout: 'nhwc' }, [1, channels, extent, extent], 'float32');
+    const weight = randn([outChannels, channels, 3, 3], { seed: channels });
+    const y = ops.conv2d(x, weight, { padding: 1 });
+    const pixels = randn([x.size], { seed: extent }).dataSync() as Float32Array;
+    const w = weight.dataSync() as Float32Array;
+    for (const algorithm of MODES) {
+      const program = compileGraph({ feeds: [x], outputs: [y], updates: [] }, nativeQueries(), { algorithm });
+      const values = session.runSync(session.load(program), [pixels])[0]!;
+      let error = 0;
+      let squares = 0;
+      const samples = 600;
+      for (let s = 0; s < samples; s++) {
+        const at = Math.floor((s * values.length) / samples);
+        const [o, p, q] = [Math.floor(at / extent ** 2), Math.floor(at / extent) % extent, at % extent];
+        let sum = 0;
+        for (let i = 0; i < 3; i++) {
+          for (let j = 0; j < 3; j++) {
+            const [row, column] = [p - 1 + i, q - 1 + j];
+            if (row < 0 || row >= extent || column < 0 || column >= extent) continue;
+            const first = (row * extent + column) * channels;
+            for (let c = 0; c < channels; c++) sum += pixels[first + c]! * w[((o * channels + c) * 3 + i) * 3 + j]!;
+          }
+        }
+        error = Math.max(error, Math.abs(sum - values[at]!));
+        squares += sum * sum;
+      }
+      largest[algorithm] = Math.max(largest[algorithm], error / Math.sqrt(squares / samples));
+    }
+  }
+  expect(largest.exact).toBeLessThan(1e-5);
+  expect(largest.fast).toBeLessThan(2e-5);
+  expect(largest.fast).toBeGreaterThan(largest.exact);
+  process.stdout.write(`Largest rounding error, in units of the outputs' root mean square: ${JSON.stringify(largest)}\n`);
+});
