@@ -1,6 +1,7 @@
 /** Rows of networks and batches, each measured with all of its peers in turns. It prints nothing. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { AlgorithmMode } from '../compile/algorithm';
 import { rowsOf, type Mode, type Row } from './networks';
 import { PeerProcess, PEERS, type PeerName } from './peerProcess';
 import { CannotTakePart, type Opened, type Task } from './protocol';
@@ -14,6 +15,8 @@ export interface CompareOptions {
   /** Default: those of the row. */
   readonly peers?: readonly PeerName[];
   readonly threads: number;
+  /** Of our convolutions. */
+  readonly algorithm: AlgorithmMode;
   /** Turns of each peer. */
   readonly rounds: number;
   /** Measured seconds of each peer in a row, over all turns. */
@@ -111,11 +114,11 @@ export function peersOf(mode: Mode, rows: readonly Row[], peers: readonly PeerNa
 
 async function measureRow(row: Row, options: CompareOptions, folder: TaskFolder, report: (what: string) => void): Promise<RowResult> {
   const { network, batch } = row;
-  const { mode, threads } = options;
+  const { mode, threads, algorithm } = options;
   const title = `${network.name} b${batch}`;
   const peers = peersOf(mode, [row], options.peers);
   const { files, hasDropout } = await folder.prepare(network, mode, batch, peers);
-  const task: Task = { mode, network, batch, threads, learningRate: LEARNING_RATE, momentum: MOMENTUM, files };
+  const task: Task = { mode, network, batch, threads, algorithm, learningRate: LEARNING_RATE, momentum: MOMENTUM, files };
   const sides: Side[] = [];
   const entries = new Map<PeerName, Entry>();
   try {

@@ -4,6 +4,7 @@
  * The same operands come again and again, so weights under the size of the last-level cache stay there, which they do not in a network.
  */
 
+import type { AlgorithmMode } from '../compile/algorithm';
 import { compileGraph, type Graph } from '../compile/compile';
 import { decode } from '../compile/disassemble';
 import { ALGORITHM } from '../compile/opcodes';
@@ -20,6 +21,7 @@ export interface KernelOptions {
   readonly models: readonly string[];
   readonly batches: readonly number[];
   readonly threads: number;
+  readonly algorithm: AlgorithmMode;
   /** Measured seconds of each case. */
   readonly seconds: number;
 }
@@ -67,11 +69,11 @@ export function measureKernels(options: KernelOptions, peaks: Peaks, report: (wh
   });
 }
 
-function measureCase(one: Case, { threads, seconds }: KernelOptions, peaks: Peaks): KernelResult {
+function measureCase(one: Case, { threads, algorithm, seconds }: KernelOptions, peaks: Peaks): KernelResult {
   const state = new State();
   using session = new Session({ state, threads, profile: true });
   const graph: Graph = { feeds: one.feeds, outputs: [sum(one.output)], updates: [] };
-  const program = session.load(compileGraph(graph, nativeQueries()));
+  const program = session.load(compileGraph(graph, nativeQueries(), { algorithm }));
   const feeds = one.feeds.map(({ size }) => noise(size));
   const run = (steps: number): number => {
     session.runSync(program, feeds, steps);

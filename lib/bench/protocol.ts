@@ -3,6 +3,7 @@
  * standard output. bench/peers/pytorch.py speaks it too.
  */
 
+import type { AlgorithmMode } from '../compile/algorithm';
 import type { Mode, Network } from './networks';
 
 /** Files that all peers of a row share. */
@@ -24,6 +25,8 @@ export interface Task {
   readonly network: Network;
   readonly batch: number;
   readonly threads: number;
+  /** Ours alone: 'exact' leaves Winograd's algorithm out. */
+  readonly algorithm: AlgorithmMode;
   /** Of stochastic gradient descent, as all peers train. */
   readonly learningRate: number;
   readonly momentum: number;

@@ -1,6 +1,7 @@
 /** What a benchmark run leaves behind: the machine, the versions, the results; as JSON, and as Markdown for people. */
 
 import { cpus, totalmem } from 'node:os';
+import type { AlgorithmMode } from '../compile/algorithm';
 import { binding } from '../runtime/binding';
 import { packageVersion } from '../version';
 import type { RowResult } from './compare';
@@ -24,6 +25,7 @@ export interface Report {
   readonly date: string;
   readonly machine: Machine;
   readonly threads: number;
+  readonly algorithm: AlgorithmMode;
   /** What each peer calls itself, or why it took no part. */
   readonly versions: Partial<Record<PeerName, string>>;
   readonly kernels?: { readonly peaks: Peaks; readonly results: readonly KernelResult[] };
@@ -38,16 +40,16 @@ export function thisMachine(): Machine {
   return { cpu, cores, memoryBytes: totalmem(), platform: `${process.platform}-${process.arch}`, node: process.version, isa };
 }
 
-export function startReport(threads: number): Pick<Report, 'stridenet' | 'date' | 'machine' | 'threads'> {
-  return { stridenet: packageVersion(), date: new Date().toISOString().slice(0, 10), machine: thisMachine(), threads };
+export function startReport(threads: number, algorithm: AlgorithmMode): Omit<Report, 'versions'> {
+  return { stridenet: packageVersion(), date: new Date().toISOString().slice(0, 10), machine: thisMachine(), threads, algorithm };
 }
 
 /** Two lines above every table. */
-export function formatHeader({ stridenet, date, machine, threads, versions }: Report): string {
+export function formatHeader({ stridenet, date, machine, threads, algorithm, versions }: Report): string {
   const { cpu, cores, memoryBytes, platform, node, isa } = machine;
   const others = new Map(Object.entries(versions).map(([peer, version]) => [version, peer as PeerName]));
   return [
-    `stridenet ${stridenet} (${isa}), ${date}: ${cpu}, ${cores} cores, ${Math.round(memoryBytes / 2 ** 30)} GiB, ${platform}, Node ${node}; ${threads} threads`,
+    `stridenet ${stridenet} (${isa}, ${algorithm}), ${date}: ${cpu}, ${cores} cores, ${Math.round(memoryBytes / 2 ** 30)} GiB, ${platform}, Node ${node}; ${threads} threads`,
     ...[...others].map(([version, peer]) => `${PEERS[peer].label}: ${version}`),
   ].join('\n');
 }

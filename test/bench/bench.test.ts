@@ -57,6 +57,7 @@ const report: Report = {
   date: '2026-01-02',
   machine: { cpu: 'AMD EPYC 9000 4-Core Processor', cores: 4, memoryBytes: 2 ** 34, platform: 'linux-x64', node: 'v20.0.0', isa: 'avx2' },
   threads: 2,
+  algorithm: 'fast',
   versions: { stridenet: 'stridenet 1.2.3', ort: 'onnxruntime-node 1.30.0' },
   inference: [
     {

@@ -17,7 +17,7 @@ export function stridenetPeer(): Peer {
 async function predict(task: Task): Promise<Running> {
   const model = buildNetwork(task.network);
   model.loadStateDict(await loadSafetensors(task.files.weights));
-  const net = await compile(model, { input: task.network.input, maxBatch: task.batch, threads: task.threads });
+  const net = await compile(model, { input: task.network.input, maxBatch: task.batch, threads: task.threads, algorithm: task.algorithm });
   const images = readImages(task);
   return { once: () => net.runSync(images).dataSync() as Float32Array };
 }
@@ -30,6 +30,7 @@ async function train(task: Task): Promise<Running> {
     input: task.network.input,
     batchSize: task.batch,
     threads: task.threads,
+    algorithm: task.algorithm,
   });
   const [images, labels] = [readImages(task), readLabels(task)];
   return { once: async () => Float32Array.of((await trainer.step(images, labels)).loss) };

@@ -29,6 +29,7 @@ export const bench: Command = {
     batch: { value: 'N,M', help: 'images at a time (default: by network; kernels: 8)' },
     peers: { value: 'A,B', help: 'js, tfjs, ort, torch, one of their variants such as torch-eager, or none (default: by network)' },
     threads: { value: 'N', help: 'threads of every peer (default: those this process may use)' },
+    algorithm: { value: 'NAME', default: 'fast', help: "of our convolutions: fast, or exact without Winograd's" },
     rounds: { value: 'N', default: '7', help: 'turns of each peer' },
     seconds: { value: 'N', help: 'measured time of a peer in a row of the table (default 2), of an operation (default 0.1)' },
     chart: { value: 'FILE.svg', help: 'draw inference and training as a picture' },
@@ -45,21 +46,22 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const batches = listOf(args, 'batch')?.map(checkBatch);
   const peers = checkPeers(listOf(args, 'peers'));
   const threads = args.integer('threads', 1) ?? binding().info().threads;
+  const algorithm = args.choice('algorithm', ['fast', 'exact'])!;
   const rounds = args.integer('rounds', 1)!;
   const seconds = args.number('seconds', 0);
   const tell = (what: string): void => {
     if (terminal.interactive) terminal.err(what);
   };
 
-  let report: Report = { ...startReport(threads), versions: {} };
+  let report: Report = { ...startReport(threads, algorithm), versions: {} };
   for (const mode of parts) {
     if (mode === 'kernels') {
       const names = models?.filter((name) => KERNEL_GROUPS.includes(name)) ?? KERNEL_GROUPS;
       const peaks = measurePeaks(threads);
-      const results = measureKernels({ models: names, batches: batches ?? [8], threads, seconds: seconds ?? 0.1 }, peaks, tell);
+      const results = measureKernels({ models: names, batches: batches ?? [8], threads, algorithm, seconds: seconds ?? 0.1 }, peaks, tell);
       report = { ...report, kernels: { peaks, results } };
     } else {
-      const options: CompareOptions = { mode, models, batches, peers, threads, rounds, seconds: seconds ?? 2 };
+      const options: CompareOptions = { mode, models, batches, peers, threads, algorithm, rounds, seconds: seconds ?? 2 };
       const versions = await versionsOf(peersOf(mode, rowsOf(mode, models, batches), peers), threads);
       report = { ...report, versions: { ...report.versions, ...versions }, [mode]: await compare(options, tell) };
     }
