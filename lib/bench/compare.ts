@@ -44,9 +44,9 @@ export interface RowResult {
   readonly entries: readonly Entry[];
 }
 
-/** Peers of a row when none are named; those that cannot take part are left out. */
+/** Peers of a row when none are named. Not torch-compile at inference: it compiles for half a minute and more, row after row. */
 const NATIVE_PEERS: Readonly<Record<Mode, readonly PeerName[]>> = {
-  inference: ['ort', 'torch-eager', 'torch-compile'],
+  inference: ['ort', 'torch-eager'],
   training: ['torch-eager', 'torch-channels_last', 'torch-compile'],
 };
 const JAVASCRIPT_PEERS: readonly PeerName[] = ['js', 'tfjs-cpu', 'tfjs-wasm'];
