@@ -155,6 +155,19 @@ void rankUpdate(const RankUpdateTile& t) {
   }
 }
 
+void copyColumns(const float* src, int64_t stride, int64_t rows, int64_t columns, float* dst, int64_t width) {
+  const int64_t whole = columns / kLanes * kLanes;
+  for (int64_t r = 0; r < rows; ++r, src += stride, dst += width) {
+    int64_t j = 0;
+    for (; j < whole; j += kLanes) store(dst + j, load(src + j));
+    for (; j < width; j += kLanes) {
+      const int room = width - j < kLanes ? static_cast<int>(width - j) : kLanes;
+      const int count = columns - j < room ? (columns > j ? static_cast<int>(columns - j) : 0) : room;
+      storePartial(dst + j, loadPartial(src + j, count), room);
+    }
+  }
+}
+
 void addRows(const float* src, int64_t stride, int64_t rows, int64_t columns, float* sum) {
   for (int64_t j = 0; j < columns; j += kLanes) {
     const int n = columns - j < kLanes ? static_cast<int>(columns - j) : kLanes;
@@ -237,6 +250,7 @@ constexpr GemmKernels kGemmKernels = {
      STRIDENET_TILES(chooseRankUpdate, 2),
      STRIDENET_TILES(chooseRankUpdate, 3),
      STRIDENET_TILES(chooseRankUpdate, 4)},
+    copyColumns,
     addRows,
     addWindows,
 };

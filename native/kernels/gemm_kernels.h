@@ -50,6 +50,8 @@ struct GemmKernels {
   // [vectors][rows], for every vectors <= this->vectors and 1 <= rows <= this->rows[vectors].
   void (*tile[kMaxTileVectors + 1][kMaxTileRows + 1])(const GemmTile&);
   void (*rankUpdate[kMaxTileVectors + 1][kMaxTileRows + 1])(const RankUpdateTile&);
+  // dst[r * width + j] = src[r * stride + j] for r < rows and j < columns, zero for columns <= j < width.
+  void (*copyColumns)(const float* src, int64_t stride, int64_t rows, int64_t columns, float* dst, int64_t width);
   // sum[j] += sum over r of src[r * stride + j], in a fixed order of r.
   void (*addRows)(const float* src, int64_t stride, int64_t rows, int64_t columns, float* sum);
   // dst[i * dstLine + q * dstStride + j] += src[i * srcLine + q * srcStride + j] for i < lines, q < count and j < length: windows that

@@ -53,7 +53,8 @@ double costOfOutputs(const Conv2dShape& s, const KernelTable& kernels, int64_t f
          static_cast<double>(vectorsFor(kernels, fold * (s.oc / s.groups))) / static_cast<double>(fold);
 }
 
-GradWeight describe(const Call& call, const Conv2dShape& s) {
+GradWeight describe(const Call& call, const Conv2dShape& shape) {
+  Conv2dShape s = shape;
   const KernelTable& kernels = *call.kernels;
   // Channels win a tie: their partial results need no transposition.
   double cost = 0.9 * costOfChannels(s, kernels);
@@ -65,6 +66,12 @@ GradWeight describe(const Call& call, const Conv2dShape& s) {
     if (candidate < cost) cost = candidate, lanesAreOutputs = true, fold = f;
   }
 
+  const bool isPacked = !lanesAreOutputs && s.groups == 1 && paysToPack(s.oc);
+  if (isPacked && s.kh == 1 && s.kw == 1 && s.sh == 1 && s.sw == 1 && s.oh == s.ih && s.ow == s.iw) {
+    // Pixels by pixels: a block need not end where a line or an image does.
+    s.ih = s.oh = s.n * s.oh * s.ow;
+    s.n = s.iw = s.ow = 1;
+  }
   const int64_t icGroup = s.ic / s.groups, ocGroup = s.oc / s.groups;
   const bool isLineUnit = s.groups == 1 && s.dw == 1;
   const int64_t tapsW = s.kw + (fold - 1) * s.sw;
@@ -79,24 +86,25 @@ GradWeight describe(const Call& call, const Conv2dShape& s) {
   const bool isCopied = s.pt > 0 || s.pl > 0 || (s.oh - 1) * s.sh + spanH > s.ih || windowColumns > s.iw;
   const double lineBytes =
       (static_cast<double>(s.sh * windowColumns) * static_cast<double>(s.ic) + static_cast<double>(s.ow * s.oc)) * sizeof(float);
-  int64_t lines = static_cast<int64_t>(kBlockBytes / lineBytes);
+  int64_t lines = isPacked ? packedBlock(rows) / s.ow : static_cast<int64_t>(kBlockBytes / lineBytes);
   lines = lines < 1 ? 1 : lines > s.oh ? s.oh : lines;
   const int64_t blocksPerImage = ceilDiv(s.oh, lines);
   lines = ceilDiv(s.oh, blocksPerImage);
 
-  GradWeight grad = {s,
-                     lanesAreOutputs,
-                     fold,
-                     tapsW,
-                     fold > 1 ? 1 : s.dw,
-                     isLineUnit,
-                     isCopied,
-                     lines,
-                     blocksPerImage,
-                     (lines - 1) * s.sh + spanH,
-                     windowColumns,
-                     {call.kernels, Panels(kernels, columns), units, rows, cStride,
-                      lanesAreOutputs ? units * rows * columns : s.oc * cStride, sumSize, s.n * blocksPerImage}};
+  GradWeight grad = {
+      s,
+      lanesAreOutputs,
+      fold,
+      tapsW,
+      fold > 1 ? 1 : s.dw,
+      isLineUnit,
+      isCopied,
+      lines,
+      blocksPerImage,
+      (lines - 1) * s.sh + spanH,
+      windowColumns,
+      {call.kernels, Panels(kernels, columns), units, rows, cStride, lanesAreOutputs ? units * rows * columns : s.oc * cStride, sumSize,
+       s.n * blocksPerImage, isPacked ? lines * s.ow : 0}};
   grad.update.partition();
   return grad;
 }
@@ -119,6 +127,7 @@ void accumulate(const Call& call, const GradWeight& grad, const Lane& lane, floa
   ScratchCursor cursor(lane.threadScratch);
   int64_t* rowOffsets = cursor.take<int64_t>(static_cast<size_t>(grad.update.rows));
   float* window = static_cast<float*>(cursor.takeBytes(grad.windowBytes()));
+  float* packed = static_cast<float*>(cursor.takeBytes(grad.update.packedBytes()));
   const int64_t pitch = (grad.isCopied ? grad.windowColumns : s.iw) * s.ic;
   fillRowOffsets(grad, pitch, rowOffsets);
 
@@ -137,6 +146,7 @@ void accumulate(const Call& call, const GradWeight& grad, const Lane& lane, floa
     const int64_t xStride = grad.fold * s.sw * s.ic, xRun = s.sh * pitch, dyStride = grad.fold * s.oc, dyRun = s.ow * s.oc;
     const int64_t pixels = s.ow / grad.fold;
     RankBlock result = {source, xStride, xRun, gradient, dyStride, dyRun, lines, pixels, gradient, lines * pixels};
+    if (xRun == pixels * xStride) result.runs = 1, result.pixels = lines * pixels;
     if (!grad.lanesAreOutputs) {
       result.a = gradient, result.aStride = dyStride, result.aRun = dyRun;
       result.b = source, result.bStride = xStride, result.bRun = xRun;
@@ -150,7 +160,7 @@ void accumulate(const Call& call, const GradWeight& grad, const Lane& lane, floa
     return RankUnit{group * grad.ocGroup(), i * s.dh * pitch + j * s.dw * s.ic + group * grad.icGroup(),
                     group * grad.ocGroup() * grad.update.cStride + (i * s.kw + j) * grad.icGroup()};
   };
-  accumulateChunks(grad.update, lane, blockAt, unitAt, rowOffsets, partials, sums);
+  accumulateChunks(grad.update, lane, blockAt, unitAt, rowOffsets, packed, partials, sums);
 }
 
 // The second phase for outputs in the lanes: dweight[o, i, j, c] is the sum over chunks and folded pixels u of row (i, j + u, c),
@@ -206,8 +216,8 @@ Plan plan(const Call& call) {
                      grad.isDirect() ? 1 : 2);
   if (!grad.isDirect()) plan.sharedScratch = grad.update.partialBytes() + grad.update.sumBytes();
   const size_t offsets = scratchBytes(static_cast<size_t>(grad.update.rows) * sizeof(int64_t));
-  const size_t sum = static_cast<size_t>(grad.ocGroup()) * sizeof(float);
-  plan.threadScratch = offsets + grad.windowBytes() > sum ? offsets + grad.windowBytes() : sum;
+  const size_t sum = static_cast<size_t>(grad.ocGroup()) * sizeof(float), blocks = offsets + grad.windowBytes() + grad.update.packedBytes();
+  plan.threadScratch = blocks > sum ? blocks : sum;
   return plan;
 }
 

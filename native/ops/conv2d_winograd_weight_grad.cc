@@ -169,7 +169,7 @@ Plan planWinogradGradWeight(const Call& call, const Conv2dShape& shape) {
   plan.sharedScratch = grad.partialBytes() + grad.biasBytes();
   plan.threadScratch = grad.threadBytes();
   // In multiply-adds of whole vectors; a transform is counted by the time that it takes.
-  constexpr double kInputTransform = 200, kGradientTransform = 150, kWeightTransform = 150;
+  constexpr double kInputTransform = 300, kGradientTransform = 250, kWeightTransform = 150;
   const double tiles = static_cast<double>(grad.tiles), outputs = static_cast<double>(shape.oc);
   const double inputVectors = static_cast<double>(grad.inputs.vectors), outputVectors = static_cast<double>(grad.outputs.vectors);
   const double vectors =

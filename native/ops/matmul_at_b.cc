@@ -6,13 +6,17 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kBlockRows = 256;
+constexpr int64_t kLeastPackedSum = 64;  // below, writing y is what takes the time
 
 enum MatmulAtBOperand { kA, kB, kY, kColumnSum };
 
 RankUpdate updateOf(const Call& call) {
   const Operand* o = call.operands;
   const int64_t k = o[kA].dims[0], m = o[kA].dims[1], n = o[kB].dims[1];
-  RankUpdate update = {call.kernels, Panels(*call.kernels, n), 1, m, n, m * n, o[kColumnSum].present() ? m : 0, ceilDiv(k, kBlockRows)};
+  const bool isPacked = paysToPack(m) && k >= kLeastPackedSum;
+  const int64_t blocks = ceilDiv(k, isPacked ? packedBlock(m) : kBlockRows);
+  RankUpdate update = {call.kernels, Panels(*call.kernels, n),         1, m, n, m * n, o[kColumnSum].present() ? m : 0,
+                       blocks,       isPacked ? ceilDiv(k, blocks) : 0};
   update.partition();
   return update;
 }
@@ -37,7 +41,7 @@ Plan plan(const Call& call) {
   Plan plan = planOf(call, 2.0 * static_cast<double>(call.operands[kA].count) * static_cast<double>(update.panels.paddedColumns()),
                      update.chunks > 1 ? 2 : 1);
   if (update.chunks > 1) plan.sharedScratch = update.partialBytes() + update.sumBytes();
-  plan.threadScratch = static_cast<size_t>(update.rows) * sizeof(int64_t);
+  plan.threadScratch = scratchBytes(static_cast<size_t>(update.rows) * sizeof(int64_t)) + update.packedBytes();
   return plan;
 }
 
@@ -54,7 +58,9 @@ void run(const Call& call, const Lane& lane) {
     return;
   }
   const int64_t k = o[kA].dims[0], m = update.rows, n = update.cStride;
-  int64_t* rowOffsets = static_cast<int64_t*>(lane.threadScratch);
+  ScratchCursor own(lane.threadScratch);
+  int64_t* rowOffsets = own.take<int64_t>(static_cast<size_t>(m));
+  float* packed = static_cast<float*>(own.takeBytes(update.packedBytes()));
   for (int64_t r = 0; r < m; ++r) rowOffsets[r] = r;
   auto blockAt = [&](int64_t block) {
     const int64_t first = block * k / update.blocks, count = (block + 1) * k / update.blocks - first;
@@ -66,7 +72,7 @@ void run(const Call& call, const Lane& lane) {
       [](int64_t) {
         return RankUnit{0, 0, 0};
       },
-      rowOffsets, partials, sums);
+      rowOffsets, packed, partials, sums);
 }
 
 }  // namespace

@@ -23,6 +23,19 @@ void RankUpdate::partition() {
   splits = clamp(splits, 1, strips * bands);
 }
 
+void packRows(const KernelTable& kernels, const RankBlock& block, int64_t begin, int64_t end, float* packed) {
+  for (int64_t row = begin; row < end; row += kPackedRows) {
+    const int64_t count = clamp(end - row, 0, kPackedRows);
+    for (int64_t q = 0; q < block.runs; ++q, packed += block.pixels * kPackedRows)
+      kernels.gemm.copyColumns(block.a + row + q * block.aRun, block.aStride, block.pixels, count, packed, kPackedRows);
+  }
+}
+
+void packColumns(const KernelTable& kernels, const RankBlock& block, int64_t first, int64_t count, int64_t width, float* packed) {
+  for (int64_t q = 0; q < block.runs; ++q, packed += block.pixels * width)
+    kernels.gemm.copyColumns(block.b + first + q * block.bRun, block.bStride, block.pixels, count, packed, width);
+}
+
 void addPartials(const KernelTable& kernels, const Lane& lane, const float* partials, int64_t chunks, int64_t size, float* y) {
   int64_t begin, end;
   lane.range(ceilDiv(size, kAddPart), &begin, &end);

@@ -71,6 +71,9 @@ const rows: OpRow[] = [
   row('3x3, padding 4', [1, 3, 5, 4], [5, 3, 3, 3], { padding: 4, bias: true }),
   row('1x1', [2, 17, 4, 5], [33, 17, 1, 1], { bias: true }),
   row('1x1, stride 2', [2, 16, 5, 5], [31, 16, 1, 1], { stride: 2 }),
+  // Weight gradients whose blocks are copied.
+  row('1x1 to 256 channels, blocks across images', [3, 19, 10, 11], [256, 19, 1, 1], { bias: true }),
+  row('3x3 to 256 channels, stride 2', [2, 5, 9, 7], [256, 5, 3, 3], { stride: 2, padding: 1, bias: true }),
   row('1x1 with padding', [1, 4, 3, 3], [5, 4, 1, 1], { padding: 1, bias: true }),
   row('1x1 of one pixel', [3, 65, 1, 1], [7, 65, 1, 1]),
   row('kernel 1x7', [1, 5, 4, 9], [6, 5, 1, 7], { padding: [0, 3] }),

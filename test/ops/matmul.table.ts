@@ -51,6 +51,11 @@ export const matmulTable: OpTable = {
       operands: [{ shape: [5, 7] }, { shape: [9, 5] }],
       build: (a, b) => matmul(transpose(a), transpose(b)),
     },
+    {
+      name: 'transposed left operand of 256 columns, which is copied in blocks',
+      operands: [{ shape: [300, 256] }, { shape: [300, 37] }],
+      build: (a, b) => matmul(transpose(a), b),
+    },
     { name: 'stack of rows', operands: [{ shape: [2, 3, 5] }, { shape: [5, 4] }], build: (a, b) => matmul(a, b) },
   ],
 };
