@@ -28,7 +28,7 @@ export class VariableStorage {
     return this.shape.reduce((a, b) => a * b, 1);
   }
 
-  /** The value in logical row-major order. A view of the live value while no holder has it: copy before changing it. */
+  /** The value in logical row-major order, not to be written to: it may be the live value, and constants may share it. */
   value(): Float32Array {
     if (this.holder) return this.holder.read(this);
     return (this.data ??= this.initializer());

@@ -30,6 +30,8 @@ const METADATA_KEY = '__metadata__';
 const FILE_TYPES: Readonly<Record<DType, string>> = { float32: 'F32', int32: 'I32', uint8: 'U8' };
 /** Converted types pass through a buffer of this many bytes, so that a tensor never lies in memory twice. */
 const CONVERT_BYTES = 1 << 20;
+/** Tensors on their way at a time: copying out of the page cache keeps more than one core busy. */
+const READERS = 4;
 
 /**
  * Writes named tensors. Equal contents give equal bytes, whatever the order of the map. The values are those at the time of the call
@@ -96,9 +98,16 @@ export async function readSafetensorsMetadata(path: string): Promise<Record<stri
 export async function readSafetensors(path: string): Promise<SafetensorsContents> {
   return withFile(path, async (handle, size) => {
     const { entries, metadata, dataStart } = await readHeader(path, handle, size);
-    const tensors = new Map<string, RawTensor>();
-    for (const entry of entries) tensors.set(entry.name, await readTensor(path, handle, dataStart, entry));
-    return { tensors, metadata };
+    const loaded = new Array<RawTensor>(entries.length);
+    let next = 0;
+    const reader = async (): Promise<void> => {
+      while (next < entries.length) {
+        const i = next++;
+        loaded[i] = await readTensor(path, handle, dataStart, entries[i]!);
+      }
+    };
+    await Promise.all(Array.from({ length: READERS }, reader));
+    return { tensors: new Map(entries.map(({ name }, i) => [name, loaded[i]!])), metadata };
   });
 }
 

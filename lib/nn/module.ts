@@ -60,7 +60,7 @@ export abstract class Module {
   }
 
   /**
-   * Copies values by name. Nothing changes unless everything fits.
+   * Takes values over by name. Nothing changes unless everything fits.
    *
    * @param map such as `loadSafetensors` or another module's `stateDict()` gives
    * @returns names that were missing from and unexpected in `map`; with `strict` both are empty
@@ -95,7 +95,7 @@ export abstract class Module {
         `${where} expects the names and shapes of stateDict(); ${problems.join('; ')}. ${hint}`,
       );
     }
-    const values = matched.map(([name, variable]) => [variable, Float32Array.from(map.get(name)!.dataSync())] as const);
+    const values = matched.map(([name, variable]) => [variable, valueOf(map.get(name)!)] as const);
     for (const [variable, value] of values) variable.storage.set(value);
     return { missing, unexpected };
   }
@@ -129,6 +129,12 @@ export abstract class Module {
     action(this);
     return this;
   }
+}
+
+/** The numbers of a tensor as float32: without a copy where nothing can change them, so that loaded weights lie in memory once. */
+function valueOf(x: Tensor): Float32Array {
+  if (x.leaf?.kind === 'constant' && x.dtype === 'float32') return x.leaf.data as Float32Array;
+  return Float32Array.from(x.dataSync());
 }
 
 type Field = [name: string, value: Module | Variable];
