@@ -24,6 +24,11 @@ export interface NativeState {
   /** Copies values in or out. With `logical`, a rank-4 slot is converted between NCHW (outside) and NHWC (inside). */
   write(slot: number, data: TypedArray, logical: boolean): void;
   read(slot: number, logical: boolean): TypedArray;
+  /** Gives back the memory of variables and derived slots that only prepare lists take; a run that prepares again needs the variables restored. */
+  releaseSources(): void;
+  isReleased(slot: number): boolean;
+  /** Writes the value, in logical order, that a released variable had. */
+  restore(slot: number, data: TypedArray): void;
   readonly bytes: number;
 }
 

@@ -41,7 +41,7 @@ export class LoadedProgram {
   /** @internal Sessions make them. */
   constructor(
     readonly program: Program,
-    state: State,
+    private readonly state: State,
     readonly words: Int32Array,
   ) {
     try {
@@ -64,11 +64,14 @@ export class LoadedProgram {
       if (feed?.[Symbol.toStringTag] !== wanted.tag || feed.length !== wanted.length) this.refuse(i, feed);
     }
     this.variables.sync();
+    this.state.runBegins();
   }
 
   /** What must happen after a run, even one that failed: it may have written some of its updates. */
-  finish(): void {
+  finish(succeeded: boolean): void {
     this.updated?.tookUpdates();
+    if (!succeeded) this.variables.forget();
+    this.state.runEnded();
   }
 
   private refuse(index: number, feed: unknown): never {
@@ -124,12 +127,15 @@ export class Session {
     const loaded = this.resolve(target);
     loaded.prepare(feeds);
     const caller = new Error();
+    let succeeded = false;
     try {
-      return await this.native.run(loaded.native, feeds as TypedArray[], steps);
+      const results = await this.native.run(loaded.native, feeds as TypedArray[], steps);
+      succeeded = true;
+      return results;
     } catch (error) {
       throw fromNative(error, caller);
     } finally {
-      loaded.finish();
+      loaded.finish(succeeded);
     }
   }
 
@@ -138,12 +144,15 @@ export class Session {
     if (steps !== 1) checkInteger('runSync', 'steps', steps, 1);
     const loaded = this.resolve(target);
     loaded.prepare(feeds);
+    let succeeded = false;
     try {
-      return this.native.runSync(loaded.native, feeds as TypedArray[], steps);
+      const results = this.native.runSync(loaded.native, feeds as TypedArray[], steps);
+      succeeded = true;
+      return results;
     } catch (error) {
       throw fromNative(error);
     } finally {
-      loaded.finish();
+      loaded.finish(succeeded);
     }
   }
 

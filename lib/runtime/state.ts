@@ -18,12 +18,29 @@ interface Mirror {
   version: number;
 }
 
+export interface StateOptions {
+  /**
+   * Once programs have packed their weights, give back the memory of the weights themselves, which then lie with the model alone; they are
+   * uploaded again when a program has to pack. For programs that write no variable. Default false.
+   */
+  readonly releasesSources?: boolean;
+}
+
 export class State implements StorageHolder {
   readonly native: NativeState;
+  private readonly releasesSources: boolean;
+  /** Grows whenever a changed value is uploaded. */
+  generation = 0;
+  /** Runs that have been prepared and are not over. */
+  private pending = 0;
+  /** Something was uploaded since sources were released. */
+  private uploaded = false;
+  private released = false;
   private readonly variables = new Map<VariableStorage, Mirror>();
   private readonly derived = new Map<string, { readonly slot: number; readonly request: SlotRequest }>();
 
-  constructor() {
+  constructor({ releasesSources = false }: StateOptions = {}) {
+    this.releasesSources = releasesSources;
     this.native = new (binding().State)();
   }
 
@@ -68,6 +85,36 @@ export class State implements StorageHolder {
       throw fromNative(error);
     }
     mirror.version = version;
+    this.generation++;
+    this.uploaded = true;
+  }
+
+  /** @internal Uploads the variables again whose memory was given back. */
+  restoreReleased(): void {
+    if (!this.released) return;
+    try {
+      for (const { slot, storage } of this.variables.values()) {
+        if (this.native.isReleased(slot)) this.native.restore(slot, storage.value());
+      }
+    } catch (error) {
+      throw fromNative(error);
+    }
+    this.released = false;
+    this.uploaded = true;
+  }
+
+  /** @internal A run's variables are in place; `runEnded` must follow. */
+  runBegins(): void {
+    this.pending++;
+  }
+
+  /** @internal The last run that was under way gives back what it packed from. */
+  runEnded(): void {
+    this.pending--;
+    if (!this.releasesSources || !this.uploaded || this.pending > 0) return;
+    this.native.releaseSources();
+    this.uploaded = false;
+    this.released = true;
   }
 
   /** @internal A step wrote the slot: this State has the newest value, unless someone has set another meanwhile. */
@@ -129,14 +176,26 @@ export class State implements StorageHolder {
 
 /** Some variables of a State. */
 export class Mirrors {
+  /** The State's generation for which everything was in place, -1 when a run must see to it again. */
+  private generation = -1;
+
   constructor(
     private readonly state: State,
     private readonly mirrors: readonly Mirror[],
   ) {}
 
-  /** Uploads those whose storage changed. */
+  /** Uploads those whose storage changed. When any did, and for a first run, released ones come back before: runs prepare from them. */
   sync(): void {
+    const changed = this.mirrors.some(({ version, storage }) => version !== storage.version);
+    if (!changed && this.generation === this.state.generation) return;
+    this.state.restoreReleased();
     for (const mirror of this.mirrors) if (mirror.version !== mirror.storage.version) this.state.upload(mirror);
+    this.generation = this.state.generation;
+  }
+
+  /** A run failed, so what it was to prepare may be missing. */
+  forget(): void {
+    this.generation = -1;
   }
 
   /** A step wrote them. */

@@ -44,7 +44,8 @@ export async function compile(model: Module, options: CompileModelOptions): Prom
   const maxBatch = checkInteger('compile', 'maxBatch', options.maxBatch ?? 32, 1);
   const preprocess = checkPreprocessing('compile', options.preprocess, input);
   const output = callModel(model, imageInput(1, input, 'float32', preprocess), false);
-  const net = new CompiledModel(model, input, output.shape.slice(1), maxBatch, preprocess, new Programs('compile', options));
+  const programs = new Programs('compile', options, { releasesSources: true });
+  const net = new CompiledModel(model, input, output.shape.slice(1), maxBatch, preprocess, programs);
   // The first program now, so that the first run need not wait for it.
   net.listing();
   return net;

@@ -6,7 +6,7 @@ import { checkInteger } from '../errors';
 import { planningEnabled } from '../runtime/binding';
 import { nativeQueries } from '../runtime/queries';
 import { Session, type LoadedProgram } from '../runtime/session';
-import { State } from '../runtime/state';
+import { State, type StateOptions } from '../runtime/state';
 
 /** Options of everything that runs programs. */
 export interface ExecutionOptions {
@@ -31,13 +31,14 @@ export interface ReadyProgram {
 export class Programs {
   readonly session: Session;
   readonly algorithm: AlgorithmMode;
-  private readonly state = new State();
+  private readonly state: State;
   private readonly programs = new Map<string, ReadyProgram>();
 
   /** @throws StridenetError ERR_NATIVE_UNAVAILABLE, ERR_INVALID_ARGUMENT */
-  constructor(where: string, { threads, algorithm }: ExecutionOptions) {
+  constructor(where: string, { threads, algorithm }: ExecutionOptions, stateOptions: StateOptions = {}) {
     if (threads !== undefined) checkInteger(where, 'threads', threads, 1);
     this.algorithm = checkAlgorithm(where, algorithm);
+    this.state = new State(stateOptions);
     this.session = new Session({ state: this.state, threads });
   }
 

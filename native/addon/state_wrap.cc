@@ -7,7 +7,9 @@ namespace stridenet::addon {
 Napi::Function StateWrap::define(Napi::Env env) {
   return DefineClass(env, "State",
                      {InstanceMethod<&StateWrap::addSlot>("addSlot"), InstanceMethod<&StateWrap::write>("write"),
-                      InstanceMethod<&StateWrap::read>("read"), InstanceAccessor<&StateWrap::bytes>("bytes")});
+                      InstanceMethod<&StateWrap::restore>("restore"), InstanceMethod<&StateWrap::isReleased>("isReleased"),
+                      InstanceMethod<&StateWrap::releaseSources>("releaseSources"), InstanceMethod<&StateWrap::read>("read"),
+                      InstanceAccessor<&StateWrap::bytes>("bytes")});
 }
 
 StateWrap::StateWrap(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
@@ -54,23 +56,57 @@ Status StateWrap::getSlot(napi_value value, int* number, Slot** slot) {
   return Status::error("ERR_INVALID_ARGUMENT", "State: there is no slot %d; it has %d.", *number, state_->slotCount());
 }
 
+Status StateWrap::getValue(const Napi::CallbackInfo& info, int* number, TypedArrayView* view) {
+  Slot* slot;
+  Status status = getSlot(info[0], number, &slot);
+  if (status.isOk()) status = getTypedArray(env_, info[1], "State: data", view);
+  if (!status.isOk()) return status;
+  if (view->dtype != slot->dtype) {
+    return Status::error("ERR_DTYPE_MISMATCH", "State: slot %d takes a %s but got a %s.", *number, dtypeName(slot->dtype),
+                         dtypeName(view->dtype));
+  }
+  if (static_cast<int64_t>(view->length) == slot->count) return Status::ok();
+  return Status::error("ERR_SHAPE_MISMATCH", "State: slot %d has %lld elements but got %zu.", *number, static_cast<long long>(slot->count),
+                       view->length);
+}
+
+// restore(slot, data)
+Napi::Value StateWrap::restore(const Napi::CallbackInfo& info) {
+  int number;
+  TypedArrayView view;
+  Status status = getValue(info, &number, &view);
+  if (status.isOk() && !state_->isReleased(number)) {
+    status = Status::error("ERR_INVALID_ARGUMENT", "State.restore: slot %d is not released; write() changes values.", number);
+  }
+  if (status.isOk()) state_->restore(number, view.data);
+  if (!status.isOk()) throwStatus(env_, status);
+  return {};
+}
+
+// isReleased(slot): boolean
+Napi::Value StateWrap::isReleased(const Napi::CallbackInfo& info) {
+  int number;
+  Slot* slot;
+  Status status = getSlot(info[0], &number, &slot);
+  if (!status.isOk()) return {env_, throwStatus(env_, status)};
+  napi_value result = nullptr;
+  napi_get_boolean(env_, state_->isReleased(number), &result);
+  return {env_, result};
+}
+
+// releaseSources()
+Napi::Value StateWrap::releaseSources(const Napi::CallbackInfo&) {
+  state_->releaseSources();
+  return {};
+}
+
 // write(slot, data, logical)
 Napi::Value StateWrap::write(const Napi::CallbackInfo& info) {
   int number;
-  Slot* slot;
   TypedArrayView view;
   bool logical;
-  Status status = getSlot(info[0], &number, &slot);
-  if (status.isOk()) status = getTypedArray(env_, info[1], "State.write: data", &view);
+  Status status = getValue(info, &number, &view);
   if (status.isOk()) status = getBoolean(env_, info[2], "State.write: logical", &logical);
-  if (status.isOk() && view.dtype != slot->dtype) {
-    status = Status::error("ERR_DTYPE_MISMATCH", "State.write: slot %d takes a %s but got a %s.", number, dtypeName(slot->dtype),
-                           dtypeName(view.dtype));
-  }
-  if (status.isOk() && static_cast<int64_t>(view.length) != slot->count) {
-    status = Status::error("ERR_SHAPE_MISMATCH", "State.write: slot %d has %lld elements but got %zu.", number,
-                           static_cast<long long>(slot->count), view.length);
-  }
   if (status.isOk()) status = state_->write(number, view.data, logical);
   if (!status.isOk()) throwStatus(env_, status);
   return {};

@@ -21,9 +21,14 @@ class StateWrap : public Napi::ObjectWrap<StateWrap> {
  private:
   Napi::Value addSlot(const Napi::CallbackInfo& info);
   Napi::Value write(const Napi::CallbackInfo& info);
+  Napi::Value restore(const Napi::CallbackInfo& info);
+  Napi::Value isReleased(const Napi::CallbackInfo& info);
+  Napi::Value releaseSources(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);
   Status getSlot(napi_value value, int* number, Slot** slot);
+  // A slot and values that fit it.
+  Status getValue(const Napi::CallbackInfo& info, int* number, TypedArrayView* view);
 
   const napi_env env_;
   const std::shared_ptr<State> state_ = std::make_shared<State>();

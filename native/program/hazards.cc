@@ -64,10 +64,11 @@ void findSources(Program* program) {
   for (size_t i = 0; i < program->prepare.size(); i++) {
     accesses.push_back(accessesOf(*program, program->prepare[i]));
     for (const MemoryRange& read : accesses[i].reads) {
-      if (read.region != static_cast<int64_t>(Space::arena)) continue;  // slots know by themselves whether they are current
+      Instruction& reader = program->prepare[i];
+      auto& sources = read.region == static_cast<int64_t>(Space::arena) ? reader.sources : reader.slotSources;
       for (size_t j = 0; j < i; j++) {
         for (const MemoryRange& write : accesses[j].writes) {
-          if (write.overlaps(read)) program->prepare[i].sources.push_back(static_cast<int32_t>(j));
+          if (write.overlaps(read)) sources.push_back(static_cast<int32_t>(j));
         }
       }
     }

@@ -53,8 +53,8 @@ struct Instruction {
   Plan plan;
   bool barrierBefore = false;  // depends on an instruction since the last barrier
   int rotation = 0;            // thread t runs share t + rotation: several small instructions between two barriers use several threads
-  // Prepare list: instructions (by position) whose results this one reads.
-  std::vector<int32_t> sources;
+  // Prepare list: instructions (by position) whose results this one reads, from the arena or from slots, which outlive the run.
+  std::vector<int32_t> sources, slotSources;
 };
 
 // How a Program uses a slot of the State; checked when it is bound to one.
@@ -105,7 +105,7 @@ double estimateSeconds(const Plan& plan, const KernelTable& kernels);
 
 // Operands, spaces, aliasing, order of writes; then Op::verify and Op::plan, whose answer is stored.
 Status verifyProgram(Program* program, DecodeMode mode);
-// Fills in barrierBefore, rotation and sources of a verified program.
+// Fills in barrierBefore, rotation and both lists of sources of a verified program.
 void findHazards(Program* program);
 
 }  // namespace stridenet

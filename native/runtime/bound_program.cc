@@ -37,11 +37,19 @@ Status BoundProgram::bind(std::weak_ptr<const Program> owner, const Program& pro
   bound->bindList(program.step, state, &bound->step);
   for (const Instruction& instruction : program.prepare) {
     const OpSignature& signature = kOpSignatures[static_cast<int>(instruction.opcode)];
-    auto& slots = bound->derivedSlots.emplace_back();
-    for (int i = signature.inputCount(); i < signature.operandCount(); i++) {
+    auto& derived = bound->derivedSlots.emplace_back();
+    auto& sources = bound->sourceSlots.emplace_back();
+    for (int i = 0; i < signature.operandCount(); i++) {
       if (instruction.operands[i] < 0) continue;
       const Tensor& tensor = program.tensors[instruction.operands[i]];
-      if (tensor.space == Space::state) slots.push_back(state.slot(tensor.offset));
+      if (tensor.space == Space::state) (i < signature.inputCount() ? sources : derived).push_back(state.slot(tensor.offset));
+    }
+  }
+  for (const Instruction& instruction : program.step) {
+    for (int i = 0; i < kMaxOperands; i++) {
+      if (instruction.operands[i] < 0) continue;
+      const Tensor& tensor = program.tensors[instruction.operands[i]];
+      if (tensor.space == Space::state) bound->stepSlots.push_back(state.slot(tensor.offset));
     }
   }
   bound->needed.resize(program.prepare.size());

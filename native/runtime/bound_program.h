@@ -40,6 +40,9 @@ class BoundProgram {
 
   // The slots that each prepare instruction writes, and whether it is to be run this time.
   std::vector<std::vector<Slot*>> derivedSlots;
+  // The slots that each prepare instruction reads, and those that the step list takes.
+  std::vector<std::vector<Slot*>> sourceSlots;
+  std::vector<Slot*> stepSlots;
   std::vector<uint8_t> needed;
   // Seconds by instruction, prepare then step; empty until profiling asks for it.
   std::vector<double> seconds;

@@ -109,17 +109,34 @@ struct ListRun {
   }
 };
 
-// Decides which prepare instructions must run: those with a stale output, and those whose results such a one reads.
+bool isStale(const std::vector<Slot*>& slots, uint64_t version) {
+  return std::any_of(slots.begin(), slots.end(), [version](const Slot* slot) { return slot->computedFrom != version; });
+}
+
+// Decides which prepare instructions must run: those with a stale output that a step takes, and those whose results such a one reads and
+// that are not current.
 bool findNeeded(BoundProgram& bound, uint64_t version) {
   bool any = false;
   std::fill(bound.needed.begin(), bound.needed.end(), 0);
   for (size_t i = bound.prepare.size(); i-- > 0;) {
-    for (const Slot* slot : bound.derivedSlots[i]) bound.needed[i] |= slot->computedFrom != version;
+    for (const Slot* slot : bound.derivedSlots[i]) bound.needed[i] |= slot->usedBySteps && slot->computedFrom != version;
     if (!bound.needed[i]) continue;
     any = true;
     for (int32_t source : bound.program.prepare[i].sources) bound.needed[source] = 1;
+    for (int32_t source : bound.program.prepare[i].slotSources) bound.needed[source] |= isStale(bound.derivedSlots[source], version);
   }
   return any;
+}
+
+// Whether a variable that is to be read was released.
+bool readsReleased(const BoundProgram& bound) {
+  for (size_t i = 0; i < bound.prepare.size(); i++) {
+    if (!bound.needed[i]) continue;
+    for (const Slot* slot : bound.sourceSlots[i]) {
+      if (slot->released) return true;
+    }
+  }
+  return false;
 }
 
 void markCurrent(BoundProgram& bound, uint64_t version) {
@@ -139,8 +156,15 @@ Status execute(BoundProgram& bound, State& state, Workspace& workspace, const Ex
   double* const seconds = settings.profile ? bound.seconds.data() : nullptr;
   const int threads = program.seconds < kPoolSeconds ? 1 : settings.threads;
   const size_t stride = Workspace::scratchStride(program);
+  for (Slot* slot : bound.stepSlots) {
+    slot->usedBySteps = true;
+    if (slot->released) return Status::error("ERR_PROGRAM_INVALID", "The program takes a variable that was released and not restored.");
+  }
   for (int step = 0; step < steps && !cancelled->load(std::memory_order_relaxed); step++) {
     if (!bound.prepare.empty() && findNeeded(bound, state.version())) {
+      if (readsReleased(bound)) {
+        return Status::error("ERR_PROGRAM_INVALID", "The program prepares from a variable that was released and not restored.");
+      }
       ListRun prepare = {program.prepare, bound.prepare, bound.needed.data(), seconds, workspace, stride, settings.validate, "prepare", {}};
       ThreadPool::instance().run(settings.threads, ListRun::run, &prepare);
       if (prepare.failed) return prepare.status;

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -29,6 +30,15 @@ void AlignedBuffer::release() {
   data_ = nullptr;
   size_ = 0;
   mapped_ = false;
+}
+
+void AlignedBuffer::discard() {
+#ifdef __linux__                      // elsewhere MADV_DONTNEED is a hint about access
+  constexpr uintptr_t kPage = 65536;  // the largest there is
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(data_) + kPage - 1) / kPage * kPage;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(data_) + size_) / kPage * kPage;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+#endif
 }
 
 Status AlignedBuffer::reserve(size_t bytes, const char* purpose) {

@@ -30,6 +30,8 @@ class AlignedBuffer {
   // ERR_OUT_OF_MEMORY names `purpose` and leaves the buffer empty.
   Status reserve(size_t bytes, const char* purpose);
   void release();
+  // Gives the memory back to the system, where it can; the addresses stay valid and what they hold is lost.
+  void discard();
 
   void* data() const { return data_; }
   char* at(size_t offset) const { return static_cast<char*>(data_) + offset; }

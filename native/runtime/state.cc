@@ -74,13 +74,40 @@ Status State::write(int number, const void* data, bool logical) {
     return Status::error("ERR_INVALID_ARGUMENT", "Slot %d is derived: prepare lists write it, callers cannot.", number);
   }
   std::lock_guard<std::mutex> lock(runMutex_);
+  copyIn(target, data, logical);
+  version_++;
+  return Status::ok();
+}
+
+void State::restore(int number, const void* data) {
+  std::lock_guard<std::mutex> lock(runMutex_);
+  copyIn(*slot(number), data, true);
+}
+
+void State::copyIn(Slot& target, const void* data, bool logical) {
   if (logical && target.rank == 4) {  // [n, c, h, w] outside is [n][c][hw], inside [n][hw][c]
     transposeEach(target.dtype, data, target.memory.data(), target.dims[0], target.dims[3], target.dims[1] * target.dims[2]);
   } else {
     std::memcpy(target.memory.data(), data, target.bytes());
   }
-  version_++;
-  return Status::ok();
+  target.released = false;
+}
+
+void State::releaseSources() {
+  std::lock_guard<std::mutex> lock(runMutex_);
+  std::lock_guard<std::mutex> listLock(slotsMutex_);
+  for (Slot& slot : slots_) {
+    if (slot.usedBySteps) continue;
+    slot.memory.discard();
+    slot.released = !slot.derived;
+    slot.computedFrom = 0;
+  }
+}
+
+bool State::isReleased(int number) {
+  Slot& target = *slot(number);
+  std::lock_guard<std::mutex> lock(runMutex_);
+  return target.released;
 }
 
 void State::read(int number, void* data, bool logical) {

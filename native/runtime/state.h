@@ -17,6 +17,8 @@ struct Slot {
   int64_t dims[kMaxRank];  // physical
   int64_t count;
   bool derived;
+  bool usedBySteps = false;   // a step list that has run takes it; the others are sources of prepare lists alone
+  bool released = false;      // a variable without its value, see State::releaseSources
   uint64_t computedFrom = 0;  // derived: the State's version that the value belongs to, 0 when never computed
   AlignedBuffer memory;       // zeros at first
 
@@ -38,6 +40,13 @@ class State {
   Status write(int number, const void* data, bool logical);
   void read(int number, void* data, bool logical);
 
+  // Gives back the memory of all slots that only prepare lists take: of variables, and of what lies between them and the results.
+  // Runs go on as long as the results are current; a run that must prepare again fails unless those variables were restored.
+  void releaseSources();
+  bool isReleased(int number);
+  // Writes the value that a released variable had, in logical order.
+  void restore(int number, const void* data);
+
   // Held during every run on this State and while contents are copied.
   std::mutex& runMutex() { return runMutex_; }
   // Both under runMutex(). Starts at 1.
@@ -45,6 +54,8 @@ class State {
   void bumpVersion() { version_++; }
 
  private:
+  void copyIn(Slot& target, const void* data, bool logical);
+
   mutable std::mutex slotsMutex_;  // guards the list, not the contents
   std::deque<Slot> slots_;
   size_t bytes_ = 0;

@@ -50,11 +50,40 @@ void testSlots() {
   CHECK(reinterpret_cast<uintptr_t>(state.slot(1)->memory.data()) % kAlignment == 0);
 }
 
+void testReleasedSources() {
+  State state;
+  const int64_t dims[] = {2, 3, 100, 200};  // over two of the largest pages
+  int source, used, between;
+  CHECK_OK(state.addSlot(DType::float32, 4, dims, false, &source));
+  CHECK_OK(state.addSlot(DType::float32, 4, dims, false, &used));
+  CHECK_OK(state.addSlot(DType::float32, 4, dims, true, &between));
+  std::vector<float> values(120000), back(120000);
+  std::iota(values.begin(), values.end(), 1.f);
+  CHECK_OK(state.write(source, values.data(), true));
+  CHECK_OK(state.write(used, values.data(), true));
+  state.slot(used)->usedBySteps = true;
+  state.slot(between)->computedFrom = state.version();
+  const uint64_t version = state.version();
+  const void* address = state.slot(source)->memory.data();
+  state.releaseSources();
+  CHECK(state.isReleased(source) && !state.isReleased(used) && !state.isReleased(between));
+  CHECK(state.slot(between)->computedFrom == 0);
+  state.read(used, back.data(), true);
+  CHECK(back == values);
+  state.restore(source, values.data());
+  state.read(source, back.data(), true);
+  CHECK(back == values && !state.isReleased(source));
+  CHECK(state.version() == version && state.slot(source)->memory.data() == address);
+}
+
 void testMemory() {
   AlignedBuffer buffer;
   CHECK_OK(buffer.reserve(10, "a test"));
   CHECK_OK(buffer.reserve(size_t{5} << 20, "a test"));  // mapped
   CHECK(buffer.at(0)[(5 << 20) - 1] == 0);
+  buffer.at(0)[(5 << 20) - 1] = 7;
+  buffer.discard();
+  buffer.at(0)[0] = 1;  // still there to be written
   const Status status = buffer.reserve(size_t{1} << 60, "a test");
   CHECK(!status.isOk() && std::string(status.code()) == "ERR_OUT_OF_MEMORY");
   CHECK(buffer.data() == nullptr && buffer.size() == 0);
@@ -134,6 +163,7 @@ int main() {
   using namespace stridenet;
   testLayouts();
   testSlots();
+  testReleasedSources();
   testMemory();
   testQuotaV2();
   testQuotaV1();

@@ -107,6 +107,15 @@ describe('loadStateDict', () => {
     expect(await target.scale.array()).toEqual([1]);
   });
 
+  test('takes constants over without a copy, and what is set later does not reach them', () => {
+    const layer = new nn.Linear(2, 1, { bias: false });
+    const constant = tensor([[3, 4]]);
+    layer.loadStateDict(new Map([['weight', constant]]));
+    expect(layer.weight.value).toBe(constant.value);
+    layer.loadStateDict(new Map([['weight', tensor([[5, 6]])]]));
+    expect([constant.arraySync(), layer.weight.arraySync()]).toEqual([[[3, 4]], [[5, 6]]]);
+  });
+
   test('lists everything that does not fit and changes nothing', async () => {
     const net = new nn.Sequential(new nn.Linear(2, 1), new nn.Linear(1, 1));
     const before = await net.stateDict().get('0.weight')!.data();

@@ -1,6 +1,11 @@
 /** compile: results, batch sizes, overlap, changing weights, refusals. */
 
-import { compile, models, nn, randn, tensor, type Tensor } from 'stridenet';
+import { compile, manualSeed, models, nn, ones, ops, randn, tensor, type Tensor } from 'stridenet';
+import { compileGraph } from '../../lib/compile/compile';
+import { inputTensor } from '../../lib/graph/leaves';
+import { nativeQueries } from '../../lib/runtime/queries';
+import { Session } from '../../lib/runtime/session';
+import { State } from '../../lib/runtime/state';
 import { expectError, expectRejection } from '../support/expectError';
 
 const model = models.lenet5();
@@ -64,6 +69,46 @@ test('follows the weights of the module', async () => {
   expect(await rows(net.runSync(Float32Array.of(1, 2)))).toEqual([[3]]);
   linear.loadStateDict(new Map([['weight', tensor([[10, 1]])]]));
   expect(await rows(net.runSync(Float32Array.of(1, 2)))).toEqual([[12]]);
+});
+
+test('weights whose memory was given back come again for other batch sizes and when some of them change', async () => {
+  manualSeed(2);
+  const net = new nn.Sequential(new nn.Conv2d(1, 16, 5), new nn.BatchNorm2d(16), new nn.ReLU(), new nn.Flatten(), new nn.Linear(9216, 300));
+  const fresh = async (count: number): Promise<number[][]> => {
+    using other = await compile(net, { input: [1, 28, 28] });
+    return await rows(other.runSync(raw.subarray(0, count * SIZE)));
+  };
+  using compiled = await compile(net, { input: [1, 28, 28] });
+  const run = (count: number): Promise<number[][]> => rows(compiled.run(raw.subarray(0, count * SIZE)));
+  expect(await run(1)).toEqual(await fresh(1));
+  // Prepared anew from weights that were given back after the first run, while runs of the first program are under way.
+  const [one, seven, again] = await Promise.all([run(1), run(7), run(1)]);
+  expect([one, again]).toEqual([await fresh(1), await fresh(1)]);
+  expect(seven).toEqual(await fresh(7));
+  // One of five tensors changes: the others are needed, too.
+  net.loadStateDict(new Map([['0.bias', ones([16])]]), { strict: false });
+  expect(await run(7)).toEqual(await fresh(7));
+  expect(await run(1)).toEqual(await fresh(1));
+  expect(await run(1)).not.toEqual(one);
+});
+
+test('after a run, what weights were packed from lies with the model alone', async () => {
+  const weight = new nn.Parameter(randn([64, 64, 3, 3], { seed: 1 }));
+  const image = inputTensor({ name: 'image', feedDType: 'float32', layout: 'nchw' }, [1, 64, 8, 8], 'float32');
+  const graph = { feeds: [image], outputs: [ops.conv2d(image, ops.mul(weight, 2), { padding: 1 })], updates: [] };
+  const results = [false, true].map((releasesSources) => {
+    const state = new State({ releasesSources });
+    using session = new Session({ state, threads: 1 });
+    const program = session.load(compileGraph(graph, nativeQueries()));
+    const slots = program.program.slots.map((_, slot) => state.native.isReleased(slot));
+    const first = session.runSync(program, [new Float32Array(4096).fill(1)])[0]!;
+    const released = program.program.slots.flatMap(({ key }, slot) => (typeof key === 'string' ? [] : [state.native.isReleased(slot)]));
+    expect(slots).not.toContain(true);
+    expect(released).toEqual([releasesSources]);
+    expect(session.runSync(program, [new Float32Array(4096).fill(1)])[0]).toEqual(first);
+    return first;
+  });
+  expect(results[1]).toEqual(results[0]);
 });
 
 test('builds in evaluation mode and puts the modes back', async () => {
