@@ -38,6 +38,11 @@ STRIDENET_INLINE void stream(float* p, Vec v) {
 }
 STRIDENET_INLINE void streamFence() {
   _mm_sfence();
+STRIDENET_INLINE void prefetch(const float* p) {
+  _mm_prefetch(p, _MM_HINT_T0);
+}
+STRIDENET_INLINE void prefetchFar(const float* p) {
+  _mm_prefetch(p, _MM_HINT_T1);
 }
 STRIDENET_INLINE Vec loadPartial(const float* p, int n) {
   return _mm256_maskload_ps(p, firstLanesInt(n));

@@ -38,6 +38,12 @@ STRIDENET_INLINE void stream(float* p, Vec v) {
   store(p, v);
 }
 STRIDENET_INLINE void streamFence() {}
+STRIDENET_INLINE void prefetch(const float* p) {
+  __builtin_prefetch(p, 0, 3);
+}
+STRIDENET_INLINE void prefetchFar(const float* p) {
+  __builtin_prefetch(p, 0, 2);
+}
 STRIDENET_INLINE Vec loadPartial(const float* p, int n) {
   Vec v = {n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f, n > 3 ? p[3] : 0.0f};
   return v;

@@ -5,6 +5,7 @@
 // Rules that hold in every vec header
 //   load, store           no alignment needed
 //   ...Partial(p, n)      touch the first n lanes only, 0 <= n <= kLanes; lanes that are not loaded are zero
+//   prefetch(p)           asks for the cache line at p, which need not be mapped; prefetchFar asks the second-level cache only
 //   fma(a, b, c)          a * b + c (one rounding where the hardware has it)
 //   max(a, b)             a > b ? a : b, so b when either is NaN; min likewise with <. Put the value whose NaN must survive second.
 //   comparisons           ordered (false when either is NaN), except notEqual
@@ -52,6 +53,12 @@ STRIDENET_INLINE void stream(float* p, Vec v) {
   store(p, v);
 }
 STRIDENET_INLINE void streamFence() {}
+STRIDENET_INLINE void prefetch(const float* p) {
+  __builtin_prefetch(p, 0, 3);
+}
+STRIDENET_INLINE void prefetchFar(const float* p) {
+  __builtin_prefetch(p, 0, 2);
+}
 STRIDENET_INLINE Vec loadPartial(const float* p, int n) {
   return Vec{n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f, n > 3 ? p[3] : 0.0f};
 }

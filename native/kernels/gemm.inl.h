@@ -21,6 +21,26 @@ __attribute__((noinline)) void activateTile(float* const* rows, int count, int64
   for (int r = 0; r < count; ++r) applyActivation(rows[r] + offset, columns, activation);
 }
 
+constexpr int64_t kLineFloats = 16;  // a cache line
+
+// acc[r][v] += a[r][k] b[k][v] for k in [from, to); returns the row of b that follows.
+template <int R, int V>
+STRIDENET_INLINE const float* multiplyAdd(Vec (&acc)[R][V], const float* const (&a)[R], const float* b, int64_t from, int64_t to) {
+  for (int64_t k = from; k < to; ++k) {
+    Vec row[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) row[v] = load(b + v * kLanes);
+    b += V * kLanes;
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      Vec x = set1(a[r][k]);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) acc[r][v] = fma(x, row[v], acc[r][v]);
+    }
+  }
+  return b;
+}
+
 template <int R, int V>
 void gemmTile(const GemmTile& t) {
   Vec acc[R][V];
@@ -29,24 +49,31 @@ void gemmTile(const GemmTile& t) {
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) acc[r][v] = zero();
 
+  if constexpr (V * kLanes >= 2 * kLineFloats) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int j = 0; j < V * kLanes; j += kLineFloats) prefetch(t.c[r] + t.cOffset + j);
+  }
+
   const float* b = t.b;
+  const float* ahead = t.ahead;
   const int64_t length = t.length;
   for (int64_t s = 0; s < t.segments; ++s) {
     const float* a[R];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) a[r] = t.a[s * t.aPitch + r] + t.aOffset;
-    for (int64_t k = 0; k < length; ++k) {
-      Vec row[V];
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) row[v] = load(b + v * kLanes);
-      b += V * kLanes;
+    int64_t k = 0;
+    if (t.nextA != nullptr) {
+      const float* const* next = t.nextA + s * t.aPitch;
+      for (; k + kLineFloats <= length; k += kLineFloats) {
 #pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) {
-        Vec x = set1(a[r][k]);
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) acc[r][v] = fma(x, row[v], acc[r][v]);
+        for (int r = 0; r < R; ++r) prefetch(next[r] + t.aOffset + k);
+        for (int64_t i = 0; i < t.aheadLines; ++i, ahead += kLineFloats) prefetchFar(ahead);
+        b = multiplyAdd<R, V>(acc, a, b, k, k + kLineFloats);
       }
     }
+    b = multiplyAdd<R, V>(acc, a, b, k, length);
   }
 
   const int tail = t.columns - (V - 1) * kLanes;

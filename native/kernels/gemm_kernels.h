@@ -25,6 +25,11 @@ struct GemmTile {
   Activation activation;
   const float* bias;        // `columns` numbers, or null
   const float* const* add;  // rows as in c, or null; may be c itself
+  // Hints, which change no result. For every cache line of its own rows of A the tile fetches one of those of the tile that comes
+  // next, laid out as a and at least as many, and `aheadLines` lines from `ahead` on into the second-level cache. Null: neither.
+  const float* const* nextA = nullptr;
+  const float* ahead = nullptr;
+  int64_t aheadLines = 0;
 };
 
 // c[r][j] (+)= sum over runs and pixels p of a[r][p] b[p][j]: the outer-product form, for products whose summed axis is the rows of

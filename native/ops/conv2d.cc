@@ -221,13 +221,20 @@ void runTasks(const Conv2dCall& conv, const SubConvolution& sub, const Blocks& b
                           shape.activation};
   const float* packed = conv.packed + packedOffset(shape, sub, *conv.kernels);
   const int64_t groupLength = blocks.segments * blocks.length * product.panels.paddedColumns();
-  const int64_t tasksPerBlock = shape.groups * product.panels.count;
+  // A copied window is expensive to prepare: all panels use it at once.
+  const bool isByPanel =
+      !(blocks.isDense && blocks.isCopied) && shape.groups * groupLength > shape.n * shape.srcH() * shape.srcW() * shape.srcC();
+  const TaskOrder order = {blocks.count, shape.groups * product.panels.count, isByPanel};
 
   BlockRows blockRows(conv, sub, blocks, scratch);
   const RowTable* table = nullptr;
+  int64_t block = -1;
   for (int64_t task = begin; task < end; ++task) {
-    const int64_t group = task % tasksPerBlock / product.panels.count, panel = task % product.panels.count;
-    if (table == nullptr || task % tasksPerBlock == 0) table = &blockRows.prepare(task / tasksPerBlock);
+    const int64_t group = order.panel(task) / product.panels.count, panel = order.panel(task) % product.panels.count;
+    if (order.block(task) != block) {
+      block = order.block(task);
+      table = &blockRows.prepare(block);
+    }
     product.packed = packed + group * groupLength;
     product.bias = conv.bias == nullptr ? nullptr : conv.bias + group * dstChannels;
     multiplyPanel(product, *table, panel, group * srcChannels, group * dstChannels);

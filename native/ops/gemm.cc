@@ -8,7 +8,12 @@ namespace {
 // Bytes of a panel that stay in the second-level cache while all rows of a block pass over them.
 constexpr int64_t kPanelBlockBytes = 256 * 1024;
 constexpr int64_t kBlockRows = 96;
-constexpr int64_t kLeastTasks = 16;
+// Shorter pieces of a row are not worth the instructions that prefetch them; a narrower panel is done with them so soon that the
+// second-level cache has no time left beside what the panel itself reads.
+constexpr int64_t kPrefetchLength = 64, kPrefetchWidth = 32;
+// Tasks that a product is cut into at least; as many panels as kLeastPanels are enough without cutting the rows, because every
+// block of rows passes over all of a panel again.
+constexpr int64_t kLeastTasks = 16, kLeastPanels = 8;
 // Rows of a unit of packing.
 constexpr int64_t kPackRows = 256;
 
@@ -61,11 +66,19 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
     tile.b = b;
     tile.bias = first && product.bias != nullptr ? product.bias + firstColumn : nullptr;
     tile.activation = last ? product.activation : Activation::none;
+    // The part of B that the next pass reads follows this one in memory: every tile fetches a share of it. One or two tiles do not
+    // compute long enough to hide that, and the processor's own prefetching of the one stream does better.
+    const int64_t lines = tiles > 2 ? ceilDiv(width, tiles) : 0;
+    const float* ahead = b + count * partLength * width;
+    tile.aheadLines = lines;
     for (int64_t i = 0; i < tiles; ++i) {
       const int64_t row = i * table.count / tiles, rows = (i + 1) * table.count / tiles - row;
       tile.a = table.a + s * table.pitch + row;
       tile.c = table.c + row;
       tile.add = !first ? const_cast<const float* const*>(tile.c) : table.add == nullptr ? nullptr : table.add + row;
+      const int64_t next = row + rows < table.count - rows ? row + rows : table.count - rows;
+      tile.nextA = partLength < kPrefetchLength || width < kPrefetchWidth ? nullptr : table.a + s * table.pitch + next;
+      tile.ahead = ahead + i * lines * count * partLength;
       gemm.tile[vectors][rows](tile);
     }
     b += count * partLength * width;
@@ -94,7 +107,7 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
 int64_t chooseBlockRows(int64_t rows, int64_t panels, int64_t limit) {
   int64_t most = limit < kBlockRows ? (limit < 1 ? 1 : limit) : kBlockRows;
   int64_t blocks = ceilDiv(rows, most);
-  if (blocks * panels < kLeastTasks) {
+  if (blocks * panels < kLeastTasks && panels < kLeastPanels) {
     // Not below a tile's rows: a panel is read once per block.
     blocks = ceilDiv(kLeastTasks, panels);
     if (blocks > ceilDiv(rows, kMaxTileRows)) blocks = ceilDiv(rows, kMaxTileRows);

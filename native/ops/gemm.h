@@ -84,6 +84,16 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
 // enough to use a panel well; `limit` is the most that the caller's tables can hold.
 int64_t chooseBlockRows(int64_t rows, int64_t panels, int64_t limit);
 
+// The order of the tasks (block of rows, panel) of a product: a thread takes a run of them. Whichever of A and B is larger is passed
+// over less often, and threads share it out.
+struct TaskOrder {
+  int64_t blocks, panels;
+  bool isByPanel;  // all blocks of a panel, then the next panel
+
+  int64_t block(int64_t task) const { return isByPanel ? task % blocks : task / panels; }
+  int64_t panel(int64_t task) const { return isByPanel ? task / blocks : task % panels; }
+};
+
 // Bytes of a block of scratch, rounded so that what follows is 64-byte aligned.
 constexpr size_t scratchBytes(size_t bytes) {
   return (bytes + 63) & ~static_cast<size_t>(63);

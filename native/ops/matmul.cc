@@ -87,11 +87,13 @@ void runMatmul(const Call& call, const Lane& lane) {
       call.kernels, Panels(*call.kernels, n), o[kPacked].f32(), 1, k, o[kBias].f32(), static_cast<Activation>(call.attrs[0])};
   const int64_t blocks = blockCount(call, product.panels);
   RowTable table(lane.threadScratch, 1, ceilDiv(m, blocks), o[kAdd].present());
-  int64_t begin, end;
+  const TaskOrder order = {blocks, product.panels.count, n > m};
+  int64_t begin, end, block = -1;
   lane.range(blocks * product.panels.count, &begin, &end);
   for (int64_t task = begin; task < end; ++task) {
-    if (task == begin || task % product.panels.count == 0) {
-      const int64_t block = task / product.panels.count, row = block * m / blocks;
+    if (order.block(task) != block) {
+      block = order.block(task);
+      const int64_t row = block * m / blocks;
       table.count = (block + 1) * m / blocks - row;
       for (int64_t r = 0; r < table.count; ++r) {
         table.a[r] = o[kA].f32() + (row + r) * k;
@@ -99,7 +101,7 @@ void runMatmul(const Call& call, const Lane& lane) {
         if (table.add != nullptr) table.add[r] = o[kAdd].f32() + (row + r) * n;
       }
     }
-    multiplyPanel(product, table, task % product.panels.count, 0, 0);
+    multiplyPanel(product, table, order.panel(task), 0, 0);
   }
 }
 
