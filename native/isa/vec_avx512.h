@@ -41,6 +41,7 @@ STRIDENET_INLINE void stream(float* p, Vec v) {
 }
 STRIDENET_INLINE void streamFence() {
   _mm_sfence();
+}
 STRIDENET_INLINE void prefetch(const float* p) {
   _mm_prefetch(p, _MM_HINT_T0);
 }

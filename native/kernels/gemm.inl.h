@@ -6,10 +6,13 @@
 
 constexpr int kTileVectors = kVectorRegisters >= 32 ? 4 : 2;
 constexpr int kTileRows32[kMaxTileVectors + 1] = {0, 14, 12, 8, 6};
+// Four lanes: multiply-adds do not broadcast from memory, and g++ 12 spills accumulators of taller tiles in the innermost loop.
+constexpr int kTileRows32Short[kMaxTileVectors + 1] = {0, 14, 10, 7, 5};
 constexpr int kTileRows16[kMaxTileVectors + 1] = {0, 12, 6, 0, 0};
 
 constexpr int tileRows(int vectors) {
-  return kVectorRegisters >= 32 ? kTileRows32[vectors] : kTileRows16[vectors];
+  if (kVectorRegisters < 32) return kTileRows16[vectors];
+  return kLanes > 4 ? kTileRows32[vectors] : kTileRows32Short[vectors];
 }
 
 constexpr bool isElementary(Activation activation) {
