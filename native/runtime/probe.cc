@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 
 #include "native/runtime/memory.h"
 #include "native/runtime/thread_pool.h"
@@ -55,6 +56,8 @@ Status probeMachine(const KernelTable& kernels, int threads, MachinePeaks* resul
   AlignedBuffer buffer;
   Status status = buffer.reserve(kBytes, "measuring memory bandwidth");
   if (!status.isOk()) return status;
+  // Memory that was never written is one page of zeros however often it is mapped: reading it would measure a cache.
+  std::memset(buffer.data(), 1, kBytes);
   const auto best = [&](Probe::Kind kind, double amount) {
     double rate = 0;
     for (int i = 0; i < kRepetitions; ++i) {
@@ -65,7 +68,6 @@ Status probeMachine(const KernelTable& kernels, int threads, MachinePeaks* resul
     return rate;
   };
   result->flopsPerSecond = best(Probe::Kind::multiplyAdd, static_cast<double>(kRounds) * kernels.probe.flopsPerRound * threads);
-  // Copying first: it touches every page, so that reading does not measure page faults.
   result->copyBytesPerSecond = best(Probe::Kind::copy, static_cast<double>(kBytes));
   result->readBytesPerSecond = best(Probe::Kind::read, static_cast<double>(kBytes));
   return Status::ok();
