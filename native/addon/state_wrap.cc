@@ -40,7 +40,7 @@ Napi::Value StateWrap::addSlot(const Napi::CallbackInfo& info) {
   int number = 0;
   if (status.isOk()) status = state_->addSlot(static_cast<DType>(dtype), static_cast<int>(rank), dims, derived, &number);
   if (!status.isOk()) return {env_, throwStatus(env_, status)};
-  memory_.report(env_, state_->bytes());
+  memory_.reportGrowth(env_, state_->bytes());
   napi_value result = nullptr;
   napi_create_int32(env_, number, &result);
   return {env_, result};

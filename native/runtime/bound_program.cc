@@ -70,7 +70,7 @@ void BoundProgram::bindList(const std::vector<Instruction>& list, State& state, 
           arenaPointers_.push_back({pointer, tensor.offset * kLineBytes});
           break;
         case Space::state:
-          *pointer = state.slot(tensor.offset)->memory.data();
+          *pointer = state.slot(tensor.offset)->memory;
           break;
         case Space::constant:  // verified to be read only
           *pointer = const_cast<int32_t*>(program.constants.data() + tensor.offset);

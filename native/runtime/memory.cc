@@ -1,7 +1,9 @@
 #include "native/runtime/memory.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -13,7 +15,25 @@ namespace {
 // Above this a block is worth whole huge pages (2 MiB on x86-64 and arm64).
 constexpr size_t kMapThreshold = size_t{4} << 20;
 constexpr size_t kHugePage = size_t{2} << 20;
+// Of a BlockPool: the first mapping, doubled until the last. The sanitizer sees the borders of blocks only when each is an allocation.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr size_t kFirstMapping = 0, kLastMapping = 0;
+#else
+constexpr size_t kFirstMapping = size_t{256} << 10, kLastMapping = size_t{64} << 20;
+#endif
 }  // namespace
+
+void discardPages(void* data, size_t bytes) {
+#ifdef __linux__  // elsewhere MADV_DONTNEED is a hint about access
+  const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page - 1) / page * page;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+#else
+  (void)data;
+  (void)bytes;
+#endif
+}
 
 void AlignedBuffer::swap(AlignedBuffer& other) {
   std::swap(data_, other.data_);
@@ -30,15 +50,6 @@ void AlignedBuffer::release() {
   data_ = nullptr;
   size_ = 0;
   mapped_ = false;
-}
-
-void AlignedBuffer::discard() {
-#ifdef __linux__                      // elsewhere MADV_DONTNEED is a hint about access
-  constexpr uintptr_t kPage = 65536;  // the largest there is
-  const uintptr_t begin = (reinterpret_cast<uintptr_t>(data_) + kPage - 1) / kPage * kPage;
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(data_) + size_) / kPage * kPage;
-  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
-#endif
 }
 
 Status AlignedBuffer::reserve(size_t bytes, const char* purpose) {
@@ -64,6 +75,22 @@ Status AlignedBuffer::reserve(size_t bytes, const char* purpose) {
   if (data_ != nullptr) return Status::ok();
   return Status::error("ERR_OUT_OF_MEMORY", "%.1f MiB for %s could not be allocated. Use a smaller batch.",
                        static_cast<double>(bytes) / (1 << 20), purpose);
+}
+
+Status BlockPool::take(size_t bytes, const char* purpose, void** block) {
+  const size_t size = alignUp(bytes);
+  if (mappings_.empty() || mappings_.back().size() - used_ < size) {
+    const size_t wanted = mappings_.empty() ? kFirstMapping : std::min(kLastMapping, 2 * mappings_.back().size());
+    AlignedBuffer mapping;
+    Status status = mapping.reserve(std::max(size, wanted), purpose);
+    if (!status.isOk()) return status;
+    mappings_.push_back(std::move(mapping));
+    used_ = 0;
+  }
+  *block = mappings_.back().at(used_);
+  used_ += size;
+  bytes_ += size;
+  return Status::ok();
 }
 
 }  // namespace stridenet

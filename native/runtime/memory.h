@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "native/runtime/status.h"
 
@@ -12,6 +13,9 @@ constexpr size_t kAlignment = 64;
 constexpr size_t alignUp(size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
+
+// Gives whole pages between the addresses back to the system, where it can; the addresses stay valid and what they hold is lost.
+void discardPages(void* data, size_t bytes);
 
 // A block of 64-byte aligned memory that grows and never shrinks. Large blocks come from mmap on huge pages.
 class AlignedBuffer {
@@ -30,8 +34,6 @@ class AlignedBuffer {
   // ERR_OUT_OF_MEMORY names `purpose` and leaves the buffer empty.
   Status reserve(size_t bytes, const char* purpose);
   void release();
-  // Gives the memory back to the system, where it can; the addresses stay valid and what they hold is lost.
-  void discard();
 
   void* data() const { return data_; }
   char* at(size_t offset) const { return static_cast<char*>(data_) + offset; }
@@ -43,6 +45,21 @@ class AlignedBuffer {
   void* data_ = nullptr;
   size_t size_ = 0;
   bool mapped_ = false;
+};
+
+// Hands out blocks that live as long as it does. They lie side by side in few large mappings, so that the system clears their pages when
+// they are first written and not before.
+class BlockPool {
+ public:
+  // `bytes` bytes of zeros. ERR_OUT_OF_MEMORY names `purpose`.
+  Status take(size_t bytes, const char* purpose, void** block);
+  // Bytes of the blocks handed out.
+  size_t bytes() const { return bytes_; }
+
+ private:
+  std::vector<AlignedBuffer> mappings_;
+  size_t used_ = 0;  // of the last mapping
+  size_t bytes_ = 0;
 };
 
 }  // namespace stridenet

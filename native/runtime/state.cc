@@ -44,12 +44,11 @@ Status State::addSlot(DType dtype, int rank, const int64_t* dims, bool derived, 
     slot.count *= slot.dims[i];
   }
   slot.derived = derived;
-  Status status = slot.memory.reserve(slot.bytes(), "a variable");
-  if (!status.isOk()) return status;
   std::lock_guard<std::mutex> lock(slotsMutex_);
-  bytes_ += slot.memory.size();
+  Status status = (derived ? derived_ : variables_).take(slot.bytes(), "a variable", &slot.memory);
+  if (!status.isOk()) return status;
   *number = static_cast<int>(slots_.size());
-  slots_.push_back(std::move(slot));
+  slots_.push_back(slot);
   return Status::ok();
 }
 
@@ -60,7 +59,7 @@ int State::slotCount() const {
 
 size_t State::bytes() const {
   std::lock_guard<std::mutex> lock(slotsMutex_);
-  return bytes_;
+  return variables_.bytes() + derived_.bytes();
 }
 
 Slot* State::slot(int number) {
@@ -86,9 +85,9 @@ void State::restore(int number, const void* data) {
 
 void State::copyIn(Slot& target, const void* data, bool logical) {
   if (logical && target.rank == 4) {  // [n, c, h, w] outside is [n][c][hw], inside [n][hw][c]
-    transposeEach(target.dtype, data, target.memory.data(), target.dims[0], target.dims[3], target.dims[1] * target.dims[2]);
+    transposeEach(target.dtype, data, target.memory, target.dims[0], target.dims[3], target.dims[1] * target.dims[2]);
   } else {
-    std::memcpy(target.memory.data(), data, target.bytes());
+    std::memcpy(target.memory, data, target.bytes());
   }
   target.released = false;
 }
@@ -98,7 +97,7 @@ void State::releaseSources() {
   std::lock_guard<std::mutex> listLock(slotsMutex_);
   for (Slot& slot : slots_) {
     if (slot.usedBySteps) continue;
-    slot.memory.discard();
+    discardPages(slot.memory, slot.bytes());
     slot.released = !slot.derived;
     slot.computedFrom = 0;
   }
@@ -114,9 +113,9 @@ void State::read(int number, void* data, bool logical) {
   Slot& source = *slot(number);
   std::lock_guard<std::mutex> lock(runMutex_);
   if (logical && source.rank == 4) {
-    transposeEach(source.dtype, source.memory.data(), data, source.dims[0], source.dims[1] * source.dims[2], source.dims[3]);
+    transposeEach(source.dtype, source.memory, data, source.dims[0], source.dims[1] * source.dims[2], source.dims[3]);
   } else {
-    std::memcpy(data, source.memory.data(), source.bytes());
+    std::memcpy(data, source.memory, source.bytes());
   }
 }
 

@@ -20,7 +20,7 @@ struct Slot {
   bool usedBySteps = false;   // a step list that has run takes it; the others are sources of prepare lists alone
   bool released = false;      // a variable without its value, see State::releaseSources
   uint64_t computedFrom = 0;  // derived: the State's version that the value belongs to, 0 when never computed
-  AlignedBuffer memory;       // zeros at first
+  void* memory = nullptr;     // zeros at first
 
   size_t bytes() const { return static_cast<size_t>(count) * dtypeSize(dtype); }
 };
@@ -58,7 +58,7 @@ class State {
 
   mutable std::mutex slotsMutex_;  // guards the list, not the contents
   std::deque<Slot> slots_;
-  size_t bytes_ = 0;
+  BlockPool variables_, derived_;  // apart, so that the pages of released variables are whole
   std::mutex runMutex_;
   uint64_t version_ = 1;
 };

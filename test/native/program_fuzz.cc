@@ -254,7 +254,7 @@ bool makeSlots(const Program& program, State* state, std::mt19937& random) {
     int number;
     CHECK_OK(state->addSlot(dtype, 1, &extent, used && uses[next].derived, &number));
     if (dtype == DType::float32) {
-      auto* values = static_cast<float*>(state->slot(number)->memory.data());
+      auto* values = static_cast<float*>(state->slot(number)->memory);
       for (int64_t i = 0; i < extent; i++) values[i] = static_cast<float>(random() % 200) / 100 - 1;
     }
     if (used) next++;

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <cstring>
 #include <fstream>
 #include <numeric>
 #include <string>
@@ -47,7 +48,7 @@ void testSlots() {
   const uint64_t before = state.version();
   CHECK_OK(state.write(number, bytes, true));
   CHECK(state.version() == before + 1);
-  CHECK(reinterpret_cast<uintptr_t>(state.slot(1)->memory.data()) % kAlignment == 0);
+  CHECK(reinterpret_cast<uintptr_t>(state.slot(1)->memory) % kAlignment == 0);
 }
 
 void testReleasedSources() {
@@ -64,7 +65,7 @@ void testReleasedSources() {
   state.slot(used)->usedBySteps = true;
   state.slot(between)->computedFrom = state.version();
   const uint64_t version = state.version();
-  const void* address = state.slot(source)->memory.data();
+  const void* address = state.slot(source)->memory;
   state.releaseSources();
   CHECK(state.isReleased(source) && !state.isReleased(used) && !state.isReleased(between));
   CHECK(state.slot(between)->computedFrom == 0);
@@ -73,7 +74,7 @@ void testReleasedSources() {
   state.restore(source, values.data());
   state.read(source, back.data(), true);
   CHECK(back == values && !state.isReleased(source));
-  CHECK(state.version() == version && state.slot(source)->memory.data() == address);
+  CHECK(state.version() == version && state.slot(source)->memory == address);
 }
 
 void testMemory() {
@@ -82,11 +83,29 @@ void testMemory() {
   CHECK_OK(buffer.reserve(size_t{5} << 20, "a test"));  // mapped
   CHECK(buffer.at(0)[(5 << 20) - 1] == 0);
   buffer.at(0)[(5 << 20) - 1] = 7;
-  buffer.discard();
+  discardPages(buffer.data(), buffer.size());
   buffer.at(0)[0] = 1;  // still there to be written
   const Status status = buffer.reserve(size_t{1} << 60, "a test");
   CHECK(!status.isOk() && std::string(status.code()) == "ERR_OUT_OF_MEMORY");
   CHECK(buffer.data() == nullptr && buffer.size() == 0);
+
+  BlockPool pool;
+  std::vector<char*> blocks;
+  size_t total = 0;
+  for (size_t bytes : {size_t{1}, size_t{100}, size_t{300} << 10, size_t{70} << 20, size_t{5}}) {  // some need a mapping of their own
+    void* block;
+    CHECK_OK(pool.take(bytes, "a test", &block));
+    CHECK(reinterpret_cast<uintptr_t>(block) % kAlignment == 0);
+    auto* text = static_cast<char*>(block);
+    CHECK(text[0] == 0 && text[bytes - 1] == 0);
+    std::memset(text, static_cast<int>(blocks.size()) + 1, bytes);
+    blocks.push_back(text);
+    total += alignUp(bytes);
+  }
+  for (size_t i = 0; i < blocks.size(); i++) CHECK(blocks[i][0] == static_cast<char>(i + 1));  // nobody wrote into another's
+  CHECK(pool.bytes() == total);
+  void* none;
+  CHECK(!pool.take(size_t{1} << 60, "a test", &none).isOk() && pool.bytes() == total);
 }
 
 class FakeProc {
