@@ -6,11 +6,10 @@ import type { Tensor } from '../graph/tensor';
 import { elementCount, type Shape } from '../graph/types';
 import type { Module } from '../nn/module';
 import type { LoadedProgram } from '../runtime/session';
-import { callModel, checkModel, inferenceGraph } from './graphs';
+import { checkModel, inferenceGraph } from './graphs';
 import {
   checkInputShape,
   checkPreprocessing,
-  imageInput,
   readImages,
   type ImageBatch,
   type ImageDType,
@@ -43,12 +42,11 @@ export async function compile(model: Module, options: CompileModelOptions): Prom
   const input = checkInputShape('compile', options?.input);
   const maxBatch = checkInteger('compile', 'maxBatch', options.maxBatch ?? 32, 1);
   const preprocess = checkPreprocessing('compile', options.preprocess, input);
-  const output = callModel(model, imageInput(1, input, 'float32', preprocess), false);
+  const graph = inferenceGraph(model, { count: 1, dtype: 'float32', input, preprocess });
   const programs = new Programs('compile', options, { releasesSources: true });
-  const net = new CompiledModel(model, input, output.shape.slice(1), maxBatch, preprocess, programs);
   // The first program now, so that the first run need not wait for it.
-  net.listing();
-  return net;
+  programs.get(programKey(1, 'float32'), () => graph);
+  return new CompiledModel(model, input, graph.outputs[0]!.shape.slice(1), maxBatch, preprocess, programs);
 }
 
 /** A model ready for inference; made by `compile`. */
@@ -121,7 +119,7 @@ export class CompiledModel {
   }
 
   private program(count: number, dtype: ImageDType): LoadedProgram {
-    return (this.loaded[dtype][count] ??= this.programs.get(`${count} ${dtype}`, () =>
+    return (this.loaded[dtype][count] ??= this.programs.get(programKey(count, dtype), () =>
       inferenceGraph(this.model, { count, dtype, input: this.input, preprocess: this.preprocess }),
     ).loaded);
   }
@@ -137,4 +135,8 @@ export class CompiledModel {
     }
     return constantTensor(all, shape, 'float32');
   }
+}
+
+function programKey(count: number, dtype: ImageDType): string {
+  return `${count} ${dtype}`;
 }
