@@ -33,6 +33,7 @@ const WIDE_ENOUGH = 64;
 /** The fastest of the candidates; among equals the first. */
 function fastest(estimate: Estimate, candidates: readonly ConvAlgorithm[]): ConvAlgorithm {
   let best = candidates[0]!;
+  if (candidates.length === 1) return best;
   let least = Infinity;
   for (const choice of candidates) {
     const seconds = estimate(choice);
@@ -60,13 +61,22 @@ export function chooseDepthwise(estimate: Estimate, isDepthwise: boolean, direct
   return isDepthwise ? fastest(estimate, [{ algorithm: ALGORITHM.depthwise, widen: 1 }, direct]) : direct;
 }
 
-/** Winograd's algorithm with tiles of 4x4 or 2x2 output pixels, if it can be used (mode and geometry) and is estimated to be faster. */
-export function chooseWinograd(estimate: Estimate, isPossible: boolean, direct: ConvAlgorithm): ConvAlgorithm {
-  const { winograd4x4, winograd2x2 } = ALGORITHM;
-  return isPossible ? fastest(estimate, [direct, { algorithm: winograd4x4, widen: 1 }, { algorithm: winograd2x2, widen: 1 }]) : direct;
+/** Winograd's algorithms by the extent of a square kernel: convolutions and input gradients; weight gradients. */
+const WINOGRAD: Readonly<Record<number, readonly number[]>> = {
+  3: [ALGORITHM.winograd4x4, ALGORITHM.winograd2x2],
+  5: [ALGORITHM.winograd2x2],
+};
+const WINOGRAD_GRAD_WEIGHT: Readonly<Record<number, readonly number[]>> = { 3: [ALGORITHM.winograd4x4], 5: [ALGORITHM.winograd2x2] };
+
+/**
+ * Winograd's algorithm with tiles of 4x4 or 2x2 output pixels, if it can be used and is estimated to be faster.
+ * @param extent of the kernel, 0 if mode or geometry rule Winograd's algorithm out
+ */
+export function chooseWinograd(estimate: Estimate, extent: number, direct: ConvAlgorithm): ConvAlgorithm {
+  return fastest(estimate, [direct, ...(WINOGRAD[extent] ?? []).map((algorithm) => ({ algorithm, widen: 1 }))]);
 }
 
 /** Winograd's weight gradient, likewise. */
-export function chooseGradWeight(estimate: Estimate, isPossible: boolean, direct: ConvAlgorithm): ConvAlgorithm {
-  return isPossible ? fastest(estimate, [direct, { algorithm: ALGORITHM.winograd4x4, widen: 1 }]) : direct;
+export function chooseGradWeight(estimate: Estimate, extent: number, direct: ConvAlgorithm): ConvAlgorithm {
+  return fastest(estimate, [direct, ...(WINOGRAD_GRAD_WEIGHT[extent] ?? []).map((algorithm) => ({ algorithm, widen: 1 }))]);
 }

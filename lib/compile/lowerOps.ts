@@ -93,9 +93,9 @@ function isDepthwise({ groups }: Conv2dAttrs, channels: number, otherChannels: n
   return groups > 1 && channels === groups && otherChannels === groups;
 }
 
-/** Whether the mode allows Winograd's minimal filtering, F(2x2, 3x3), F(4x4, 3x3) and F(3x3, 4x4), and the geometry fits it. */
-function canUseWinograd(l: Lowering, { stride, dilation, groups }: Conv2dAttrs, kh: number, kw: number): boolean {
-  return l.algorithm === 'fast' && kh === 3 && kw === 3 && groups === 1 && [...stride, ...dilation].every((step) => step === 1);
+/** The extent of a kernel that Winograd's minimal filtering may be used for, 0 if mode or geometry rule it out. */
+function winogradExtent(l: Lowering, { stride, dilation, groups }: Conv2dAttrs, kh: number, kw: number): number {
+  return l.algorithm === 'fast' && kh === kw && groups === 1 && [...stride, ...dilation].every((step) => step === 1) ? kh : 0;
 }
 
 /** conv2d and conv2dGradInput: `image` is what is read, `weight` is packed for the direction, the node is what is written. */
@@ -139,7 +139,7 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
     const estimateStep: Estimate = (choice) =>
       estimate(choice) + (l.isStatic(weight) ? 0 : l.queries.cost(pack(choice, placeholder(choice))).seconds);
     const direct = chooseWidening(estimate, node.shape[1]!, node.shape[3]!, isDense);
-    const dense = chooseWinograd(estimateStep, canUseWinograd(l, attrs, kh, kw), direct);
+    const dense = chooseWinograd(estimateStep, winogradExtent(l, attrs, kh, kw), direct);
     const choice = chooseDepthwise(estimate, isDepthwise(attrs, image.shape[1]!, node.shape[1]!), dense);
     const made = instruction(choice, l.packed('conv2d_pack', weight, packAttrs(choice)));
     l.emit(opcode, made.inputs, made.outputs, made.attrs);
@@ -181,7 +181,7 @@ const lowerConvGradWeight: Lower = (l, node) => {
   });
   const estimate: Estimate = (choice) => l.queries.cost(instruction(choice)).seconds;
   const plain = chooseDepthwise(estimate, isDepthwise(attrs, x.shape[1]!, dy.shape[1]!), DIRECT);
-  const made = instruction(chooseGradWeight(estimate, canUseWinograd(l, attrs, kh, kw), plain));
+  const made = instruction(chooseGradWeight(estimate, winogradExtent(l, attrs, kh, kw), plain));
   l.emit('conv2d_grad_weight', made.inputs, made.outputs, made.attrs);
   return output;
 };

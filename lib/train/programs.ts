@@ -13,8 +13,8 @@ export interface ExecutionOptions {
   /** Default: the threads that this process may use. Results do not depend on it. */
   threads?: number;
   /**
-   * Default 'fast': 3x3 convolutions use Winograd's algorithm where that is faster, whose rounding errors are some two times (a tile of 4x4
-   * pixels) those of plain sums; its weights take up to four times the memory. 'exact': never.
+   * Default 'fast': 3x3 and 5x5 convolutions use Winograd's algorithm where that is faster, whose rounding errors are some two times those
+   * of plain sums; its weights take up to four times the memory. 'exact': never.
    */
   algorithm?: AlgorithmMode;
 }

@@ -15,7 +15,6 @@
 #include "native/kernels/softmax_kernels.h"
 #include "native/kernels/update_kernels.h"
 #include "native/kernels/winograd_kernels.h"
-#include "native/kernels/winograd_weight_grad_kernels.h"
 
 namespace stridenet {
 
@@ -34,7 +33,6 @@ struct KernelTable {
   UpdateKernels update;
   DepthwiseKernels depthwise;
   WinogradKernels winograd;
-  WinogradWeightGradKernels winogradWeightGrad;
   ProbeKernels probe;
 };
 

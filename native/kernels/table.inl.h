@@ -21,15 +21,12 @@ namespace {
 #include "native/kernels/update.inl.h"
 #include "native/kernels/winograd_transforms.inl.h"
 #include "native/kernels/winograd.inl.h"
-#include "native/kernels/winograd_weight_grad.inl.h"
 // clang-format on
 
 }  // namespace
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    kIsaName,        kLanes,         kActivationKernels, kGemmKernels,     kElementwiseKernels,
-    kLayoutKernels,  kNormKernels,   kPoolKernels,       kRandomKernels,   kReduceKernels,
-    kSoftmaxKernels, kUpdateKernels, kDepthwiseKernels,  kWinogradKernels, kWinogradWeightGradKernels,
-    kProbeKernels,
+    kIsaName,       kLanes,         kActivationKernels, kGemmKernels,   kElementwiseKernels, kLayoutKernels,   kNormKernels,  kPoolKernels,
+    kRandomKernels, kReduceKernels, kSoftmaxKernels,    kUpdateKernels, kDepthwiseKernels,   kWinogradKernels, kProbeKernels,
 };

@@ -1,9 +1,10 @@
-// The transforms of Winograd's convolution F(m x m, 3 x 3) with m = 2 or 4: tiles of m x m output pixels, each from P x P input pixels,
-// P = m + 2. With d the input pixels of a tile and g the taps of a filter,
+// The transforms of Winograd's convolution F(m x m, r x r): tiles of m x m output pixels, each from P x P input pixels, P = m + r - 1.
+// With d the input pixels of a tile and g the taps of a filter,
 //
 //   y = A^T [ sum over input channels of (G g G^T) * (B^T d B) ] A,     * elementwise:
 //
 // P * P products of matrices [tiles, ic] x [ic, oc] between the transforms, which are the business of native/ops/conv2d_winograd.cc.
+// The weight gradient F(r x r, m x m) takes m x m pixels of dy as its filter: native/ops/conv2d_winograd_weight_grad.cc.
 // Points are numbered row by row. Sources: winograd_transforms.inl.h.
 #pragma once
 
@@ -14,11 +15,13 @@
 
 namespace stridenet {
 
-// Weights of `rows` source channels by `columns` destination channels: tap i (of 9, row by row) of row r and column j is at
-// taps[i][r * rowStride + j]; u[p * pointStride + r * width + j] receives point p. Columns between `columns` and `width`, a multiple of
+constexpr int kMostWinogradTaps = 25, kMostWinogradPoints = 36;
+
+// Weights of `rows` source channels by `columns` destination channels: tap i (of r * r, row by row) of row k and column j is at
+// taps[i][k * rowStride + j]; u[p * pointStride + k * width + j] receives point p. Columns between `columns` and `width`, a multiple of
 // the lanes, become zero.
 struct WinogradWeights {
-  const float* taps[9];
+  const float* taps[kMostWinogradTaps];
   int64_t rowStride, rows, columns, width;
   float* u;
   int64_t pointStride;
@@ -45,8 +48,17 @@ struct WinogradSizeKernels {
   void (*results)(const WinogradResults&);
 };
 
+// P = 6; the input transform is that of the convolution.
+struct WinogradWeightGradKernels {
+  // g[p * pointStride + c] = (G e G^T)[p][c] of m x m pixels e of dy, as `input` does; sum[c] += all e[i][j][c] unless sum is null.
+  void (*gradient)(const float* const* pixels, int64_t channels, float* g, int64_t pointStride, float* sum);
+  // dweight[t * tapStride + c] = (A^T m A)[t][c] for the r * r taps t and c < channels, with m as in WinogradResults.
+  void (*weight)(const float* m, int64_t pointStride, int64_t channels, float* dweight, int64_t tapStride);
+};
+
 struct WinogradKernels {
-  WinogradSizeKernels f2, f4;  // m = 2, m = 4
+  WinogradSizeKernels f2x3, f4x3, f2x5;                // m x r
+  WinogradWeightGradKernels gradWeight3, gradWeight5;  // r
 };
 
 }  // namespace stridenet

@@ -75,9 +75,6 @@ Status readAttributes(const Call& call, Conv2dShape* shape) {
     }
   }
   const auto named = static_cast<Algorithm>(algorithm);
-  if (call.opcode == Opcode::conv2d_grad_weight && named == Algorithm::winograd2x2) {
-    return refuse(call, "has no algorithm winograd2x2 (%d)", algorithm);
-  }
   const struct {
     const char* name;
     int64_t value, least, most;

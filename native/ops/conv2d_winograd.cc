@@ -1,4 +1,4 @@
-// Winograd convolution of 3x3 kernels: see conv2d_winograd.h.
+// Winograd convolution: see conv2d_winograd.h.
 //
 // Tasks are (block of tiles, panel of destination channels). A thread transforms the source of a block once, to V [point][tile][source
 // channel], and for each panel that it has of it makes the P * P products with the packed weight U [panel][point][source channel]
@@ -10,8 +10,6 @@ namespace stridenet {
 
 namespace {
 
-constexpr int64_t kTaps = 3;
-constexpr int64_t kMostPoints = 36;
 // V and M of a block together, unless that would leave less than kLeastTiles.
 constexpr int64_t kBlockBytes = 896 * 1024;
 constexpr int64_t kLeastTiles = 36;
@@ -25,12 +23,14 @@ constexpr double kTransformCost = 8, kSharedCacheBytes = 16e6;
 // Source channels of a unit of packing.
 constexpr int64_t kPackRows = 16;
 
-int64_t tileExtent(const Conv2dShape& shape) {
-  return shape.algorithm == Algorithm::winograd4x4 ? 4 : 2;
+const WinogradSizeKernels& kernelsOf(const Conv2dShape& s, const KernelTable& kernels) {
+  if (s.kh == 5) return kernels.winograd.f2x5;
+  return s.algorithm == Algorithm::winograd4x4 ? kernels.winograd.f4x3 : kernels.winograd.f2x3;
 }
 
-const WinogradSizeKernels& kernelsOf(const Conv2dShape& shape, const KernelTable& kernels) {
-  return shape.algorithm == Algorithm::winograd4x4 ? kernels.winograd.f4 : kernels.winograd.f2;
+// Points along a side of a transform, P.
+int64_t edgeOf(const Conv2dShape& s) {
+  return winogradTile(s.algorithm) + s.kh - 1;
 }
 
 // Tiles, blocks of tiles and the layout of V and M.
@@ -43,14 +43,14 @@ struct WinogradBlocks {
   int64_t mRow, mPoint;
 
   WinogradBlocks(const Conv2dShape& s, const KernelTable& kernels)
-      : m(tileExtent(s)),
-        edge(m + kTaps - 1),
+      : m(winogradTile(s.algorithm)),
+        edge(edgeOf(s)),
         points(edge * edge),
         tilesH(ceilDiv(s.dstH(), m)),
         tilesW(ceilDiv(s.dstW(), m)),
         tiles(s.n * tilesH * tilesW),
-        top(s.isForward() ? -s.pt : s.pt - kTaps + 1),
-        left(s.isForward() ? -s.pl : s.pl - kTaps + 1),
+        top(s.isForward() ? -s.pt : s.pt - s.kh + 1),
+        left(s.isForward() ? -s.pl : s.pl - s.kw + 1),
         vRow(roundUp(s.srcC(), kernels.lanes)) {
     const Panels panels(kernels, s.dstC());
     mRow = ceilDiv(panels.vectors, panels.count) * panels.lanes;
@@ -135,7 +135,7 @@ class WinogradRun {
       const Tile tile = tileAt(first + t);
       const int64_t top = tile.line * blocks_.m + blocks_.top, left = tile.column * blocks_.m + blocks_.left;
       const float* image = src_ + tile.image * height * width * channels;
-      const float* pixels[kMostPoints];
+      const float* pixels[kMostWinogradPoints];
       for (int64_t i = 0; i < blocks_.edge; ++i) {
         const bool isInside = top + i >= 0 && top + i < height;
         for (int64_t j = 0; j < blocks_.edge; ++j) {
@@ -210,12 +210,12 @@ int64_t tapNumbers(const Panels& panels) {
   return kPackRows * ceilDiv(panels.vectors, panels.count) * panels.lanes;
 }
 
-void packUnit(const Conv2dShape& s, const KernelTable& kernels, const PackUnits& units, const float* weight, int64_t unit, float* taps,
-              float* packed) {
+void packUnit(const Conv2dShape& s, const KernelTable& kernels, const PackUnits& units, const float* weight, int64_t unit,
+              float* transposed, float* packed) {
   const Panels& panels = units.panels;
   const int64_t panel = unit / units.parts, row = unit % units.parts * kPackRows, k = s.srcC();
-  const int64_t points = (tileExtent(s) + kTaps - 1) * (tileExtent(s) + kTaps - 1);
-  const int64_t column = panels.firstColumn(panel), stride = kTaps * kTaps * s.ic;  // between output channels
+  const int64_t points = edgeOf(s) * edgeOf(s), taps = s.kh * s.kw;
+  const int64_t column = panels.firstColumn(panel), stride = taps * s.ic;  // between output channels
   WinogradWeights w;
   w.rows = k - row < kPackRows ? k - row : kPackRows;
   w.columns = panels.columnsOf(panel);
@@ -223,13 +223,13 @@ void packUnit(const Conv2dShape& s, const KernelTable& kernels, const PackUnits&
   w.rowStride = s.isForward() ? w.width : stride;
   w.u = packed + column * k * points + row * w.width;
   w.pointStride = k * w.width;
-  for (int64_t i = 0; i < kTaps * kTaps; ++i) {
+  for (int64_t i = 0; i < taps; ++i) {
     if (s.isForward()) {
-      float* tap = taps + i * tapNumbers(panels);
+      float* tap = transposed + i * tapNumbers(panels);
       kernels.layout.transpose4(weight + column * stride + i * s.ic + row, stride, tap, w.width, w.columns, w.rows);
       w.taps[i] = tap;
     } else {
-      w.taps[i] = weight + row * stride + (kTaps * kTaps - 1 - i) * s.ic + column;
+      w.taps[i] = weight + row * stride + (taps - 1 - i) * s.ic + column;
     }
   }
   kernelsOf(s, kernels).weights(w);
@@ -239,13 +239,18 @@ void packUnit(const Conv2dShape& s, const KernelTable& kernels, const PackUnits&
 
 Status checkWinograd(const Call& call, const Conv2dShape& s) {
   if (!s.isWinograd()) return Status::ok();
-  if (s.kh == kTaps && s.kw == kTaps && s.sh == 1 && s.sw == 1 && s.dh == 1 && s.dw == 1 && s.groups == 1 && s.widen == 1)
-    return Status::ok();
-  return refuse(call, "can use a winograd algorithm only for 3x3 kernels with stride 1, dilation 1, one group and widen 1");
+  const int64_t m = winogradTile(s.algorithm);
+  if (s.kh != s.kw || !(s.kh == 3 || (s.kh == 5 && m == 2)) || s.sh > 1 || s.sw > 1 || s.dh > 1 || s.dw > 1 || s.groups > 1 || s.widen > 1)
+    return refuse(
+        call,
+        "can use a winograd algorithm only for 3x3 kernels, and winograd2x2 for 5x5 kernels, with stride 1, dilation 1, one group "
+        "and widen 1");
+  if (call.opcode == Opcode::conv2d_grad_weight && edgeOf(s) != 6) return refuse(call, "has no algorithm winograd2x2 for 3x3 kernels");
+  return Status::ok();
 }
 
 int64_t packedWinogradLength(const Conv2dShape& s, const KernelTable& kernels) {
-  const int64_t edge = tileExtent(s) + kTaps - 1;
+  const int64_t edge = edgeOf(s);
   const double estimate =
       static_cast<double>(edge * edge) * static_cast<double>(s.srcC()) * (static_cast<double>(s.dstC()) + kernels.lanes);
   return estimate > kLargestPacked ? 0 : edge * edge * s.srcC() * Panels(kernels, s.dstC()).paddedColumns();
@@ -254,7 +259,7 @@ int64_t packedWinogradLength(const Conv2dShape& s, const KernelTable& kernels) {
 Plan planWinogradPack(const Call& call, const Conv2dShape& s) {
   Plan plan = planOf(call, 0);
   plan.bytes += static_cast<double>(call.operands[1].bytes());  // memory is read before it is written
-  if (s.isForward()) plan.threadScratch = static_cast<size_t>(kTaps * kTaps * tapNumbers(Panels(*call.kernels, s.dstC()))) * sizeof(float);
+  if (s.isForward()) plan.threadScratch = static_cast<size_t>(s.kh * s.kw * tapNumbers(Panels(*call.kernels, s.dstC()))) * sizeof(float);
   return plan;
 }
 

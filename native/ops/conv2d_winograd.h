@@ -1,17 +1,27 @@
-// Algorithm::winograd2x2 and winograd4x4 of conv2d and conv2d_grad_input: 3x3 kernels of stride 1 without dilation and groups.
+// Algorithm::winograd2x2 and winograd4x4 of conv2d and conv2d_grad_input: r x r kernels of stride 1 without dilation and groups.
 //
 // A destination is cut into tiles of m x m pixels (m = 2 or 4, the last ones of a line or column ragged), each of which reads
-// P x P source pixels, P = m + 2. Both directions are the same computation; the gradient reads the source pixels that lie
-// 2 - padding before its own and takes the weight rotated and transposed. In exchange for the transforms, whose arithmetic and formula
-// are in native/kernels/winograd_kernels.h, a pixel costs P * P / (m * m) products of channel vectors instead of 9: 2.25 with m = 4 and 4
-// with m = 2. The packed weight is as many times larger than the weight as P * P is than 9.
+// P x P source pixels, P = m + r - 1. Both directions are the same computation; the gradient reads the source pixels that lie
+// r - 1 - padding before its own and takes the weight rotated and transposed. In exchange for the transforms, whose arithmetic and
+// formula are in native/kernels/winograd_kernels.h, a pixel costs P * P / (m * m) products of channel vectors instead of r * r, and
+// the packed weight is P * P / (r * r) times larger than the weight:
+//
+//   kernel  algorithm    P  products of a pixel  packed weight
+//   3x3     winograd4x4  6  2.25 instead of 9    4 times
+//   3x3     winograd2x2  4  4 instead of 9       1.8 times
+//   5x5     winograd2x2  6  9 instead of 25      1.4 times
 #pragma once
 
 #include "native/ops/conv2d_geometry.h"
 
 namespace stridenet {
 
-// Refuses a winograd algorithm for a geometry that it cannot compute.
+// Pixels along a side of a tile, m.
+inline int64_t winogradTile(Algorithm algorithm) {
+  return algorithm == Algorithm::winograd4x4 ? 4 : 2;
+}
+
+// Refuses a winograd algorithm for a geometry that it cannot compute, and for an instruction that has no such form.
 Status checkWinograd(const Call& call, const Conv2dShape& shape);
 
 // conv2d_pack: numbers in the packed weight (0 if too many to be meant), and its making.

@@ -1,9 +1,10 @@
-// The weight gradient as F(3x3, 4x4): a 4x4 tile of dy is the filter, the nine taps are the outputs.
+// The weight gradient as F(r x r, m x m), r + m = 7: an m x m tile of dy is the filter, the r x r taps are the outputs.
 //
 //   dweight[o, :, :, c] = A^T [ sum over tiles of (G e[o] G^T) * (B^T d[c] B) ] A
 //
 // e is the tile of dy, d the 6x6 pixels of x that the tile meets, * the product element by element: 36 multiplications for each
-// tile, o and c where the direct sum takes 144. The sum in brackets is, for each of the 36 points, a rank update over tiles.
+// tile, o and c where the direct sum takes 144 (3x3 kernels, m = 4) or 100 (5x5, m = 2). The sum in brackets is, for each of the 36
+// points, a rank update over tiles.
 //
 // dweight is cut into blocks of output and input channels, small enough for the 36 sums of a block to stay in the second-level cache;
 // where there are few blocks, the tiles are cut into chunks too. A task is one block over one chunk: it transforms some tiles at a
@@ -11,12 +12,14 @@
 // Sources: winograd_transforms.inl.h.
 #include "native/ops/conv2d_winograd_weight_grad.h"
 
+#include "native/ops/conv2d_winograd.h"
 #include "native/ops/rank_update.h"
 
 namespace stridenet {
 
 namespace {
 
+constexpr int64_t kEdge = 6, kPoints = kEdge * kEdge;
 constexpr int64_t kBlockChannels = 64;                              // a side of a block of dweight
 constexpr int64_t kBlockNumbers = kBlockChannels * kBlockChannels;  // a narrow block may be longer
 constexpr int64_t kBatchTiles = 24;                                 // transformed at a time
@@ -40,6 +43,7 @@ struct ChannelBlocks {
 struct WinogradGradWeight {
   Conv2dShape shape;
   const KernelTable* kernels;
+  int64_t m, taps;  // taps = r * r
   int64_t tilesH, tilesW, tiles;
   ChannelBlocks inputs, outputs;
   int64_t chunks;
@@ -48,8 +52,10 @@ struct WinogradGradWeight {
   WinogradGradWeight(const Call& call, const Conv2dShape& s)
       : shape(s),
         kernels(call.kernels),
-        tilesH(ceilDiv(s.oh, kWinogradGradTile)),
-        tilesW(ceilDiv(s.ow, kWinogradGradTile)),
+        m(winogradTile(s.algorithm)),
+        taps(s.kh * s.kw),
+        tilesH(ceilDiv(s.oh, m)),
+        tilesW(ceilDiv(s.ow, m)),
         tiles(s.n * tilesH * tilesW),
         inputs(s.ic, mostBeside(s.oc, call.kernels->lanes), call.kernels->lanes),
         outputs(s.oc, mostBeside(s.ic, call.kernels->lanes), call.kernels->lanes),
@@ -63,7 +69,7 @@ struct WinogradGradWeight {
   }
 
   int64_t tasks() const { return chunks * outputs.count * inputs.count; }
-  int64_t weightSize() const { return shape.oc * 9 * shape.ic; }
+  int64_t weightSize() const { return shape.oc * taps * shape.ic; }
   int64_t inputPlane() const { return kBatchTiles * inputs.largest() + kPlanePad; }
   int64_t outputPlane() const { return kBatchTiles * outputs.largest() + kPlanePad; }
   int64_t sumPlane() const { return outputs.largest() * inputs.largest() + kPlanePad; }
@@ -72,9 +78,9 @@ struct WinogradGradWeight {
   size_t biasBytes() const { return hasSum ? scratchBytes(static_cast<size_t>(chunks * biasSize()) * sizeof(float)) : 0; }
   int64_t biasSize() const { return roundUp(shape.oc, kernels->lanes); }
   size_t threadBytes() const {
-    return scratchBytes(static_cast<size_t>(kWinogradPoints * inputPlane()) * sizeof(float)) +
-           scratchBytes(static_cast<size_t>(kWinogradPoints * outputPlane()) * sizeof(float)) +
-           scratchBytes(static_cast<size_t>(kWinogradPoints * sumPlane()) * sizeof(float)) +
+    return scratchBytes(static_cast<size_t>(kPoints * inputPlane()) * sizeof(float)) +
+           scratchBytes(static_cast<size_t>(kPoints * outputPlane()) * sizeof(float)) +
+           scratchBytes(static_cast<size_t>(kPoints * sumPlane()) * sizeof(float)) +
            scratchBytes(static_cast<size_t>(zeros()) * sizeof(float));
   }
 };
@@ -96,9 +102,9 @@ struct Workspace {
 
   Workspace(void* memory, const WinogradGradWeight& grad) {
     ScratchCursor cursor(memory);
-    v = cursor.take<float>(static_cast<size_t>(kWinogradPoints * grad.inputPlane()));
-    g = cursor.take<float>(static_cast<size_t>(kWinogradPoints * grad.outputPlane()));
-    m = cursor.take<float>(static_cast<size_t>(kWinogradPoints * grad.sumPlane()));
+    v = cursor.take<float>(static_cast<size_t>(kPoints * grad.inputPlane()));
+    g = cursor.take<float>(static_cast<size_t>(kPoints * grad.outputPlane()));
+    m = cursor.take<float>(static_cast<size_t>(kPoints * grad.sumPlane()));
     zeros = cursor.take<float>(static_cast<size_t>(grad.zeros()));
   }
 };
@@ -110,7 +116,7 @@ void addProducts(const WinogradGradWeight& grad, const Workspace& work, int64_t 
   const int64_t inputPitch = grad.inputs.largest(), outputPitch = grad.outputs.largest();
   const float* rows[kMaxTileRows];
   RankUpdateTile tile = {rows, outputPitch, 0, nullptr, inputPitch, 0, 1, tiles, nullptr, inputPitch, 0, accumulate};
-  for (int64_t p = 0; p < kWinogradPoints; ++p) {
+  for (int64_t p = 0; p < kPoints; ++p) {
     const float *g = work.g + p * grad.outputPlane(), *v = work.v + p * grad.inputPlane();
     float* m = work.m + p * grad.sumPlane();
     for (int64_t panel = 0; panel < panels.count; ++panel) {
@@ -130,7 +136,8 @@ void addProducts(const WinogradGradWeight& grad, const Workspace& work, int64_t 
 
 void runTask(const Call& call, const WinogradGradWeight& grad, const Workspace& work, int64_t task, float* partials, float* biases) {
   const Conv2dShape& s = grad.shape;
-  const WinogradWeightGradKernels& kernels = grad.kernels->winogradWeightGrad;
+  const WinogradKernels& winograd = grad.kernels->winograd;
+  const WinogradWeightGradKernels& kernels = s.kh == 5 ? winograd.gradWeight5 : winograd.gradWeight3;
   const int64_t inputBlock = task % grad.inputs.count, outputBlock = task / grad.inputs.count % grad.outputs.count;
   const int64_t chunk = task / (grad.inputs.count * grad.outputs.count);
   const int64_t firstInput = grad.inputs.first(inputBlock), inputs = grad.inputs.size(inputBlock);
@@ -140,25 +147,24 @@ void runTask(const Call& call, const WinogradGradWeight& grad, const Workspace& 
   float* sum = grad.hasSum && inputBlock == 0 ? biases + chunk * grad.biasSize() + firstOutput : nullptr;
   if (sum != nullptr) std::memset(sum, 0, static_cast<size_t>(roundUp(outputs, grad.kernels->lanes)) * sizeof(float));
 
-  const float* pixels[kWinogradInputTile * kWinogradInputTile];
+  const float* pixels[kEdge * kEdge];
   const int64_t batches = ceilDiv(endTile - firstTile, kBatchTiles);
   for (int64_t batch = 0; batch < batches; ++batch) {
     const int64_t first = firstTile + batch * (endTile - firstTile) / batches;
     const int64_t tiles = firstTile + (batch + 1) * (endTile - firstTile) / batches - first;
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t image = (first + t) / (grad.tilesH * grad.tilesW);
-      const int64_t row = (first + t) / grad.tilesW % grad.tilesH * kWinogradGradTile,
-                    column = (first + t) % grad.tilesW * kWinogradGradTile;
-      pointAtPixels(x + image * s.ih * s.iw * s.ic, s.ih, s.iw, s.ic, row - s.pt, column - s.pl, kWinogradInputTile, work.zeros, pixels);
-      kernels.input(pixels, inputs, work.v + t * grad.inputs.largest(), grad.inputPlane());
-      pointAtPixels(dy + image * s.oh * s.ow * s.oc, s.oh, s.ow, s.oc, row, column, kWinogradGradTile, work.zeros, pixels);
+      const int64_t row = (first + t) / grad.tilesW % grad.tilesH * grad.m, column = (first + t) % grad.tilesW * grad.m;
+      pointAtPixels(x + image * s.ih * s.iw * s.ic, s.ih, s.iw, s.ic, row - s.pt, column - s.pl, kEdge, work.zeros, pixels);
+      winograd.f4x3.input(pixels, inputs, work.v + t * grad.inputs.largest(), grad.inputPlane());
+      pointAtPixels(dy + image * s.oh * s.ow * s.oc, s.oh, s.ow, s.oc, row, column, grad.m, work.zeros, pixels);
       kernels.gradient(pixels, outputs, work.g + t * grad.outputs.largest(), grad.outputPlane(), sum);
     }
     addProducts(grad, work, outputs, inputs, tiles, batch > 0);
   }
-  float* target = partials + chunk * grad.weightSize() + firstOutput * 9 * s.ic + firstInput;
+  float* target = partials + chunk * grad.weightSize() + firstOutput * grad.taps * s.ic + firstInput;
   for (int64_t o = 0; o < outputs; ++o)
-    kernels.weight(work.m + o * grad.inputs.largest(), grad.sumPlane(), inputs, target + o * 9 * s.ic, s.ic);
+    kernels.weight(work.m + o * grad.inputs.largest(), grad.sumPlane(), inputs, target + o * grad.taps * s.ic, s.ic);
 }
 
 }  // namespace
@@ -173,7 +179,7 @@ Plan planWinogradGradWeight(const Call& call, const Conv2dShape& shape) {
   const double tiles = static_cast<double>(grad.tiles), outputs = static_cast<double>(shape.oc);
   const double inputVectors = static_cast<double>(grad.inputs.vectors), outputVectors = static_cast<double>(grad.outputs.vectors);
   const double vectors =
-      tiles * (kWinogradPoints * outputs * inputVectors + kInputTransform * inputVectors * static_cast<double>(grad.outputs.count) +
+      tiles * (kPoints * outputs * inputVectors + kInputTransform * inputVectors * static_cast<double>(grad.outputs.count) +
                kGradientTransform * outputVectors * static_cast<double>(grad.inputs.count)) +
       kWeightTransform * static_cast<double>(grad.chunks) * outputs * inputVectors;
   plan.flops = 2.0 * grad.kernels->lanes * vectors;

@@ -1,4 +1,5 @@
-// conv2d_grad_weight by Winograd's minimal filtering F(3x3, 4x4), for kernels of 3x3 with stride 1, no dilation and no groups.
+// conv2d_grad_weight by Winograd's minimal filtering, for kernels of 3x3 (winograd4x4) and 5x5 (winograd2x2) with stride 1,
+// no dilation and no groups.
 #pragma once
 
 #include "native/ops/conv2d_geometry.h"

@@ -69,6 +69,10 @@ const rows: OpRow[] = [
   row('3x3, several blocks of tiles', [2, 5, 30, 37], [6, 5, 3, 3], { padding: 1, bias: true }),
   row('3x3, several panels, padding 2', [1, 20, 7, 7], [150, 20, 3, 3], { padding: 2 }),
   row('3x3, padding 4', [1, 3, 5, 4], [5, 3, 3, 3], { padding: 4, bias: true }),
+  ...[1, 2, 3, 4, 7].map((e) => row(`5x5, output ${e}x${8 - e}`, [2, 7, e, 8 - e], [18, 7, 5, 5], { padding: 2, bias: true })),
+  row('5x5, several blocks of tiles, padding 3 and 0', [2, 5, 21, 30], [6, 5, 5, 5], { padding: [3, 0], bias: true }),
+  row('5x5, several panels', [1, 20, 9, 8], [150, 20, 5, 5]),
+  row('5x5, 65 to 67 channels, padding 5', [1, 65, 3, 2], [67, 65, 5, 5], { padding: 5 }),
   row('1x1', [2, 17, 4, 5], [33, 17, 1, 1], { bias: true }),
   row('1x1, stride 2', [2, 16, 5, 5], [31, 16, 1, 1], { stride: 2 }),
   // Weight gradients whose blocks are copied.

@@ -1,5 +1,5 @@
 /**
- * Winograd's convolution F(m x m, 3 x 3) as its formula, for its error bound and to check the matrices: with the transforms' matrices
+ * Winograd's convolution F(m x m, r x r) as its formula, for its error bound and to check the matrices: with the transforms' matrices
  * A, G and B, for each tile of m x m outputs
  *
  *   y = A^T [ sum over channels of (G g G^T) * (B^T d B) ] A,     * elementwise
@@ -12,22 +12,26 @@
 import { array64, dims4, type Array64 } from './array64';
 import { outputExtent } from './conv';
 
-export type TileSize = 2 | 4;
+/** m and r. */
+export interface WinogradSize {
+  readonly tile: number;
+  readonly taps: number;
+}
 
-/** Finite points of the kernels, whose last point is infinity. */
-const POINTS: Readonly<Record<TileSize, readonly number[]>> = { 2: [0, 1, -1], 4: [0, 0.75, -0.75, 1.5, -1.5] };
+/** Finite points of the kernels by m + r - 1; the last point is infinity. */
+const POINTS: Readonly<Record<number, readonly number[]>> = { 4: [0, 1, -1], 6: [0, 0.75, -0.75, 1.5, -1.5] };
 
 export type Matrix = readonly (readonly number[])[];
 
 export interface WinogradMatrices {
-  /** [P, m], [P, 3] and [P, P] for P = m + 2 points. */
+  /** [P, m], [P, r] and [P, P] for P = m + r - 1 points. */
   readonly a: Matrix;
   readonly g: Matrix;
   readonly bt: Matrix;
 }
 
-export function winogradMatrices(m: TileSize): WinogradMatrices {
-  const points = POINTS[m];
+export function winogradMatrices({ tile, taps }: WinogradSize): WinogradMatrices {
+  const points = POINTS[tile + taps - 1]!;
   const count = points.length + 1;
   const powers = (p: number, n: number): number[] => Array.from({ length: n }, (_, k) => p ** k);
   const last = (n: number): number[] => Array.from({ length: n }, (_, k) => (k === n - 1 ? 1 : 0));
@@ -39,8 +43,8 @@ export function winogradMatrices(m: TileSize): WinogradMatrices {
   };
   const others = (p: number): number[] => points.filter((q) => q !== p);
   return {
-    a: [...points.map((p) => powers(p, m)), last(m)],
-    g: [...points.map((p) => powers(p, 3).map((v) => v / others(p).reduce((n, q) => n * (p - q), 1))), last(3)],
+    a: [...points.map((p) => powers(p, tile)), last(tile)],
+    g: [...points.map((p) => powers(p, taps).map((v) => v / others(p).reduce((n, q) => n * (p - q), 1))), last(taps)],
     bt: [...points.map((p) => polynomial(others(p))), polynomial(points)],
   };
 }
@@ -60,23 +64,24 @@ export function transform(m: Matrix, x: readonly number[]): number[] {
 export const transposed = (x: Matrix): Matrix => x[0]!.map((_, j) => x.map((row) => row[j]!));
 
 /**
- * The convolution of stride 1 of x [N, C, H, W] with w [O, C, 3, 3] and padding [[top, bottom], [left, right]], computed with the given
+ * The convolution of stride 1 of x [N, C, H, W] with w [O, C, r, r] and padding [[top, bottom], [left, right]], computed with the given
  * matrices. Paddings may be negative: then the edge is not read.
  */
 export function winogradConv2d(
   x: Array64,
   w: Array64,
   padding: readonly [readonly [number, number], readonly [number, number]],
-  m: TileSize,
-  { a, g, bt }: WinogradMatrices = winogradMatrices(m),
+  size: WinogradSize,
+  { a, g, bt }: WinogradMatrices = winogradMatrices(size),
 ): Array64 {
+  const { tile: m, taps: r } = size;
   const [batch, channels, height, width] = dims4(x);
   const [outChannels] = dims4(w);
-  const [oh, ow] = [outputExtent(height, 3, padding[0], 1), outputExtent(width, 3, padding[1], 1)];
+  const [oh, ow] = [outputExtent(height, r, padding[0], 1), outputExtent(width, r, padding[1], 1)];
   const y = array64([batch, outChannels, oh, ow]);
   const at = transposed(a);
-  const edge = m + 2;
-  const filters = Array.from({ length: outChannels * channels }, (_, k) => transform(g, [...w.data.subarray(k * 9, k * 9 + 9)]));
+  const edge = m + r - 1;
+  const filters = Array.from({ length: outChannels * channels }, (_, k) => transform(g, [...w.data.subarray(k * r * r, (k + 1) * r * r)]));
   for (let n = 0; n < batch; n++) {
     for (let top = 0; top < oh; top += m) {
       for (let left = 0; left < ow; left += m) {
@@ -109,13 +114,14 @@ export function winogradConv2d(
   return y;
 }
 
-/** The weight with which the input gradient of a convolution is one of dy: [C, O, 3, 3], taps rotated. */
+/** The weight with which the input gradient of a convolution is one of dy: [C, O, r, r], taps rotated. */
 export function gradInputWeight(w: Array64): Array64 {
-  const [outChannels, channels] = dims4(w);
-  const result = array64([channels, outChannels, 3, 3]);
+  const [outChannels, channels, kh, kw] = dims4(w);
+  const taps = kh * kw;
+  const result = array64([channels, outChannels, kh, kw]);
   for (let o = 0; o < outChannels; o++) {
     for (let c = 0; c < channels; c++) {
-      for (let k = 0; k < 9; k++) result.data[(c * outChannels + o) * 9 + k] = w.data[(o * channels + c) * 9 + 8 - k]!;
+      for (let k = 0; k < taps; k++) result.data[(c * outChannels + o) * taps + k] = w.data[(o * channels + c + 1) * taps - 1 - k]!;
     }
   }
   return result;

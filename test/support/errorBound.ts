@@ -6,7 +6,6 @@
 
 import type { Tensor } from '../../lib/graph/tensor';
 import { topologicalOrder } from '../../lib/graph/traverse';
-import type { Conv2dAttrs } from '../../lib/ops/conv';
 import { array64, sizeOf, type Array64 } from '../reference/array64';
 import {
   binaryFunctions,
@@ -20,7 +19,7 @@ import {
 import { evaluateNode, type Values } from '../reference/interpret';
 import { pad } from '../reference/region';
 import { transpose } from '../reference/shape';
-import { winogradRoundings, winogradTerms, type WinogradForm } from './winograd';
+import { isWinograd, winogradRoundings, winogradTerms, type WinogradForm } from './winograd';
 
 /** Unit roundoff of float32. */
 const UNIT = 2 ** -24;
@@ -47,17 +46,9 @@ export function errorBounds(outputs: readonly Tensor[], values: Values, form: Co
   return bounds;
 }
 
-/** Whether Winograd's minimal filtering can compute the node. */
-export function isWinograd({ op, inputs, shape, attrs }: Tensor): boolean {
-  if (op !== 'conv2d' && op !== 'conv2dGradInput' && op !== 'conv2dGradWeight') return false;
-  const { stride, dilation, groups } = attrs as unknown as Conv2dAttrs;
-  const weight = op === 'conv2dGradWeight' ? shape : inputs[1]!.shape;
-  return weight[2] === 3 && weight[3] === 3 && groups === 1 && [...stride, ...dilation].every((step) => step === 1);
-}
-
 /** The rounding of the transforms and of the products between them; errors of the operands are in the direct bound already. */
 function winogradRounding(inputs: readonly Array64[], node: Tensor, form: WinogradForm): Float64Array {
-  const rounding = gamma(winogradRoundings(node));
+  const rounding = gamma(winogradRoundings(node, form));
   return winogradTerms(inputs, node, form).map((m) => rounding * m);
 }
 

@@ -6,10 +6,10 @@
 import { topologicalOrder } from '../../lib/graph/traverse';
 import type { TypedArray } from '../../lib/graph/types';
 import { interpret } from '../reference/interpret';
-import { errorBounds, isWinograd } from './errorBound';
+import { errorBounds } from './errorBound';
 import { rowGraph, type OpRow, type OpTable, type RowGraph } from './opRow';
 import { runGraph, sameBits, type Variation } from './runGraph';
-import { WINOGRAD_FORMS, type WinogradForm } from './winograd';
+import { isWinograd, WINOGRAD_FORMS, type WinogradForm } from './winograd';
 
 export interface Expected {
   readonly value: Float64Array;

@@ -102,28 +102,31 @@ test('other values are refused', async () => {
   expectError('ERR_INVALID_ARGUMENT', () => new Trainer(network(), options), 'Trainer', ...pieces);
 });
 
-/** Input and output channels and extent of the 3x3 layers of VGG-16, ResNet, AlexNet, GoogLeNet and DenseNet-121. */
+/** Input and output channels, extent and kernel of layers of VGG-16, ResNet, AlexNet, GoogLeNet and DenseNet-121. */
 const LAYERS = [
-  [64, 64, 56],
-  [128, 128, 28],
-  [256, 256, 14],
-  [512, 512, 14],
-  [512, 512, 7],
-  [192, 384, 13],
-  [384, 256, 13],
-  [96, 208, 14],
-  [128, 32, 28],
+  [64, 64, 56, 3],
+  [128, 128, 28, 3],
+  [256, 256, 14, 3],
+  [512, 512, 14, 3],
+  [512, 512, 7, 3],
+  [192, 384, 13, 3],
+  [384, 256, 13, 3],
+  [96, 208, 14, 3],
+  [128, 32, 28, 3],
+  [64, 192, 27, 5],
+  [32, 96, 14, 5],
 ] as const;
 
 /** What the documentation of `algorithm` states: rounding errors in units of the outputs' root mean square. */
-test('the largest error over the 3x3 layers of known networks', () => {
+test('the largest error over the 3x3 and 5x5 layers of known networks', () => {
   const state = new State();
   using session = new Session({ state });
   const largest = { fast: 0, exact: 0 };
-  for (const [channels, outChannels, extent] of LAYERS) {
+  for (const [channels, outChannels, extent, kernel] of LAYERS) {
+    const padding = (kernel - 1) / 2;
     const x = inputTensor({ name: 'x', feedDType: 'float32', layout: 'nhwc' }, [1, channels, extent, extent], 'float32');
-    const weight = randn([outChannels, channels, 3, 3], { seed: channels });
-    const y = ops.conv2d(x, weight, { padding: 1 });
+    const weight = randn([outChannels, channels, kernel, kernel], { seed: channels });
+    const y = ops.conv2d(x, weight, { padding });
     const pixels = randn([x.size], { seed: extent }).dataSync() as Float32Array;
     const w = weight.dataSync() as Float32Array;
     for (const algorithm of MODES) {
@@ -136,12 +139,12 @@ test('the largest error over the 3x3 layers of known networks', () => {
         const at = Math.floor((s * values.length) / samples);
         const [o, p, q] = [Math.floor(at / extent ** 2), Math.floor(at / extent) % extent, at % extent];
         let sum = 0;
-        for (let i = 0; i < 3; i++) {
-          for (let j = 0; j < 3; j++) {
-            const [row, column] = [p - 1 + i, q - 1 + j];
+        for (let i = 0; i < kernel; i++) {
+          for (let j = 0; j < kernel; j++) {
+            const [row, column] = [p - padding + i, q - padding + j];
             if (row < 0 || row >= extent || column < 0 || column >= extent) continue;
             const first = (row * extent + column) * channels;
-            for (let c = 0; c < channels; c++) sum += pixels[first + c]! * w[((o * channels + c) * 3 + i) * 3 + j]!;
+            for (let c = 0; c < channels; c++) sum += pixels[first + c]! * w[((o * channels + c) * kernel + i) * kernel + j]!;
           }
         }
         error = Math.max(error, Math.abs(sum - values[at]!));
