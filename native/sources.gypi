@@ -10,6 +10,7 @@
       "native/runtime/dispatch.cc",
       "native/runtime/memory.cc",
       "native/runtime/probe.cc",
+      "native/runtime/slot.cc",
       "native/runtime/state.cc",
       "native/runtime/threading.cc",
       "native/runtime/thread_pool.cc",

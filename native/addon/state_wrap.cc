@@ -7,12 +7,14 @@ namespace stridenet::addon {
 Napi::Function StateWrap::define(Napi::Env env) {
   return DefineClass(env, "State",
                      {InstanceMethod<&StateWrap::addSlot>("addSlot"), InstanceMethod<&StateWrap::write>("write"),
-                      InstanceMethod<&StateWrap::restore>("restore"), InstanceMethod<&StateWrap::isReleased>("isReleased"),
-                      InstanceMethod<&StateWrap::releaseSources>("releaseSources"), InstanceMethod<&StateWrap::read>("read"),
-                      InstanceAccessor<&StateWrap::bytes>("bytes")});
+                      InstanceMethod<&StateWrap::writeFile>("writeFile"), InstanceMethod<&StateWrap::restore>("restore"),
+                      InstanceMethod<&StateWrap::isReleased>("isReleased"), InstanceMethod<&StateWrap::releaseSources>("releaseSources"),
+                      InstanceMethod<&StateWrap::read>("read"), InstanceAccessor<&StateWrap::bytes>("bytes")});
 }
 
-StateWrap::StateWrap(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
+// new State(releasesSources?)
+StateWrap::StateWrap(const Napi::CallbackInfo& info)
+    : ObjectWrap(info), env_(info.Env()), state_(std::make_shared<State>(info[0].ToBoolean().Value())) {
   napi_type_tag_object(env_, info.This(), &kTag);
 }
 
@@ -112,6 +114,19 @@ Napi::Value StateWrap::write(const Napi::CallbackInfo& info) {
   return {};
 }
 
+// writeFile(slot, descriptor, offset)
+Napi::Value StateWrap::writeFile(const Napi::CallbackInfo& info) {
+  int number;
+  Slot* slot;
+  int64_t descriptor, offset;
+  Status status = getSlot(info[0], &number, &slot);
+  if (status.isOk()) status = getInteger(env_, info[1], "State.writeFile: descriptor", 0, INT32_MAX, &descriptor);
+  if (status.isOk()) status = getInteger(env_, info[2], "State.writeFile: offset", 0, int64_t{1} << 53, &offset);
+  if (status.isOk()) status = state_->writeFile(number, {static_cast<int>(descriptor), offset});
+  if (!status.isOk()) throwStatus(env_, status);
+  return {};
+}
+
 // read(slot, logical): TypedArray
 Napi::Value StateWrap::read(const Napi::CallbackInfo& info) {
   int number;
@@ -123,8 +138,8 @@ Napi::Value StateWrap::read(const Napi::CallbackInfo& info) {
   constexpr napi_typedarray_type kTypes[] = {napi_float32_array, napi_int32_array, napi_uint8_array};
   void* data = nullptr;
   napi_value array = makeTypedArray(env_, kTypes[static_cast<int>(slot->dtype)], slot->count, dtypeSize(slot->dtype), &data);
-  if (array != nullptr) state_->read(number, data, logical);
-  return {env_, array};
+  if (array != nullptr) status = state_->read(number, data, logical);
+  return {env_, status.isOk() ? array : throwStatus(env_, status)};
 }
 
 Napi::Value StateWrap::bytes(const Napi::CallbackInfo&) {

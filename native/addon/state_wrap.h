@@ -21,6 +21,7 @@ class StateWrap : public Napi::ObjectWrap<StateWrap> {
  private:
   Napi::Value addSlot(const Napi::CallbackInfo& info);
   Napi::Value write(const Napi::CallbackInfo& info);
+  Napi::Value writeFile(const Napi::CallbackInfo& info);
   Napi::Value restore(const Napi::CallbackInfo& info);
   Napi::Value isReleased(const Napi::CallbackInfo& info);
   Napi::Value releaseSources(const Napi::CallbackInfo& info);
@@ -31,7 +32,7 @@ class StateWrap : public Napi::ObjectWrap<StateWrap> {
   Status getValue(const Napi::CallbackInfo& info, int* number, TypedArrayView* view);
 
   const napi_env env_;
-  const std::shared_ptr<State> state_ = std::make_shared<State>();
+  const std::shared_ptr<State> state_;
   ExternalMemory memory_;
 };
 

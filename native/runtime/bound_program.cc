@@ -1,5 +1,7 @@
 #include "native/runtime/bound_program.h"
 
+#include <set>
+
 namespace stridenet {
 
 Status Workspace::reserve(const Program& program, int threads) {
@@ -52,9 +54,34 @@ Status BoundProgram::bind(std::weak_ptr<const Program> owner, const Program& pro
       if (tensor.space == Space::state) bound->stepSlots.push_back(state.slot(tensor.offset));
     }
   }
+  bound->partPrepareList();
   bound->needed.resize(program.prepare.size());
   *result = std::move(bound);
   return Status::ok();
+}
+
+void BoundProgram::partPrepareList() {
+  constexpr size_t kPartBytes = size_t{16} << 20;
+  std::set<const Slot*> seen;
+  size_t bytes = 0;
+  for (size_t i = 0; i < sourceSlots.size(); i++) {
+    size_t added = 0;
+    for (const Slot* slot : sourceSlots[i]) added += !slot->derived && seen.insert(slot).second ? slot->bytes() : 0;
+    if (bytes > 0 && bytes + added > kPartBytes) {
+      prepareParts.push_back(i);
+      bytes = 0;
+    }
+    bytes += added;
+  }
+  if (!sourceSlots.empty()) prepareParts.push_back(sourceSlots.size());
+
+  lastReads.resize(sourceSlots.size());
+  seen.clear();
+  for (size_t i = sourceSlots.size(); i-- > 0;) {
+    for (Slot* slot : sourceSlots[i]) {
+      if (seen.insert(slot).second) lastReads[i].push_back(slot);
+    }
+  }
 }
 
 void BoundProgram::bindList(const std::vector<Instruction>& list, State& state, std::vector<Call>* calls) {

@@ -43,12 +43,18 @@ class BoundProgram {
   // The slots that each prepare instruction reads, and those that the step list takes.
   std::vector<std::vector<Slot*>> sourceSlots;
   std::vector<Slot*> stepSlots;
+  // By prepare instruction: the slots that none after it reads.
+  std::vector<std::vector<Slot*>> lastReads;
+  // Ends of the parts of the prepare list before which values are read from files and after which their memory is given back: each
+  // reads few megabytes that no part before it does, unless one instruction reads more.
+  std::vector<size_t> prepareParts;
   std::vector<uint8_t> needed;
   // Seconds by instruction, prepare then step; empty until profiling asks for it.
   std::vector<double> seconds;
 
  private:
   explicit BoundProgram(const Program& bound) : program(bound) {}
+  void partPrepareList();
   void bindList(const std::vector<Instruction>& list, State& state, std::vector<Call>* calls);
 
   struct ArenaPointer {

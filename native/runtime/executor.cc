@@ -28,7 +28,7 @@ int64_t findNotFinite(const Operand& operand) {
   return -1;
 }
 
-// The prepare or the step list on its way through the threads.
+// The prepare or the step list, or a part of it, on its way through the threads.
 struct ListRun {
   const std::vector<Instruction>& instructions;
   const std::vector<Call>& calls;
@@ -38,6 +38,7 @@ struct ListRun {
   size_t scratchStride;
   bool validate;
   const char* name;
+  size_t begin, end;    // the instructions to run
   Status status;        // written by thread 0 between two barriers
   bool failed = false;  // so is this
 
@@ -45,7 +46,7 @@ struct ListRun {
 
   void runThread(int thread, Team& team) {
     bool barrierDue = false;
-    for (size_t i = 0; i < calls.size(); i++) {
+    for (size_t i = begin; i < end; i++) {
       const Instruction& instruction = instructions[i];
       barrierDue |= instruction.barrierBefore;
       if (needed != nullptr && !needed[i]) {
@@ -139,6 +140,32 @@ bool readsReleased(const BoundProgram& bound) {
   return false;
 }
 
+// Runs what is needed of the prepare list part by part, so that the values of files and those computed from them lie in memory together
+// for few instructions only. Reading them is cheap beside what is done with them.
+Status prepareParts(BoundProgram& bound, State& state, const ExecutorSettings& settings, ListRun* run) {
+  run->end = 0;
+  for (size_t end : bound.prepareParts) {
+    run->begin = run->end;
+    run->end = end;
+    std::vector<Slot*> sources;
+    bool any = false;
+    for (size_t i = run->begin; i < end; i++) {
+      if (!bound.needed[i]) continue;
+      any = true;
+      sources.insert(sources.end(), bound.sourceSlots[i].begin(), bound.sourceSlots[i].end());
+    }
+    if (!any) continue;
+    Status status = readFiles(sources, settings.threads);
+    if (!status.isOk()) return status;
+    ThreadPool::instance().run(settings.threads, ListRun::run, run);
+    if (run->failed) return run->status;
+    for (size_t i = run->begin; i < end; i++) {
+      for (Slot* slot : bound.lastReads[i]) state.releaseFile(slot);
+    }
+  }
+  return Status::ok();
+}
+
 void markCurrent(BoundProgram& bound, uint64_t version) {
   for (size_t i = 0; i < bound.prepare.size(); i++) {
     if (!bound.needed[i]) continue;
@@ -160,18 +187,21 @@ Status execute(BoundProgram& bound, State& state, Workspace& workspace, const Ex
     slot->usedBySteps = true;
     if (slot->released) return Status::error("ERR_PROGRAM_INVALID", "The program takes a variable that was released and not restored.");
   }
+  Status status = readFiles(bound.stepSlots, settings.threads);
+  if (!status.isOk()) return status;
   for (int step = 0; step < steps && !cancelled->load(std::memory_order_relaxed); step++) {
     if (!bound.prepare.empty() && findNeeded(bound, state.version())) {
       if (readsReleased(bound)) {
         return Status::error("ERR_PROGRAM_INVALID", "The program prepares from a variable that was released and not restored.");
       }
-      ListRun prepare = {program.prepare, bound.prepare, bound.needed.data(), seconds, workspace, stride, settings.validate, "prepare", {}};
-      ThreadPool::instance().run(settings.threads, ListRun::run, &prepare);
-      if (prepare.failed) return prepare.status;
+      ListRun run = {
+          program.prepare, bound.prepare, bound.needed.data(), seconds, workspace, stride, settings.validate, "prepare", 0, 0, {}};
+      status = prepareParts(bound, state, settings, &run);
+      if (!status.isOk()) return status;
       markCurrent(bound, state.version());
     }
-    ListRun run = {program.step,      bound.step, nullptr, seconds == nullptr ? nullptr : seconds + bound.prepare.size(), workspace, stride,
-                   settings.validate, "step",     {}};
+    double* const stepSeconds = seconds == nullptr ? nullptr : seconds + bound.prepare.size();
+    ListRun run = {program.step, bound.step, nullptr, stepSeconds, workspace, stride, settings.validate, "step", 0, bound.step.size(), {}};
     ThreadPool::instance().run(threads, ListRun::run, &run);
     if (program.updatesState) state.bumpVersion();
     if (run.failed) return run.status;

@@ -1,38 +1,6 @@
 #include "native/runtime/state.h"
 
-#include <algorithm>
-#include <cstring>
-
 namespace stridenet {
-
-namespace {
-
-// dst[j][i] = src[i][j] for every one of `batch` matrices of `rows` x `columns`, in blocks that fit the first-level cache.
-template <typename Element>
-void transposeEach(const Element* src, Element* dst, int64_t batch, int64_t rows, int64_t columns) {
-  constexpr int64_t kBlock = 32;
-  for (int64_t b = 0; b < batch; b++, src += rows * columns, dst += rows * columns) {
-    for (int64_t i0 = 0; i0 < rows; i0 += kBlock) {
-      const int64_t i1 = std::min(rows, i0 + kBlock);
-      for (int64_t j0 = 0; j0 < columns; j0 += kBlock) {
-        const int64_t j1 = std::min(columns, j0 + kBlock);
-        for (int64_t j = j0; j < j1; j++) {
-          for (int64_t i = i0; i < i1; i++) dst[j * rows + i] = src[i * columns + j];
-        }
-      }
-    }
-  }
-}
-
-void transposeEach(DType dtype, const void* src, void* dst, int64_t batch, int64_t rows, int64_t columns) {
-  if (dtypeSize(dtype) == 1) {
-    transposeEach(static_cast<const uint8_t*>(src), static_cast<uint8_t*>(dst), batch, rows, columns);
-  } else {
-    transposeEach(static_cast<const uint32_t*>(src), static_cast<uint32_t*>(dst), batch, rows, columns);
-  }
-}
-
-}  // namespace
 
 Status State::addSlot(DType dtype, int rank, const int64_t* dims, bool derived, int* number) {
   Slot slot;
@@ -67,28 +35,42 @@ Slot* State::slot(int number) {
   return number >= 0 && number < static_cast<int>(slots_.size()) ? &slots_[number] : nullptr;
 }
 
+Status State::checkVariable(int number, const Slot& slot) const {
+  if (!slot.derived) return Status::ok();
+  return Status::error("ERR_INVALID_ARGUMENT", "Slot %d is derived: prepare lists write it, callers cannot.", number);
+}
+
 Status State::write(int number, const void* data, bool logical) {
   Slot& target = *slot(number);
-  if (target.derived) {
-    return Status::error("ERR_INVALID_ARGUMENT", "Slot %d is derived: prepare lists write it, callers cannot.", number);
-  }
+  Status status = checkVariable(number, target);
+  if (!status.isOk()) return status;
   std::lock_guard<std::mutex> lock(runMutex_);
-  copyIn(target, data, logical);
+  copyIn(data, logical, &target);
+  target.released = target.inFile = false;
+  target.source = {};
   version_++;
-  return Status::ok();
+  return status;
+}
+
+Status State::writeFile(int number, const FileSource& source) {
+  Slot& target = *slot(number);
+  Status status = checkVariable(number, target);
+  if (status.isOk() && target.dtype != DType::float32) {
+    status = Status::error("ERR_DTYPE_MISMATCH", "Slot %d is not float32, as values in files are.", number);
+  }
+  if (!status.isOk()) return status;
+  std::lock_guard<std::mutex> lock(runMutex_);
+  target.released = false;
+  target.inFile = true;
+  target.source = source;
+  version_++;
+  return status;
 }
 
 void State::restore(int number, const void* data) {
+  Slot& target = *slot(number);
   std::lock_guard<std::mutex> lock(runMutex_);
-  copyIn(*slot(number), data, true);
-}
-
-void State::copyIn(Slot& target, const void* data, bool logical) {
-  if (logical && target.rank == 4) {  // [n, c, h, w] outside is [n][c][hw], inside [n][hw][c]
-    transposeEach(target.dtype, data, target.memory, target.dims[0], target.dims[3], target.dims[1] * target.dims[2]);
-  } else {
-    std::memcpy(target.memory, data, target.bytes());
-  }
+  copyIn(data, true, &target);
   target.released = false;
 }
 
@@ -96,11 +78,18 @@ void State::releaseSources() {
   std::lock_guard<std::mutex> lock(runMutex_);
   std::lock_guard<std::mutex> listLock(slotsMutex_);
   for (Slot& slot : slots_) {
-    if (slot.usedBySteps) continue;
+    if (slot.usedBySteps || slot.inFile) continue;
     discardPages(slot.memory, slot.bytes());
-    slot.released = !slot.derived;
+    slot.inFile = slot.hasFile();
+    slot.released = !slot.derived && !slot.inFile;
     slot.computedFrom = 0;
   }
+}
+
+void State::releaseFile(Slot* slot) {
+  if (!releasesSources_ || slot->usedBySteps || slot->inFile || !slot->hasFile()) return;
+  discardPages(slot->memory, slot->bytes());
+  slot->inFile = true;
 }
 
 bool State::isReleased(int number) {
@@ -109,14 +98,12 @@ bool State::isReleased(int number) {
   return target.released;
 }
 
-void State::read(int number, void* data, bool logical) {
-  Slot& source = *slot(number);
+Status State::read(int number, void* data, bool logical) {
+  Slot* source = slot(number);
   std::lock_guard<std::mutex> lock(runMutex_);
-  if (logical && source.rank == 4) {
-    transposeEach(source.dtype, source.memory, data, source.dims[0], source.dims[1] * source.dims[2], source.dims[3]);
-  } else {
-    std::memcpy(data, source.memory, source.bytes());
-  }
+  Status status = readFiles({source}, 1);
+  if (status.isOk()) copyOut(*source, logical, data);
+  return status;
 }
 
 }  // namespace stridenet

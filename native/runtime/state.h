@@ -6,27 +6,16 @@
 #include <deque>
 #include <mutex>
 
-#include "native/ops/op.h"
 #include "native/runtime/memory.h"
+#include "native/runtime/slot.h"
 
 namespace stridenet {
 
-struct Slot {
-  DType dtype;
-  int rank;
-  int64_t dims[kMaxRank];  // physical
-  int64_t count;
-  bool derived;
-  bool usedBySteps = false;   // a step list that has run takes it; the others are sources of prepare lists alone
-  bool released = false;      // a variable without its value, see State::releaseSources
-  uint64_t computedFrom = 0;  // derived: the State's version that the value belongs to, 0 when never computed
-  void* memory = nullptr;     // zeros at first
-
-  size_t bytes() const { return static_cast<size_t>(count) * dtypeSize(dtype); }
-};
-
 class State {
  public:
+  // `releasesSources`: programs write no variable, and releaseSources() will be called.
+  explicit State(bool releasesSources = false) : releasesSources_(releasesSources) {}
+
   // Adds a slot of zeros; its number is the count of slots before. Does not wait for a run.
   Status addSlot(DType dtype, int rank, const int64_t* dims, bool derived, int* number);
   int slotCount() const;
@@ -38,14 +27,19 @@ class State {
   // Copies a whole slot in or out, waiting for a run under way. With `logical`, a rank-4 slot is [n, c, h, w] outside.
   // Writing a variable makes the State's version grow; derived slots cannot be written.
   Status write(int number, const void* data, bool logical);
-  void read(int number, void* data, bool logical);
+  Status read(int number, void* data, bool logical);
+  // The same as writing what the file holds, which must be float32; it is read when it is needed.
+  Status writeFile(int number, const FileSource& source);
 
   // Gives back the memory of all slots that only prepare lists take: of variables, and of what lies between them and the results.
-  // Runs go on as long as the results are current; a run that must prepare again fails unless those variables were restored.
+  // Runs go on as long as the results are current; a run that must prepare again reads files again, and fails unless the other variables
+  // were restored.
   void releaseSources();
   bool isReleased(int number);
   // Writes the value that a released variable had, in logical order.
   void restore(int number, const void* data);
+  // Under runMutex(): gives back the memory of a variable that has a file, if steps do not take it and it can be read again unchanged.
+  void releaseFile(Slot* slot);
 
   // Held during every run on this State and while contents are copied.
   std::mutex& runMutex() { return runMutex_; }
@@ -54,8 +48,9 @@ class State {
   void bumpVersion() { version_++; }
 
  private:
-  void copyIn(Slot& target, const void* data, bool logical);
+  Status checkVariable(int number, const Slot& slot) const;
 
+  const bool releasesSources_;
   mutable std::mutex slotsMutex_;  // guards the list, not the contents
   std::deque<Slot> slots_;
   BlockPool variables_, derived_;  // apart, so that the pages of released variables are whole

@@ -2,7 +2,9 @@
 #include "native/runtime/state.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <numeric>
@@ -24,8 +26,8 @@ void testLayouts() {
   std::vector<float> logical(210), physical(210), back(210);
   std::iota(logical.begin(), logical.end(), 0.f);
   CHECK_OK(state.write(number, logical.data(), true));
-  state.read(number, physical.data(), false);
-  state.read(number, back.data(), true);
+  CHECK_OK(state.read(number, physical.data(), false));
+  CHECK_OK(state.read(number, back.data(), true));
   CHECK(back == logical);
   for (int n = 0; n < 2; n++) {
     for (int h = 0; h < 3; h++) {
@@ -69,12 +71,59 @@ void testReleasedSources() {
   state.releaseSources();
   CHECK(state.isReleased(source) && !state.isReleased(used) && !state.isReleased(between));
   CHECK(state.slot(between)->computedFrom == 0);
-  state.read(used, back.data(), true);
+  CHECK_OK(state.read(used, back.data(), true));
   CHECK(back == values);
   state.restore(source, values.data());
-  state.read(source, back.data(), true);
+  CHECK_OK(state.read(source, back.data(), true));
   CHECK(back == values && !state.isReleased(source));
   CHECK(state.version() == version && state.slot(source)->memory == address);
+}
+
+void testFiles() {
+  std::vector<float> values(120000), back(120000), physical(120000);
+  std::iota(values.begin(), values.end(), 1.f);
+  std::FILE* file = std::tmpfile();
+  CHECK(file != nullptr && std::fwrite("head", 1, 4, file) == 4);
+  CHECK(std::fwrite(values.data(), sizeof(float), values.size(), file) == values.size() && std::fflush(file) == 0);
+  const FileSource source = {fileno(file), 4};
+
+  State state(true);
+  const int64_t dims[] = {50, 3, 4, 200};
+  int moved, plain, derived, count;
+  CHECK_OK(state.addSlot(DType::float32, 4, dims, false, &moved));
+  CHECK_OK(state.addSlot(DType::float32, 2, dims, false, &plain));  // [50, 3]
+  CHECK_OK(state.addSlot(DType::float32, 4, dims, true, &derived));
+  CHECK_OK(state.addSlot(DType::int32, 1, dims, false, &count));
+  CHECK(!state.writeFile(derived, source).isOk() && !state.writeFile(count, source).isOk());
+  CHECK_OK(state.writeFile(moved, source));
+  CHECK_OK(state.writeFile(plain, source));
+  CHECK(state.version() == 3 && state.slot(moved)->inFile);
+  CHECK_OK(readFiles({state.slot(moved), state.slot(plain), state.slot(moved)}, 3));
+  CHECK(!state.slot(moved)->inFile && !state.slot(plain)->inFile);
+  CHECK_OK(state.read(moved, physical.data(), false));
+  CHECK(physical[1] == 13.f && physical[200] == 2.f);  // channel 1 of pixel 0, channel 0 of pixel 1
+  CHECK_OK(state.read(moved, back.data(), true));
+  CHECK(back == values);
+
+  // Given back, it lies in the file again; a value that steps take stays.
+  state.slot(plain)->usedBySteps = true;
+  state.releaseFile(state.slot(plain));
+  state.releaseSources();
+  CHECK(state.slot(moved)->inFile && !state.isReleased(moved) && !state.slot(plain)->inFile);
+  back.assign(back.size(), 0.f);
+  CHECK_OK(state.read(moved, back.data(), true));
+  CHECK(back == values && !state.slot(moved)->inFile);
+  state.releaseFile(state.slot(moved));
+  CHECK(state.slot(moved)->inFile);
+
+  CHECK(ftruncate(fileno(file), 400000) == 0);
+  CHECK(std::string(readFiles({state.slot(plain), state.slot(moved)}, 2).code()) == "ERR_BAD_FILE" && state.slot(moved)->inFile);
+  std::fclose(file);
+  CHECK(std::string(state.read(moved, back.data(), true).code()) == "ERR_FILE_ACCESS");
+  // A value that is written has no file any more.
+  CHECK_OK(state.write(moved, values.data(), true));
+  state.releaseSources();
+  CHECK(state.isReleased(moved) && !state.slot(moved)->inFile);
 }
 
 void testMemory() {
@@ -183,6 +232,7 @@ int main() {
   testLayouts();
   testSlots();
   testReleasedSources();
+  testFiles();
   testMemory();
   testQuotaV2();
   testQuotaV1();

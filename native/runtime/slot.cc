@@ -1,0 +1,151 @@
+#include "native/runtime/slot.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+
+#include "native/runtime/memory.h"
+#include "native/runtime/thread_pool.h"
+
+namespace stridenet {
+
+namespace {
+
+// What a thread reads at a time: it stays in the second-level cache until it is transposed, and threads share a large value evenly.
+constexpr int64_t kReadBytes = int64_t{512} << 10;
+
+// dst[j][i] = src[i][j] for every one of `batch` matrices of `rows` x `columns`, in blocks that fit the first-level cache.
+template <typename Element>
+void transposeEach(const Element* src, Element* dst, int64_t batch, int64_t rows, int64_t columns) {
+  constexpr int64_t kBlock = 32;
+  for (int64_t b = 0; b < batch; b++, src += rows * columns, dst += rows * columns) {
+    for (int64_t i0 = 0; i0 < rows; i0 += kBlock) {
+      const int64_t i1 = std::min(rows, i0 + kBlock);
+      for (int64_t j0 = 0; j0 < columns; j0 += kBlock) {
+        const int64_t j1 = std::min(columns, j0 + kBlock);
+        for (int64_t j = j0; j < j1; j++) {
+          for (int64_t i = i0; i < i1; i++) dst[j * rows + i] = src[i * columns + j];
+        }
+      }
+    }
+  }
+}
+
+void transposeEach(DType dtype, const void* src, void* dst, int64_t batch, int64_t rows, int64_t columns) {
+  if (dtypeSize(dtype) == 1) {
+    transposeEach(static_cast<const uint8_t*>(src), static_cast<uint8_t*>(dst), batch, rows, columns);
+  } else {
+    transposeEach(static_cast<const uint32_t*>(src), static_cast<uint32_t*>(dst), batch, rows, columns);
+  }
+}
+
+int64_t planeOf(const Slot& slot) {
+  return slot.dims[1] * slot.dims[2];
+}
+
+// Whether logical and physical order differ.
+bool isMoved(const Slot& slot) {
+  return slot.rank == 4 && slot.dims[3] > 1 && planeOf(slot) > 1;
+}
+
+// A whole number of the outermost entries of a value.
+struct Piece {
+  Slot* slot;
+  int64_t first, count;
+};
+
+class FileReading {
+ public:
+  explicit FileReading(const std::vector<Slot*>& slots) {
+    for (Slot* slot : slots) {
+      if (!slot->inFile) continue;
+      slot->inFile = false;  // a slot may be named twice
+      slots_.push_back(slot);
+      const int64_t entries = isMoved(*slot) ? slot->dims[0] : slot->count;
+      const int64_t most = std::max<int64_t>(1, kReadBytes / (static_cast<int64_t>(slot->bytes()) / entries));
+      for (int64_t first = 0; first < entries; first += most) pieces_.push_back({slot, first, std::min(most, entries - first)});
+    }
+  }
+
+  Status run(int threads) {
+    if (slots_.empty()) return status_;
+    ThreadPool::instance().run(std::min<int>(threads, static_cast<int>(pieces_.size())), runThread, this);
+    if (!status_.isOk()) {
+      for (Slot* slot : slots_) slot->inFile = true;
+    }
+    return status_;
+  }
+
+ private:
+  static void runThread(void* self, int, Team&) { static_cast<FileReading*>(self)->work(); }
+
+  void work() {
+    AlignedBuffer buffer;
+    for (size_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < pieces_.size();) {
+      const Status status = readPiece(pieces_[i], &buffer);
+      if (status.isOk()) continue;
+      next_.store(pieces_.size(), std::memory_order_relaxed);
+      std::lock_guard<std::mutex> lock(mutex_);
+      status_ = status;
+    }
+  }
+
+  static Status readPiece(const Piece& piece, AlignedBuffer* buffer) {
+    const Slot& slot = *piece.slot;
+    const int64_t entry = static_cast<int64_t>(slot.bytes()) / (isMoved(slot) ? slot.dims[0] : slot.count);
+    const int64_t bytes = piece.count * entry, position = slot.source.offset + piece.first * entry;
+    char* target = static_cast<char*>(slot.memory) + piece.first * entry;
+    if (!isMoved(slot)) return readFully(slot.source.descriptor, position, bytes, target);
+    Status status = buffer->reserve(static_cast<size_t>(bytes), "reading a value");
+    if (status.isOk()) status = readFully(slot.source.descriptor, position, bytes, buffer->at(0));
+    if (status.isOk()) transposeEach(slot.dtype, buffer->data(), target, piece.count, slot.dims[3], planeOf(slot));
+    return status;
+  }
+
+  static Status readFully(int descriptor, int64_t position, int64_t bytes, char* target) {
+    while (bytes > 0) {
+      const ssize_t got = pread(descriptor, target, static_cast<size_t>(bytes), position);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return Status::error("ERR_FILE_ACCESS", "A file of weights could not be read: %s.", std::strerror(errno));
+      if (got == 0) return Status::error("ERR_BAD_FILE", "A file of weights ends at byte %lld.", static_cast<long long>(position));
+      position += got;
+      bytes -= got;
+      target += got;
+    }
+    return Status::ok();
+  }
+
+  std::vector<Slot*> slots_;
+  std::vector<Piece> pieces_;
+  std::atomic<size_t> next_{0};
+  std::mutex mutex_;
+  Status status_;
+};
+
+}  // namespace
+
+void copyIn(const void* data, bool logical, Slot* slot) {
+  if (logical && isMoved(*slot)) {
+    transposeEach(slot->dtype, data, slot->memory, slot->dims[0], slot->dims[3], planeOf(*slot));
+  } else {
+    std::memcpy(slot->memory, data, slot->bytes());
+  }
+}
+
+void copyOut(const Slot& slot, bool logical, void* data) {
+  if (logical && isMoved(slot)) {
+    transposeEach(slot.dtype, slot.memory, data, slot.dims[0], planeOf(slot), slot.dims[3]);
+  } else {
+    std::memcpy(data, slot.memory, slot.bytes());
+  }
+}
+
+Status readFiles(const std::vector<Slot*>& slots, int threads) {
+  return FileReading(slots).run(threads);
+}
+
+}  // namespace stridenet
