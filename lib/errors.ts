@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'ERR_STATE_DICT_MISMATCH' // parameter names or shapes differ from the module's
   | 'ERR_BAD_FILE' // a file is truncated, malformed or of another kind
   | 'ERR_FILE_ACCESS' // a file cannot be read or written
+  | 'ERR_FILE_CHANGED' // a file of weights was written over while a model reads from it
   | 'ERR_CHECKSUM' // downloaded bytes differ from what was published
   | 'ERR_DATA_UNAVAILABLE' // a data set is on none of the known places and could not be fetched
   | 'ERR_MISSING_DEPENDENCY' // an optional package is needed and absent

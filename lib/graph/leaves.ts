@@ -2,7 +2,7 @@
 
 import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import { Philox } from '../random';
-import type { VariableStorage } from './storage';
+import type { StoredValue, VariableStorage } from './storage';
 import { Tensor, type InputSpec } from './tensor';
 import { elementCount, type DType, type NestedArray, type Shape, type TypedArray } from './types';
 
@@ -56,6 +56,19 @@ export function tensor(values: NestedArray | TypedArray, shape?: Shape, options:
 /** A constant that takes `data` over without a copy. */
 export function constantTensor(data: TypedArray, shape: Shape, dtype: DType): Tensor {
   return new Tensor('constant', [], {}, shape, dtype, '', { kind: 'constant', data });
+}
+
+/** A float32 constant that is read when its value is first asked for, and then kept. */
+export function storedTensor(stored: StoredValue): Tensor {
+  let read: Float32Array | undefined;
+  const leaf = {
+    kind: 'constant',
+    stored,
+    get data() {
+      return (read ??= stored.read());
+    },
+  } as const;
+  return new Tensor('constant', [], {}, stored.shape, 'float32', '', leaf);
 }
 
 /** A tensor of zeros. @param shape logical shape */

@@ -1,13 +1,36 @@
 /**
  * The current value of a variable: a parameter or a running statistic. The value is made on first use by an initializer
- * (so a model can be described without memory), lies here afterwards, or lies with a holder (a runtime State that trains it).
+ * (so a model can be described without memory) and lies here afterwards, or it stays in a file, or lies with a holder (a runtime State
+ * that trains it).
  */
 
 import { formatShape, StridenetError } from '../errors';
+import { elementCount } from './types';
 
 /** Something that holds the newest value of a variable and can hand out a copy in logical order. */
 export interface StorageHolder {
   read(storage: VariableStorage): Float32Array;
+}
+
+/** Where native code finds float32 numbers, little endian, in logical order. */
+export interface FileRegion {
+  readonly file: {
+    /** Open as long as this object is referred to. */
+    readonly descriptor: number;
+    /** @throws StridenetError when the file is no longer what was loaded: to be asked before and after reading */
+    check(): void;
+  };
+  /** The first byte. */
+  readonly offset: number;
+}
+
+/** A value that stays outside of memory. */
+export interface StoredValue {
+  readonly shape: readonly number[];
+  /** A fresh copy in logical row-major order. @throws StridenetError when it can no longer be read */
+  read(): Float32Array;
+  /** Absent when reading converts. */
+  readonly region?: FileRegion;
 }
 
 export class VariableStorage {
@@ -16,6 +39,7 @@ export class VariableStorage {
   /** Whole numbers by nature (a count): files hold them as int64, as PyTorch does. */
   isInteger = false;
   private data: Float32Array | undefined;
+  private stored: StoredValue | undefined;
   private holder: StorageHolder | undefined;
 
   /** @param shape logical shape, such as [O, I, kH, kW]; @param initializer makes the first value, in logical order */
@@ -25,41 +49,42 @@ export class VariableStorage {
   ) {}
 
   get count(): number {
-    return this.shape.reduce((a, b) => a * b, 1);
+    return elementCount(this.shape);
   }
 
   /** The value in logical row-major order, not to be written to: it may be the live value, and constants may share it. */
   value(): Float32Array {
     if (this.holder) return this.holder.read(this);
+    if (this.stored) return this.stored.read();
     return (this.data ??= this.initializer());
+  }
+
+  /** The place of the value in a file, if it lies there as it is. */
+  get region(): FileRegion | undefined {
+    return this.stored?.region;
   }
 
   /** Replaces the value. @throws StridenetError ERR_SHAPE_MISMATCH when the length differs */
   set(data: Float32Array): void {
-    if (data.length !== this.count) {
-      throw new StridenetError(
-        'ERR_SHAPE_MISMATCH',
-        `A variable of shape ${formatShape(this.shape)} holds ${this.count} numbers but was given ${data.length}.`,
-      );
-    }
-    this.holder = undefined;
-    this.data = data;
-    this.version++;
+    this.checkCount(data.length);
+    this.replace({ data });
+  }
+
+  /** Replaces the value by one that is read whenever it is asked for. @throws StridenetError ERR_SHAPE_MISMATCH when the length differs */
+  store(stored: StoredValue): void {
+    this.checkCount(elementCount(stored.shape));
+    this.replace({ stored });
   }
 
   /** Replaces the value by what `initializer` makes on first use. */
   initialize(initializer: () => Float32Array): void {
-    this.holder = undefined;
-    this.data = undefined;
     this.initializer = initializer;
-    this.version++;
+    this.replace({});
   }
 
   /** `holder` has a newer value than this object from now on. */
   heldBy(holder: StorageHolder): void {
-    this.holder = holder;
-    this.data = undefined;
-    this.version++;
+    this.replace({ holder });
   }
 
   /** The holder goes away: the value is copied back first. */
@@ -71,5 +96,18 @@ export class VariableStorage {
 
   isHeldBy(holder: StorageHolder): boolean {
     return this.holder === holder;
+  }
+
+  private replace({ data, stored, holder }: { data?: Float32Array; stored?: StoredValue; holder?: StorageHolder }): void {
+    [this.data, this.stored, this.holder] = [data, stored, holder];
+    this.version++;
+  }
+
+  private checkCount(given: number): void {
+    if (given === this.count) return;
+    throw new StridenetError(
+      'ERR_SHAPE_MISMATCH',
+      `A variable of shape ${formatShape(this.shape)} holds ${this.count} numbers but was given ${given}.`,
+    );
   }
 }

@@ -4,12 +4,13 @@
  */
 
 import { StridenetError } from '../errors';
-import type { VariableStorage } from './storage';
+import type { StoredValue, VariableStorage } from './storage';
 import { elementCount, type Attrs, type DType, type NestedArray, type Shape, type TypedArray } from './types';
 
 /** What stands behind a node without inputs. */
 export type Leaf =
-  | { readonly kind: 'constant'; readonly data: TypedArray } // logical order
+  /** `data` is in logical order; with `stored` it is read on first use. */
+  | { readonly kind: 'constant'; readonly data: TypedArray; readonly stored?: StoredValue }
   | { readonly kind: 'variable'; readonly storage: VariableStorage }
   | { readonly kind: 'input'; readonly input: InputSpec };
 

@@ -5,11 +5,12 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { formatShape, formatValue, StridenetError } from '../errors';
-import { checkShape, constantTensor } from '../graph/leaves';
+import { checkShape, constantTensor, storedTensor } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
 import { elementCount, type DType, type Shape, type TypedArray } from '../graph/types';
 import { STORED_TYPES, type StoredType } from './elementTypes';
 import { fileError, openRegular, readFully, writeFileAtomic } from './file';
+import { StoredFile, StoredNumbers } from './storedFile';
 
 /** Values with their shape and type, in row-major logical order. */
 export interface RawTensor {
@@ -73,20 +74,41 @@ export async function saveSafetensors(
 /**
  * Reads named tensors. float16, bfloat16 and float64 become float32; int64 becomes int32 when every value fits.
  *
- * @throws StridenetError ERR_FILE_ACCESS when the file cannot be read; ERR_BAD_FILE when it is truncated, malformed or of another kind
+ * Floating-point values of a large file stay there until they are needed, and models that load them read them from it: the file is kept
+ * open and must not be written over (a new one may take its place by renaming, as `saveSafetensors` does).
+ *
+ * @throws StridenetError ERR_FILE_ACCESS when the file cannot be read; ERR_BAD_FILE when it is truncated, malformed or of another kind;
+ * later ERR_FILE_CHANGED from whatever needs a value after the file was written over
  * @example model.loadStateDict(await loadSafetensors('lenet.safetensors'));
  */
 export async function loadSafetensors(path: string): Promise<Map<string, Tensor>> {
-  const { tensors } = await readSafetensors(path);
-  const result = new Map<string, Tensor>();
-  for (const [name, { data, shape, dtype }] of tensors) {
-    try {
-      result.set(name, constantTensor(data, checkShape('loadSafetensors', shape), dtype));
-    } catch (error) {
-      throw badFile(path, `tensor ${formatValue(name)} has shape ${formatValue(shape)}, which cannot be a Tensor`, error);
-    }
+  return withFile(path, async (handle, size, keep) => {
+    const { entries: found, dataStart } = await readHeader(path, handle, size);
+    const entries = found.map((entry) => ({ ...entry, shape: tensorShape(path, entry) }));
+    const file = keep();
+    const staying = (entry: Entry): boolean => file !== undefined && entry.type.dtype === 'float32';
+    const read = await readTensors(
+      path,
+      handle,
+      dataStart,
+      entries.filter((entry) => !staying(entry)),
+    );
+    return new Map(
+      entries.map((entry): [string, Tensor] => {
+        const { name, type, shape, begin } = entry;
+        if (staying(entry)) return [name, storedTensor(new StoredNumbers(file!, type, shape, dataStart + begin))];
+        return [name, constantTensor(read.get(name)!.data, shape, type.dtype)];
+      }),
+    );
+  });
+}
+
+function tensorShape(path: string, { name, shape }: Entry): Shape {
+  try {
+    return checkShape('loadSafetensors', shape);
+  } catch (error) {
+    throw badFile(path, `tensor ${formatValue(name)} has shape ${formatValue(shape)}, which cannot be a Tensor`, error);
   }
-  return result;
 }
 
 /** Reads only the free text of a file. @throws StridenetError as `loadSafetensors` */
@@ -98,17 +120,26 @@ export async function readSafetensorsMetadata(path: string): Promise<Record<stri
 export async function readSafetensors(path: string): Promise<SafetensorsContents> {
   return withFile(path, async (handle, size) => {
     const { entries, metadata, dataStart } = await readHeader(path, handle, size);
-    const loaded = new Array<RawTensor>(entries.length);
-    let next = 0;
-    const reader = async (): Promise<void> => {
-      while (next < entries.length) {
-        const i = next++;
-        loaded[i] = await readTensor(path, handle, dataStart, entries[i]!);
-      }
-    };
-    await Promise.all(Array.from({ length: READERS }, reader));
-    return { tensors: new Map(entries.map(({ name }, i) => [name, loaded[i]!])), metadata };
+    return { tensors: await readTensors(path, handle, dataStart, entries), metadata };
   });
+}
+
+async function readTensors(
+  path: string,
+  handle: FileHandle,
+  dataStart: number,
+  entries: readonly Entry[],
+): Promise<Map<string, RawTensor>> {
+  const loaded = new Array<RawTensor>(entries.length);
+  let next = 0;
+  const reader = async (): Promise<void> => {
+    while (next < entries.length) {
+      const i = next++;
+      loaded[i] = await readTensor(path, handle, dataStart, entries[i]!);
+    }
+  };
+  await Promise.all(Array.from({ length: READERS }, reader));
+  return new Map(entries.map(({ name }, i) => [name, loaded[i]!]));
 }
 
 interface Entry {
@@ -125,17 +156,22 @@ interface Header {
   readonly dataStart: number;
 }
 
-async function withFile<T>(path: string, read: (handle: FileHandle, size: number) => Promise<T>): Promise<T> {
+/** Opens a file for `read`, which may `keep` it open (see StoredFile); closes it afterwards unless it did. */
+async function withFile<T>(
+  path: string,
+  read: (handle: FileHandle, size: number, keep: () => StoredFile | undefined) => Promise<T>,
+): Promise<T> {
   checkPath('loadSafetensors', path);
   let handle: FileHandle | undefined;
+  let kept: StoredFile | undefined;
   try {
     const { handle: opened, size } = await openRegular(path);
     handle = opened;
-    return await read(handle, size);
+    return await read(opened, size, () => (kept = StoredFile.keep(path, opened, size)));
   } catch (error) {
     throw fileError('read', path, error);
   } finally {
-    await handle?.close();
+    if (!kept) await handle?.close();
   }
 }
 

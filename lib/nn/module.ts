@@ -4,6 +4,7 @@
  */
 
 import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import type { StoredValue } from '../graph/storage';
 import type { Tensor } from '../graph/tensor';
 import { checkTensor } from '../ops/builder';
 import { Parameter, Variable } from './parameter';
@@ -95,8 +96,11 @@ export abstract class Module {
         `${where} expects the names and shapes of stateDict(); ${problems.join('; ')}. ${hint}`,
       );
     }
-    const values = matched.map(([name, variable]) => [variable, valueOf(map.get(name)!)] as const);
-    for (const [variable, value] of values) variable.storage.set(value);
+    const values = matched.map(([name, variable]) => [variable.storage, valueOf(map.get(name)!)] as const);
+    for (const [storage, value] of values) {
+      if ('read' in value) storage.store(value);
+      else storage.set(value);
+    }
     return { missing, unexpected };
   }
 
@@ -131,8 +135,9 @@ export abstract class Module {
   }
 }
 
-/** The numbers of a tensor as float32: without a copy where nothing can change them, so that loaded weights lie in memory once. */
-function valueOf(x: Tensor): Float32Array {
+/** The numbers of a tensor as float32: without a copy where nothing can change them, and where they stay in a file, that. */
+function valueOf(x: Tensor): Float32Array | StoredValue {
+  if (x.leaf?.kind === 'constant' && x.leaf.stored) return x.leaf.stored;
   if (x.leaf?.kind === 'constant' && x.dtype === 'float32') return x.leaf.data as Float32Array;
   return Float32Array.from(x.dataSync());
 }

@@ -24,7 +24,12 @@ export interface NativeState {
   /** Copies values in or out. With `logical`, a rank-4 slot is converted between NCHW (outside) and NHWC (inside). */
   write(slot: number, data: TypedArray, logical: boolean): void;
   read(slot: number, logical: boolean): TypedArray;
-  /** Gives back the memory of variables and derived slots that only prepare lists take; a run that prepares again needs the variables restored. */
+  /** The same as writing the float32 numbers in logical order that a file holds from byte `offset` on; they are read when a run needs them. */
+  writeFile(slot: number, descriptor: number, offset: number): void;
+  /**
+   * Gives back the memory of variables and derived slots that only prepare lists take; a run that prepares again reads files again and
+   * needs the other variables restored.
+   */
   releaseSources(): void;
   isReleased(slot: number): boolean;
   /** Writes the value, in logical order, that a released variable had. */
@@ -50,7 +55,7 @@ export interface NativeSession {
 export interface NativeBinding {
   readonly opsHash: number;
   info(): NativeInfo;
-  State: new () => NativeState;
+  State: new (releasesSources?: boolean) => NativeState;
   Program: new (words: Int32Array) => NativeProgram;
   Session: new (state: NativeState, threads: number, profile?: boolean) => NativeSession;
   /** Per instruction of a program whose offsets are not checked: flops, bytes, scratch bytes, seconds. */
@@ -136,6 +141,8 @@ const NATIVE_CODES: ReadonlySet<string> = new Set<ErrorCode>([
   'ERR_OUT_OF_MEMORY',
   'ERR_UNSUPPORTED_ISA',
   'ERR_PROGRAM_INVALID',
+  'ERR_BAD_FILE',
+  'ERR_FILE_ACCESS',
 ]);
 
 /**

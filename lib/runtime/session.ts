@@ -67,11 +67,15 @@ export class LoadedProgram {
     this.state.runBegins();
   }
 
-  /** What must happen after a run, even one that failed: it may have written some of its updates. */
+  /**
+   * What must happen after a run, even one that failed: it may have written some of its updates.
+   * @throws StridenetError ERR_FILE_CHANGED when the files that it read are no longer what was loaded
+   */
   finish(succeeded: boolean): void {
     this.updated?.tookUpdates();
     if (!succeeded) this.variables.forget();
     this.state.runEnded();
+    this.variables.checkRead();
   }
 
   private refuse(index: number, feed: unknown): never {

@@ -6,7 +6,7 @@
 import type { Program, SlotRequest } from '../compile/ir';
 import { DTYPE } from '../compile/opcodes';
 import { formatShape, StridenetError } from '../errors';
-import type { StorageHolder, VariableStorage } from '../graph/storage';
+import type { FileRegion, StorageHolder, VariableStorage } from '../graph/storage';
 import type { Tensor } from '../graph/tensor';
 import { elementCount } from '../graph/types';
 import { binding, fromNative, type NativeState } from './binding';
@@ -16,6 +16,8 @@ interface Mirror {
   readonly slot: number;
   readonly storage: VariableStorage;
   version: number;
+  /** Where native code was told to read the value; kept as long, so that the file stays open. */
+  region?: FileRegion;
 }
 
 export interface StateOptions {
@@ -41,7 +43,7 @@ export class State implements StorageHolder {
 
   constructor({ releasesSources = false }: StateOptions = {}) {
     this.releasesSources = releasesSources;
-    this.native = new (binding().State)();
+    this.native = new (binding().State)(releasesSources);
   }
 
   /** Native memory of the slots. */
@@ -74,16 +76,19 @@ export class State implements StorageHolder {
 
   /** @internal */
   upload(mirror: Mirror): void {
-    const { storage } = mirror;
+    const { slot, storage } = mirror;
     if (mirror.version === storage.version) return;
-    const value = storage.value();
+    const { region } = storage;
+    const value = region ? undefined : storage.value();
     // Read before the version: an initializer or another holder may raise it.
     const { version } = storage;
     try {
-      this.native.write(mirror.slot, value, true);
+      if (region) this.native.writeFile(slot, region.file.descriptor, region.offset);
+      else this.native.write(slot, value!, true);
     } catch (error) {
       throw fromNative(error);
     }
+    mirror.region = region;
     mirror.version = version;
     this.generation++;
     this.uploaded = true;
@@ -178,19 +183,42 @@ export class State implements StorageHolder {
 export class Mirrors {
   /** The State's generation for which everything was in place, -1 when a run must see to it again. */
   private generation = -1;
+  /** A run may be reading files that have not been checked since. */
+  private unchecked = false;
 
   constructor(
     private readonly state: State,
     private readonly mirrors: readonly Mirror[],
   ) {}
 
-  /** Uploads those whose storage changed. When any did, and for a first run, released ones come back before: runs prepare from them. */
+  /** Uploads those whose storage changed, or tells where they lie. When any did, and for a first run, released ones come back before: runs prepare from them. */
   sync(): void {
     const changed = this.mirrors.some(({ version, storage }) => version !== storage.version);
     if (!changed && this.generation === this.state.generation) return;
     this.state.restoreReleased();
     for (const mirror of this.mirrors) if (mirror.version !== mirror.storage.version) this.state.upload(mirror);
     this.generation = this.state.generation;
+    this.checkFiles();
+    this.unchecked = true;
+  }
+
+  /**
+   * A run is over: what it read from files must be what was loaded.
+   * @throws StridenetError ERR_FILE_CHANGED; then nothing that it computed is of use, and the next run begins by reading again
+   */
+  checkRead(): void {
+    if (!this.unchecked) return;
+    this.unchecked = false;
+    try {
+      this.checkFiles();
+    } catch (error) {
+      for (const mirror of this.mirrors) if (mirror.region) mirror.version = -1;
+      throw error;
+    }
+  }
+
+  private checkFiles(): void {
+    for (const file of new Set(this.mirrors.map(({ region }) => region?.file))) file?.check();
   }
 
   /** A run failed, so what it was to prepare may be missing. */
