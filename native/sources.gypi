@@ -25,6 +25,8 @@
       "native/ops/conv2d_depthwise.cc",
       "native/ops/conv2d_geometry.cc",
       "native/ops/conv2d_grad_weight.cc",
+      "native/ops/conv2d_hwcn.cc",
+      "native/ops/conv2d_hwcn_grad_weight.cc",
       "native/ops/conv2d_pack.cc",
       "native/ops/conv2d_scatter.cc",
       "native/ops/conv2d_winograd.cc",

@@ -30,6 +30,9 @@ const WIDENINGS = [1, 2, 4, 8];
 /** From here on a row of output channels fills the register tile by itself. */
 const WIDE_ENOUGH = 64;
 
+/** A line's sources in as many images as there are lanes (16) stay in the second-level cache. */
+const HWCN_LINE_FLOATS = 8192;
+
 /** The fastest of the candidates; among equals the first. */
 function fastest(estimate: Estimate, candidates: readonly ConvAlgorithm[]): ConvAlgorithm {
   let best = candidates[0]!;
@@ -59,6 +62,22 @@ export function chooseWidening(estimate: Estimate, channels: number, width: numb
 /** The depthwise form if the convolution is one (as many groups as channels on both sides) and it is estimated to be faster. */
 export function chooseDepthwise(estimate: Estimate, isDepthwise: boolean, direct: ConvAlgorithm): ConvAlgorithm {
   return isDepthwise ? fastest(estimate, [{ algorithm: ALGORITHM.depthwise, widen: 1 }, direct]) : direct;
+}
+
+/**
+ * The form with images in the lanes if it is possible (one group, no dilation along a line, a gradient only of stride 1) and is estimated to
+ * be faster.
+ * @param lineFloats numbers of one image that a line of results is computed from @param channels of the written tensor, or of dy
+ */
+export function chooseHwcn(
+  estimate: Estimate,
+  isPossible: boolean,
+  lineFloats: number,
+  channels: number,
+  other: ConvAlgorithm,
+): ConvAlgorithm {
+  const isNarrow = channels < WIDE_ENOUGH && lineFloats <= HWCN_LINE_FLOATS;
+  return isPossible && isNarrow ? fastest(estimate, [other, { algorithm: ALGORITHM.hwcn, widen: 1 }]) : other;
 }
 
 /** Winograd's algorithms by the extent of a square kernel: convolutions and input gradients; weight gradients. */

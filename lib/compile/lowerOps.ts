@@ -8,7 +8,16 @@ import { BINARY_OPS, UNARY_OPS } from '../ops/elementwise';
 import type { MatmulAttrs } from '../ops/matmul';
 import type { BatchNormAttrs, ResponseNormAttrs } from '../ops/norm';
 import type { RunningAverageAttrs, SgdAttrs, Update } from '../ops/update';
-import { chooseDepthwise, chooseGradWeight, chooseWidening, chooseWinograd, DIRECT, type ConvAlgorithm, type Estimate } from './algorithm';
+import {
+  chooseDepthwise,
+  chooseGradWeight,
+  chooseHwcn,
+  chooseWidening,
+  chooseWinograd,
+  DIRECT,
+  type ConvAlgorithm,
+  type Estimate,
+} from './algorithm';
 import { epilogueOf } from './fuse';
 import type { Buffer, Instruction } from './ir';
 import type { Lowering } from './lower';
@@ -140,7 +149,9 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
       estimate(choice) + (l.isStatic(weight) ? 0 : l.queries.cost(pack(choice, placeholder(choice))).seconds);
     const direct = chooseWidening(estimate, node.shape[1]!, node.shape[3]!, isDense);
     const dense = chooseWinograd(estimateStep, winogradExtent(l, attrs, kh, kw), direct);
-    const choice = chooseDepthwise(estimate, isDepthwise(attrs, image.shape[1]!, node.shape[1]!), dense);
+    const isPlain = isDense && (direction === DIRECTION.forward || geometry.sh === 1);
+    const narrow = chooseHwcn(estimateStep, isPlain, image.shape[1]! * image.shape[3]! * kh, node.shape[1]!, dense);
+    const choice = chooseDepthwise(estimate, isDepthwise(attrs, image.shape[1]!, node.shape[1]!), narrow);
     const made = instruction(choice, l.packed('conv2d_pack', weight, packAttrs(choice)));
     l.emit(opcode, made.inputs, made.outputs, made.attrs);
     return output;
@@ -181,7 +192,9 @@ const lowerConvGradWeight: Lower = (l, node) => {
   });
   const estimate: Estimate = (choice) => l.queries.cost(instruction(choice)).seconds;
   const plain = chooseDepthwise(estimate, isDepthwise(attrs, x.shape[1]!, dy.shape[1]!), DIRECT);
-  const made = instruction(chooseGradWeight(estimate, winogradExtent(l, attrs, kh, kw), plain));
+  const dense = chooseGradWeight(estimate, winogradExtent(l, attrs, kh, kw), plain);
+  const isPossible = attrs.groups === 1 && attrs.dilation[1] === 1;
+  const made = instruction(chooseHwcn(estimate, isPossible, x.shape[1]! * x.shape[3]! * kh, dy.shape[1]!, dense));
   l.emit('conv2d_grad_weight', made.inputs, made.outputs, made.attrs);
   return output;
 };

@@ -6,6 +6,7 @@
 #include "native/kernels/depthwise_kernels.h"
 #include "native/kernels/elementwise_kernels.h"
 #include "native/kernels/gemm_kernels.h"
+#include "native/kernels/hwcn_kernels.h"
 #include "native/kernels/layout_kernels.h"
 #include "native/kernels/norm_kernels.h"
 #include "native/kernels/pool_kernels.h"
@@ -24,6 +25,7 @@ struct KernelTable {
   ActivationKernels activation;
   GemmKernels gemm;
   ElementwiseKernels elementwise;
+  HwcnKernels hwcn;
   LayoutKernels layout;
   NormKernels norm;
   PoolKernels pool;

@@ -11,6 +11,7 @@ namespace {
 #include "native/kernels/activation.inl.h"
 #include "native/kernels/elementwise.inl.h"
 #include "native/kernels/gemm.inl.h"
+#include "native/kernels/hwcn.inl.h"
 #include "native/kernels/layout.inl.h"
 #include "native/kernels/norm.inl.h"
 #include "native/kernels/pool.inl.h"
@@ -27,6 +28,7 @@ namespace {
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    kIsaName,       kLanes,         kActivationKernels, kGemmKernels,   kElementwiseKernels, kLayoutKernels,   kNormKernels,  kPoolKernels,
-    kRandomKernels, kReduceKernels, kSoftmaxKernels,    kUpdateKernels, kDepthwiseKernels,   kWinogradKernels, kProbeKernels,
+    kIsaName,         kLanes,        kActivationKernels, kGemmKernels,   kElementwiseKernels, kHwcnKernels,   kLayoutKernels,
+    kNormKernels,     kPoolKernels,  kRandomKernels,     kReduceKernels, kSoftmaxKernels,     kUpdateKernels, kDepthwiseKernels,
+    kWinogradKernels, kProbeKernels,
 };

@@ -23,18 +23,6 @@ double lineFlops(const Conv2dShape& s, const KernelTable& kernels) {
          static_cast<double>(paddedChannels(s, kernels));
 }
 
-// Taps [begin, end) of a position exist: those whose source line lies in [0, extent).
-struct TapRange {
-  int64_t begin, end, source;  // source of tap begin
-  TapRange(const Axis& axis, int64_t position, int64_t extent) : begin(0), end(0), source(position * axis.srcStep + axis.src) {
-    if (source < 0) begin = ceilDiv(-source, axis.tapStep);
-    if (source < extent) end = clamp(ceilDiv(extent - source, axis.tapStep), 0, axis.taps);
-    if (end <= begin) begin = end = 0;
-    source += begin * axis.tapStep;
-  }
-  int64_t count() const { return end - begin; }
-};
-
 // Partial sums of conv2d_grad_weight: a chunk is a run of dy lines of all images, a task one of `splits` channel ranges of a chunk.
 // Chunks are added in order in the second phase.
 struct GradWeightChunks {
@@ -68,7 +56,7 @@ void sumChunk(const Call& call, const Conv2dShape& s, const GradWeightChunks& gr
   line.kernelRow = s.kw * grad.padded, line.kernelTap = grad.padded;
   for (int64_t p = chunk * grad.lines / grad.chunks; p < (chunk + 1) * grad.lines / grad.chunks; ++p) {
     const int64_t image = p / s.oh;
-    const TapRange rows(h, p % s.oh, s.ih);
+    const TapRange rows(h, p % s.oh, 1, s.ih);
     const float* gradient = dy + p * s.ow * s.oc + channel;
     line.rows = rows.count();
     if (line.rows > 0) {
@@ -141,7 +129,7 @@ void runDepthwise(const Call& call, const Conv2dShape& s, const Lane& lane) {
     const int64_t image = task / s.dstH(), p = task % s.dstH();
     for (int64_t classW = 0; classW < s.classesW() && classW < s.dstW(); ++classW) {
       const SubConvolution sub = subConvolution(s, p % s.classesH(), classW);
-      const TapRange rows(sub.h, p / s.classesH(), s.srcH());
+      const TapRange rows(sub.h, p / s.classesH(), 1, s.srcH());
       line.positions = sub.w.positions;
       line.src = sub.w.src, line.srcStep = sub.w.srcStep, line.tapStep = sub.w.tapStep, line.taps = sub.w.taps;
       line.rows = rows.count();

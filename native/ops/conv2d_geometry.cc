@@ -2,6 +2,7 @@
 #include "native/ops/conv2d_geometry.h"
 
 #include "native/ops/conv2d_depthwise.h"
+#include "native/ops/conv2d_hwcn.h"
 #include "native/ops/conv2d_scatter.h"
 #include "native/ops/conv2d_winograd.h"
 
@@ -107,7 +108,8 @@ Status readAttributes(const Call& call, Conv2dShape* shape) {
   shape->activation = static_cast<Activation>(activation);
   shape->kh = g.kh, shape->kw = g.kw, shape->sh = g.sh, shape->sw = g.sw, shape->pt = g.pt, shape->pl = g.pl;
   shape->dh = g.dh, shape->dw = g.dw, shape->groups = g.groups, shape->widen = widen;
-  return checkWinograd(call, *shape);
+  Status status = checkHwcn(call, *shape);
+  return status.isOk() ? checkWinograd(call, *shape) : status;
 }
 
 Status checkDepthwise(const Call& call, const Conv2dShape& shape) {
@@ -140,7 +142,7 @@ Status readExtents(const Call& call, const Operand& input, const Operand& output
     return refuse(call, "expects a width that widen %lld divides, got %lld", static_cast<long long>(shape->widen),
                   static_cast<long long>(shape->dstW()));
   }
-  return Status::ok();
+  return checkHwcn(call, *shape);
 }
 
 Status checkPacked(const Call& call, int operand, const Conv2dShape& shape) {
@@ -267,6 +269,7 @@ int64_t packedOffset(const Conv2dShape& shape, const SubConvolution& sub, const 
 
 int64_t packedConv2dLength(const Conv2dShape& shape, const KernelTable& kernels) {
   if (shape.isDepthwise()) return packedDepthwiseLength(shape, kernels);
+  if (shape.isHwcn()) return packedHwcnLength(shape);
   if (shape.isWinograd()) return packedWinogradLength(shape, kernels);
   if (usesScatter(shape, kernels)) return packedMatmulLength(shape.oc, shape.kh * shape.kw * shape.ic, kernels);
   const int64_t taps = shape.kw + (shape.widen - 1) * (shape.isForward() ? shape.sw : 1);

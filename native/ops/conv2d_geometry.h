@@ -20,6 +20,7 @@ struct Conv2dShape {
   int64_t n, ih, iw, ic, oh, ow, oc;  // of the forward convolution; n = ih = iw = oh = ow = 0 for conv2d_pack
 
   bool isDepthwise() const { return algorithm == Algorithm::depthwise; }
+  bool isHwcn() const { return algorithm == Algorithm::hwcn; }
   bool isWinograd() const { return algorithm == Algorithm::winograd2x2 || algorithm == Algorithm::winograd4x4; }
   bool isForward() const { return direction == Direction::forward; }
   int64_t srcH() const { return isForward() ? ih : oh; }
@@ -42,6 +43,20 @@ struct Axis {
   int64_t src, srcStep;
   int64_t taps, tapStep, kernel, kernelStep;
   int64_t tapsBefore;  // taps of all classes with a smaller residue
+};
+
+// Taps [begin, end) that exist for some of the positions first, first + 1 .. first + count - 1: those whose source lies in [0, extent).
+struct TapRange {
+  int64_t begin, end, source;  // source of tap begin for the first position
+  TapRange(const Axis& axis, int64_t first, int64_t count, int64_t extent) : begin(0), end(0), source(first * axis.srcStep + axis.src) {
+    const int64_t last = source + (count - 1) * axis.srcStep;
+    if (last < 0) begin = ceilDiv(-last, axis.tapStep);
+    if (source < extent) end = ceilDiv(extent - source, axis.tapStep);
+    if (end > axis.taps) end = axis.taps;
+    if (end <= begin) begin = end = 0;
+    source += begin * axis.tapStep;
+  }
+  int64_t count() const { return end - begin; }
 };
 
 struct SubConvolution {

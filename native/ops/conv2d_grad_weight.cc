@@ -6,6 +6,7 @@
 //   outputs    rows (i, j, c), columns (u, o): u runs over `fold` neighbouring pixels, whose products lie beside each other until the
 //              second phase shifts and adds them, so that few output channels still fill the lanes.
 #include "native/ops/conv2d_depthwise.h"
+#include "native/ops/conv2d_hwcn.h"
 #include "native/ops/conv2d_winograd_weight_grad.h"
 #include "native/ops/rank_update.h"
 
@@ -194,7 +195,7 @@ void addSums(const GradWeight& grad, const float* sums, float* dbias) {
 Status verify(const Call& call) {
   Conv2dShape shape;
   Status status = readConv2d(call, &shape);
-  if (!status.isOk() || shape.isDepthwise() || shape.isWinograd()) return status;
+  if (!status.isOk() || shape.algorithm != Algorithm::direct) return status;
   const GradWeight grad = describe(call, shape);
   if (static_cast<double>(grad.windowRows) * static_cast<double>(grad.windowColumns) * static_cast<double>(shape.ic) * sizeof(float) >
       kLargestWindow) {
@@ -207,6 +208,7 @@ Plan plan(const Call& call) {
   Conv2dShape shape;
   readConv2d(call, &shape);
   if (shape.isDepthwise()) return planDepthwiseGradWeight(call, shape);
+  if (shape.isHwcn()) return planHwcnGradWeight(call, shape);
   if (shape.isWinograd()) return planWinogradGradWeight(call, shape);
   const GradWeight grad = describe(call, shape);
   const double pixels = static_cast<double>(shape.n) * static_cast<double>(shape.oh) * static_cast<double>(shape.ow / grad.fold);
@@ -225,6 +227,7 @@ void run(const Call& call, const Lane& lane) {
   Conv2dShape shape;
   if (!readConv2d(call, &shape).isOk()) return;
   if (shape.isDepthwise()) return runDepthwiseGradWeight(call, shape, lane);
+  if (shape.isHwcn()) return runHwcnGradWeight(call, shape, lane);
   if (shape.isWinograd()) return runWinogradGradWeight(call, shape, lane);
   const GradWeight grad = describe(call, shape);
   float *dweight = call.operands[kDweight].f32(), *dbias = call.operands[kDbias].f32();

@@ -3,8 +3,9 @@
 // The packed buffer holds, class after class (conv2d_geometry.h), group after group, panel after panel, the K rows of a panel:
 // row (tap, source channel), lane = destination channel. With widening, lanes are (u, destination channel) for the u-th of `widen`
 // neighbouring pixels, and the weight is expanded to a Toeplitz matrix over the union of their taps. (For the scatter form of
-// conv2d_grad_input the weight is packed as a matrix: conv2d_scatter.h; for depthwise convolutions see conv2d_depthwise.h.)
+// conv2d_grad_input the weight is packed as a matrix: conv2d_scatter.h; see also conv2d_depthwise.h and conv2d_hwcn.h.)
 #include "native/ops/conv2d_depthwise.h"
+#include "native/ops/conv2d_hwcn.h"
 #include "native/ops/conv2d_scatter.h"
 #include "native/ops/conv2d_winograd.h"
 
@@ -78,6 +79,7 @@ void run(const Call& call, const Lane& lane) {
   Conv2dShape shape;
   if (!readConv2d(call, &shape).isOk()) return;
   if (shape.isDepthwise()) return packDepthwise(call, shape, lane);
+  if (shape.isHwcn()) return packHwcn(call, shape, lane);
   if (shape.isWinograd()) return packWinograd(call, shape, lane);
   int64_t begin, end;
   if (usesScatter(shape, *call.kernels)) {

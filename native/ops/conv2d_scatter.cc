@@ -43,7 +43,7 @@ struct ScatterShape {
 }  // namespace
 
 bool usesScatter(const Conv2dShape& s, const KernelTable& kernels) {
-  if (s.isForward() || s.isDepthwise() || s.isWinograd() || s.widen > 1 || s.groups > 1 || s.dw > 1) return false;
+  if (s.isForward() || s.algorithm != Algorithm::direct || s.widen > 1 || s.groups > 1 || s.dw > 1) return false;
   // Vector multiply-adds per pixel of dy.
   auto vectors = [&](int64_t columns) { return static_cast<double>(ceilDiv(columns, kernels.lanes)); };
   const double gather = static_cast<double>(s.kh * s.kw) * static_cast<double>(s.oc) * vectors(s.ic);

@@ -88,6 +88,14 @@ const rows: OpRow[] = [
   row('LeNet, first layer', [3, 1, 28, 28], [6, 1, 5, 5], { padding: 2, bias: true }),
   row('LeNet, second layer', [3, 6, 14, 14], [16, 6, 5, 5], { bias: true }),
   ...[1, 3, 16].map((n) => row(`batch ${n}`, [n, 4, 5, 5], [9, 4, 3, 3], { padding: 1, bias: true })),
+  // Images in the lanes: groups of images whole and cut off, channels around the blocks of a tile, several bands of lines.
+  ...[4, 8, 15, 16, 17, 33].map((n) => row(`${n} images, 3 to 6 channels`, [n, 3, 5, 7], [6, 3, 3, 3], { padding: 1, bias: true })),
+  ...[1, 2, 3, 4, 5, 7, 8, 9, 13, 17].map((c) => row(`17 images, ${c} channels to ${c}`, [17, c, 4, 5], [c, c, 2, 3], { padding: 1, bias: true })),
+  ...[1, 2, 3].flatMap((s) => [0, 2].map((p) => row(`18 images, stride ${s}, padding ${p}`, [18, 2, 9, 8], [5, 2, 3, 4], { stride: s, padding: p, bias: true }))),
+  row('17 images, vertical dilation, asymmetric padding', [17, 3, 9, 6], [5, 3, 3, 2], { dilation: [2, 1], padding: [[3, 0], [0, 2]], bias: true }),
+  row('17 images, padding wider than the image', [17, 2, 2, 3], [3, 2, 3, 3], { padding: 4, bias: true }),
+  row('17 images, LeNet, first layer', [17, 1, 28, 28], [6, 1, 5, 5], { padding: 2, bias: true }),
+  row('17 images, LeNet, second layer', [17, 6, 14, 14], [16, 6, 5, 5], { bias: true }),
 ]; // prettier-ignore
 
 /** What compile joins into one instruction. */
@@ -100,6 +108,11 @@ const fused: OpRow[] = ([relu, sigmoid, tanh, relu6] as const).flatMap((activati
   {
     name: `bias, residual and ${activation.name}`,
     operands: [{ shape: [2, 5, 6, 7] }, { shape: [17, 5, 3, 3] }, { shape: [17] }, { shape: [2, 17, 6, 7] }],
+    build: (x, w, b, r) => activation(add(conv2d(x, w, { bias: b, padding: 1 }), r)),
+  },
+  {
+    name: `18 images, bias, residual and ${activation.name}`,
+    operands: [{ shape: [18, 3, 4, 5] }, { shape: [7, 3, 3, 3] }, { shape: [7] }, { shape: [18, 7, 4, 5] }],
     build: (x, w, b, r) => activation(add(conv2d(x, w, { bias: b, padding: 1 }), r)),
   },
   {

@@ -25,6 +25,8 @@ export interface Variation {
   readonly widen?: number;
   /** The form of Winograd's minimal filtering that convolutions are computed by, as far as they can be; default: none. */
   readonly winograd?: WinogradForm;
+  /** Convolutions keep images in the lanes wherever they can; default: as the cost query says. */
+  readonly hwcn?: boolean;
   /** Constants become variables: weights are packed by the prepare list into derived slots. Default false. */
   readonly variables?: boolean;
   /** Runs of the same program; all must give the same bits. Default 1. */
@@ -70,11 +72,12 @@ function bytes(a: TypedArray): Buffer {
   return Buffer.from(a.buffer, a.byteOffset, a.byteLength);
 }
 
-/** The native queries with a cost that may prefer one form of Winograd's algorithm or one width of joined pixels. */
-function queriesFor({ widen, winograd }: Variation): NativeQueries {
+/** The native queries with a cost that may prefer one form of Winograd's algorithm, one width of joined pixels or images in the lanes. */
+function queriesFor({ widen, winograd, hwcn }: Variation): NativeQueries {
   const queries = nativeQueries();
   const seconds = (instruction: Instruction, estimate: number): number => {
     if (winograd) return instruction.attrs['algorithm'] === ALGORITHM[winograd] ? 0 : 1;
+    if (hwcn) return instruction.attrs['algorithm'] === ALGORITHM.hwcn ? 0 : 1;
     if (widen !== undefined) return instruction.attrs['widen'] === widen ? 0 : 1;
     return estimate;
   };

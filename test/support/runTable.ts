@@ -62,6 +62,12 @@ const winogradVariations = (winograd: WinogradForm): Variation[] => [
   { name: `${winograd}, 2 threads`, threads: 2, winograd, runs: 2 },
   { name: `${winograd}, 3 threads, variables`, threads: 3, winograd, variables: true },
 ];
+/** Convolutions with images in the lanes: results that agree to the bit among themselves. */
+const HWCN: readonly Variation[] = [
+  { name: 'hwcn, 1 thread', threads: 1, hwcn: true, runs: 2 },
+  { name: 'hwcn, 2 threads', threads: 2, hwcn: true, runs: 2 },
+  { name: 'hwcn, 3 threads, variables', threads: 3, hwcn: true, variables: true },
+];
 const CLOSE: readonly Variation[] = [
   { name: 'unfused', threads: 2, fuse: false },
   ...[1, 2, 4, 8].map((widen) => ({ name: `${widen} pixels joined`, threads: 2, widen })),
@@ -71,6 +77,7 @@ const CLOSE: readonly Variation[] = [
 export function checkTable(table: OpTable, expectations: readonly (readonly Expected[])[]): string[] {
   const close = CLOSE.filter(({ widen }) => widen === undefined || table.family === 'conv2d');
   const failures = [...checkVariations(table, expectations, EXACT, true), ...checkVariations(table, expectations, close, false)];
+  if (table.family === 'conv2d') failures.push(...checkVariations(table, expectations, HWCN, true));
   const rows = table.rows.filter((_, r) => expectations[r]![0]!.winograd);
   if (rows.length === 0) return failures;
   for (const form of WINOGRAD_FORMS) {

@@ -1,0 +1,144 @@
+// Convolution tiles with images in the lanes; contract in hwcn_kernels.h.
+//
+// A tile reads `pixels` vectors and broadcasts `channels` weights for pixels * channels multiply-adds: two pixels are enough to hide that,
+// and a short tile wastes little on taps that lie outside the image for some of its pixels only. Few channels take more pixels, so
+// that there are enough independent sums to hide the latency of a multiply-add.
+
+constexpr int kHwcnChannels = kVectorRegisters >= 32 ? 8 : 6;
+constexpr int hwcnPixels(int channels) {
+  return channels < 4 ? 4 : 2;
+}
+
+template <int P, int C>
+void hwcnTile(const HwcnTile& t) {
+  Vec acc[P][C];
+#pragma GCC unroll 4
+  for (int p = 0; p < P; ++p)
+#pragma GCC unroll 8
+    for (int o = 0; o < C; ++o) acc[p][o] = zero();
+  const int64_t pixel = t.xPixel, length = t.length;
+  for (int64_t i = 0; i < t.lines; ++i) {
+    const float* x = t.x + i * t.xLine;
+    const float* weight = t.weight + i * t.weightLine;
+    for (int64_t k = 0; k < length; ++k, x += kLanes, weight += C) {
+      Vec v[P];
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) v[p] = load(x + p * pixel);
+#pragma GCC unroll 8
+      for (int o = 0; o < C; ++o) {
+        const Vec w = set1(weight[o]);
+#pragma GCC unroll 4
+        for (int p = 0; p < P; ++p) acc[p][o] = fma(v[p], w, acc[p][o]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int o = 0; o < C; ++o) {
+    const Vec bias = t.bias == nullptr ? zero() : set1(t.bias[o]);
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) {
+      float* y = t.y + p * t.yPixel + o * kLanes;
+      Vec v = add(acc[p][o], bias);
+      if (t.add) v = add(v, load(y));
+      if (t.activation == Activation::relu || t.activation == Activation::relu6) v = max(zero(), v);
+      if (t.activation == Activation::relu6) v = min(set1(6.0f), v);
+      store(y, v);
+    }
+  }
+  if (isElementary(t.activation)) {
+    for (int p = 0; p < P; ++p) applyActivation(t.y + p * t.yPixel, C * kLanes, t.activation);
+  }
+}
+
+constexpr int kHwcnRankChannels = kVectorRegisters >= 32 ? 6 : 3;
+constexpr int kHwcnRankRows32[kMaxHwcnChannels + 1] = {0, 8, 8, 8, 6, 4, 4, 0, 0};
+constexpr int kHwcnRankRows16[kMaxHwcnChannels + 1] = {0, 8, 5, 3, 0, 0, 0, 0, 0};
+constexpr int hwcnRankRows(int channels) {
+  return kVectorRegisters >= 32 ? kHwcnRankRows32[channels] : kHwcnRankRows16[channels];
+}
+
+template <int C, int R>
+void hwcnRankUpdate(const HwcnRankUpdate& t) {
+  Vec acc[R][C];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int o = 0; o < C; ++o) acc[r][o] = load(t.sums + r * t.sumRow + o * kLanes);
+  const int64_t pixels = t.pixels, xPixel = t.xPixel, dyPixel = t.dyPixel;
+  for (int64_t q = 0; q < t.runs; ++q) {
+    const float* x[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) x[r] = t.x + t.offsets[r] + q * t.xRun;
+    const float* dy = t.dy + q * t.dyRun;
+    int64_t at = 0;
+    for (int64_t p = 0; p < pixels; ++p, at += xPixel, dy += dyPixel) {
+      Vec d[C];
+#pragma GCC unroll 8
+      for (int o = 0; o < C; ++o) d[o] = load(dy + o * kLanes);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const Vec v = load(x[r] + at);
+#pragma GCC unroll 8
+        for (int o = 0; o < C; ++o) acc[r][o] = fma(v, d[o], acc[r][o]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int o = 0; o < C; ++o) store(t.sums + r * t.sumRow + o * kLanes, acc[r][o]);
+}
+
+inline void hwcnSumLanes(const float* x, int64_t count, float* sums) {
+  for (int64_t i = 0; i < count; ++i) sums[i] = reduceAdd(load(x + i * kLanes));
+}
+
+template <int P, int C>
+constexpr auto chooseHwcnTile() -> void (*)(const HwcnTile&) {
+  if constexpr (C <= kHwcnChannels && P <= hwcnPixels(C)) {
+    return &hwcnTile<P, C>;
+  } else {
+    return nullptr;
+  }
+}
+
+template <int C, int R>
+constexpr auto chooseHwcnRankUpdate() -> void (*)(const HwcnRankUpdate&) {
+  if constexpr (C <= kHwcnRankChannels && R <= hwcnRankRows(C)) {
+    return &hwcnRankUpdate<C, R>;
+  } else {
+    return nullptr;
+  }
+}
+
+#define STRIDENET_HWCN_TILES(P)                                                                                                      \
+  {                                                                                                                                  \
+    nullptr, chooseHwcnTile<P, 1>(), chooseHwcnTile<P, 2>(), chooseHwcnTile<P, 3>(), chooseHwcnTile<P, 4>(), chooseHwcnTile<P, 5>(), \
+        chooseHwcnTile<P, 6>(), chooseHwcnTile<P, 7>(), chooseHwcnTile<P, 8>()                                                       \
+  }
+#define STRIDENET_HWCN_RANK_UPDATES(C)                                                                                               \
+  {                                                                                                                                  \
+    nullptr, chooseHwcnRankUpdate<C, 1>(), chooseHwcnRankUpdate<C, 2>(), chooseHwcnRankUpdate<C, 3>(), chooseHwcnRankUpdate<C, 4>(), \
+        chooseHwcnRankUpdate<C, 5>(), chooseHwcnRankUpdate<C, 6>(), chooseHwcnRankUpdate<C, 7>(), chooseHwcnRankUpdate<C, 8>()       \
+  }
+
+constexpr HwcnKernels kHwcnKernels = {
+    kHwcnChannels,
+    {0, hwcnPixels(1), hwcnPixels(2), hwcnPixels(3), hwcnPixels(4), hwcnPixels(5), hwcnPixels(6), hwcnPixels(7), hwcnPixels(8)},
+    {{}, STRIDENET_HWCN_TILES(1), STRIDENET_HWCN_TILES(2), {}, STRIDENET_HWCN_TILES(4)},
+    kHwcnRankChannels,
+    {0, hwcnRankRows(1), hwcnRankRows(2), hwcnRankRows(3), hwcnRankRows(4), hwcnRankRows(5), hwcnRankRows(6), 0, 0},
+    {{},
+     STRIDENET_HWCN_RANK_UPDATES(1),
+     STRIDENET_HWCN_RANK_UPDATES(2),
+     STRIDENET_HWCN_RANK_UPDATES(3),
+     STRIDENET_HWCN_RANK_UPDATES(4),
+     STRIDENET_HWCN_RANK_UPDATES(5),
+     STRIDENET_HWCN_RANK_UPDATES(6),
+     {},
+     {}},
+    hwcnSumLanes,
+};
+
+#undef STRIDENET_HWCN_TILES
+#undef STRIDENET_HWCN_RANK_UPDATES

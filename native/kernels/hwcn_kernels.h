@@ -1,0 +1,57 @@
+// The convolution kernels of one instruction set that keep images in the lanes: numbers lie as [height, width, channels, image], so a
+// vector is one number of as many images as there are lanes, and every other extent may be as odd as it likes. One register tile, or
+// one row of pixels of a weight gradient, at a time; cutting and transposing are native/ops/conv2d_hwcn*.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "native/program/enums.h"
+
+namespace stridenet {
+
+// y[p][o] = act(sum over lines i and k of x[i * xLine + p * xPixel + k] weight[i * weightLine + k * channels + o] + bias[o] + y[p][o]),
+// k < length, for a tile of pixels x channels; x and y in vectors, weights and bias in numbers. Strides are in floats.
+struct HwcnTile {
+  const float* x;
+  int64_t xPixel, xLine;
+  const float* weight;
+  int64_t weightLine;
+  int64_t lines, length;  // either may be 0
+  float* y;
+  int64_t yPixel;
+  const float* bias;  // or null
+  bool add;           // what y holds already
+  Activation activation;
+};
+
+// sums[r][o] += x[offsets[r] + q * xRun + p * xPixel] dy[q * dyRun + p * dyPixel + o] over runs q and pixels p, lane by lane.
+struct HwcnRankUpdate {
+  const float* x;
+  const int64_t* offsets;
+  int64_t xPixel, xRun;
+  const float* dy;
+  int64_t dyPixel, dyRun;
+  int64_t runs, pixels;
+  float* sums;
+  int64_t sumRow;
+};
+
+constexpr int kMaxHwcnPixels = 4;
+constexpr int kMaxHwcnChannels = 8;
+constexpr int kMaxHwcnRows = 8;
+
+struct HwcnKernels {
+  int channels;                      // of the widest tile
+  int pixels[kMaxHwcnChannels + 1];  // of the longest tile of that many channels
+  // [pixels][channels] for the powers of two up to that.
+  void (*tile[kMaxHwcnPixels + 1][kMaxHwcnChannels + 1])(const HwcnTile&);
+  int rankChannels;                    // of the widest rank update
+  int rankRows[kMaxHwcnChannels + 1];  // of the tallest one of that many channels
+  // [channels][rows]
+  void (*rankUpdate[kMaxHwcnChannels + 1][kMaxHwcnRows + 1])(const HwcnRankUpdate&);
+  // sums[i] = sum over the lanes of vector i of x.
+  void (*sumLanes)(const float* x, int64_t count, float* sums);
+};
+
+}  // namespace stridenet

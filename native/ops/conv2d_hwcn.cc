@@ -1,0 +1,199 @@
+// conv2d and conv2d_grad_input with images in the lanes: see conv2d_hwcn.h.
+#include "native/ops/conv2d_hwcn.h"
+
+namespace stridenet {
+
+namespace {
+
+// Of a window of source lines; beside it a line of results and the weights stay in the second-level cache.
+constexpr int64_t kWindowBytes = 256 * 1024;
+constexpr double kLargestWindow = 256.0 * 1024 * 1024;
+// Bands that all groups are cut into at least, if they have the lines.
+constexpr int64_t kLeastBands = 16;
+
+// Destination channels, as many at a time as a tile computes.
+struct ChannelBlocks {
+  int64_t channels, count;
+  ChannelBlocks(const Conv2dShape& s, const KernelTable& kernels) : channels(s.dstC()), count(ceilDiv(s.dstC(), kernels.hwcn.channels)) {}
+  int64_t first(int64_t block) const { return block * channels / count; }
+  int64_t size(int64_t block) const { return first(block + 1) - first(block); }
+};
+
+SubConvolution wholeConvolution(const Conv2dShape& s) {
+  return subConvolution(s, 0, 0);
+}
+
+// Calls visit(first, count) for the tiles of a line of pixels.
+template <typename Visit>
+void forEachTile(int64_t pixels, int64_t longest, const Visit& visit) {
+  for (int64_t q = 0; q < pixels;) {
+    while (longest > pixels - q) longest /= 2;
+    visit(q, longest);
+    q += longest;
+  }
+}
+
+// Vector multiply-adds of a line of one channel block and source channel, for one kernel line.
+int64_t tapsOfLine(const Conv2dShape& s, const Axis& w, int64_t longest) {
+  int64_t taps = 0;
+  forEachTile(w.positions, longest, [&](int64_t q, int64_t count) { taps += count * TapRange(w, q, count, s.srcW()).count(); });
+  return taps;
+}
+
+}  // namespace
+
+Status checkHwcn(const Call& call, const Conv2dShape& s) {
+  if (!s.isHwcn()) return Status::ok();
+  if (s.groups > 1 || s.dw > 1 || s.widen > 1 || (!s.isForward() && (s.sh > 1 || s.sw > 1))) {
+    return refuse(call, "can use the algorithm hwcn only with one group, horizontal dilation 1 and widen 1, and for a gradient stride 1");
+  }
+  if (s.n == 0) return Status::ok();  // conv2d_pack
+  const SubConvolution sub = wholeConvolution(s);
+  const HwcnBands bands(*call.kernels, s.n, s.srcC(), sub.h, sub.w);
+  if (static_cast<double>(bands.windowLines) * static_cast<double>(bands.pitch()) * sizeof(float) > kLargestWindow) {
+    return refuse(call, "needs a window of more than 256 MiB for one line of %s with the algorithm hwcn", ShapeText(call.operands[0]).text);
+  }
+  return Status::ok();
+}
+
+HwcnBands::HwcnBands(const KernelTable& kernels, int64_t imageCount, int64_t channelCount, const Axis& h, const Axis& w)
+    : lanes(kernels.lanes),
+      images(imageCount),
+      groups(ceilDiv(imageCount, kernels.lanes)),
+      lines(h.positions),
+      windowColumns((w.positions - 1) * w.srcStep + w.taps),
+      channels(channelCount) {
+  const int64_t span = (h.taps - 1) * h.tapStep + 1;
+  const int64_t most = kWindowBytes / (pitch() * static_cast<int64_t>(sizeof(float)));
+  const int64_t largest = most <= span ? 1 : (most - span) / h.srcStep + 1;
+  const int64_t wanted = ceilDiv(kLeastBands, groups);
+  perGroup = ceilDiv(lines, largest);
+  if (perGroup < wanted) perGroup = wanted < lines ? wanted : lines;
+  windowLines = (ceilDiv(lines, perGroup) - 1) * h.srcStep + span;
+}
+
+void HwcnImages::read(int64_t line, int64_t lines, int64_t column, int64_t columns, float* to) const {
+  const int64_t lanes = kernels->lanes, pixel = channels * lanes;
+  auto clip = [](int64_t x, int64_t most) { return x < 0 ? 0 : x > most ? most : x; };
+  const int64_t before = clip(-column, columns), inside = clip(width - column, columns) - before;
+  for (int64_t h = line; h < line + lines; ++h, to += columns * pixel) {
+    if (h < 0 || h >= height || inside <= 0) {
+      std::memset(to, 0, static_cast<size_t>(columns * pixel) * sizeof(float));
+      continue;
+    }
+    const int64_t whole = count == lanes ? before : columns;
+    std::memset(to, 0, static_cast<size_t>(whole * pixel) * sizeof(float));
+    kernels->layout.transpose4(first + (h * width + column + before) * channels, height * width * channels, to + before * pixel, lanes,
+                               count, inside * channels);
+    const int64_t end = before + inside;
+    if (count == lanes) std::memset(to + end * pixel, 0, static_cast<size_t>((columns - end) * pixel) * sizeof(float));
+  }
+}
+
+int64_t packedHwcnLength(const Conv2dShape& s) {
+  const double estimate = static_cast<double>(s.kh) * static_cast<double>(s.kw) * static_cast<double>(s.ic) * static_cast<double>(s.oc);
+  return estimate > kLargestPacked ? 0 : s.kh * s.kw * s.ic * s.oc;
+}
+
+void packHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
+  const SubConvolution sub = wholeConvolution(s);
+  const ChannelBlocks blocks(s, *call.kernels);
+  const int64_t stride = s.kh * s.kw * s.ic;  // between output channels of the weight
+  int64_t begin, end;
+  lane.range(blocks.count * s.kh * s.kw, &begin, &end);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t block = unit / (s.kh * s.kw), tap = unit % (s.kh * s.kw);
+    const int64_t kernelH = sub.h.kernel + tap / s.kw * sub.h.kernelStep, kernelW = sub.w.kernel + tap % s.kw * sub.w.kernelStep;
+    const int64_t channel = blocks.first(block), size = blocks.size(block);
+    const float* source = call.operands[0].f32() + (kernelH * s.kw + kernelW) * s.ic;
+    float* target = call.operands[1].f32() + channel * s.kh * s.kw * s.srcC() + tap * s.srcC() * size;
+    if (s.isForward()) {
+      call.kernels->layout.transpose4(source + channel * stride, stride, target, size, size, s.ic);
+    } else {
+      for (int64_t o = 0; o < s.oc; ++o)
+        std::memcpy(target + o * size, source + o * stride + channel, static_cast<size_t>(size) * sizeof(float));
+    }
+  }
+}
+
+Plan planHwcn(const Call& call, const Conv2dShape& s) {
+  const KernelTable& kernels = *call.kernels;
+  const SubConvolution sub = wholeConvolution(s);
+  const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w);
+  const ChannelBlocks blocks(s, kernels);
+  int64_t kernelLines = 0;
+  for (int64_t h = 0; h < sub.h.positions; ++h) kernelLines += TapRange(sub.h, h, 1, s.srcH()).count();
+  const int64_t taps = tapsOfLine(s, sub.w, kernels.hwcn.pixels[blocks.size(0)]);
+  const int64_t read = bands.perGroup * bands.windowLines * bands.windowColumns * s.srcC();
+  const int64_t written = s.dstH() * s.dstW() * s.dstC() * (call.opcode == Opcode::conv2d && call.operands[3].present() ? 2 : 1);
+  const double vectors =
+      kHwcnMultiplyAddCost * static_cast<double>(kernelLines) * static_cast<double>(taps) * static_cast<double>(s.srcC() * s.dstC()) +
+      static_cast<double>(kHwcnTransposeCost) * static_cast<double>(read + written);
+  Plan plan = planOf(call, 2.0 * vectors * static_cast<double>(bands.groups * bands.lanes));
+  plan.threadScratch = bands.windowBytes() + static_cast<size_t>(s.dstW() * s.dstC() * bands.lanes) * sizeof(float);
+  return plan;
+}
+
+void runHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
+  const KernelTable& kernels = *call.kernels;
+  const Operand* operands = call.operands;
+  const float *source = operands[0].f32(), *packed = operands[1].f32();
+  const float* bias = s.isForward() ? operands[2].f32() : nullptr;
+  const float* add = s.isForward() ? operands[3].f32() : nullptr;
+  float* dst = operands[s.isForward() ? 4 : 2].f32();
+
+  const SubConvolution sub = wholeConvolution(s);
+  const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w);
+  const ChannelBlocks blocks(s, kernels);
+  const int64_t lanes = bands.lanes, lineLength = s.dstW() * s.dstC(), dstImage = s.dstH() * lineLength;
+  ScratchCursor cursor(lane.threadScratch);
+  float* window = static_cast<float*>(cursor.takeBytes(bands.windowBytes()));
+  float* line = static_cast<float*>(cursor.takeBytes(0));
+
+  HwcnTile tile = {};
+  tile.xPixel = sub.w.srcStep * s.srcC() * lanes;
+  tile.xLine = sub.h.tapStep * bands.pitch();
+  tile.yPixel = s.dstC() * lanes;
+  tile.add = add != nullptr;
+  tile.activation = s.activation;
+
+  auto computeLine = [&](const TapRange& linesH, const float* lines) {
+    tile.lines = linesH.count();
+    for (int64_t block = 0; block < blocks.count; ++block) {
+      const int64_t channel = blocks.first(block), size = blocks.size(block), perTap = s.srcC() * size;
+      const float* weight = packed + channel * s.kh * s.kw * s.srcC() + linesH.begin * s.kw * perTap;
+      tile.weightLine = s.kw * perTap;
+      tile.bias = bias == nullptr ? nullptr : bias + channel;
+      forEachTile(sub.w.positions, kernels.hwcn.pixels[size], [&](int64_t q, int64_t count) {
+        const TapRange taps(sub.w, q, count, s.srcW());
+        tile.length = taps.count() * s.srcC();
+        tile.x = lines + (q * sub.w.srcStep + taps.begin) * s.srcC() * lanes;
+        tile.weight = weight + taps.begin * perTap;
+        tile.y = line + (q * s.dstC() + channel) * lanes;
+        kernels.hwcn.tile[count][size](tile);
+      });
+    }
+  };
+
+  int64_t begin, end;
+  lane.range(bands.count(), &begin, &end);
+  for (int64_t band = begin; band < end; ++band) {
+    const int64_t image = bands.firstImage(band), images = bands.imagesOf(band), first = bands.firstLine(band);
+    const HwcnImages group = {&kernels, source + image * s.srcH() * s.srcW() * s.srcC(), images, s.srcH(), s.srcW(), s.srcC()};
+    const int64_t top = first * sub.h.srcStep + sub.h.src;
+    const int64_t lines = (bands.endLine(band) - 1 - first) * sub.h.srcStep + (sub.h.taps - 1) * sub.h.tapStep + 1;
+    group.read(top, lines, sub.w.src, bands.windowColumns, window);
+    for (int64_t h = first; h < bands.endLine(band); ++h) {
+      const int64_t at = image * dstImage + h * lineLength;
+      if (add != nullptr) {
+        if (images < lanes) std::memset(line, 0, static_cast<size_t>(lineLength * lanes) * sizeof(float));
+        kernels.layout.transpose4(add + at, dstImage, line, lanes, images, lineLength);
+      }
+      const TapRange linesH(sub.h, h, 1, s.srcH());
+      computeLine(linesH, window + (h * sub.h.srcStep + sub.h.src + linesH.begin * sub.h.tapStep - top) * bands.pitch());
+      kernels.layout.transpose4(line, lanes, dst + at, dstImage, lineLength, images);
+    }
+  }
+}
+
+}  // namespace stridenet

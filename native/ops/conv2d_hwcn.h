@@ -1,0 +1,63 @@
+// Algorithm::hwcn of the convolutions: images in the lanes, as in the layout of cuda-convnet (Krizhevsky 2012), for few channels.
+//
+// Channels that do not fill a vector waste lanes, and padding wastes multiplications with zeros; as many images as a vector has lanes
+// waste nothing, whatever the other extents. So an image group of `lanes` images is transposed on its way into scratch, [height, width,
+// channels, image], some lines at a time, and the result on its way back. Taps outside the image are left out, whole lines exactly and
+// columns but for those that only some pixels of a tile read. Worth it for `lanes` images or more: the cost tells.
+// One group, no dilation along a line; an input gradient only of stride 1.
+#pragma once
+
+#include "native/ops/conv2d_geometry.h"
+
+namespace stridenet {
+
+// Refuses the algorithm for a geometry that it cannot compute.
+Status checkHwcn(const Call& call, const Conv2dShape& shape);
+
+// The packed weight: for each block of destination channels, [kernel line, tap, source channel, destination channel].
+int64_t packedHwcnLength(const Conv2dShape& shape);
+void packHwcn(const Call& call, const Conv2dShape& shape, const Lane& lane);
+
+// conv2d and conv2d_grad_input
+Plan planHwcn(const Call& call, const Conv2dShape& shape);
+void runHwcn(const Call& call, const Conv2dShape& shape, const Lane& lane);
+
+Plan planHwcnGradWeight(const Call& call, const Conv2dShape& shape);
+void runHwcnGradWeight(const Call& call, const Conv2dShape& shape, const Lane& lane);
+
+// What both files share.
+
+// Vector multiply-adds that take as long as transposing one vector, and as one here: a tile reads more beside each of them than those of
+// wide products do.
+constexpr int64_t kHwcnTransposeCost = 6;
+constexpr double kHwcnMultiplyAddCost = 1.125;
+
+// Image groups times bands of lines of the written (or, for a weight gradient, the summed) image, and the source lines that a band reads.
+struct HwcnBands {
+  int64_t lanes, images, groups;
+  int64_t lines, perGroup;  // lines of an image, bands of a group
+  int64_t windowLines, windowColumns, channels;
+
+  // h and w say which source pixels the lines and columns read.
+  HwcnBands(const KernelTable& kernels, int64_t images, int64_t channels, const Axis& h, const Axis& w);
+  int64_t count() const { return groups * perGroup; }
+  int64_t firstImage(int64_t band) const { return band / perGroup * lanes; }
+  int64_t imagesOf(int64_t band) const { return images - firstImage(band) < lanes ? images - firstImage(band) : lanes; }
+  int64_t firstLine(int64_t band) const { return band % perGroup * lines / perGroup; }
+  int64_t endLine(int64_t band) const { return (band % perGroup + 1) * lines / perGroup; }
+  int64_t pitch() const { return windowColumns * channels * lanes; }
+  size_t windowBytes() const { return scratchBytes(static_cast<size_t>(windowLines * pitch()) * sizeof(float)); }
+};
+
+// Transposes lines of some columns of up to `lanes` images [height, width, channels] to [line, column, channel, image]. What lies
+// outside the image, and lanes without an image, are zero.
+struct HwcnImages {
+  const KernelTable* kernels;
+  const float* first;
+  int64_t count;
+  int64_t height, width, channels;
+
+  void read(int64_t line, int64_t lines, int64_t column, int64_t columns, float* to) const;
+};
+
+}  // namespace stridenet
