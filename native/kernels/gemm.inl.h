@@ -129,29 +129,37 @@ template <int R, int V, bool Tail>
 void rankUpdateBody(const RankUpdateTile& t) {
   const int tail = t.columns - (V - 1) * kLanes;
   auto loadVector = [tail](const float* p, int v) { return Tail && v == V - 1 ? loadPartial(p + v * kLanes, tail) : load(p + v * kLanes); };
-  Vec acc[R][V];
-  if (t.accumulate) {
+  // Wide tiles compute long enough to hide what they fetch. What is in c joins the sum at the end, when it has come into the cache.
+  constexpr bool isWide = V * kLanes > 2 * kLineFloats;
+  if (isWide && t.accumulate) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) acc[r][v] = loadVector(t.c + r * t.cStride, v);
-  } else {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) acc[r][v] = zero();
+      for (int j = 0; j < V * kLanes; j += kLineFloats) prefetch(t.c + r * t.cStride + j);
   }
-  const int64_t aStride = t.aStride, bStride = t.bStride, pixels = t.pixels;
-  for (int64_t q = 0; q < t.runs; ++q) {
+  Vec acc[R][V];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) acc[r][v] = zero();
+  const int64_t aStride = t.aStride, bStride = t.bStride, runs = t.runs, pixels = t.pixels;
+  const float* bRun = t.b;
+  int64_t aRun = 0;
+  for (int64_t left = t.images * runs, q = 0; left > 0; --left) {
     const float* a[R];
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) a[r] = t.a[r] + q * t.aRun;
-    const float* b = t.b + q * t.bRun;
+    for (int r = 0; r < R; ++r) a[r] = t.a[r] + aRun;
+    const float *b = bRun, *aNext = a[0] + t.aAhead, *bNext = b + t.bAhead;
     int64_t position = 0;
     for (int64_t p = 0; p < pixels; ++p) {
       Vec row[V];
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) row[v] = loadVector(b, v);
+      if (isWide) {
+        prefetchFar(aNext + position);
+        prefetchFar(bNext);
+        bNext += bStride;
+      }
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
         Vec x = set1(a[r][position]);
@@ -161,16 +169,24 @@ void rankUpdateBody(const RankUpdateTile& t) {
       b += bStride;
       position += aStride;
     }
+    aRun += t.aRun;
+    bRun += t.bRun;
+    if (++q == runs) {
+      q = 0;
+      aRun += t.aImage - runs * t.aRun;
+      bRun += t.bImage - runs * t.bRun;
+    }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
-      float* p = t.c + r * t.cStride + v * kLanes;
+      float* row = t.c + r * t.cStride;
+      const Vec sum = t.accumulate ? add(loadVector(row, v), acc[r][v]) : acc[r][v];
       if (Tail && v == V - 1) {
-        storePartial(p, acc[r][v], tail);
+        storePartial(row + v * kLanes, sum, tail);
       } else {
-        store(p, acc[r][v]);
+        store(row + v * kLanes, sum);
       }
     }
   }

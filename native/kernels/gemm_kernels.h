@@ -32,8 +32,9 @@ struct GemmTile {
   int64_t aheadLines = 0;
 };
 
-// c[r][j] (+)= sum over runs and pixels p of a[r][p] b[p][j]: the outer-product form, for products whose summed axis is the rows of
-// both operands (weight gradients). Element p of run q is at a[r][q * aRun + p * aStride] and b[q * bRun + p * bStride].
+// c[r][j] (+)= sum over images, runs and pixels p of a[r][p] b[p][j]: the outer-product form, for products whose summed axis is the
+// rows of both operands (weight gradients). Element p of run q of image n is at a[r][n * aImage + q * aRun + p * aStride] and
+// b[n * bImage + q * bRun + p * bStride].
 struct RankUpdateTile {
   const float* const* a;
   int64_t aStride, aRun;
@@ -44,6 +45,10 @@ struct RankUpdateTile {
   int64_t cStride;
   int columns;      // valid columns, within the last of the tile's vectors
   bool accumulate;  // add to c instead of overwriting it
+  int64_t images = 1, aImage = 0, bImage = 0;
+  // Hints, which change no result: for every p the tile fetches the cache lines that lie this far behind row 0 of a and behind b into
+  // the second-level cache. Zero: the line that is read anyway.
+  int64_t aAhead = 0, bAhead = 0;
 };
 
 constexpr int kMaxTileVectors = 4;

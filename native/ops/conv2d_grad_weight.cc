@@ -1,10 +1,13 @@
 // conv2d_grad_weight: dweight[o, i, j, c] = sum over pixels of dy[o] x[tap (i, j), c], and dbias[o] = sum of dy[o].
 //
-// A block is some lines of one image: dy as it is, x as the window that those lines read (copied to scratch if the image is padded).
-// Two orientations of the product; the one that wastes fewer lanes is taken:
-//   channels   rows o, columns (j, c) of one kernel line i (or c of one tap): a partial result has the layout of dweight.
+// Three forms of the product; the one that wastes fewest lanes is taken:
+//   taps       rows o, columns c of one tap (i, j), summed over the pixels of dy whose tap lies inside the image: both operands are read
+//              where they are. A partial result has the layout of dweight.
+//   lines      the same, but columns (j, c) of one kernel line i, for few input channels.
 //   outputs    rows (i, j, c), columns (u, o): u runs over `fold` neighbouring pixels, whose products lie beside each other until the
 //              second phase shifts and adds them, so that few output channels still fill the lanes.
+// A block is some lines of one image, or some images. Lines and outputs read a window of x that is copied to scratch if the image is
+// padded.
 #include "native/ops/conv2d_depthwise.h"
 #include "native/ops/conv2d_hwcn.h"
 #include "native/ops/conv2d_winograd_weight_grad.h"
@@ -18,24 +21,27 @@ constexpr int64_t kBlockBytes = 192 * 1024;
 constexpr double kLargestWindow = 256.0 * 1024 * 1024;
 
 enum GradWeightOperand { kX, kDy, kDweight, kDbias };
+enum class Form { taps, lines, outputs };
 
 struct GradWeight {
   Conv2dShape shape;
-  bool lanesAreOutputs;
-  int64_t fold;     // neighbouring pixels in the lanes; 1 for channels
-  int64_t tapsW;    // taps of a kernel line, for all folded pixels together
-  int64_t tapStep;  // source pixels between them
-  bool isLineUnit;  // channels: one unit per kernel line rather than per tap
-  bool isCopied;    // x reads outside the image, so windows are copied
-  int64_t linesPerBlock, blocksPerImage, windowRows, windowColumns;
+  Form form;
+  int64_t fold;                                           // neighbouring pixels in the lanes; 1 but for outputs
+  int64_t tapsW;                                          // taps of a kernel line, for all folded pixels together
+  int64_t tapStep;                                        // source pixels between them
+  bool isCopied;                                          // x is read outside the image, so windows are copied
+  int64_t linesPerBlock, blocksPerImage, imagesPerBlock;  // one of the last two is 1
+  int64_t windowRows, windowColumns;
   RankUpdate update;
 
   int64_t icGroup() const { return shape.ic / shape.groups; }
   int64_t ocGroup() const { return shape.oc / shape.groups; }
-  bool isDirect() const { return !lanesAreOutputs && update.chunks == 1; }
+  bool isDirect() const { return form != Form::outputs && update.chunks == 1; }
+  int64_t pitch() const { return (isCopied ? windowColumns : shape.iw) * shape.ic; }
   size_t windowBytes() const {
     return isCopied ? scratchBytes(static_cast<size_t>(windowRows * windowColumns * shape.ic) * sizeof(float)) : 0;
   }
+  size_t offsetBytes() const { return form == Form::outputs ? scratchBytes(static_cast<size_t>(update.rows) * sizeof(int64_t)) : 0; }
 };
 
 int64_t vectorsFor(const KernelTable& kernels, int64_t columns) {
@@ -43,10 +49,12 @@ int64_t vectorsFor(const KernelTable& kernels, int64_t columns) {
 }
 
 // Vector multiply-adds per pixel of dy.
-double costOfChannels(const Conv2dShape& s, const KernelTable& kernels) {
-  const bool isLineUnit = s.groups == 1 && s.dw == 1;
-  const int64_t vectors = isLineUnit ? vectorsFor(kernels, s.kw * s.ic) : s.kw * vectorsFor(kernels, s.ic / s.groups);
-  return static_cast<double>(s.oc) * static_cast<double>(s.kh) * static_cast<double>(vectors);
+double costOfTaps(const Conv2dShape& s, const KernelTable& kernels) {
+  return static_cast<double>(s.oc * s.kh) * static_cast<double>(s.kw * vectorsFor(kernels, s.ic / s.groups));
+}
+
+double costOfLines(const Conv2dShape& s, const KernelTable& kernels) {
+  return static_cast<double>(s.oc * s.kh) * static_cast<double>(vectorsFor(kernels, s.kw * s.ic));
 }
 
 double costOfOutputs(const Conv2dShape& s, const KernelTable& kernels, int64_t fold) {
@@ -57,111 +65,161 @@ double costOfOutputs(const Conv2dShape& s, const KernelTable& kernels, int64_t f
 GradWeight describe(const Call& call, const Conv2dShape& shape) {
   Conv2dShape s = shape;
   const KernelTable& kernels = *call.kernels;
-  // Channels win a tie: their partial results need no transposition.
-  double cost = 0.9 * costOfChannels(s, kernels);
-  bool lanesAreOutputs = false;
+  // Taps win a tie: nothing is copied; then lines: their partial results need no transposition.
+  Form form = Form::taps;
+  double cost = 0.9 * costOfTaps(s, kernels);
   int64_t fold = 1;
+  if (s.groups == 1 && s.dw == 1 && s.kw > 1 && costOfLines(s, kernels) * 0.95 < cost) {
+    form = Form::lines, cost = 0.9 * costOfLines(s, kernels);
+  }
   for (int64_t f = 1; f <= 4; ++f) {
     if (s.ow % f != 0 || (f > 1 && (s.groups > 1 || s.dw > 1))) continue;
     const double candidate = costOfOutputs(s, kernels, f);
-    if (candidate < cost) cost = candidate, lanesAreOutputs = true, fold = f;
+    if (candidate < cost) form = Form::outputs, cost = candidate, fold = f;
   }
 
-  const bool isPacked = !lanesAreOutputs && s.groups == 1 && paysToPack(s.oc);
-  if (isPacked && s.kh == 1 && s.kw == 1 && s.sh == 1 && s.sw == 1 && s.oh == s.ih && s.ow == s.iw) {
+  if (form == Form::taps && s.kh == 1 && s.kw == 1 && s.sh == 1 && s.sw == 1 && s.oh == s.ih && s.ow == s.iw) {
     // Pixels by pixels: a block need not end where a line or an image does.
     s.ih = s.oh = s.n * s.oh * s.ow;
     s.n = s.iw = s.ow = 1;
   }
   const int64_t icGroup = s.ic / s.groups, ocGroup = s.oc / s.groups;
-  const bool isLineUnit = s.groups == 1 && s.dw == 1;
   const int64_t tapsW = s.kw + (fold - 1) * s.sw;
+  const bool lanesAreOutputs = form == Form::outputs;
   const int64_t rows = lanesAreOutputs ? s.kh * tapsW * icGroup : ocGroup;
-  const int64_t columns = lanesAreOutputs ? fold * ocGroup : isLineUnit ? s.kw * s.ic : icGroup;
-  const int64_t units = lanesAreOutputs ? s.groups : s.groups * s.kh * (isLineUnit ? 1 : s.kw);
+  const int64_t columns = lanesAreOutputs ? fold * ocGroup : form == Form::lines ? s.kw * s.ic : icGroup;
+  const int64_t units = lanesAreOutputs ? s.groups : s.groups * s.kh * (form == Form::lines ? 1 : s.kw);
   const int64_t cStride = lanesAreOutputs ? columns : s.kh * s.kw * icGroup;
   const int64_t sumSize = call.operands[kDbias].present() ? fold * s.oc : 0;
 
   const int64_t spanH = (s.kh - 1) * s.dh + 1, spanW = (s.kw - 1) * s.dw + 1;
   const int64_t windowColumns = (s.ow - 1) * s.sw + spanW;
-  const bool isCopied = s.pt > 0 || s.pl > 0 || (s.oh - 1) * s.sh + spanH > s.ih || windowColumns > s.iw;
-  const double lineBytes =
-      (static_cast<double>(s.sh * windowColumns) * static_cast<double>(s.ic) + static_cast<double>(s.ow * s.oc)) * sizeof(float);
-  int64_t lines = isPacked ? packedBlock(rows) / s.ow : static_cast<int64_t>(kBlockBytes / lineBytes);
+  const bool isCopied = form != Form::taps && (s.pt > 0 || s.pl > 0 || (s.oh - 1) * s.sh + spanH > s.ih || windowColumns > s.iw);
+  int64_t lines, images = 1;
+  if (form == Form::taps) {
+    const int64_t read = (s.kh < s.sh ? s.kh : s.sh) * s.sw * s.ic;  // of x, for one pixel of dy
+    const int64_t positions = positionsPerBlock((s.oc + read) * static_cast<int64_t>(sizeof(float)));
+    lines = positions / s.ow;
+    if (lines >= 2 * s.oh) images = lines / s.oh;
+  } else {
+    const double lineBytes =
+        (static_cast<double>(s.sh * windowColumns) * static_cast<double>(s.ic) + static_cast<double>(s.ow * s.oc)) * sizeof(float);
+    lines = static_cast<int64_t>(kBlockBytes / lineBytes);
+  }
   lines = lines < 1 ? 1 : lines > s.oh ? s.oh : lines;
-  const int64_t blocksPerImage = ceilDiv(s.oh, lines);
+  images = images > s.n ? s.n : images;
+  const int64_t blocksPerImage = ceilDiv(s.oh, lines), blocks = ceilDiv(s.n, images) * blocksPerImage;
   lines = ceilDiv(s.oh, blocksPerImage);
 
-  GradWeight grad = {
-      s,
-      lanesAreOutputs,
-      fold,
-      tapsW,
-      fold > 1 ? 1 : s.dw,
-      isLineUnit,
-      isCopied,
-      lines,
-      blocksPerImage,
-      (lines - 1) * s.sh + spanH,
-      windowColumns,
-      {call.kernels, Panels(kernels, columns), units, rows, cStride, lanesAreOutputs ? units * rows * columns : s.oc * cStride, sumSize,
-       s.n * blocksPerImage, isPacked ? lines * s.ow : 0}};
+  GradWeight grad = {s,
+                     form,
+                     fold,
+                     tapsW,
+                     fold > 1 ? 1 : s.dw,
+                     isCopied,
+                     lines,
+                     blocksPerImage,
+                     images,
+                     (lines - 1) * s.sh + spanH,
+                     windowColumns,
+                     {call.kernels, Panels(kernels, columns), units, rows, cStride,
+                      lanesAreOutputs ? units * rows * columns : s.oc * cStride, sumSize, s.n * s.oh * s.ow / fold, blocks}};
   grad.update.partition();
+  const RankStrides x = {fold * s.sw * s.ic, s.sh * grad.pitch(), s.ih * s.iw * s.ic}, dy = {fold * s.oc, s.ow * s.oc, s.oh * s.ow * s.oc};
+  grad.update.a = lanesAreOutputs ? x : dy;
+  grad.update.b = lanesAreOutputs ? dy : x;
   return grad;
 }
 
-// Distances from a pixel of the window to the elements that the rows of a tile start at.
-void fillRowOffsets(const GradWeight& grad, int64_t pitch, int64_t* offsets) {
-  if (!grad.lanesAreOutputs) {
-    for (int64_t o = 0; o < grad.update.rows; ++o) offsets[o] = o;
-    return;
-  }
+// Distances from a pixel of x to the elements that the rows of a tile start at.
+void fillRowOffsets(const GradWeight& grad, int64_t* offsets) {
   const Conv2dShape& s = grad.shape;
   for (int64_t i = 0; i < s.kh; ++i)
     for (int64_t t = 0; t < grad.tapsW; ++t)
-      for (int64_t c = 0; c < grad.icGroup(); ++c) *offsets++ = i * s.dh * pitch + t * grad.tapStep * s.ic + c;
+      for (int64_t c = 0; c < grad.icGroup(); ++c) *offsets++ = i * s.dh * grad.pitch() + t * grad.tapStep * s.ic + c;
 }
+
+// The images and lines of dy that a block has.
+struct BlockLines {
+  int64_t image, images, line, lines;
+  BlockLines(const GradWeight& grad, int64_t block) {
+    const Conv2dShape& s = grad.shape;
+    const int64_t group = block / grad.blocksPerImage, part = block % grad.blocksPerImage;
+    image = group * grad.imagesPerBlock;
+    images = s.n - image < grad.imagesPerBlock ? s.n - image : grad.imagesPerBlock;
+    line = part * s.oh / grad.blocksPerImage;
+    lines = (part + 1) * s.oh / grad.blocksPerImage - line;
+  }
+};
+
+// The positions in [from, end) of an axis of dy that have source position p * stride + shift inside [0, extent).
+struct Inside {
+  int64_t from, count;
+  Inside(int64_t begin, int64_t end, int64_t stride, int64_t shift, int64_t extent) {
+    const int64_t least = shift < 0 ? ceilDiv(-shift, stride) : 0, most = extent > shift ? ceilDiv(extent - shift, stride) : 0;
+    from = begin > least ? begin : least;
+    count = (end < most ? end : most) - from;
+    if (count < 0) count = 0;
+  }
+};
 
 void accumulate(const Call& call, const GradWeight& grad, const Lane& lane, float* partials, float* sums) {
   const Conv2dShape& s = grad.shape;
   const float *x = call.operands[kX].f32(), *dy = call.operands[kDy].f32();
   ScratchCursor cursor(lane.threadScratch);
-  int64_t* rowOffsets = cursor.take<int64_t>(static_cast<size_t>(grad.update.rows));
+  int64_t* rowOffsets = static_cast<int64_t*>(cursor.takeBytes(grad.offsetBytes()));
   float* window = static_cast<float*>(cursor.takeBytes(grad.windowBytes()));
-  float* packed = static_cast<float*>(cursor.takeBytes(grad.update.packedBytes()));
-  const int64_t pitch = (grad.isCopied ? grad.windowColumns : s.iw) * s.ic;
-  fillRowOffsets(grad, pitch, rowOffsets);
+  RankUpdate update = grad.update;
+  if (grad.form == Form::outputs) {
+    fillRowOffsets(grad, rowOffsets);
+    update.rowOffsets = rowOffsets;
+  }
 
+  auto sourceOf = [&](const BlockLines& at) { return x + at.image * s.ih * s.iw * s.ic + at.line * s.sh * s.iw * s.ic; };
+  auto gradientOf = [&](const BlockLines& at) { return dy + (at.image * s.oh + at.line) * s.ow * s.oc; };
   auto blockAt = [&](int64_t block) {
-    const int64_t image = block / grad.blocksPerImage, part = block % grad.blocksPerImage;
-    const int64_t line = part * s.oh / grad.blocksPerImage, lines = (part + 1) * s.oh / grad.blocksPerImage - line;
-    const float* source = x + image * s.ih * s.iw * s.ic;
+    const BlockLines at(grad, block);
+    const float *source = sourceOf(at), *gradient = gradientOf(at);
     if (grad.isCopied) {
-      const int64_t rows = (lines - 1) * s.sh + (s.kh - 1) * s.dh + 1;
-      copyWindow(source, s.ih, s.iw, s.ic, line * s.sh - s.pt, rows, -s.pl, grad.windowColumns, window);
+      const int64_t rows = (at.lines - 1) * s.sh + (s.kh - 1) * s.dh + 1;
+      copyWindow(x + at.image * s.ih * s.iw * s.ic, s.ih, s.iw, s.ic, at.line * s.sh - s.pt, rows, -s.pl, grad.windowColumns, window);
       source = window;
-    } else {
-      source += line * s.sh * pitch;
     }
-    const float* gradient = dy + (image * s.oh + line) * s.ow * s.oc;
-    const int64_t xStride = grad.fold * s.sw * s.ic, xRun = s.sh * pitch, dyStride = grad.fold * s.oc, dyRun = s.ow * s.oc;
-    const int64_t pixels = s.ow / grad.fold;
-    RankBlock result = {source, xStride, xRun, gradient, dyStride, dyRun, lines, pixels, gradient, lines * pixels};
-    if (xRun == pixels * xStride) result.runs = 1, result.pixels = lines * pixels;
-    if (!grad.lanesAreOutputs) {
-      result.a = gradient, result.aStride = dyStride, result.aRun = dyRun;
-      result.b = source, result.bStride = xStride, result.bRun = xRun;
+    const int64_t pixels = at.images * at.lines * s.ow / grad.fold;
+    if (grad.form == Form::outputs) return RankBlock{source, gradient, 0, 0, gradient, pixels};
+    RankBlock result = {gradient, source, 0, 0, gradient, pixels};
+    if (block + 1 < update.blocks) {
+      const BlockLines next(grad, block + 1);
+      if (s.groups == 1) result.aNext = gradientOf(next) - gradient;
+      if (!grad.isCopied) result.bNext = sourceOf(next) - source;
     }
     return result;
   };
-  auto unitAt = [&](int64_t unit) {
-    if (grad.lanesAreOutputs) return RankUnit{unit * grad.icGroup(), unit * grad.ocGroup(), unit * grad.update.rows * grad.update.cStride};
-    const int64_t taps = s.kh * (grad.isLineUnit ? 1 : s.kw), group = unit / taps, tap = unit % taps;
-    const int64_t i = grad.isLineUnit ? tap : tap / s.kw, j = grad.isLineUnit ? 0 : tap % s.kw;
-    return RankUnit{group * grad.ocGroup(), i * s.dh * pitch + j * s.dw * s.ic + group * grad.icGroup(),
-                    group * grad.ocGroup() * grad.update.cStride + (i * s.kw + j) * grad.icGroup()};
+  auto unitAt = [&](int64_t block, int64_t unit) {
+    const BlockLines at(grad, block);
+    const int64_t pixels = s.ow / grad.fold;
+    if (grad.form == Form::outputs) {
+      return RankUnit{
+          unit * grad.icGroup(), unit * grad.ocGroup(), unit * update.rows * update.cStride, at.images, at.lines, pixels, false};
+    }
+    const int64_t tapsW = grad.form == Form::lines ? 1 : s.kw;
+    const int64_t group = unit / (s.kh * tapsW), i = unit / tapsW % s.kh, j = unit % tapsW;
+    RankUnit result = {group * grad.ocGroup(),
+                       i * s.dh * grad.pitch() + j * s.dw * s.ic + group * grad.icGroup(),
+                       group * grad.ocGroup() * update.cStride + (i * s.kw + j) * grad.icGroup(),
+                       at.images,
+                       at.lines,
+                       pixels,
+                       i < s.sh && j < s.sw};
+    if (grad.form == Form::taps) {
+      const Inside h(at.line, at.line + at.lines, s.sh, i * s.dh - s.pt, s.ih), w(0, s.ow, s.sw, j * s.dw - s.pl, s.iw);
+      result.a += (h.from - at.line) * update.a.run + w.from * update.a.stride;
+      result.b += (h.from - at.line) * update.b.run + w.from * update.b.stride - s.pt * grad.pitch() - s.pl * s.ic;
+      result.runs = h.count, result.pixels = w.count;
+    }
+    return result;
   };
-  accumulateChunks(grad.update, lane, blockAt, unitAt, rowOffsets, packed, partials, sums);
+  accumulateChunks(update, lane, blockAt, unitAt, partials, sums);
 }
 
 // The second phase for outputs in the lanes: dweight[o, i, j, c] is the sum over chunks and folded pixels u of row (i, j + u, c),
@@ -197,8 +255,9 @@ Status verify(const Call& call) {
   Status status = readConv2d(call, &shape);
   if (!status.isOk() || shape.algorithm != Algorithm::direct) return status;
   const GradWeight grad = describe(call, shape);
-  if (static_cast<double>(grad.windowRows) * static_cast<double>(grad.windowColumns) * static_cast<double>(shape.ic) * sizeof(float) >
-      kLargestWindow) {
+  if (grad.isCopied &&
+      static_cast<double>(grad.windowRows) * static_cast<double>(grad.windowColumns) * static_cast<double>(shape.ic) * sizeof(float) >
+          kLargestWindow) {
     return refuse(call, "reads a window of more than 256 MiB for one line of %s", ShapeText(call.operands[kDy]).text);
   }
   return Status::ok();
@@ -217,8 +276,7 @@ Plan plan(const Call& call) {
                          static_cast<double>(grad.update.panels.paddedColumns()),
                      grad.isDirect() ? 1 : 2);
   if (!grad.isDirect()) plan.sharedScratch = grad.update.partialBytes() + grad.update.sumBytes();
-  const size_t offsets = scratchBytes(static_cast<size_t>(grad.update.rows) * sizeof(int64_t));
-  const size_t sum = static_cast<size_t>(grad.ocGroup()) * sizeof(float), blocks = offsets + grad.windowBytes() + grad.update.packedBytes();
+  const size_t sum = static_cast<size_t>(grad.ocGroup()) * sizeof(float), blocks = grad.offsetBytes() + grad.windowBytes();
   plan.threadScratch = blocks > sum ? blocks : sum;
   return plan;
 }
@@ -238,7 +296,7 @@ void run(const Call& call, const Lane& lane) {
     accumulate(call, grad, lane, partials, sums);
     return;
   }
-  if (grad.lanesAreOutputs) {
+  if (grad.form == Form::outputs) {
     addTransposed(grad, lane, partials, dweight);
   } else {
     addPartials(*call.kernels, lane, partials, grad.update.chunks, grad.update.size, dweight);

@@ -5,18 +5,14 @@ namespace stridenet {
 
 namespace {
 
-constexpr int64_t kBlockRows = 256;
-constexpr int64_t kLeastPackedSum = 64;  // below, writing y is what takes the time
-
 enum MatmulAtBOperand { kA, kB, kY, kColumnSum };
 
 RankUpdate updateOf(const Call& call) {
   const Operand* o = call.operands;
   const int64_t k = o[kA].dims[0], m = o[kA].dims[1], n = o[kB].dims[1];
-  const bool isPacked = paysToPack(m) && k >= kLeastPackedSum;
-  const int64_t blocks = ceilDiv(k, isPacked ? packedBlock(m) : kBlockRows);
-  RankUpdate update = {call.kernels, Panels(*call.kernels, n),         1, m, n, m * n, o[kColumnSum].present() ? m : 0,
-                       blocks,       isPacked ? ceilDiv(k, blocks) : 0};
+  const int64_t blocks = ceilDiv(k, positionsPerBlock((m + n) * static_cast<int64_t>(sizeof(float))));
+  RankUpdate update = {call.kernels, Panels(*call.kernels, n), 1, m, n, m * n, o[kColumnSum].present() ? m : 0, k, blocks, {m, 0, 0},
+                       {n, 0, 0}};
   update.partition();
   return update;
 }
@@ -41,7 +37,6 @@ Plan plan(const Call& call) {
   Plan plan = planOf(call, 2.0 * static_cast<double>(call.operands[kA].count) * static_cast<double>(update.panels.paddedColumns()),
                      update.chunks > 1 ? 2 : 1);
   if (update.chunks > 1) plan.sharedScratch = update.partialBytes() + update.sumBytes();
-  plan.threadScratch = scratchBytes(static_cast<size_t>(update.rows) * sizeof(int64_t)) + update.packedBytes();
   return plan;
 }
 
@@ -58,21 +53,14 @@ void run(const Call& call, const Lane& lane) {
     return;
   }
   const int64_t k = o[kA].dims[0], m = update.rows, n = update.cStride;
-  ScratchCursor own(lane.threadScratch);
-  int64_t* rowOffsets = own.take<int64_t>(static_cast<size_t>(m));
-  float* packed = static_cast<float*>(own.takeBytes(update.packedBytes()));
-  for (int64_t r = 0; r < m; ++r) rowOffsets[r] = r;
+  auto firstRow = [&](int64_t block) { return block * k / update.blocks; };
   auto blockAt = [&](int64_t block) {
-    const int64_t first = block * k / update.blocks, count = (block + 1) * k / update.blocks - first;
+    const int64_t first = firstRow(block), end = firstRow(block + 1), step = block + 1 < update.blocks ? end - first : 0;
     const float *a = o[kA].f32() + first * m, *b = o[kB].f32() + first * n;
-    return RankBlock{a, m, 0, b, n, 0, 1, count, a, count};
+    return RankBlock{a, b, step * m, step * n, a, end - first};
   };
-  accumulateChunks(
-      update, lane, blockAt,
-      [](int64_t) {
-        return RankUnit{0, 0, 0};
-      },
-      rowOffsets, packed, partials, sums);
+  auto unitAt = [&](int64_t block, int64_t) { return RankUnit{0, 0, 0, 1, 1, firstRow(block + 1) - firstRow(block), true}; };
+  accumulateChunks(update, lane, blockAt, unitAt, partials, sums);
 }
 
 }  // namespace

@@ -1,12 +1,17 @@
 // How a sum of outer products is divided, and how its partial results are put together.
 #include "native/ops/rank_update.h"
 
+#include <numeric>
+
 namespace stridenet {
 
 namespace {
 
 constexpr int64_t kMostChunks = 32;
 constexpr int64_t kPartialNumbers = 1 << 20;  // of all chunks together
+// A sum over fewer positions than this many times the longer side of the result is not cut: adding up partial results would take
+// longer than what it saves, reading the operands once for each part of the result.
+constexpr int64_t kShortSum = 8;
 constexpr int64_t kAddPart = 4096;
 
 int64_t clamp(int64_t x, int64_t least, int64_t most) {
@@ -16,24 +21,17 @@ int64_t clamp(int64_t x, int64_t least, int64_t most) {
 }  // namespace
 
 void RankUpdate::partition() {
-  const int64_t strips = units * panels.count;
+  const int64_t columns = units * panels.columns, longer = rows > columns ? rows : columns;
   chunks = clamp(kPartialNumbers / size, 1, kMostChunks < blocks ? kMostChunks : blocks);
-  splits = ceilDiv(kMostChunks, chunks);
-  bands = clamp(ceilDiv(2 * splits, strips), 1, ceilDiv(rows, kMaxTileRows));
+  if (positions < kShortSum * longer && units * panels.count * rows >= kMostChunks * kMaxTileRows) chunks = 1;
+  if (chunks > 1) chunks -= chunks % 2;
+}
+
+RankSharing::RankSharing(const RankUpdate& update, int64_t threads) {
+  const int64_t strips = update.units * update.panels.count;
+  splits = threads / std::gcd(threads, update.chunks);
+  bands = clamp(splits / std::gcd(splits, strips), 1, ceilDiv(update.rows, kMaxTileRows));
   splits = clamp(splits, 1, strips * bands);
-}
-
-void packRows(const KernelTable& kernels, const RankBlock& block, int64_t begin, int64_t end, float* packed) {
-  for (int64_t row = begin; row < end; row += kPackedRows) {
-    const int64_t count = clamp(end - row, 0, kPackedRows);
-    for (int64_t q = 0; q < block.runs; ++q, packed += block.pixels * kPackedRows)
-      kernels.gemm.copyColumns(block.a + row + q * block.aRun, block.aStride, block.pixels, count, packed, kPackedRows);
-  }
-}
-
-void packColumns(const KernelTable& kernels, const RankBlock& block, int64_t first, int64_t count, int64_t width, float* packed) {
-  for (int64_t q = 0; q < block.runs; ++q, packed += block.pixels * width)
-    kernels.gemm.copyColumns(block.b + first + q * block.bRun, block.bStride, block.pixels, count, packed, width);
 }
 
 void addPartials(const KernelTable& kernels, const Lane& lane, const float* partials, int64_t chunks, int64_t size, float* y) {

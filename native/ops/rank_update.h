@@ -1,43 +1,39 @@
 // Products that sum over the rows of both operands, c[r][j] = sum over p of a[p][r] b[p][j]: weight gradients.
 //
-// The summed axis comes in blocks; consecutive blocks form chunks. Each chunk has a partial result of its own, and a second phase
-// adds these in order, so that neither the number of threads nor their timing shows in the result. How many chunks there are
-// follows from shapes alone; with one chunk there is no second phase.
-//
-// Where the rows of a are so many that those of one summed position fill whole multiples of a KiB, the numbers of one row share a few
-// sets of the first-level cache. There a block is copied first: a into groups of kPackedRows rows, b into one panel at a time. Elsewhere
-// copying costs more than it gains.
+// The summed axis comes in blocks that fit the second-level cache; from there the register tiles read both operands as they are, and
+// while they compute they fetch the block that follows. Consecutive blocks form chunks. Each chunk has a partial result of its own,
+// and a second phase adds these in order, so that neither the number of threads nor their timing shows in the result. How many chunks
+// there are follows from shapes alone; with one chunk there is no second phase. Threads share out chunks and parts of the result.
 #pragma once
 
 #include "native/ops/gemm.h"
 
 namespace stridenet {
 
-// Where one block lies. Row r of unit u is at a + rowOffsets[r] + unit.a; element p of run q is q * aRun + p * aStride further on.
+// Where one block lies, and how far away the next one does in memory (0: not to be fetched).
 struct RankBlock {
-  const float* a;
-  int64_t aStride, aRun;
-  const float* b;
-  int64_t bStride, bRun;
-  int64_t runs, pixels;
+  const float *a, *b;
+  int64_t aNext, bNext;
   // Rows whose sum is wanted beside the product (a bias gradient).
   const float* sumRows;
   int64_t sumCount;
 };
 
-// A unit is one of several products over the same blocks (a group, a kernel tap): offsets into a, b and c.
-struct RankUnit {
-  int64_t a, b, c;
+// Element p of run q of image n lies n * image + q * run + p * stride further on.
+struct RankStrides {
+  int64_t stride, run, image;
 };
 
-constexpr int64_t kPackedRows = 16;  // one cache line
-// Whether copying pays, for rows that are neighbours in memory.
-constexpr bool paysToPack(int64_t rows) {
-  return rows % 256 == 0;
-}
-// Summed positions of a block that is copied: what the second-level cache holds beside a panel of b.
-constexpr int64_t packedBlock(int64_t rows) {
-  const int64_t positions = 96 * 1024 / rows;
+// A unit is one of several products over the same blocks (a group, a kernel tap): offsets into a, b and c, and the elements to sum.
+struct RankUnit {
+  int64_t a, b, c;
+  int64_t images, runs, pixels;
+  bool fetchesB;  // whether this unit is the one that fetches the next block's b
+};
+
+// Positions of a summed axis that has so many bytes of both operands together: the second-level cache holds a block.
+constexpr int64_t positionsPerBlock(int64_t bytes) {
+  const int64_t positions = 512 * 1024 / bytes;
   return positions < 64 ? 64 : positions > 256 ? 256 : positions;
 }
 
@@ -47,86 +43,98 @@ struct RankUpdate {
   int64_t units, rows, cStride;
   int64_t size;     // numbers in c
   int64_t sumSize;  // numbers in the sum beside it; 0 = not wanted
-  int64_t blocks;
-  int64_t packedPositions;  // the most that a block sums over if blocks are copied (rowOffsets[r] = r and unit.a = 0), else 0
-  // Chosen by partition(): partial results, tasks per chunk, and bands into which the rows of a strip (unit, panel) are cut.
-  int64_t chunks = 1, splits = 1, bands = 1;
+  int64_t positions, blocks;
+  RankStrides a = {}, b = {};
+  // Row r of a unit starts at a + rowOffsets[r]; null: at a + r.
+  const int64_t* rowOffsets = nullptr;
+  int64_t chunks = 1;  // partial results, chosen by partition()
 
   void partition();
   size_t partialBytes() const { return scratchBytes(static_cast<size_t>(chunks * size) * sizeof(float)); }
-  size_t packedBytes() const {
-    return static_cast<size_t>(packedPositions * (roundUp(rows, kPackedRows) + panels.lanes * kMaxTileVectors)) * sizeof(float);
-  }
   size_t sumBytes() const { return scratchBytes(static_cast<size_t>(chunks * sumSize) * sizeof(float)); }
 };
 
-// Copies the rows [begin, end) of a block's a into groups of kPackedRows, and columns of its b.
-void packRows(const KernelTable& kernels, const RankBlock& block, int64_t begin, int64_t end, float* packed);
-void packColumns(const KernelTable& kernels, const RankBlock& block, int64_t first, int64_t count, int64_t width, float* packed);
+// How the work on each chunk's result is shared: a strip (unit, panel) is cut into bands of rows, pieces (strip, band) are dealt to
+// `splits` tasks. No number that is computed depends on it.
+struct RankSharing {
+  int64_t splits, bands;
+  RankSharing(const RankUpdate& update, int64_t threads);
+};
 
-// Adds one block to c, for the pieces (strip, band) [begin, end). unitAt(u) gives a RankUnit. `packed` has packedBytes().
+// Cache lines to fetch, `count` of them in `turns` turns: the one for this turn, or -1.
+constexpr int64_t lineOfTurn(int64_t turn, int64_t turns, int64_t count) {
+  const int64_t line = turn * count / turns;
+  return (turn + 1) * count / turns > line ? line : -1;
+}
+
+// Adds one block to c, for the pieces [begin, end). unitAt(u) gives a RankUnit.
 template <typename UnitAt>
-void updatePieces(const RankUpdate& update, const RankBlock& block, const int64_t* rowOffsets, const UnitAt& unitAt, int64_t begin,
-                  int64_t end, float* packed, float* c, bool accumulate) {
+void updatePieces(const RankUpdate& update, const RankBlock& block, const UnitAt& unitAt, int64_t bands, int64_t begin, int64_t end,
+                  float* c, bool accumulate) {
+  constexpr int64_t kLine = 16;
   const GemmKernels& gemm = update.kernels->gemm;
-  const bool isPacked = update.packedPositions > 0;
-  const int64_t bands = update.bands, positions = block.runs * block.pixels;
-  // Rows of the first and of the last piece, and so of all if these belong to one strip.
+  auto firstRow = [&](int64_t band) { return band * update.rows / bands; };
+  // The rows of a that the next block's pieces read.
   const bool isOneStrip = begin / bands == (end - 1) / bands;
-  const int64_t firstRow = isOneStrip ? begin % bands * update.rows / bands : 0;
-  const int64_t endRow = isOneStrip ? ((end - 1) % bands + 1) * update.rows / bands : update.rows;
-  float* packedB = packed + update.packedPositions * roundUp(update.rows, kPackedRows);
-  if (isPacked && begin < end) packRows(*update.kernels, block, firstRow, endRow, packed);
+  const int64_t low = isOneStrip ? firstRow(begin % bands) : 0, high = isOneStrip ? firstRow((end - 1) % bands + 1) : update.rows;
+  const int64_t turnsPerPiece = ceilDiv(firstRow(1), gemm.rows[update.panels.vectorsOf(0)]), turns = (end - begin) * turnsPerPiece;
 
   const float* rowPointers[kMaxTileRows];
-  RankUpdateTile tile = {rowPointers,  block.aStride, block.aRun,     nullptr, block.bStride, block.bRun, block.runs,
-                         block.pixels, nullptr,       update.cStride, 0,       accumulate};
+  RankUpdateTile tile = {
+      rowPointers, update.a.stride, update.a.run,  nullptr, update.b.stride, update.b.run, 0, 0, nullptr, update.cStride, 0, accumulate,
+      0,           update.a.image,  update.b.image};
   for (int64_t piece = begin; piece < end; ++piece) {
     const int64_t strip = piece / bands, band = piece % bands;
     const int64_t panel = strip % update.panels.count;
     const RankUnit unit = unitAt(strip / update.panels.count);
-    const int64_t first = band * update.rows / bands, count = (band + 1) * update.rows / bands - first;
+    const int64_t first = firstRow(band), count = firstRow(band + 1) - first;
     const int vectors = update.panels.vectorsOf(panel);
     const int64_t tiles = ceilDiv(count, gemm.rows[vectors]);
     const int64_t column = update.panels.firstColumn(panel);
+    const bool fetchesB = block.bNext != 0 && unit.fetchesB && (piece == begin || band == 0);
     tile.columns = static_cast<int>(update.panels.columnsOf(panel));
     tile.b = block.b + unit.b + column;
-    if (isPacked) {
-      const int64_t width = vectors * update.panels.lanes;
-      if (piece == begin || band == 0) packColumns(*update.kernels, block, unit.b + column, tile.columns, width, packedB);
-      tile.b = packedB;
-      tile.aStride = kPackedRows, tile.bStride = width;
-      tile.runs = 1, tile.pixels = positions;
+    tile.images = unit.images, tile.runs = unit.runs, tile.pixels = unit.pixels;
+    if (unit.images == 1 && update.a.run == unit.pixels * update.a.stride && update.b.run == unit.pixels * update.b.stride) {
+      tile.runs = 1, tile.pixels = unit.runs * unit.pixels;
     }
     for (int64_t i = 0; i < tiles; ++i) {
       const int64_t row = first + i * count / tiles, rows = first + (i + 1) * count / tiles - row;
-      for (int64_t r = 0; r < rows; ++r) {
-        const int64_t at = row + r - firstRow;
-        rowPointers[r] =
-            isPacked ? packed + at / kPackedRows * positions * kPackedRows + at % kPackedRows : block.a + unit.a + rowOffsets[row + r];
-      }
+      const float* a = block.a + unit.a;
+      for (int64_t r = 0; r < rows; ++r) rowPointers[r] = a + (update.rowOffsets == nullptr ? row + r : update.rowOffsets[row + r]);
       tile.c = c + unit.c + row * update.cStride + column;
+      tile.aAhead = 0, tile.bAhead = 0;
+      if (block.aNext != 0) {
+        const int64_t line = lineOfTurn((piece - begin) * turnsPerPiece + i, turns, ceilDiv(high - low, kLine));
+        if (line >= 0) tile.aAhead = block.aNext + low + line * kLine - row;
+      }
+      if (fetchesB) {
+        const int64_t line = lineOfTurn(i, tiles, ceilDiv(tile.columns, kLine));
+        if (line >= 0) tile.bAhead = block.bNext + line * kLine;
+      }
       gemm.rankUpdate[vectors][rows](tile);
     }
   }
 }
 
-// The first phase: every chunk's product in partials + chunk * size and sum in sums + chunk * sumSize. blockAt(i) gives a RankBlock.
-// `packed` has packedBytes().
+// The first phase: every chunk's product in partials + chunk * size and sum in sums + chunk * sumSize. blockAt(i) gives a RankBlock,
+// unitAt(i, u) unit u's part of it.
 template <typename BlockAt, typename UnitAt>
-void accumulateChunks(const RankUpdate& update, const Lane& lane, const BlockAt& blockAt, const UnitAt& unitAt, const int64_t* rowOffsets,
-                      float* packed, float* partials, float* sums) {
-  const int64_t pieces = update.units * update.panels.count * update.bands;
+void accumulateChunks(const RankUpdate& update, const Lane& lane, const BlockAt& blockAt, const UnitAt& unitAt, float* partials,
+                      float* sums) {
+  const RankSharing sharing(update, lane.threads);
+  const int64_t pieces = update.units * update.panels.count * sharing.bands;
   int64_t begin, end;
-  lane.range(update.chunks * update.splits, &begin, &end);
+  lane.range(update.chunks * sharing.splits, &begin, &end);
   for (int64_t task = begin; task < end; ++task) {
-    const int64_t chunk = task / update.splits, split = task % update.splits;
+    const int64_t chunk = task / sharing.splits, split = task % sharing.splits;
     const int64_t firstBlock = chunk * update.blocks / update.chunks, endBlock = (chunk + 1) * update.blocks / update.chunks;
     float* sum = update.sumSize > 0 && split == 0 ? sums + chunk * update.sumSize : nullptr;
     if (sum != nullptr) std::memset(sum, 0, static_cast<size_t>(update.sumSize) * sizeof(float));
     for (int64_t i = firstBlock; i < endBlock; ++i) {
       const RankBlock block = blockAt(i);
-      updatePieces(update, block, rowOffsets, unitAt, split * pieces / update.splits, (split + 1) * pieces / update.splits, packed,
+      auto unitOfBlock = [&](int64_t unit) { return unitAt(i, unit); };
+      updatePieces(update, block, unitOfBlock, sharing.bands, split * pieces / sharing.splits, (split + 1) * pieces / sharing.splits,
                    partials + chunk * update.size, i > firstBlock);
       if (sum != nullptr) update.kernels->gemm.addRows(block.sumRows, update.sumSize, block.sumCount, update.sumSize, sum);
     }

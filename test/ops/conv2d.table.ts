@@ -22,6 +22,10 @@ const CHANNELS = [1, 2, 5, 6, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65];
 const rows: OpRow[] = [
   ...CHANNELS.map((c) => row(`${c} output channels`, [1, 3, 6, 7], [c, 3, 3, 3], { padding: 1, bias: true })),
   ...CHANNELS.map((c) => row(`${c} input channels`, [1, c, 6, 5], [5, c, 3, 3], { padding: 1 })),
+  // Weight gradients tap by tap: blocks of several images, and several blocks of lines of which border taps leave some out.
+  row('5 images of 5x5, 32 channels, stride 2', [5, 32, 9, 10], [18, 32, 3, 3], { stride: 2, padding: 1, bias: true }),
+  row('blocks of lines, 16 channels, 5x5 stride 2', [2, 16, 43, 17], [6, 16, 5, 5], { stride: 2, padding: 2, bias: true }),
+  row('1x1, stride 2, 64 channels', [3, 64, 7, 9], [20, 64, 1, 1], { stride: 2 }),
   row('33 to 65 channels', [1, 33, 5, 5], [65, 33, 3, 3], { padding: 1, bias: true }),
   // Tiles of 4x4 outputs, whole and cut off; blocks of 64 channels; enough tiles for several chunks.
   ...[1, 2, 3, 4, 5, 7, 8, 9, 13].map((w) => row(`3x3, ${w} output columns, padding 2`, [1, 5, 6, w], [4, 5, 3, 3], { padding: [2, 1], bias: true })),
@@ -75,7 +79,7 @@ const rows: OpRow[] = [
   row('5x5, 65 to 67 channels, padding 5', [1, 65, 3, 2], [67, 65, 5, 5], { padding: 5 }),
   row('1x1', [2, 17, 4, 5], [33, 17, 1, 1], { bias: true }),
   row('1x1, stride 2', [2, 16, 5, 5], [31, 16, 1, 1], { stride: 2 }),
-  // Weight gradients whose blocks are copied.
+  // Weight gradients of 1x1: blocks that do not end where an image does.
   row('1x1 to 256 channels, blocks across images', [3, 19, 10, 11], [256, 19, 1, 1], { bias: true }),
   row('3x3 to 256 channels, stride 2', [2, 5, 9, 7], [256, 5, 3, 3], { stride: 2, padding: 1, bias: true }),
   row('1x1 with padding', [1, 4, 3, 3], [5, 4, 1, 1], { padding: 1, bias: true }),

@@ -52,7 +52,7 @@ export const matmulTable: OpTable = {
       build: (a, b) => matmul(transpose(a), transpose(b)),
     },
     {
-      name: 'transposed left operand of 256 columns, which is copied in blocks',
+      name: 'transposed left operand of 256 columns, several blocks',
       operands: [{ shape: [300, 256] }, { shape: [300, 37] }],
       build: (a, b) => matmul(transpose(a), b),
     },
