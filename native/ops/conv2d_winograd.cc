@@ -11,12 +11,11 @@ namespace stridenet {
 namespace {
 
 // V and M of a block together, unless that would leave less than kLeastTiles.
-constexpr int64_t kBlockBytes = 896 * 1024;
-constexpr int64_t kLeastTiles = 36;
-// Tasks that are aimed at so that threads share them evenly, and the tiles that a block keeps for it: a few where there would hardly be
-// a task for each thread.
-constexpr int64_t kTasks = 32, kLeastSplitTiles = 24;
-constexpr int64_t kFewTasks = 8, kFewestSplitTiles = 6;
+constexpr int64_t kBlockBytes = 512 * 1024;
+constexpr int64_t kLeastTiles = 24;
+// Threads that take unequal shares lose less than this part of the time, unless blocks would fall below so many tiles.
+constexpr double kMostImbalance = 0.1;
+constexpr int64_t kFewestSplitTiles = 6;
 // For the estimate of time: a transform takes as long for each number of V or M as this many multiply-adds, and weights up to this size
 // are still in the cache that the cores share when the next block reads them.
 constexpr double kTransformCost = 8, kSharedCacheBytes = 16e6;
@@ -42,7 +41,8 @@ struct WinogradBlocks {
   int64_t vRow, vPoint;     // numbers between tiles and between points
   int64_t mRow, mPoint;
 
-  WinogradBlocks(const Conv2dShape& s, const KernelTable& kernels)
+  // Blocks as threads share them best: few, because each passes over all of U. No result depends on them.
+  WinogradBlocks(const Conv2dShape& s, const KernelTable& kernels, int64_t threads)
       : m(winogradTile(s.algorithm)),
         edge(edgeOf(s)),
         points(edge * edge),
@@ -56,19 +56,17 @@ struct WinogradBlocks {
     mRow = ceilDiv(panels.vectors, panels.count) * panels.lanes;
     const int64_t most = kBlockBytes / (points * (vRow + mRow) * static_cast<int64_t>(sizeof(float)));
     blocks = ceilDiv(tiles, most < kLeastTiles ? kLeastTiles : most);
-    splitFor(kTasks, panels.count, kLeastSplitTiles);
-    splitFor(kFewTasks, panels.count, kFewestSplitTiles);
+    const int64_t possible = tiles / kFewestSplitTiles;
+    while (blocks < possible && imbalance(blocks * panels.count, threads) > kMostImbalance) ++blocks;
     largest = tiles == 0 ? 0 : ceilDiv(tiles, blocks);
     // A line apart from a multiple of the page, so that the points of a tile do not fall into one set of the caches.
     vPoint = roundUp(largest * vRow, kLine) + kLine;
     mPoint = roundUp(largest * mRow, kLine) + kLine;
   }
 
-  // At least as many blocks as make `tasks` tasks, if each keeps `least` tiles.
-  void splitFor(int64_t tasks, int64_t panels, int64_t least) {
-    const int64_t wanted = ceilDiv(tasks, panels), possible = tiles / least;
-    const int64_t split = wanted < possible ? wanted : possible;
-    if (split > blocks) blocks = split;
+  // The part of their time that threads wait for the one with most tasks.
+  static double imbalance(int64_t tasks, int64_t threads) {
+    return 1 - static_cast<double>(tasks) / static_cast<double>(ceilDiv(tasks, threads) * threads);
   }
 
   int64_t begin(int64_t block) const { return block * tiles / blocks; }
@@ -84,18 +82,18 @@ struct WinogradBlocks {
 // One thread's way through its tasks.
 class WinogradRun {
  public:
-  WinogradRun(const Call& call, const Conv2dShape& shape, void* scratch)
+  WinogradRun(const Call& call, const Conv2dShape& shape, const Lane& lane)
       : s_(shape),
         kernels_(*call.kernels),
         transforms_(kernelsOf(shape, kernels_)),
-        blocks_(shape, kernels_),
+        blocks_(shape, kernels_, lane.threads),
         panels_(kernels_, shape.dstC()),
         src_(call.operands[0].f32()),
         packed_(call.operands[1].f32()),
         bias_(shape.isForward() ? call.operands[2].f32() : nullptr),
         add_(shape.isForward() ? call.operands[3].f32() : nullptr),
         dst_(call.operands[shape.isForward() ? 4 : 2].f32()),
-        cursor_(scratch),
+        cursor_(lane.threadScratch),
         v_(static_cast<float*>(cursor_.takeBytes(blocks_.vBytes()))),
         m_(static_cast<float*>(cursor_.takeBytes(blocks_.mBytes()))),
         table_(cursor_.takeBytes(blocks_.tableBytes()), 1, blocks_.largest, false),
@@ -273,7 +271,7 @@ void packWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
 }
 
 Plan planWinograd(const Call& call, const Conv2dShape& s) {
-  const WinogradBlocks blocks(s, *call.kernels);
+  const WinogradBlocks blocks(s, *call.kernels, 1);  // the largest
   const double tiles = static_cast<double>(blocks.tiles), points = static_cast<double>(blocks.points);
   const double columns = static_cast<double>(Panels(*call.kernels, s.dstC()).paddedColumns());
   const double products = points * static_cast<double>(s.srcC()) * columns;
@@ -287,7 +285,7 @@ Plan planWinograd(const Call& call, const Conv2dShape& s) {
 }
 
 void runWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
-  WinogradRun winograd(call, s, lane.threadScratch);
+  WinogradRun winograd(call, s, lane);
   int64_t begin, end;
   lane.range(winograd.tasks(), &begin, &end);
   winograd.run(begin, end);
