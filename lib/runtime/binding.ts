@@ -34,6 +34,8 @@ export interface NativeState {
   isReleased(slot: number): boolean;
   /** Writes the value, in logical order, that a released variable had. */
   restore(slot: number, data: TypedArray): void;
+  /** Tells the garbage collector what the slots take. Each change makes it work. */
+  reportMemory(): void;
   readonly bytes: number;
 }
 

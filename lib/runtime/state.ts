@@ -38,6 +38,7 @@ export class State implements StorageHolder {
   /** Something was uploaded since sources were released. */
   private uploaded = false;
   private released = false;
+  private slotsAdded = false;
   private readonly variables = new Map<VariableStorage, Mirror>();
   private readonly derived = new Map<string, { readonly slot: number; readonly request: SlotRequest }>();
 
@@ -116,6 +117,9 @@ export class State implements StorageHolder {
   /** @internal The last run that was under way gives back what it packed from. */
   runEnded(): void {
     this.pending--;
+    // Not when slots are added: a run is the first to touch their memory.
+    if (this.slotsAdded) this.native.reportMemory();
+    this.slotsAdded = false;
     if (!this.releasesSources || !this.uploaded || this.pending > 0) return;
     this.native.releaseSources();
     this.uploaded = false;
@@ -171,6 +175,7 @@ export class State implements StorageHolder {
   }
 
   private addSlot({ dtype, shape }: SlotRequest, derived: boolean): number {
+    this.slotsAdded = true;
     try {
       return this.native.addSlot(DTYPE[dtype], Int32Array.from(shape), derived);
     } catch (error) {

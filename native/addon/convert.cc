@@ -103,8 +103,4 @@ void ExternalMemory::report(napi_env env, size_t bytes) {
   reported_ += change;
 }
 
-void ExternalMemory::reportGrowth(napi_env env, size_t bytes) {
-  if (static_cast<int64_t>(bytes) - reported_ > reported_ / 2) report(env, bytes);
-}
-
 }  // namespace stridenet::addon

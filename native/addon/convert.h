@@ -51,8 +51,6 @@ Wrap* unwrap(napi_env env, napi_value value) {
 class ExternalMemory {
  public:
   void report(napi_env env, size_t bytes);
-  // The same for memory that grows by many small amounts: tells when it has grown by half, since being told makes the collector work.
-  void reportGrowth(napi_env env, size_t bytes);
 
  private:
   int64_t reported_ = 0;

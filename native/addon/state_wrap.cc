@@ -9,7 +9,8 @@ Napi::Function StateWrap::define(Napi::Env env) {
                      {InstanceMethod<&StateWrap::addSlot>("addSlot"), InstanceMethod<&StateWrap::write>("write"),
                       InstanceMethod<&StateWrap::writeFile>("writeFile"), InstanceMethod<&StateWrap::restore>("restore"),
                       InstanceMethod<&StateWrap::isReleased>("isReleased"), InstanceMethod<&StateWrap::releaseSources>("releaseSources"),
-                      InstanceMethod<&StateWrap::read>("read"), InstanceAccessor<&StateWrap::bytes>("bytes")});
+                      InstanceMethod<&StateWrap::reportMemory>("reportMemory"), InstanceMethod<&StateWrap::read>("read"),
+                      InstanceAccessor<&StateWrap::bytes>("bytes")});
 }
 
 // new State(releasesSources?)
@@ -42,7 +43,6 @@ Napi::Value StateWrap::addSlot(const Napi::CallbackInfo& info) {
   int number = 0;
   if (status.isOk()) status = state_->addSlot(static_cast<DType>(dtype), static_cast<int>(rank), dims, derived, &number);
   if (!status.isOk()) return {env_, throwStatus(env_, status)};
-  memory_.reportGrowth(env_, state_->bytes());
   napi_value result = nullptr;
   napi_create_int32(env_, number, &result);
   return {env_, result};
@@ -99,6 +99,12 @@ Napi::Value StateWrap::isReleased(const Napi::CallbackInfo& info) {
 // releaseSources()
 Napi::Value StateWrap::releaseSources(const Napi::CallbackInfo&) {
   state_->releaseSources();
+  return {};
+}
+
+// reportMemory()
+Napi::Value StateWrap::reportMemory(const Napi::CallbackInfo&) {
+  memory_.report(env_, state_->bytes());
   return {};
 }
 

@@ -25,6 +25,7 @@ class StateWrap : public Napi::ObjectWrap<StateWrap> {
   Napi::Value restore(const Napi::CallbackInfo& info);
   Napi::Value isReleased(const Napi::CallbackInfo& info);
   Napi::Value releaseSources(const Napi::CallbackInfo& info);
+  Napi::Value reportMemory(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);
   Status getSlot(napi_value value, int* number, Slot** slot);
