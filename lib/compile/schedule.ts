@@ -1,5 +1,5 @@
 /**
- * Orders the step list so that memory is given back early. The order in which `lower` made the instructions is the base; three
+ * Orders both lists so that memory is given back early. The order in which `lower` made the instructions is the base; three
  * things leave it, and every read and write of the same memory keeps its order, so results never change:
  *
  * - An update (an instruction that writes state), together with the instructions that only serve it, runs as soon as its inputs
@@ -9,7 +9,7 @@
  * - An instruction that frees more arena memory than it claims, or claims no more than a single number does, runs as soon as it can. Such is
  *   the guarded learning rate, which every update waits for.
  *
- * The prepare list keeps its order. Barriers are native code's business.
+ * Barriers are native code's business.
  */
 
 import { baseOf, byteLength, inArena, memoryKey, reads, writes } from './buffers';
@@ -19,10 +19,10 @@ import type { Buffer, Instruction, InstructionLists } from './ir';
 const NUMBER_BYTES = 4;
 
 export function schedule(lists: InstructionLists): InstructionLists {
-  return { ...lists, step: scheduleStep(lists.step) };
+  return { ...lists, prepare: scheduleList(lists.prepare), step: scheduleList(lists.step) };
 }
 
-function scheduleStep(list: readonly Instruction[]): Instruction[] {
+function scheduleList(list: readonly Instruction[]): Instruction[] {
   const predecessors = orderings(list);
   const readers = arenaReaders(list);
   const lazy = findLazy(list, readers);
