@@ -165,6 +165,25 @@ STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
   return _mm256_blendv_ps(_mm256_permutevar8x32_ps(a, index), _mm256_permutevar8x32_ps(b, index), _mm256_castsi256_ps(fromB));
 }
 
+STRIDENET_INLINE void transposeSquare(Vec (&v)[kLanes]) {
+  // Squares of four within each half of the vectors, then halves among vectors four apart.
+  Vec t[kLanes];
+#pragma GCC unroll 2
+  for (int i = 0; i < kLanes; i += 4) {
+    const Vec a = _mm256_unpacklo_ps(v[i], v[i + 1]), b = _mm256_unpacklo_ps(v[i + 2], v[i + 3]);
+    const Vec c = _mm256_unpackhi_ps(v[i], v[i + 1]), d = _mm256_unpackhi_ps(v[i + 2], v[i + 3]);
+    t[i] = _mm256_shuffle_ps(a, b, 0x44);
+    t[i + 1] = _mm256_shuffle_ps(a, b, 0xee);
+    t[i + 2] = _mm256_shuffle_ps(c, d, 0x44);
+    t[i + 3] = _mm256_shuffle_ps(c, d, 0xee);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    v[i] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x20);
+    v[i + 4] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x31);
+  }
+}
+
 using Words = __m256i;
 STRIDENET_INLINE Words setWords(uint32_t x) {
   return _mm256_set1_epi32(static_cast<int>(x));

@@ -158,6 +158,31 @@ STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
   return _mm512_permutex2var_ps(a, index, b);
 }
 
+STRIDENET_INLINE void transposeSquare(Vec (&v)[kLanes]) {
+  // Squares of four within each quarter of the vectors, then quarters among vectors four apart.
+  Vec t[kLanes];
+#pragma GCC unroll 4
+  for (int i = 0; i < kLanes; i += 4) {
+    const Vec a = _mm512_maskz_unpacklo_ps(kAllLanes, v[i], v[i + 1]), b = _mm512_maskz_unpacklo_ps(kAllLanes, v[i + 2], v[i + 3]);
+    const Vec c = _mm512_maskz_unpackhi_ps(kAllLanes, v[i], v[i + 1]), d = _mm512_maskz_unpackhi_ps(kAllLanes, v[i + 2], v[i + 3]);
+    t[i] = _mm512_maskz_shuffle_ps(kAllLanes, a, b, 0x44);
+    t[i + 1] = _mm512_maskz_shuffle_ps(kAllLanes, a, b, 0xee);
+    t[i + 2] = _mm512_maskz_shuffle_ps(kAllLanes, c, d, 0x44);
+    t[i + 3] = _mm512_maskz_shuffle_ps(kAllLanes, c, d, 0xee);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const Vec a = _mm512_maskz_shuffle_f32x4(kAllLanes, t[i], t[i + 4], 0x88),
+              b = _mm512_maskz_shuffle_f32x4(kAllLanes, t[i + 8], t[i + 12], 0x88);
+    const Vec c = _mm512_maskz_shuffle_f32x4(kAllLanes, t[i], t[i + 4], 0xdd),
+              d = _mm512_maskz_shuffle_f32x4(kAllLanes, t[i + 8], t[i + 12], 0xdd);
+    v[i] = _mm512_maskz_shuffle_f32x4(kAllLanes, a, b, 0x88);
+    v[i + 4] = _mm512_maskz_shuffle_f32x4(kAllLanes, c, d, 0x88);
+    v[i + 8] = _mm512_maskz_shuffle_f32x4(kAllLanes, a, b, 0xdd);
+    v[i + 12] = _mm512_maskz_shuffle_f32x4(kAllLanes, c, d, 0xdd);
+  }
+}
+
 using Words = __m512i;
 STRIDENET_INLINE Words setWords(uint32_t x) {
   return _mm512_set1_epi32(static_cast<int>(x));

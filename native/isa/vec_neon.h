@@ -168,6 +168,14 @@ STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
   return vreinterpretq_f32_u8(vqtbl2q_u8(table, index));
 }
 
+STRIDENET_INLINE void transposeSquare(Vec (&v)[kLanes]) {
+  const float32x4x2_t a = vtrnq_f32(v[0], v[1]), b = vtrnq_f32(v[2], v[3]);
+  v[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
+  v[1] = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
+  v[2] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
+  v[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
+}
+
 using Words = uint32x4_t;
 STRIDENET_INLINE Words setWords(uint32_t x) {
   return vdupq_n_u32(x);

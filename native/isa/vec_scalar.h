@@ -13,6 +13,7 @@
 //   scaleByPowerOfTwo     x * 2^n for an integral-valued n in [-252, 254]
 //   splitExponent         x = mantissa * 2^result with mantissa in [1, 2), for finite, positive, normal x
 //   pick(a, b, index)     lane i is lane index[i] of a followed by b, 0 <= index[i] < 2 kLanes
+//   transposeSquare(v)    lane j of v[i] becomes lane i of v[j]; moves bits, so that any numbers of four bytes may be in the lanes
 //   Words                 kLanes uint32: rampWords(first) = first + lane; mulWords(a, b, &high) = low halves of the 64-bit products, and
 //                         the high ones; upperBits(w) = w >> 8 as float, exactly
 //   reduce...             combine the lanes in one fixed order
@@ -185,6 +186,21 @@ STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
   store(lanes, a);
   store(lanes + kLanes, b);
   return Vec{lanes[index[0]], lanes[index[1]], lanes[index[2]], lanes[index[3]]};
+}
+
+STRIDENET_INLINE void transposeSquare(Vec (&v)[kLanes]) {
+#if defined(__clang__)
+#define STRIDENET_SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define STRIDENET_SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, IntVec{i, j, k, l})
+#endif
+  const Vec a = STRIDENET_SHUFFLE(v[0], v[1], 0, 4, 1, 5), b = STRIDENET_SHUFFLE(v[2], v[3], 0, 4, 1, 5);
+  const Vec c = STRIDENET_SHUFFLE(v[0], v[1], 2, 6, 3, 7), d = STRIDENET_SHUFFLE(v[2], v[3], 2, 6, 3, 7);
+  v[0] = STRIDENET_SHUFFLE(a, b, 0, 1, 4, 5);
+  v[1] = STRIDENET_SHUFFLE(a, b, 2, 3, 6, 7);
+  v[2] = STRIDENET_SHUFFLE(c, d, 0, 1, 4, 5);
+  v[3] = STRIDENET_SHUFFLE(c, d, 2, 3, 6, 7);
+#undef STRIDENET_SHUFFLE
 }
 
 // Words: unsigned integers of 32 bits for random numbers.

@@ -1,44 +1,36 @@
 // Transposition of blocks and conversion of raw feeds; contract in layout_kernels.h.
 
-typedef uint32_t Word4 __attribute__((vector_size(16)));
-
-#if defined(__clang__)
-#define STRIDENET_SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
-#else
-#define STRIDENET_SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, Word4{i, j, k, l})
-#endif
-
-STRIDENET_INLINE Word4 loadWords(const uint32_t* p) {
-  Word4 v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-STRIDENET_INLINE void storeWords(uint32_t* p, Word4 v) {
-  __builtin_memcpy(p, &v, sizeof v);
-}
-
-// Blocks of 4 x 4 words in registers, single words along the edges.
-inline void transposeWords(const void* source, int64_t srcStride, void* destination, int64_t dstStride, int64_t rows, int64_t cols) {
-  const uint32_t* src = static_cast<const uint32_t*>(source);
-  uint32_t* dst = static_cast<uint32_t*>(destination);
-  const int64_t rows4 = rows & ~int64_t{3}, cols4 = cols & ~int64_t{3};
-  for (int64_t c = 0; c < cols4; c += 4) {
-    uint32_t* out = dst + c * dstStride;
-    for (int64_t r = 0; r < rows4; r += 4) {
-      const uint32_t* in = src + r * srcStride + c;
-      const Word4 a = loadWords(in), b = loadWords(in + srcStride), d = loadWords(in + 2 * srcStride), e = loadWords(in + 3 * srcStride);
-      const Word4 ab = STRIDENET_SHUFFLE(a, b, 0, 4, 1, 5), de = STRIDENET_SHUFFLE(d, e, 0, 4, 1, 5);
-      const Word4 ab2 = STRIDENET_SHUFFLE(a, b, 2, 6, 3, 7), de2 = STRIDENET_SHUFFLE(d, e, 2, 6, 3, 7);
-      storeWords(out + r, STRIDENET_SHUFFLE(ab, de, 0, 1, 4, 5));
-      storeWords(out + dstStride + r, STRIDENET_SHUFFLE(ab, de, 2, 3, 6, 7));
-      storeWords(out + 2 * dstStride + r, STRIDENET_SHUFFLE(ab2, de2, 0, 1, 4, 5));
-      storeWords(out + 3 * dstStride + r, STRIDENET_SHUFFLE(ab2, de2, 2, 3, 6, 7));
+// One square of at most kLanes x kLanes words; beyond rows and cols nothing is touched.
+template <bool kWhole>
+STRIDENET_INLINE void transposeBlock(const float* src, int64_t srcStride, float* dst, int64_t dstStride, int rows, int cols) {
+  Vec v[kLanes];
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) v[i] = kWhole ? load(src + i * srcStride) : i < rows ? loadPartial(src + i * srcStride, cols) : zero();
+  transposeSquare(v);
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    if (kWhole) {
+      store(dst + i * dstStride, v[i]);
+    } else if (i < cols) {
+      storePartial(dst + i * dstStride, v[i], rows);
     }
-    for (int64_t i = c; i < c + 4; ++i)
-      for (int64_t r = rows4; r < rows; ++r) dst[i * dstStride + r] = src[r * srcStride + i];
   }
-  for (int64_t c = cols4; c < cols; ++c)
-    for (int64_t r = 0; r < rows; ++r) dst[c * dstStride + r] = src[r * srcStride + c];
+}
+
+// A few source rows from end to end, a square at a time: that many streams the processor's own prefetching follows, and rows that lie a
+// multiple of 4 KiB apart fit the places of one cache set.
+void transposeWords(const void* source, int64_t srcStride, void* destination, int64_t dstStride, int64_t rows, int64_t cols) {
+  const float* src = static_cast<const float*>(source);
+  float* dst = static_cast<float*>(destination);
+  for (int64_t r = 0; r < rows; r += kLanes, src += kLanes * srcStride, dst += kLanes) {
+    const int height = rows - r < kLanes ? static_cast<int>(rows - r) : kLanes;
+    int64_t c = 0;
+    if (height == kLanes)
+      for (; c + kLanes <= cols; c += kLanes) transposeBlock<true>(src + c, srcStride, dst + c * dstStride, dstStride, kLanes, kLanes);
+    for (; c < cols; c += kLanes)
+      transposeBlock<false>(src + c, srcStride, dst + c * dstStride, dstStride, height,
+                            cols - c < kLanes ? static_cast<int>(cols - c) : kLanes);
+  }
 }
 
 inline void transposeBytes(const void* source, int64_t srcStride, void* destination, int64_t dstStride, int64_t rows, int64_t cols) {
@@ -110,5 +102,3 @@ constexpr LayoutKernels kLayoutKernels = {
     {feedRows<float>, feedRows<int32_t>, feedRows<uint8_t>},
     {feedPlanes<float>, feedPlanes<int32_t>, feedPlanes<uint8_t>},
 };
-
-#undef STRIDENET_SHUFFLE
