@@ -15,6 +15,7 @@ export const IN_PLACE: ReadonlyMap<OpcodeName, number> = new Map<OpcodeName, num
   ['leaky_relu_grad', 0],
   ['conv2d', 3], // add
   ['matmul', 3], // add
+  ['matmul_plain', 3], // add
   ['batch_norm', 0],
   ['batch_norm_grad_input', 1], // dy
   ['local_response_norm', 0],

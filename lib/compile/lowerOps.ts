@@ -222,13 +222,31 @@ function isRankUpdate(node: Tensor): boolean {
   return node.op === 'matmul' && transposeA && !transposeB;
 }
 
-/** Rows times a packed matrix, with an epilogue. */
+/**
+ * Rows times a matrix, with an epilogue. A matrix at rest is packed once, in the prepare list; one that changes in every step before the
+ * product or within it, whichever is estimated to be faster.
+ */
 function lowerProduct(l: Lowering, node: Tensor, transposeB: boolean): Buffer {
   const [a, b] = node.inputs as [Tensor, Tensor];
-  const rows = l.bufferOf(a);
-  const packed = l.packed('matmul_pack', b, { transpose: transposeB ? 1 : 0 });
+  const [rows, matrix] = [l.bufferOf(a), l.bufferOf(b)];
   const output = result(l, node);
-  l.emit('matmul', [rows, packed, ...epilogueOperands(l, node)], [output], { activation: activationOf(node) });
+  const epilogue = epilogueOperands(l, node);
+  const activation = activationOf(node);
+  const transpose = transposeB ? 1 : 0;
+  const seconds = (opcode: OpcodeName, inputs: Instruction['inputs'], made: Buffer, attrs: WordAttrs): number =>
+    l.queries.cost({ opcode, inputs, outputs: [made], attrs, name: node.name }).seconds;
+  if (!l.isStatic(b)) {
+    const shape = [l.queries.packedLength('matmul_pack', matrix.shape, { transpose })];
+    const packed: Buffer = { id: -1, dtype: 'float32', shape, name: '', place: { space: 'arena' } };
+    const plain = [rows, matrix, ...epilogue];
+    const before =
+      seconds('matmul_pack', [matrix], packed, { transpose }) + seconds('matmul', [rows, packed, ...epilogue], output, { activation });
+    if (seconds('matmul_plain', plain, output, { activation, transpose }) < before) {
+      l.emit('matmul_plain', plain, [output], { activation, transpose });
+      return output;
+    }
+  }
+  l.emit('matmul', [rows, l.packed('matmul_pack', b, { transpose }), ...epilogue], [output], { activation });
   return output;
 }
 

@@ -60,7 +60,7 @@ void gemmTile(const GemmTile& t) {
   }
 
   const float* b = t.b;
-  const float* ahead = t.ahead;
+  const float* ahead = t.ahead.from;
   const int64_t length = t.length;
   for (int64_t s = 0; s < t.segments; ++s) {
     const float* a[R];
@@ -72,7 +72,9 @@ void gemmTile(const GemmTile& t) {
       for (; k + kLineFloats <= length; k += kLineFloats) {
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) prefetch(next[r] + t.aOffset + k);
-        for (int64_t i = 0; i < t.aheadLines; ++i, ahead += kLineFloats) prefetchFar(ahead);
+        for (int64_t i = 0; i < t.ahead.rows; ++i)
+          for (int64_t line = 0; line < t.ahead.lines; ++line) prefetchFar(ahead + i * t.ahead.pitch + line * kLineFloats);
+        ahead += t.ahead.step;
         b = multiplyAdd<R, V>(acc, a, b, k, k + kLineFloats);
       }
     }

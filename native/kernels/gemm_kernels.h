@@ -9,6 +9,13 @@
 
 namespace stridenet {
 
+// Memory to be fetched into the second-level cache, a piece at a time: `lines` cache lines of each of `rows` rows that lie `pitch`
+// numbers apart; the next piece lies `step` further on.
+struct GemmAhead {
+  const float* from = nullptr;
+  int64_t rows = 0, pitch = 0, lines = 0, step = 0;
+};
+
 // c[r][j] = act(sum over s, k of a[s][r][k] b[s][k][j] + bias[j] + add[r][j]) for one register tile of rows x columns.
 // Rows of A are reached through pointers, one for each segment s and row r, so that a convolution needs no im2col: a segment is a
 // kernel tap (or a run of taps that is contiguous in memory), and a row of zeros stands for padding.
@@ -26,10 +33,9 @@ struct GemmTile {
   const float* bias;        // `columns` numbers, or null
   const float* const* add;  // rows as in c, or null; may be c itself
   // Hints, which change no result. For every cache line of its own rows of A the tile fetches one of those of the tile that comes
-  // next, laid out as a and at least as many, and `aheadLines` lines from `ahead` on into the second-level cache. Null: neither.
+  // next, laid out as a and at least as many, and a piece of what is read after this tile. Null: neither.
   const float* const* nextA = nullptr;
-  const float* ahead = nullptr;
-  int64_t aheadLines = 0;
+  GemmAhead ahead;
 };
 
 // c[r][j] (+)= sum over images, runs and pixels p of a[r][p] b[p][j]: the outer-product form, for products whose summed axis is the

@@ -83,11 +83,9 @@ void run(const Call& call, const Lane& lane) {
   if (shape.isWinograd()) return packWinograd(call, shape, lane);
   int64_t begin, end;
   if (usesScatter(shape, *call.kernels)) {
-    const int64_t columns = shape.kh * shape.kw * shape.ic;
-    lane.range(packUnits(shape.oc, columns, *call.kernels), &begin, &end);
-    for (int64_t unit = begin; unit < end; ++unit) {
-      packMatrix(call.operands[0].f32(), shape.oc, columns, false, *call.kernels, unit, call.operands[1].f32());
-    }
+    const PlainMatrix taps = {call.operands[0].f32(), shape.oc, shape.kh * shape.kw * shape.ic, false};
+    lane.range(packUnits(taps, *call.kernels), &begin, &end);
+    for (int64_t unit = begin; unit < end; ++unit) packMatrix(taps, *call.kernels, unit, call.operands[1].f32());
     return;
   }
   const PackUnits units(shape, *call.kernels);

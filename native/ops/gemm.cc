@@ -5,17 +5,51 @@ namespace stridenet {
 
 namespace {
 
-// Bytes of a panel that stay in the second-level cache while all rows of a block pass over them.
-constexpr int64_t kPanelBlockBytes = 256 * 1024;
 constexpr int64_t kBlockRows = 96;
+constexpr int64_t kLineFloats = 16;  // a cache line
 // Shorter pieces of a row are not worth the instructions that prefetch them; a narrower panel is done with them so soon that the
 // second-level cache has no time left beside what the panel itself reads.
 constexpr int64_t kPrefetchLength = 64, kPrefetchWidth = 32;
-// Tasks that a product is cut into at least; as many panels as kLeastPanels are enough without cutting the rows, because every
-// block of rows passes over all of a panel again.
-constexpr int64_t kLeastTasks = 16, kLeastPanels = 8;
+// Tasks that a product is cut into at least, unless it has kLeastPanels: every block of rows passes over all of a panel again.
+constexpr int64_t kLeastTasks = 16;
 // Rows of a unit of packing.
 constexpr int64_t kPackRows = 256;
+
+// The rows [row, row + rows) of one panel.
+void packPart(const PlainMatrix& matrix, const KernelTable& kernels, const Panels& panels, int64_t panel, int64_t row, int64_t rows,
+              float* target) {
+  const int64_t column = panels.firstColumn(panel), columns = panels.columnsOf(panel), width = panels.vectorsOf(panel) * panels.lanes;
+  if (matrix.isTransposed) {
+    if (columns < width) std::memset(target, 0, static_cast<size_t>(rows * width) * sizeof(float));
+    kernels.layout.transpose4(matrix.b + column * matrix.k + row, matrix.k, target, width, columns, rows);
+  } else {
+    kernels.gemm.copyColumns(matrix.b + row * matrix.n + column, matrix.n, rows, columns, target, width);
+  }
+}
+
+// What a pass reads is fetched by the pass before, every tile a share of it. This is tile `index`'s share in what follows in memory, as
+// much as this pass reads itself, `length` numbers of every row.
+GemmAhead aheadOfPacked(const float* next, int64_t width, int64_t index, int64_t tiles, int64_t length) {
+  const int64_t lines = ceilDiv(width, tiles);
+  return {next + index * lines * length, 1, 0, lines, lines * kLineFloats};
+}
+
+// The same for the next `length` rows, from `row` on, of a panel that is packed after this pass, or else of the panel after it.
+GemmAhead aheadOfPlain(const PlainMatrix& matrix, const Panels& panels, int64_t panel, int64_t row, int64_t index, int64_t tiles,
+                       int64_t length) {
+  if (row == matrix.k) {
+    if (panel + 1 == panels.count) return {};
+    row = 0;
+    ++panel;
+  }
+  const int64_t column = panels.firstColumn(panel), columns = panels.columnsOf(panel);
+  if (matrix.isTransposed) {
+    const int64_t first = index * columns / tiles, rows = (index + 1) * columns / tiles - first;
+    return {matrix.b + (column + first) * matrix.k + row, rows, matrix.k, 1, kLineFloats};
+  }
+  const int64_t rows = ceilDiv(kLineFloats, tiles);
+  return {matrix.b + (row + index * length / tiles) * matrix.n + column, rows, matrix.n, ceilDiv(columns, kLineFloats), rows * matrix.n};
+}
 
 }  // namespace
 
@@ -24,23 +58,16 @@ int64_t packedMatmulLength(int64_t k, int64_t n, const KernelTable& kernels) {
   return estimate > kLargestPacked ? 0 : k * Panels(kernels, n).paddedColumns();
 }
 
-int64_t packUnits(int64_t k, int64_t n, const KernelTable& kernels) {
-  return Panels(kernels, n).count * ceilDiv(k, kPackRows);
+int64_t packUnits(const PlainMatrix& matrix, const KernelTable& kernels) {
+  return Panels(kernels, matrix.n).count * ceilDiv(matrix.k, kPackRows);
 }
 
-void packMatrix(const float* b, int64_t k, int64_t n, bool isTransposed, const KernelTable& kernels, int64_t unit, float* packed) {
-  const Panels panels(kernels, n);
-  const int64_t parts = ceilDiv(k, kPackRows), panel = unit / parts, row = unit % parts * kPackRows;
-  const int64_t rows = k - row < kPackRows ? k - row : kPackRows;
-  const int64_t column = panels.firstColumn(panel), columns = panels.columnsOf(panel), width = panels.vectorsOf(panel) * panels.lanes;
-  float* target = packed + column * k + row * width;
-  if (columns < width) std::memset(target, 0, static_cast<size_t>(rows * width) * sizeof(float));
-  if (isTransposed) {
-    kernels.layout.transpose4(b + column * k + row, k, target, width, columns, rows);
-  } else {
-    for (int64_t r = 0; r < rows; ++r)
-      std::memcpy(target + r * width, b + (row + r) * n + column, static_cast<size_t>(columns) * sizeof(float));
-  }
+void packMatrix(const PlainMatrix& matrix, const KernelTable& kernels, int64_t unit, float* packed) {
+  const Panels panels(kernels, matrix.n);
+  const int64_t parts = ceilDiv(matrix.k, kPackRows), panel = unit / parts, row = unit % parts * kPackRows;
+  const int64_t rows = matrix.k - row < kPackRows ? matrix.k - row : kPackRows;
+  packPart(matrix, kernels, panels, panel, row, rows,
+           packed + panels.firstColumn(panel) * matrix.k + row * panels.vectorsOf(panel) * panels.lanes);
 }
 
 void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t panel, int64_t aOffset, int64_t cOffset) {
@@ -55,7 +82,8 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
   tile.aPitch = table.pitch;
   tile.cOffset = table.cOffset + cOffset + firstColumn;
   tile.columns = static_cast<int>(panels.columnsOf(panel));
-  const float* b = product.packed + firstColumn * segments * length;
+  const PlainMatrix* plain = product.plain;
+  const float* b = plain != nullptr ? product.scratch : product.packed + firstColumn * segments * length;
 
   // One pass adds the segments [s, s + count), each from number k on; what earlier passes have summed is in C.
   auto pass = [&](int64_t s, int64_t count, int64_t k, int64_t partLength) {
@@ -66,22 +94,23 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
     tile.b = b;
     tile.bias = first && product.bias != nullptr ? product.bias + firstColumn : nullptr;
     tile.activation = last ? product.activation : Activation::none;
-    // The part of B that the next pass reads follows this one in memory: every tile fetches a share of it. One or two tiles do not
-    // compute long enough to hide that, and the processor's own prefetching of the one stream does better.
-    const int64_t lines = tiles > 2 ? ceilDiv(width, tiles) : 0;
-    const float* ahead = b + count * partLength * width;
-    tile.aheadLines = lines;
+    if (plain != nullptr) packPart(*plain, *product.kernels, panels, panel, k, partLength, product.scratch);
+    const float* next = b + count * partLength * width;
     for (int64_t i = 0; i < tiles; ++i) {
       const int64_t row = i * table.count / tiles, rows = (i + 1) * table.count / tiles - row;
       tile.a = table.a + s * table.pitch + row;
       tile.c = table.c + row;
       tile.add = !first ? const_cast<const float* const*>(tile.c) : table.add == nullptr ? nullptr : table.add + row;
-      const int64_t next = row + rows < table.count - rows ? row + rows : table.count - rows;
-      tile.nextA = partLength < kPrefetchLength || width < kPrefetchWidth ? nullptr : table.a + s * table.pitch + next;
-      tile.ahead = ahead + i * lines * count * partLength;
+      const int64_t nextRow = row + rows < table.count - rows ? row + rows : table.count - rows;
+      tile.nextA = partLength < kPrefetchLength || width < kPrefetchWidth ? nullptr : table.a + s * table.pitch + nextRow;
+      if (plain != nullptr) {
+        tile.ahead = aheadOfPlain(*plain, panels, panel, k + partLength, i, tiles, partLength);
+      } else if (tiles > 2) {  // fewer do not compute long enough; the processor's own prefetching of the one stream does better
+        tile.ahead = aheadOfPacked(next, width, i, tiles, count * partLength);
+      }
       gemm.tile[vectors][rows](tile);
     }
-    b += count * partLength * width;
+    if (plain == nullptr) b = next;
   };
 
   const int64_t most = kPanelBlockBytes / (width * static_cast<int64_t>(sizeof(float)));

@@ -44,9 +44,16 @@ constexpr double kLargestPacked = 1e12;
 // Numbers in the packed buffer of a [k, n] matrix, or 0 if they are too many.
 int64_t packedMatmulLength(int64_t k, int64_t n, const KernelTable& kernels);
 
-// Packing a [k, n] matrix b (stored [n, k] if isTransposed) falls into packUnits() independent units: some rows of one panel each.
-int64_t packUnits(int64_t k, int64_t n, const KernelTable& kernels);
-void packMatrix(const float* b, int64_t k, int64_t n, bool isTransposed, const KernelTable& kernels, int64_t unit, float* packed);
+// A [k, n] matrix as it is before packing: row by row, or stored [n, k] if isTransposed.
+struct PlainMatrix {
+  const float* b;
+  int64_t k, n;
+  bool isTransposed;
+};
+
+// Packing falls into packUnits() independent units: some rows of one panel each.
+int64_t packUnits(const PlainMatrix& matrix, const KernelTable& kernels);
+void packMatrix(const PlainMatrix& matrix, const KernelTable& kernels, int64_t unit, float* packed);
 
 // Rows of A, C and (if any) the addend of one block of rows.
 struct RowTable {
@@ -66,6 +73,9 @@ struct RowTable {
         pitch(rows) {}
 };
 
+// Bytes of a panel that stay in the second-level cache while all rows of a block pass over them.
+constexpr int64_t kPanelBlockBytes = 256 * 1024;
+
 // What all panels of a product have in common.
 struct PanelProduct {
   const KernelTable* kernels;
@@ -74,12 +84,17 @@ struct PanelProduct {
   int64_t segments, length;
   const float* bias;  // [columns] or null
   Activation activation;
+  // Instead of `packed`, for one segment: a matrix of which some rows of a panel at a time are packed into `scratch`, kPanelBlockBytes.
+  const PlainMatrix* plain = nullptr;
+  float* scratch = nullptr;
 };
 
 // C rows [0, table.count), columns of one panel; aOffset and cOffset come on top of the table's.
 // The sum over K runs in one order, whatever the rest of the problem.
 void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t panel, int64_t aOffset, int64_t cOffset);
 
+// As many panels are enough to share out without cutting the rows.
+constexpr int64_t kLeastPanels = 8;
 // Rows of a block such that a problem of `rows` rows with `panels` panels has enough blocks to share out and each block is tall
 // enough to use a panel well; `limit` is the most that the caller's tables can hold.
 int64_t chooseBlockRows(int64_t rows, int64_t panels, int64_t limit);

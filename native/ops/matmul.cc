@@ -1,25 +1,28 @@
-// matmul_pack and matmul: y = act(a b + bias + add) with b packed into panels once and used for any number of rows.
+// matmul: y = act(a b + bias + add) with b packed into panels once, by matmul_pack, and used for any number of rows. matmul_plain: the
+// same with b as it is stored, of which each thread packs a block at a time into its cache: one pass over a large b where packing
+// beforehand would take three more.
 #include "native/ops/gemm.h"
 
 namespace stridenet {
 
 namespace {
 
-// b is [k, n], or [n, k] with transpose.
-struct PackShape {
-  bool isTransposed;
-  int64_t k, n;
-};
+// A panel that is packed inside the product is packed again for each block of rows.
+constexpr int64_t kPlainBlockRows = 1024;
+// Packing a number takes as long as so many floating-point operations of a product.
+constexpr double kPackFlops = 10;
 
-Status readPack(const Call& call, PackShape* shape) {
-  Status status = expectFloats(call);
-  if (!status.isOk()) return status;
-  const Operand& b = call.operands[0];
-  const int32_t transpose = call.attrs[0];
+// b is [k, n], or [n, k] with transpose.
+Status readMatrix(const Call& call, const Operand& b, int32_t transpose, PlainMatrix* matrix) {
   if (transpose != 0 && transpose != 1) return refuse(call, "expects transpose to be 0 or 1, got %d", transpose);
   if (b.rank != 2) return refuse(call, "expects b of rank 2, got %s", ShapeText(b).text);
-  *shape = {transpose == 1, b.dims[transpose == 1 ? 1 : 0], b.dims[transpose == 1 ? 0 : 1]};
+  *matrix = {b.f32(), b.dims[transpose == 1 ? 1 : 0], b.dims[transpose == 1 ? 0 : 1], transpose == 1};
   return Status::ok();
+}
+
+Status readPack(const Call& call, PlainMatrix* matrix) {
+  Status status = expectFloats(call);
+  return status.isOk() ? readMatrix(call, call.operands[0], call.attrs[0], matrix) : status;
 }
 
 Status checkPacked(const Call& call, const Operand& packed, int64_t k, int64_t n) {
@@ -29,9 +32,9 @@ Status checkPacked(const Call& call, const Operand& packed, int64_t k, int64_t n
 }
 
 Status verifyPack(const Call& call) {
-  PackShape shape = {};
-  Status status = readPack(call, &shape);
-  return status.isOk() ? checkPacked(call, call.operands[1], shape.k, shape.n) : status;
+  PlainMatrix matrix = {};
+  Status status = readPack(call, &matrix);
+  return status.isOk() ? checkPacked(call, call.operands[1], matrix.k, matrix.n) : status;
 }
 
 Plan planPack(const Call& call) {
@@ -39,22 +42,27 @@ Plan planPack(const Call& call) {
 }
 
 void runPack(const Call& call, const Lane& lane) {
-  PackShape shape = {};
-  if (!readPack(call, &shape).isOk()) return;
+  PlainMatrix matrix = {};
+  if (!readPack(call, &matrix).isOk()) return;
   int64_t begin, end;
-  lane.range(packUnits(shape.k, shape.n, *call.kernels), &begin, &end);
-  for (int64_t unit = begin; unit < end; ++unit) {
-    packMatrix(call.operands[0].f32(), shape.k, shape.n, shape.isTransposed, *call.kernels, unit, call.operands[1].f32());
-  }
+  lane.range(packUnits(matrix, *call.kernels), &begin, &end);
+  for (int64_t unit = begin; unit < end; ++unit) packMatrix(matrix, *call.kernels, unit, call.operands[1].f32());
 }
 
-enum MatmulOperand { kA, kPacked, kBias, kAdd, kY };
+enum MatmulOperand { kA, kB, kBias, kAdd, kY };
+enum MatmulAttr { kActivation, kTranspose };  // kTranspose: of matmul_plain
+
+bool isPlain(const Call& call) {
+  return call.opcode == Opcode::matmul_plain;
+}
 
 Status verifyMatmul(const Call& call) {
   Status status = expectFloats(call);
   if (!status.isOk()) return status;
   const Operand* o = call.operands;
-  if (call.attrs[0] < 0 || call.attrs[0] >= kActivationCount) return refuse(call, "has no activation %d", call.attrs[0]);
+  if (call.attrs[kActivation] < 0 || call.attrs[kActivation] >= kActivationCount) {
+    return refuse(call, "has no activation %d", call.attrs[kActivation]);
+  }
   if (o[kA].rank != 2 || o[kY].rank != 2 || o[kA].dims[0] != o[kY].dims[0]) {
     return refuse(call, "expects a [m, k] and y [m, n], got %s and %s", ShapeText(o[kA]).text, ShapeText(o[kY]).text);
   }
@@ -64,29 +72,45 @@ Status verifyMatmul(const Call& call) {
   if (o[kAdd].present() && !sameShape(o[kAdd], o[kY])) {
     return refuse(call, "expects add of y's shape %s, got %s", ShapeText(o[kY]).text, ShapeText(o[kAdd]).text);
   }
-  return checkPacked(call, o[kPacked], o[kA].dims[1], o[kY].dims[1]);
+  if (!isPlain(call)) return checkPacked(call, o[kB], o[kA].dims[1], o[kY].dims[1]);
+  PlainMatrix matrix = {};
+  status = readMatrix(call, o[kB], call.attrs[kTranspose], &matrix);
+  if (!status.isOk() || (matrix.k == o[kA].dims[1] && matrix.n == o[kY].dims[1])) return status;
+  return refuse(call, "expects b [k, n], or [n, k] transposed, for a %s and y %s, got %s", ShapeText(o[kA]).text, ShapeText(o[kY]).text,
+                ShapeText(o[kB]).text);
 }
 
 int64_t blockCount(const Call& call, const Panels& panels) {
   const int64_t rows = call.operands[kA].dims[0];
+  if (isPlain(call) && panels.count >= kLeastPanels) return ceilDiv(rows, kPlainBlockRows);
   return ceilDiv(rows, chooseBlockRows(rows, panels.count, rows));
 }
 
 Plan planMatmul(const Call& call) {
   const int64_t m = call.operands[kA].dims[0], k = call.operands[kA].dims[1];
   const Panels panels(*call.kernels, call.operands[kY].dims[1]);
-  Plan plan = planOf(call, 2.0 * static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(panels.paddedColumns()));
-  plan.threadScratch = RowTable::bytes(1, ceilDiv(m, blockCount(call, panels)));
+  const int64_t blocks = blockCount(call, panels);
+  const double numbers = static_cast<double>(k) * static_cast<double>(panels.paddedColumns());
+  Plan plan = planOf(call, (2.0 * static_cast<double>(m) + (isPlain(call) ? kPackFlops * static_cast<double>(blocks) : 0)) * numbers);
+  plan.threadScratch = scratchBytes(RowTable::bytes(1, ceilDiv(m, blocks))) + (isPlain(call) ? static_cast<size_t>(kPanelBlockBytes) : 0);
   return plan;
 }
 
 void runMatmul(const Call& call, const Lane& lane) {
   const Operand* o = call.operands;
   const int64_t m = o[kA].dims[0], k = o[kA].dims[1], n = o[kY].dims[1];
-  const PanelProduct product = {
-      call.kernels, Panels(*call.kernels, n), o[kPacked].f32(), 1, k, o[kBias].f32(), static_cast<Activation>(call.attrs[0])};
-  const int64_t blocks = blockCount(call, product.panels);
-  RowTable table(lane.threadScratch, 1, ceilDiv(m, blocks), o[kAdd].present());
+  PanelProduct product = {
+      call.kernels, Panels(*call.kernels, n), o[kB].f32(), 1, k, o[kBias].f32(), static_cast<Activation>(call.attrs[kActivation])};
+  const int64_t blocks = blockCount(call, product.panels), tallest = ceilDiv(m, blocks);
+  ScratchCursor scratch(lane.threadScratch);
+  RowTable table(scratch.takeBytes(RowTable::bytes(1, tallest)), 1, tallest, o[kAdd].present());
+  PlainMatrix matrix = {};
+  if (isPlain(call)) {
+    if (!readMatrix(call, o[kB], call.attrs[kTranspose], &matrix).isOk()) return;
+    product.packed = nullptr;
+    product.plain = &matrix;
+    product.scratch = static_cast<float*>(scratch.takeBytes(static_cast<size_t>(kPanelBlockBytes)));
+  }
   const TaskOrder order = {blocks, product.panels.count, n > m};
   int64_t begin, end, block = -1;
   lane.range(blocks * product.panels.count, &begin, &end);
@@ -107,8 +131,9 @@ void runMatmul(const Call& call, const Lane& lane) {
 
 }  // namespace
 
-extern const Op kMatmulPackOp, kMatmulOp;
+extern const Op kMatmulPackOp, kMatmulOp, kMatmulPlainOp;
 const Op kMatmulPackOp = {verifyPack, planPack, runPack, -1};
 const Op kMatmulOp = {verifyMatmul, planMatmul, runMatmul, kAdd};
+const Op kMatmulPlainOp = {verifyMatmul, planMatmul, runMatmul, kAdd};
 
 }  // namespace stridenet

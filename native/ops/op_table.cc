@@ -10,7 +10,7 @@ extern const Op kConcatOp, kSliceOp, kPadOp, kPad2dOp, kPad2dGradOp;
 extern const Op kAdaptiveAvgPool2dOp, kAdaptiveAvgPool2dGradOp, kDropoutOp;
 extern const Op kBatchNormStatsOp, kBatchNormOp, kBatchNormGradStatsOp, kBatchNormGradInputOp, kRunningAverageOp;
 extern const Op kLocalResponseNormOp, kLocalResponseNormGradOp, kChannelWindowSumOp;
-extern const Op kMatmulPackOp, kMatmulOp, kMatmulAtBOp;
+extern const Op kMatmulPackOp, kMatmulOp, kMatmulPlainOp, kMatmulAtBOp;
 extern const Op kClampOp, kClampGradOp, kLeakyReluOp, kLeakyReluGradOp, kOneHotOp;
 extern const Op kSoftmaxOp, kCrossEntropyOp, kCrossEntropyGradOp, kCountCorrectOp, kSgdOp;
 
@@ -88,6 +88,8 @@ const Op& opFor(Opcode opcode) {
       return kMatmulPackOp;
     case Opcode::matmul:
       return kMatmulOp;
+    case Opcode::matmul_plain:
+      return kMatmulPlainOp;
     case Opcode::matmul_at_b:
       return kMatmulAtBOp;
     case Opcode::softmax:

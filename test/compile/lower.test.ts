@@ -68,6 +68,15 @@ describe('lower', () => {
     expect(opcodes(trainingGraph(2)).prepare).toEqual([]);
   });
 
+  test('a large matrix that changes in every step is packed within the product, one at rest beforehand', () => {
+    const x = inputTensor({ name: 'x', feedDType: 'float32', layout: 'nchw' }, [2, 256], 'float32');
+    const matrix = inputTensor({ name: 'matrix', feedDType: 'float32', layout: 'nchw' }, [256, 256], 'float32');
+    const weight = variable([256, 256], 'w');
+    const { prepare, step } = opcodes({ feeds: [x, matrix], outputs: [ops.linear(x, matrix), ops.linear(x, weight)], updates: [] });
+    expect(prepare).toEqual(['matmul_pack']);
+    expect(step).toEqual(['matmul_plain', 'matmul']);
+  });
+
   test('a bias gradient comes with its weight gradient', () => {
     const { step } = opcodes(trainingGraph(2));
     expect(step.filter((opcode) => opcode === 'reduce')).toEqual([]);

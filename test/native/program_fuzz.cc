@@ -67,9 +67,8 @@ Words trainingWords() {
   const int dlogits = b.arena({n, classes}), dw2 = b.arena({classes, 96}), db2 = b.arena({classes});
   b.step(Opcode::cross_entropy_grad, {logits, labels, one, dlogits}, {Builder::bits(0.1f)});
   b.step(Opcode::matmul_at_b, {dlogits, rows, dw2, db2}, {});
-  const int packed2t = b.arena({Builder::packedExtent(kernels(), Opcode::matmul_pack, {classes, 96}, {0})}), drows = b.arena({n, 96});
-  b.step(Opcode::matmul_pack, {w2, packed2t}, {0});
-  b.step(Opcode::matmul, {dlogits, packed2t, -1, -1, drows}, {0});
+  const int drows = b.arena({n, 96});
+  b.step(Opcode::matmul_plain, {dlogits, w2, -1, -1, drows}, {0, 0});
   const int dp1 = b.arena({n, 4, 4, 6}), dy1 = b.arena({n, 7, 7, 6});
   b.step(Opcode::transpose, {b.tensor(DType::float32, Space::arena, b.lineOf(drows), {n, 6, 4, 4}), dp1}, {0, 2, 3, 1, 4, 5});
   b.step(Opcode::max_pool2d_grad, {y1, dp1, dy1}, {2, 2, 2, 2, 1, 1, 1, 1, 1});

@@ -28,12 +28,17 @@ export const matmulTable: OpTable = {
     product(1, 300, 1),
     product(65, 129, 33),
     product(97, 17, 65),
+    // Packed within the product: several parts of k, several panels, a partial last vector.
+    product(3, 2100, 135),
+    product(40, 1100, 530),
     layer(1, 7, 5),
     layer(3, 65, 10),
     layer(1, 400, 120),
     layer(4, 120, 84),
     layer(33, 84, 10, false),
     layer(17, 16, 64),
+    layer(3, 2100, 135),
+    layer(40, 1100, 530),
     ...[relu, sigmoid, tanh].flatMap((activation): OpRow[] => [
       {
         name: `linear and ${activation.name}`,
