@@ -19,6 +19,8 @@ namespace {
 constexpr int64_t kDenseChannels = 32;
 constexpr int64_t kTableBytes = 128 * 1024;
 constexpr int64_t kWindowBytes = 256 * 1024;
+// Writing a number takes as long as this many multiply-adds in registers.
+constexpr int64_t kStoreWeight = 64;
 
 // The buffers of one instruction, and the shape that they follow.
 struct Conv2dCall {
@@ -300,13 +302,18 @@ void run(const Call& call, const Lane& lane) {
   }
   void* scratch = cursor.takeBytes(0);
 
+  // Classes of an input gradient differ in their taps, some have none: what threads share out evenly is work, not tasks.
+  auto weightOf = [](const Blocks& blocks) { return blocks.segments * blocks.length + kStoreWeight; };
   int64_t total = 0, begin, end, first = 0;
-  forEachSubConvolution(shape, *call.kernels, [&](const SubConvolution&, const Blocks&, int64_t tasks) { total += tasks; });
+  forEachSubConvolution(shape, *call.kernels,
+                        [&](const SubConvolution&, const Blocks& blocks, int64_t tasks) { total += tasks * weightOf(blocks); });
   lane.range(total, &begin, &end);
   forEachSubConvolution(shape, *call.kernels, [&](const SubConvolution& sub, const Blocks& blocks, int64_t tasks) {
-    const int64_t from = begin > first ? begin - first : 0, to = end - first < tasks ? end - first : tasks;
-    if (from < to) runTasks(conv, sub, blocks, from, to, scratch);
-    first += tasks;
+    // A task is of the lane in whose range its work begins.
+    const int64_t weight = weightOf(blocks);
+    const int64_t from = begin > first ? ceilDiv(begin - first, weight) : 0, to = end > first ? ceilDiv(end - first, weight) : 0;
+    if (from < tasks && from < to) runTasks(conv, sub, blocks, from, to < tasks ? to : tasks, scratch);
+    first += tasks * weight;
   });
 }
 
