@@ -1,6 +1,7 @@
 #include "native/runtime/bound_program.h"
 
-#include <set>
+#include <algorithm>
+#include <map>
 
 namespace stridenet {
 
@@ -37,14 +38,21 @@ Status BoundProgram::bind(std::weak_ptr<const Program> owner, const Program& pro
   bound->fetchPointers_.resize(program.fetchTensors.size());
   bound->bindList(program.prepare, state, &bound->prepare);
   bound->bindList(program.step, state, &bound->step);
-  for (const Instruction& instruction : program.prepare) {
+  for (size_t i = 0; i < program.prepare.size(); i++) {
+    const Instruction& instruction = program.prepare[i];
     const OpSignature& signature = kOpSignatures[static_cast<int>(instruction.opcode)];
     auto& derived = bound->derivedSlots.emplace_back();
-    auto& sources = bound->sourceSlots.emplace_back();
-    for (int i = 0; i < signature.operandCount(); i++) {
-      if (instruction.operands[i] < 0) continue;
-      const Tensor& tensor = program.tensors[instruction.operands[i]];
-      if (tensor.space == Space::state) (i < signature.inputCount() ? sources : derived).push_back(state.slot(tensor.offset));
+    auto& sources = bound->sources.emplace_back();
+    for (int k = 0; k < signature.operandCount(); k++) {
+      if (instruction.operands[k] < 0) continue;
+      const Tensor& tensor = program.tensors[instruction.operands[k]];
+      if (tensor.space != Space::state) continue;
+      Slot* slot = state.slot(tensor.offset);
+      if (k < signature.inputCount()) {
+        sources.push_back({slot, &bound->prepare[i].operands[k].data, 0});
+      } else {
+        derived.push_back(slot);
+      }
     }
   }
   for (const Instruction& instruction : program.step) {
@@ -61,27 +69,29 @@ Status BoundProgram::bind(std::weak_ptr<const Program> owner, const Program& pro
 }
 
 void BoundProgram::partPrepareList() {
-  constexpr size_t kPartBytes = size_t{16} << 20;
-  std::set<const Slot*> seen;
+  constexpr size_t kPartBytes = size_t{8} << 20;
+  std::map<const Slot*, size_t> offsets;  // of the values that the part reads
   size_t bytes = 0;
-  for (size_t i = 0; i < sourceSlots.size(); i++) {
-    size_t added = 0;
-    for (const Slot* slot : sourceSlots[i]) added += !slot->derived && seen.insert(slot).second ? slot->bytes() : 0;
-    if (bytes > 0 && bytes + added > kPartBytes) {
+  for (size_t i = 0; i < sources.size(); i++) {
+    const auto place = [&] {
+      for (Source& source : sources[i]) {
+        const auto [entry, isNew] = offsets.try_emplace(source.slot, bytes);
+        source.offset = entry->second;
+        if (isNew) bytes += alignUp(source.slot->bytes());
+      }
+    };
+    const size_t before = bytes;
+    place();
+    if (before > 0 && bytes > kPartBytes) {
       prepareParts.push_back(i);
+      stagingBytes = std::max(stagingBytes, before);
+      offsets.clear();
       bytes = 0;
-    }
-    bytes += added;
-  }
-  if (!sourceSlots.empty()) prepareParts.push_back(sourceSlots.size());
-
-  lastReads.resize(sourceSlots.size());
-  seen.clear();
-  for (size_t i = sourceSlots.size(); i-- > 0;) {
-    for (Slot* slot : sourceSlots[i]) {
-      if (seen.insert(slot).second) lastReads[i].push_back(slot);
+      place();
     }
   }
+  if (!sources.empty()) prepareParts.push_back(sources.size());
+  stagingBytes = std::max(stagingBytes, bytes);
 }
 
 void BoundProgram::bindList(const std::vector<Instruction>& list, State& state, std::vector<Call>* calls) {

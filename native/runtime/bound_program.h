@@ -40,14 +40,18 @@ class BoundProgram {
 
   // The slots that each prepare instruction writes, and whether it is to be run this time.
   std::vector<std::vector<Slot*>> derivedSlots;
-  // The slots that each prepare instruction reads, and those that the step list takes.
-  std::vector<std::vector<Slot*>> sourceSlots;
+  // The slots that each prepare instruction reads, with its pointer to the value; and those that the step list takes.
+  struct Source {
+    Slot* slot;
+    void** pointer;
+    size_t offset;  // where its value lies in the staging memory of the part, if it was read from a file
+  };
+  std::vector<std::vector<Source>> sources;
   std::vector<Slot*> stepSlots;
-  // By prepare instruction: the slots that none after it reads.
-  std::vector<std::vector<Slot*>> lastReads;
-  // Ends of the parts of the prepare list before which values are read from files and after which their memory is given back: each
-  // reads few megabytes that no part before it does, unless one instruction reads more.
+  // Ends of the parts of the prepare list before which values are read from files: each reads few megabytes that the part before it does
+  // not, unless one instruction reads more.
   std::vector<size_t> prepareParts;
+  size_t stagingBytes = 0;  // of the largest part
   std::vector<uint8_t> needed;
   // Seconds by instruction, prepare then step; empty until profiling asks for it.
   std::vector<double> seconds;

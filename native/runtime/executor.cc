@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <map>
 #include <string>
 
 #include "native/runtime/thread_pool.h"
@@ -133,35 +134,51 @@ bool findNeeded(BoundProgram& bound, uint64_t version) {
 bool readsReleased(const BoundProgram& bound) {
   for (size_t i = 0; i < bound.prepare.size(); i++) {
     if (!bound.needed[i]) continue;
-    for (const Slot* slot : bound.sourceSlots[i]) {
-      if (slot->released) return true;
+    for (const BoundProgram::Source& source : bound.sources[i]) {
+      if (source.slot->released) return true;
     }
   }
   return false;
 }
 
-// Runs what is needed of the prepare list part by part, so that the values of files and those computed from them lie in memory together
-// for few instructions only. Reading them is cheap beside what is done with them.
-Status prepareParts(BoundProgram& bound, State& state, const ExecutorSettings& settings, ListRun* run) {
+// Points the sources of the instructions that are needed between `begin` and `end` to their values and brings those of files there: to
+// `staging` where files are left as they are.
+Status readSources(BoundProgram& bound, State& state, size_t begin, size_t end, int threads, AlignedBuffer* staging) {
+  std::vector<Slot*> loads;
+  std::map<const Slot*, void*> staged;
+  for (size_t i = begin; i < end; i++) {
+    if (!bound.needed[i]) continue;
+    for (const BoundProgram::Source& source : bound.sources[i]) {
+      *source.pointer = source.slot->memory;
+      if (!source.slot->inFile) continue;
+      if (!state.leavesFiles()) {
+        loads.push_back(source.slot);
+        continue;
+      }
+      Status status = staging->reserve(bound.stagingBytes, "reading weights");
+      if (!status.isOk()) return status;
+      *source.pointer = staged[source.slot] = staging->at(source.offset);
+    }
+  }
+  Status status = state.load(loads, threads);
+  if (!status.isOk()) return status;
+  return readFiles({staged.begin(), staged.end()}, threads);
+}
+
+// Runs what is needed of the prepare list part by part, so that little lies in memory of what is read from files, and still in the
+// caches when it is used.
+Status runPrepare(BoundProgram& bound, State& state, const ExecutorSettings& settings, ListRun* run) {
+  AlignedBuffer staging;
   run->end = 0;
   for (size_t end : bound.prepareParts) {
     run->begin = run->end;
     run->end = end;
-    std::vector<Slot*> sources;
-    bool any = false;
-    for (size_t i = run->begin; i < end; i++) {
-      if (!bound.needed[i]) continue;
-      any = true;
-      sources.insert(sources.end(), bound.sourceSlots[i].begin(), bound.sourceSlots[i].end());
-    }
-    if (!any) continue;
-    Status status = readFiles(sources, settings.threads);
+    const auto needed = bound.needed.begin();
+    if (std::none_of(needed + run->begin, needed + end, [](uint8_t is) { return is != 0; })) continue;
+    Status status = readSources(bound, state, run->begin, end, settings.threads, &staging);
     if (!status.isOk()) return status;
     ThreadPool::instance().run(settings.threads, ListRun::run, run);
     if (run->failed) return run->status;
-    for (size_t i = run->begin; i < end; i++) {
-      for (Slot* slot : bound.lastReads[i]) state.releaseFile(slot);
-    }
   }
   return Status::ok();
 }
@@ -187,7 +204,7 @@ Status execute(BoundProgram& bound, State& state, Workspace& workspace, const Ex
     slot->usedBySteps = true;
     if (slot->released) return Status::error("ERR_PROGRAM_INVALID", "The program takes a variable that was released and not restored.");
   }
-  Status status = readFiles(bound.stepSlots, settings.threads);
+  Status status = state.load(bound.stepSlots, settings.threads);
   if (!status.isOk()) return status;
   for (int step = 0; step < steps && !cancelled->load(std::memory_order_relaxed); step++) {
     if (!bound.prepare.empty() && findNeeded(bound, state.version())) {
@@ -196,7 +213,7 @@ Status execute(BoundProgram& bound, State& state, Workspace& workspace, const Ex
       }
       ListRun run = {
           program.prepare, bound.prepare, bound.needed.data(), seconds, workspace, stride, settings.validate, "prepare", 0, 0, {}};
-      status = prepareParts(bound, state, settings, &run);
+      status = runPrepare(bound, state, settings, &run);
       if (!status.isOk()) return status;
       markCurrent(bound, state.version());
     }

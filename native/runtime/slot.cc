@@ -52,31 +52,32 @@ bool isMoved(const Slot& slot) {
   return slot.rank == 4 && slot.dims[3] > 1 && planeOf(slot) > 1;
 }
 
-// A whole number of the outermost entries of a value.
+// A value is read in a number of these: the least that can be put in order by itself.
+int64_t entriesOf(const Slot& slot) {
+  return isMoved(slot) ? slot.dims[0] : slot.count;
+}
+
+int64_t entryBytes(const Slot& slot) {
+  return static_cast<int64_t>(slot.bytes()) / entriesOf(slot);
+}
+
+// Some entries of a value.
 struct Piece {
-  Slot* slot;
+  FileRead read;
   int64_t first, count;
 };
 
 class FileReading {
  public:
-  explicit FileReading(const std::vector<Slot*>& slots) {
-    for (Slot* slot : slots) {
-      if (!slot->inFile) continue;
-      slot->inFile = false;  // a slot may be named twice
-      slots_.push_back(slot);
-      const int64_t entries = isMoved(*slot) ? slot->dims[0] : slot->count;
-      const int64_t most = std::max<int64_t>(1, kReadBytes / (static_cast<int64_t>(slot->bytes()) / entries));
-      for (int64_t first = 0; first < entries; first += most) pieces_.push_back({slot, first, std::min(most, entries - first)});
+  explicit FileReading(const std::vector<FileRead>& reads) {
+    for (const FileRead& read : reads) {
+      const int64_t entries = entriesOf(*read.first), most = std::max<int64_t>(1, kReadBytes / entryBytes(*read.first));
+      for (int64_t first = 0; first < entries; first += most) pieces_.push_back({read, first, std::min(most, entries - first)});
     }
   }
 
   Status run(int threads) {
-    if (slots_.empty()) return status_;
     ThreadPool::instance().run(std::min<int>(threads, static_cast<int>(pieces_.size())), runThread, this);
-    if (!status_.isOk()) {
-      for (Slot* slot : slots_) slot->inFile = true;
-    }
     return status_;
   }
 
@@ -95,10 +96,10 @@ class FileReading {
   }
 
   static Status readPiece(const Piece& piece, AlignedBuffer* buffer) {
-    const Slot& slot = *piece.slot;
-    const int64_t entry = static_cast<int64_t>(slot.bytes()) / (isMoved(slot) ? slot.dims[0] : slot.count);
+    const Slot& slot = *piece.read.first;
+    const int64_t entry = entryBytes(slot);
     const int64_t bytes = piece.count * entry, position = slot.source.offset + piece.first * entry;
-    char* target = static_cast<char*>(slot.memory) + piece.first * entry;
+    char* target = static_cast<char*>(piece.read.second) + piece.first * entry;
     if (!isMoved(slot)) return readFully(slot.source.descriptor, position, bytes, target);
     Status status = buffer->reserve(static_cast<size_t>(bytes), "reading a value");
     if (status.isOk()) status = readFully(slot.source.descriptor, position, bytes, buffer->at(0));
@@ -119,7 +120,6 @@ class FileReading {
     return Status::ok();
   }
 
-  std::vector<Slot*> slots_;
   std::vector<Piece> pieces_;
   std::atomic<size_t> next_{0};
   std::mutex mutex_;
@@ -144,8 +144,8 @@ void copyOut(const Slot& slot, bool logical, void* data) {
   }
 }
 
-Status readFiles(const std::vector<Slot*>& slots, int threads) {
-  return FileReading(slots).run(threads);
+Status readFiles(const std::vector<FileRead>& reads, int threads) {
+  return reads.empty() ? Status::ok() : FileReading(reads).run(threads);
 }
 
 }  // namespace stridenet

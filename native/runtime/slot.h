@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "native/ops/op.h"
@@ -25,21 +26,23 @@ struct Slot {
   bool derived;
   bool usedBySteps = false;   // a step list that has run takes it; the others are sources of prepare lists alone
   bool released = false;      // a variable without its value, see State::releaseSources
-  bool inFile = false;        // a variable whose value has still to be read from `source`
+  bool inFile = false;        // a variable whose value lies in `source` and not in `memory`
   uint64_t computedFrom = 0;  // derived: the State's version that the value belongs to, 0 when never computed
-  FileSource source;          // of a variable: where its value came from, if from a file
+  FileSource source;          // of a variable in a file
   void* memory = nullptr;     // zeros at first
 
   size_t bytes() const { return static_cast<size_t>(count) * dtypeSize(dtype); }
-  bool hasFile() const { return source.descriptor >= 0; }
 };
 
 // Copy a whole value. With `logical`, a slot of rank 4 is [n, c, h, w] outside; inside it is [n, h, w, c].
 void copyIn(const void* data, bool logical, Slot* slot);
 void copyOut(const Slot& slot, bool logical, void* data);
 
-// Reads the values of those slots that still lie in files, on up to `threads` threads. ERR_BAD_FILE when a file ends before a value does,
-// ERR_FILE_ACCESS when it cannot be read; then nothing can be said about the slots' memory and they still lie in their files.
-Status readFiles(const std::vector<Slot*>& slots, int threads);
+// A value to be read from its slot's file to `target`, in the slot's own order.
+using FileRead = std::pair<const Slot*, void*>;
+
+// Reads values on up to `threads` threads. ERR_BAD_FILE when a file ends before a value does, ERR_FILE_ACCESS when it cannot be read; then
+// nothing can be said about what lies at the targets.
+Status readFiles(const std::vector<FileRead>& reads, int threads);
 
 }  // namespace stridenet

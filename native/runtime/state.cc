@@ -47,7 +47,6 @@ Status State::write(int number, const void* data, bool logical) {
   std::lock_guard<std::mutex> lock(runMutex_);
   copyIn(data, logical, &target);
   target.released = target.inFile = false;
-  target.source = {};
   version_++;
   return status;
 }
@@ -80,16 +79,25 @@ void State::releaseSources() {
   for (Slot& slot : slots_) {
     if (slot.usedBySteps || slot.inFile) continue;
     discardPages(slot.memory, slot.bytes());
-    slot.inFile = slot.hasFile();
-    slot.released = !slot.derived && !slot.inFile;
+    slot.released = !slot.derived;
     slot.computedFrom = 0;
   }
 }
 
-void State::releaseFile(Slot* slot) {
-  if (!releasesSources_ || slot->usedBySteps || slot->inFile || !slot->hasFile()) return;
-  discardPages(slot->memory, slot->bytes());
-  slot->inFile = true;
+Status State::load(const std::vector<Slot*>& slots, int threads) {
+  std::vector<FileRead> reads;
+  std::vector<Slot*> loaded;
+  for (Slot* slot : slots) {
+    if (!slot->inFile) continue;
+    slot->inFile = false;  // a slot may be named twice
+    reads.push_back({slot, slot->memory});
+    loaded.push_back(slot);
+  }
+  Status status = readFiles(reads, threads);
+  if (!status.isOk()) {
+    for (Slot* slot : loaded) slot->inFile = true;
+  }
+  return status;
 }
 
 bool State::isReleased(int number) {
@@ -101,7 +109,7 @@ bool State::isReleased(int number) {
 Status State::read(int number, void* data, bool logical) {
   Slot* source = slot(number);
   std::lock_guard<std::mutex> lock(runMutex_);
-  Status status = readFiles({source}, 1);
+  Status status = load({source}, 1);
   if (status.isOk()) copyOut(*source, logical, data);
   return status;
 }

@@ -32,14 +32,17 @@ class State {
   Status writeFile(int number, const FileSource& source);
 
   // Gives back the memory of all slots that only prepare lists take: of variables, and of what lies between them and the results.
-  // Runs go on as long as the results are current; a run that must prepare again reads files again, and fails unless the other variables
-  // were restored.
+  // Runs go on as long as the results are current; a run that must prepare again fails unless the variables that do not lie in files were
+  // restored.
   void releaseSources();
   bool isReleased(int number);
   // Writes the value that a released variable had, in logical order.
   void restore(int number, const void* data);
-  // Under runMutex(): gives back the memory of a variable that has a file, if steps do not take it and it can be read again unchanged.
-  void releaseFile(Slot* slot);
+
+  // Under runMutex(): brings the values of those slots that lie in files into their memory.
+  Status load(const std::vector<Slot*>& slots, int threads);
+  // Whether the values of files are left there: each prepare list reads what it needs to memory of its own.
+  bool leavesFiles() const { return releasesSources_; }
 
   // Held during every run on this State and while contents are copied.
   std::mutex& runMutex() { return runMutex_; }
