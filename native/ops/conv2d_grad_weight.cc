@@ -199,8 +199,7 @@ void accumulate(const Call& call, const GradWeight& grad, const Lane& lane, floa
     const BlockLines at(grad, block);
     const int64_t pixels = s.ow / grad.fold;
     if (grad.form == Form::outputs) {
-      return RankUnit{
-          unit * grad.icGroup(), unit * grad.ocGroup(), unit * update.rows * update.cStride, at.images, at.lines, pixels, false};
+      return RankUnit{unit * grad.icGroup(), unit * grad.ocGroup(), unit * update.rows * update.cStride, at.images, at.lines, pixels};
     }
     const int64_t tapsW = grad.form == Form::lines ? 1 : s.kw;
     const int64_t group = unit / (s.kh * tapsW), i = unit / tapsW % s.kh, j = unit % tapsW;
@@ -209,8 +208,7 @@ void accumulate(const Call& call, const GradWeight& grad, const Lane& lane, floa
                        group * grad.ocGroup() * update.cStride + (i * s.kw + j) * grad.icGroup(),
                        at.images,
                        at.lines,
-                       pixels,
-                       i < s.sh && j < s.sw};
+                       pixels};
     if (grad.form == Form::taps) {
       const Inside h(at.line, at.line + at.lines, s.sh, i * s.dh - s.pt, s.ih), w(0, s.ow, s.sw, j * s.dw - s.pl, s.iw);
       result.a += (h.from - at.line) * update.a.run + w.from * update.a.stride;

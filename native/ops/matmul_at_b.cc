@@ -59,7 +59,7 @@ void run(const Call& call, const Lane& lane) {
     const float *a = o[kA].f32() + first * m, *b = o[kB].f32() + first * n;
     return RankBlock{a, b, step * m, step * n, a, end - first};
   };
-  auto unitAt = [&](int64_t block, int64_t) { return RankUnit{0, 0, 0, 1, 1, firstRow(block + 1) - firstRow(block), true}; };
+  auto unitAt = [&](int64_t block, int64_t) { return RankUnit{0, 0, 0, 1, 1, firstRow(block + 1) - firstRow(block)}; };
   accumulateChunks(update, lane, blockAt, unitAt, partials, sums);
 }
 

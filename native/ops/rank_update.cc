@@ -12,6 +12,9 @@ constexpr int64_t kPartialNumbers = 1 << 20;  // of all chunks together
 // A sum over fewer positions than this many times the longer side of the result is not cut: adding up partial results would take
 // longer than what it saves, reading the operands once for each part of the result.
 constexpr int64_t kShortSum = 8;
+// Numbers of the result that a task adds to, and rows of a that it reads: with a block of both operands, what the second-level cache
+// holds.
+constexpr int64_t kPartNumbers = 1 << 16, kBandRows = 256;
 constexpr int64_t kAddPart = 4096;
 
 int64_t clamp(int64_t x, int64_t least, int64_t most) {
@@ -27,10 +30,11 @@ void RankUpdate::partition() {
   if (chunks > 1) chunks -= chunks % 2;
 }
 
-RankSharing::RankSharing(const RankUpdate& update, int64_t threads) {
-  const int64_t strips = update.units * update.panels.count;
-  splits = threads / std::gcd(threads, update.chunks);
-  bands = clamp(splits / std::gcd(splits, strips), 1, ceilDiv(update.rows, kMaxTileRows));
+RankSharing::RankSharing(const RankUpdate& update, int64_t threads) : strips(update.units * update.panels.count) {
+  // As many tasks for each thread as for any other.
+  splits = roundUp(ceilDiv(update.size, kPartNumbers), threads / std::gcd(threads, update.chunks));
+  const int64_t most = ceilDiv(update.rows, kMaxTileRows), wanted = ceilDiv(splits, strips);
+  bands = clamp(ceilDiv(update.rows, kBandRows), wanted < most ? wanted : most, most);
   splits = clamp(splits, 1, strips * bands);
 }
 

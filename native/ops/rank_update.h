@@ -28,7 +28,6 @@ struct RankStrides {
 struct RankUnit {
   int64_t a, b, c;
   int64_t images, runs, pixels;
-  bool fetchesB;  // whether this unit is the one that fetches the next block's b
 };
 
 // Positions of a summed axis that has so many bytes of both operands together: the second-level cache holds a block.
@@ -54,10 +53,10 @@ struct RankUpdate {
   size_t sumBytes() const { return scratchBytes(static_cast<size_t>(chunks * sumSize) * sizeof(float)); }
 };
 
-// How the work on each chunk's result is shared: a strip (unit, panel) is cut into bands of rows, pieces (strip, band) are dealt to
-// `splits` tasks. No number that is computed depends on it.
+// How the work on each chunk's result is shared: strips (unit, panel) are cut into bands of rows, and `splits` tasks take pieces (band,
+// strip), each so much of the result as stays in the second-level cache from block to block. No number that is computed depends on it.
 struct RankSharing {
-  int64_t splits, bands;
+  int64_t strips, bands, splits;
   RankSharing(const RankUpdate& update, int64_t threads);
 };
 
@@ -69,14 +68,13 @@ constexpr int64_t lineOfTurn(int64_t turn, int64_t turns, int64_t count) {
 
 // Adds one block to c, for the pieces [begin, end). unitAt(u) gives a RankUnit.
 template <typename UnitAt>
-void updatePieces(const RankUpdate& update, const RankBlock& block, const UnitAt& unitAt, int64_t bands, int64_t begin, int64_t end,
-                  float* c, bool accumulate) {
+void updatePieces(const RankUpdate& update, const RankSharing& sharing, const RankBlock& block, const UnitAt& unitAt, int64_t begin,
+                  int64_t end, float* c, bool accumulate) {
   constexpr int64_t kLine = 16;
   const GemmKernels& gemm = update.kernels->gemm;
-  auto firstRow = [&](int64_t band) { return band * update.rows / bands; };
-  // The rows of a that the next block's pieces read.
-  const bool isOneStrip = begin / bands == (end - 1) / bands;
-  const int64_t low = isOneStrip ? firstRow(begin % bands) : 0, high = isOneStrip ? firstRow((end - 1) % bands + 1) : update.rows;
+  auto firstRow = [&](int64_t band) { return band * update.rows / sharing.bands; };
+  // The rows of a that the pieces read, and so those of the next block to fetch.
+  const int64_t low = firstRow(begin / sharing.strips), high = firstRow((end - 1) / sharing.strips + 1);
   const int64_t turnsPerPiece = ceilDiv(firstRow(1), gemm.rows[update.panels.vectorsOf(0)]), turns = (end - begin) * turnsPerPiece;
 
   const float* rowPointers[kMaxTileRows];
@@ -84,14 +82,13 @@ void updatePieces(const RankUpdate& update, const RankBlock& block, const UnitAt
       rowPointers, update.a.stride, update.a.run,  nullptr, update.b.stride, update.b.run, 0, 0, nullptr, update.cStride, 0, accumulate,
       0,           update.a.image,  update.b.image};
   for (int64_t piece = begin; piece < end; ++piece) {
-    const int64_t strip = piece / bands, band = piece % bands;
+    const int64_t strip = piece % sharing.strips, band = piece / sharing.strips;
     const int64_t panel = strip % update.panels.count;
     const RankUnit unit = unitAt(strip / update.panels.count);
     const int64_t first = firstRow(band), count = firstRow(band + 1) - first;
     const int vectors = update.panels.vectorsOf(panel);
     const int64_t tiles = ceilDiv(count, gemm.rows[vectors]);
     const int64_t column = update.panels.firstColumn(panel);
-    const bool fetchesB = block.bNext != 0 && unit.fetchesB && (piece == begin || band == 0);
     tile.columns = static_cast<int>(update.panels.columnsOf(panel));
     tile.b = block.b + unit.b + column;
     tile.images = unit.images, tile.runs = unit.runs, tile.pixels = unit.pixels;
@@ -108,7 +105,7 @@ void updatePieces(const RankUpdate& update, const RankBlock& block, const UnitAt
         const int64_t line = lineOfTurn((piece - begin) * turnsPerPiece + i, turns, ceilDiv(high - low, kLine));
         if (line >= 0) tile.aAhead = block.aNext + low + line * kLine - row;
       }
-      if (fetchesB) {
+      if (block.bNext != 0) {
         const int64_t line = lineOfTurn(i, tiles, ceilDiv(tile.columns, kLine));
         if (line >= 0) tile.bAhead = block.bNext + line * kLine;
       }
@@ -123,7 +120,7 @@ template <typename BlockAt, typename UnitAt>
 void accumulateChunks(const RankUpdate& update, const Lane& lane, const BlockAt& blockAt, const UnitAt& unitAt, float* partials,
                       float* sums) {
   const RankSharing sharing(update, lane.threads);
-  const int64_t pieces = update.units * update.panels.count * sharing.bands;
+  const int64_t pieces = sharing.strips * sharing.bands;
   int64_t begin, end;
   lane.range(update.chunks * sharing.splits, &begin, &end);
   for (int64_t task = begin; task < end; ++task) {
@@ -134,7 +131,7 @@ void accumulateChunks(const RankUpdate& update, const Lane& lane, const BlockAt&
     for (int64_t i = firstBlock; i < endBlock; ++i) {
       const RankBlock block = blockAt(i);
       auto unitOfBlock = [&](int64_t unit) { return unitAt(i, unit); };
-      updatePieces(update, block, unitOfBlock, sharing.bands, split * pieces / sharing.splits, (split + 1) * pieces / sharing.splits,
+      updatePieces(update, sharing, block, unitOfBlock, split * pieces / sharing.splits, (split + 1) * pieces / sharing.splits,
                    partials + chunk * update.size, i > firstBlock);
       if (sum != nullptr) update.kernels->gemm.addRows(block.sumRows, update.sumSize, block.sumCount, update.sumSize, sum);
     }
