@@ -187,6 +187,8 @@ void rankUpdateBody(const RankUpdateTile& t) {
       const Vec sum = t.accumulate ? add(loadVector(row, v), acc[r][v]) : acc[r][v];
       if (Tail && v == V - 1) {
         storePartial(row + v * kLanes, sum, tail);
+      } else if (!Tail && t.isStreamed) {
+        stream(row + v * kLanes, sum);
       } else {
         store(row + v * kLanes, sum);
       }
@@ -201,6 +203,10 @@ void rankUpdate(const RankUpdateTile& t) {
   } else {
     rankUpdateBody<R, V, true>(t);
   }
+}
+
+void fenceStreams() {
+  streamFence();
 }
 
 void copyColumns(const float* src, int64_t stride, int64_t rows, int64_t columns, float* dst, int64_t width) {
@@ -298,6 +304,7 @@ constexpr GemmKernels kGemmKernels = {
      STRIDENET_TILES(chooseRankUpdate, 2),
      STRIDENET_TILES(chooseRankUpdate, 3),
      STRIDENET_TILES(chooseRankUpdate, 4)},
+    fenceStreams,
     copyColumns,
     addRows,
     addWindows,

@@ -55,6 +55,8 @@ struct RankUpdateTile {
   // Hints, which change no result: for every p the tile fetches the cache lines that lie this far behind row 0 of a and behind b into
   // the second-level cache. Zero: the line that is read anyway.
   int64_t aAhead = 0, bAhead = 0;
+  // Write c past the caches, where its rows start on cache lines and `columns` fills the tile: fenceStreams before others read it.
+  bool isStreamed = false;
 };
 
 constexpr int kMaxTileVectors = 4;
@@ -66,6 +68,7 @@ struct GemmKernels {
   // [vectors][rows], for every vectors <= this->vectors and 1 <= rows <= this->rows[vectors].
   void (*tile[kMaxTileVectors + 1][kMaxTileRows + 1])(const GemmTile&);
   void (*rankUpdate[kMaxTileVectors + 1][kMaxTileRows + 1])(const RankUpdateTile&);
+  void (*fenceStreams)();
   // dst[r * width + j] = src[r * stride + j] for r < rows and j < columns, zero for columns <= j < width.
   void (*copyColumns)(const float* src, int64_t stride, int64_t rows, int64_t columns, float* dst, int64_t width);
   // sum[j] += sum over r of src[r * stride + j], in a fixed order of r.

@@ -5,15 +5,24 @@ namespace stridenet {
 
 namespace {
 
+// From here on y does not stay in the caches until it is read: it is worth writing it once, past them, even where the blocks of a and b
+// that this takes do not fit the second-level cache.
+constexpr int64_t kLargeBytes = 16 << 20, kLargePositions = 256;
+constexpr int64_t kLine = 64;  // bytes
+
 enum MatmulAtBOperand { kA, kB, kY, kColumnSum };
 
 RankUpdate updateOf(const Call& call) {
   const Operand* o = call.operands;
   const int64_t k = o[kA].dims[0], m = o[kA].dims[1], n = o[kB].dims[1];
-  const int64_t blocks = ceilDiv(k, positionsPerBlock((m + n) * static_cast<int64_t>(sizeof(float))));
+  constexpr int64_t kNumber = sizeof(float);
+  const bool isLarge = m * n * kNumber >= kLargeBytes;
+  const int64_t blocks = ceilDiv(k, isLarge ? kLargePositions : positionsPerBlock((m + n) * kNumber));
   RankUpdate update = {call.kernels, Panels(*call.kernels, n), 1, m, n, m * n, o[kColumnSum].present() ? m : 0, k, blocks, {m, 0, 0},
                        {n, 0, 0}};
   update.partition();
+  update.isStreamed =
+      isLarge && blocks == 1 && update.chunks == 1 && n * kNumber % kLine == 0 && reinterpret_cast<uintptr_t>(o[kY].data) % kLine == 0;
   return update;
 }
 
@@ -61,6 +70,7 @@ void run(const Call& call, const Lane& lane) {
   };
   auto unitAt = [&](int64_t block, int64_t) { return RankUnit{0, 0, 0, 1, 1, firstRow(block + 1) - firstRow(block)}; };
   accumulateChunks(update, lane, blockAt, unitAt, partials, sums);
+  if (update.isStreamed) call.kernels->gemm.fenceStreams();
 }
 
 }  // namespace

@@ -47,6 +47,8 @@ struct RankUpdate {
   // Row r of a unit starts at a + rowOffsets[r]; null: at a + r.
   const int64_t* rowOffsets = nullptr;
   int64_t chunks = 1;  // partial results, chosen by partition()
+  // The result is written past the caches: it is large, written once, by one block, and its rows start on cache lines.
+  bool isStreamed = false;
 
   void partition();
   size_t partialBytes() const { return scratchBytes(static_cast<size_t>(chunks * size) * sizeof(float)); }
@@ -101,6 +103,7 @@ void updatePieces(const RankUpdate& update, const RankSharing& sharing, const Ra
       for (int64_t r = 0; r < rows; ++r) rowPointers[r] = a + (update.rowOffsets == nullptr ? row + r : update.rowOffsets[row + r]);
       tile.c = c + unit.c + row * update.cStride + column;
       tile.aAhead = 0, tile.bAhead = 0;
+      tile.isStreamed = update.isStreamed;
       if (block.aNext != 0) {
         const int64_t line = lineOfTurn((piece - begin) * turnsPerPiece + i, turns, ceilDiv(high - low, kLine));
         if (line >= 0) tile.aAhead = block.aNext + low + line * kLine - row;
