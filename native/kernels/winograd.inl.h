@@ -92,15 +92,17 @@ void winogradGradientTile(const float* const* pixels, int64_t channels, float* g
 }
 
 template <int R>
-void winogradGradWeight(const float* m, int64_t pointStride, int64_t channels, float* dweight, int64_t tapStride) {
+void winogradGradWeight(const float* m, int64_t pointStride, int64_t channels, float* dweight, int64_t tapStride, bool accumulate) {
   for (int64_t c = 0; c < channels; c += kLanes) {
     const int count = lanesFrom(c, channels);
-    winogradSquare<6, R, winogradResults<R, true>>([&](int i, int j) { return load(m + (i * 6 + j) * pointStride + c); },
-                                                   [&](int i, const Vec* row) {
+    auto write = [&](int i, const Vec* row) {
 #pragma GCC unroll 5
-                                                     for (int j = 0; j < R; ++j)
-                                                       storeLanes(dweight + (i * R + j) * tapStride + c, row[j], count);
-                                                   });
+      for (int j = 0; j < R; ++j) {
+        float* tap = dweight + (i * R + j) * tapStride + c;
+        storeLanes(tap, accumulate ? add(loadLanes(tap, count), row[j]) : row[j], count);
+      }
+    };
+    winogradSquare<6, R, winogradResults<R, true>>([&](int i, int j) { return load(m + (i * 6 + j) * pointStride + c); }, write);
   }
 }
 

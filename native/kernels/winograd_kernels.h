@@ -52,8 +52,8 @@ struct WinogradSizeKernels {
 struct WinogradWeightGradKernels {
   // g[p * pointStride + c] = (G e G^T)[p][c] of m x m pixels e of dy, as `input` does; sum[c] += all e[i][j][c] unless sum is null.
   void (*gradient)(const float* const* pixels, int64_t channels, float* g, int64_t pointStride, float* sum);
-  // dweight[t * tapStride + c] = (A^T m A)[t][c] for the r * r taps t and c < channels, with m as in WinogradResults.
-  void (*weight)(const float* m, int64_t pointStride, int64_t channels, float* dweight, int64_t tapStride);
+  // dweight[t * tapStride + c] (+)= (A^T m A)[t][c] for the r * r taps t and c < channels, with m as in WinogradResults.
+  void (*weight)(const float* m, int64_t pointStride, int64_t channels, float* dweight, int64_t tapStride, bool accumulate);
 };
 
 struct WinogradKernels {

@@ -6,9 +6,10 @@
 // tile, o and c where the direct sum takes 144 (3x3 kernels, m = 4) or 100 (5x5, m = 2). The sum in brackets is, for each of the 36
 // points, a rank update over tiles.
 //
-// dweight is cut into blocks of output and input channels, small enough for the 36 sums of a block to stay in the second-level cache;
-// where there are few blocks, the tiles are cut into chunks too. A task is one block over one chunk: it transforms some tiles at a
-// time, adds their products, and transforms the sums back at the end. With several chunks, a second phase adds their results in order.
+// Tiles come in groups whose transforms fit the cache that the cores share. A first phase transforms the pixels of a group, each once, to
+// V [panel of input channels][point][tile][channel], and G likewise; a second one cuts dweight into blocks of a panel of input
+// channels by some output channels, makes the 36 sums of a block, transforms them back while they are in the second-level cache and adds
+// them to dweight. No sum depends on the blocks.
 // Sources: winograd_transforms.inl.h.
 #include "native/ops/conv2d_winograd_weight_grad.h"
 
@@ -20,24 +21,30 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kEdge = 6, kPoints = kEdge * kEdge;
-constexpr int64_t kBlockChannels = 64;                              // a side of a block of dweight
-constexpr int64_t kBlockNumbers = kBlockChannels * kBlockChannels;  // a narrow block may be longer
-constexpr int64_t kBatchTiles = 24;                                 // transformed at a time
-constexpr int64_t kLeastTasks = 32;
-constexpr int64_t kLeastChunkTiles = 96;  // below, transforming back shows
-constexpr int64_t kPlanePad = 16;         // numbers between planes, so that one element's planes do not fall into one cache set
+constexpr int64_t kPanelChannels = 64;
+// V and G of a group together, unless that would leave less than kLeastGroupTiles, with which transforming back would show.
+constexpr int64_t kGroupBytes = 6 * 1024 * 1024;
+constexpr int64_t kLeastGroupTiles = 128;
+constexpr int64_t kBatchTiles = 16;  // a unit of transforming
+// Output channels of a block: most, and least for the sake of threads that share the blocks.
+constexpr int64_t kBlockOutputs = 32, kLeastBlockOutputs = 12;
+constexpr int64_t kLine = 16;      // numbers of a cache line
+constexpr int64_t kPlanePad = 16;  // numbers between planes, so that one element's planes do not fall into one cache set
 
 enum GradWeightOperand { kX, kDy, kDweight, kDbias };
 
 // Channels cut into equal parts of whole vectors.
-struct ChannelBlocks {
+struct ChannelPanels {
   int64_t channels, lanes, vectors, count;
 
-  ChannelBlocks(int64_t channelCount, int64_t most, int64_t laneCount)
-      : channels(channelCount), lanes(laneCount), vectors(ceilDiv(channelCount, laneCount)), count(ceilDiv(vectors * lanes, most)) {}
-  int64_t first(int64_t block) const { return block * vectors / count * lanes; }
-  int64_t size(int64_t block) const { return (block + 1 == count ? channels : first(block + 1)) - first(block); }
-  int64_t largest() const { return ceilDiv(vectors, count) * lanes; }  // rounded up to whole vectors
+  ChannelPanels(int64_t channelCount, int64_t laneCount)
+      : channels(channelCount),
+        lanes(laneCount),
+        vectors(ceilDiv(channelCount, laneCount)),
+        count(ceilDiv(vectors * lanes, kPanelChannels)) {}
+  int64_t first(int64_t panel) const { return panel * vectors / count * lanes; }
+  int64_t size(int64_t panel) const { return (panel + 1 == count ? channels : first(panel + 1)) - first(panel); }
+  int64_t width() const { return ceilDiv(vectors, count) * lanes; }  // numbers that a panel has room for
 };
 
 struct WinogradGradWeight {
@@ -45,8 +52,8 @@ struct WinogradGradWeight {
   const KernelTable* kernels;
   int64_t m, taps;  // taps = r * r
   int64_t tilesH, tilesW, tiles;
-  ChannelBlocks inputs, outputs;
-  int64_t chunks;
+  ChannelPanels inputs, outputs;
+  int64_t groups, groupTiles;  // tiles of the largest group
   bool hasSum;
 
   WinogradGradWeight(const Call& call, const Conv2dShape& s)
@@ -57,32 +64,43 @@ struct WinogradGradWeight {
         tilesH(ceilDiv(s.oh, m)),
         tilesW(ceilDiv(s.ow, m)),
         tiles(s.n * tilesH * tilesW),
-        inputs(s.ic, mostBeside(s.oc, call.kernels->lanes), call.kernels->lanes),
-        outputs(s.oc, mostBeside(s.ic, call.kernels->lanes), call.kernels->lanes),
-        chunks(ceilDiv(kLeastTasks, inputs.count * outputs.count)),
+        inputs(s.ic, call.kernels->lanes),
+        outputs(s.oc, call.kernels->lanes),
         hasSum(call.operands[kDbias].present()) {
-    const int64_t most = tiles / kLeastChunkTiles;
-    chunks = chunks < most ? chunks : most < 1 ? 1 : most;
-  }
-  static int64_t mostBeside(int64_t otherChannels, int64_t lanes) {
-    return otherChannels < kBlockChannels ? kBlockNumbers / roundUp(otherChannels, lanes) : kBlockChannels;
+    const int64_t perTile =
+        kPoints * (inputs.count * inputs.width() + outputs.count * outputs.width()) * static_cast<int64_t>(sizeof(float));
+    const int64_t most = kGroupBytes / perTile;
+    groups = ceilDiv(tiles, most < kLeastGroupTiles ? kLeastGroupTiles : most);
+    if (groups < 1) groups = 1;
+    groupTiles = ceilDiv(tiles, groups);
   }
 
-  int64_t tasks() const { return chunks * outputs.count * inputs.count; }
-  int64_t weightSize() const { return shape.oc * taps * shape.ic; }
-  int64_t inputPlane() const { return kBatchTiles * inputs.largest() + kPlanePad; }
-  int64_t outputPlane() const { return kBatchTiles * outputs.largest() + kPlanePad; }
-  int64_t sumPlane() const { return outputs.largest() * inputs.largest() + kPlanePad; }
-  int64_t zeros() const { return inputs.largest() > outputs.largest() ? inputs.largest() : outputs.largest(); }
-  size_t partialBytes() const { return chunks > 1 ? scratchBytes(static_cast<size_t>(chunks * weightSize()) * sizeof(float)) : 0; }
-  size_t biasBytes() const { return hasSum ? scratchBytes(static_cast<size_t>(chunks * biasSize()) * sizeof(float)) : 0; }
-  int64_t biasSize() const { return roundUp(shape.oc, kernels->lanes); }
+  int64_t firstTile(int64_t group) const { return group * tiles / groups; }
+  int64_t batches() const { return ceilDiv(groupTiles, kBatchTiles); }
+  // Numbers between the points of a panel of V or G, and between panels.
+  int64_t plane(const ChannelPanels& panels) const { return groupTiles * panels.width() + kPlanePad; }
+  int64_t panelSize(const ChannelPanels& panels) const { return kPoints * plane(panels); }
+  size_t transformBytes(const ChannelPanels& panels) const {
+    return scratchBytes(static_cast<size_t>(panels.count * panelSize(panels)) * sizeof(float));
+  }
+  // The sum over dy of each batch.
+  int64_t sumSize() const { return roundUp(shape.oc, kernels->lanes); }
+  size_t sumBytes() const { return hasSum ? scratchBytes(static_cast<size_t>(groups * batches() * sumSize()) * sizeof(float)) : 0; }
+  int64_t sumPlane() const { return kBlockOutputs * inputs.width() + kPlanePad; }
+  int64_t zeros() const { return inputs.width() > outputs.width() ? inputs.width() : outputs.width(); }
   size_t threadBytes() const {
-    return scratchBytes(static_cast<size_t>(kPoints * inputPlane()) * sizeof(float)) +
-           scratchBytes(static_cast<size_t>(kPoints * outputPlane()) * sizeof(float)) +
-           scratchBytes(static_cast<size_t>(kPoints * sumPlane()) * sizeof(float)) +
+    return scratchBytes(static_cast<size_t>(kPoints * sumPlane()) * sizeof(float)) +
            scratchBytes(static_cast<size_t>(zeros()) * sizeof(float));
   }
+  // Blocks that a panel of output channels is cut into: few, but such that threads share them evenly.
+  int64_t splits(int64_t threads) const {
+    const int64_t panels = inputs.count * outputs.count, most = outputs.width() / kLeastBlockOutputs;
+    int64_t count = ceilDiv(outputs.width(), kBlockOutputs);
+    while (count < most && isUneven(panels * count, threads)) ++count;
+    return count;
+  }
+  // Whether threads that wait for the one with most tasks lose more than a tenth of their time.
+  static bool isUneven(int64_t tasks, int64_t threads) { return 10 * tasks < 9 * ceilDiv(tasks, threads) * threads; }
 };
 
 // The pixels of a square of an image, first row and column given; zeros stand for those outside.
@@ -96,115 +114,141 @@ void pointAtPixels(const float* image, int64_t height, int64_t width, int64_t ch
   }
 }
 
-// The memory of one task.
-struct Workspace {
-  float *v, *g, *m, *zeros;
+// What all threads share: the transforms of a group and the sums over dy.
+struct Transforms {
+  float *v, *g, *sums;
 
-  Workspace(void* memory, const WinogradGradWeight& grad) {
+  Transforms(void* memory, const WinogradGradWeight& grad) {
     ScratchCursor cursor(memory);
-    v = cursor.take<float>(static_cast<size_t>(kPoints * grad.inputPlane()));
-    g = cursor.take<float>(static_cast<size_t>(kPoints * grad.outputPlane()));
-    m = cursor.take<float>(static_cast<size_t>(kPoints * grad.sumPlane()));
-    zeros = cursor.take<float>(static_cast<size_t>(grad.zeros()));
+    v = static_cast<float*>(cursor.takeBytes(grad.transformBytes(grad.inputs)));
+    g = static_cast<float*>(cursor.takeBytes(grad.transformBytes(grad.outputs)));
+    sums = static_cast<float*>(cursor.takeBytes(grad.sumBytes()));
   }
 };
 
-// m[p][o][c] (+)= sum over the batch's tiles of g[p][tile][o] v[p][tile][c].
-void addProducts(const WinogradGradWeight& grad, const Workspace& work, int64_t outputs, int64_t inputs, int64_t tiles, bool accumulate) {
+// The first phase of a group. Units are batches of tiles of one panel.
+void transformGroup(const Call& call, const WinogradGradWeight& grad, const Lane& lane, int64_t group, const Transforms& transforms,
+                    const float* zeros) {
+  const Conv2dShape& s = grad.shape;
+  const WinogradKernels& winograd = grad.kernels->winograd;
+  const WinogradWeightGradKernels& kernels = s.kh == 5 ? winograd.gradWeight5 : winograd.gradWeight3;
+  const int64_t firstTile = grad.firstTile(group), tiles = grad.firstTile(group + 1) - firstTile, batches = grad.batches();
+  const float* pixels[kPoints];
+  // visit(t, image, row, column) for each tile of a batch, its first pixel of dy given.
+  auto forEachTile = [&](int64_t batch, const auto& visit) {
+    const int64_t begin = batch * kBatchTiles, end = begin + kBatchTiles < tiles ? begin + kBatchTiles : tiles;
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t index = firstTile + t, line = index / grad.tilesW;
+      visit(t, line / grad.tilesH, line % grad.tilesH * grad.m, index % grad.tilesW * grad.m);
+    }
+  };
+  int64_t begin, end;
+  lane.range(grad.inputs.count * batches, &begin, &end);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t panel = unit / batches, channels = grad.inputs.size(panel);
+    const float* x = call.operands[kX].f32() + grad.inputs.first(panel);
+    float* v = transforms.v + panel * grad.panelSize(grad.inputs);
+    forEachTile(unit % batches, [&](int64_t t, int64_t image, int64_t row, int64_t column) {
+      pointAtPixels(x + image * s.ih * s.iw * s.ic, s.ih, s.iw, s.ic, row - s.pt, column - s.pl, kEdge, zeros, pixels);
+      winograd.f4x3.input(pixels, channels, v + t * grad.inputs.width(), grad.plane(grad.inputs));
+    });
+  }
+  lane.range(grad.outputs.count * batches, &begin, &end);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t panel = unit / batches, channels = grad.outputs.size(panel), first = grad.outputs.first(panel);
+    const float* dy = call.operands[kDy].f32() + first;
+    float* g = transforms.g + panel * grad.panelSize(grad.outputs);
+    float* sum = grad.hasSum ? transforms.sums + (group * batches + unit % batches) * grad.sumSize() + first : nullptr;
+    if (sum != nullptr) std::memset(sum, 0, static_cast<size_t>(roundUp(channels, grad.kernels->lanes)) * sizeof(float));
+    forEachTile(unit % batches, [&](int64_t t, int64_t image, int64_t row, int64_t column) {
+      pointAtPixels(dy + image * s.oh * s.ow * s.oc, s.oh, s.ow, s.oc, row, column, grad.m, zeros, pixels);
+      kernels.gradient(pixels, channels, g + t * grad.outputs.width(), grad.plane(grad.outputs), sum);
+    });
+  }
+}
+
+// sums[p][o][c] = sum over the tiles of a group of g[p][tile][o] v[p][tile][c], for `outputs` and `inputs` channels.
+void multiplyGroup(const WinogradGradWeight& grad, const float* g, int64_t outputs, const float* v, int64_t inputs, int64_t tiles,
+                   float* sums) {
   const GemmKernels& gemm = grad.kernels->gemm;
   const Panels panels(*grad.kernels, roundUp(inputs, grad.kernels->lanes));
-  const int64_t inputPitch = grad.inputs.largest(), outputPitch = grad.outputs.largest();
+  const int64_t inputPitch = grad.inputs.width();
   const float* rows[kMaxTileRows];
-  RankUpdateTile tile = {rows, outputPitch, 0, nullptr, inputPitch, 0, 1, tiles, nullptr, inputPitch, 0, accumulate};
+  RankUpdateTile tile = {rows, grad.outputs.width(), 0, nullptr, inputPitch, 0, 1, tiles, nullptr, inputPitch, 0, false};
+  tile.aAhead = grad.plane(grad.outputs);
   for (int64_t p = 0; p < kPoints; ++p) {
-    const float *g = work.g + p * grad.outputPlane(), *v = work.v + p * grad.inputPlane();
-    float* m = work.m + p * grad.sumPlane();
     for (int64_t panel = 0; panel < panels.count; ++panel) {
       const int vectors = panels.vectorsOf(panel);
       const int64_t column = panels.firstColumn(panel), count = ceilDiv(outputs, gemm.rows[vectors]);
-      tile.b = v + column;
+      tile.b = v + p * grad.plane(grad.inputs) + column;
       tile.columns = static_cast<int>(panels.columnsOf(panel));
       for (int64_t i = 0; i < count; ++i) {
         const int64_t first = i * outputs / count, height = (i + 1) * outputs / count - first;
-        for (int64_t r = 0; r < height; ++r) rows[r] = g + first + r;
-        tile.c = m + first * inputPitch + column;
+        for (int64_t r = 0; r < height; ++r) rows[r] = g + p * grad.plane(grad.outputs) + first + r;
+        tile.c = sums + p * grad.sumPlane() + first * inputPitch + column;
+        // The next point's: every register tile fetches its own columns of g and, for each tile, a line of v.
+        tile.bAhead = grad.plane(grad.inputs) + i * kLine % (vectors * panels.lanes);
         gemm.rankUpdate[vectors][height](tile);
       }
     }
   }
 }
 
-void runTask(const Call& call, const WinogradGradWeight& grad, const Workspace& work, int64_t task, float* partials, float* biases) {
+// The second phase of a group. A block is a panel of input channels by one of `splits` parts of a panel of output channels.
+void addGroup(const Call& call, const WinogradGradWeight& grad, const Lane& lane, int64_t group, const Transforms& transforms,
+              float* sums) {
   const Conv2dShape& s = grad.shape;
   const WinogradKernels& winograd = grad.kernels->winograd;
   const WinogradWeightGradKernels& kernels = s.kh == 5 ? winograd.gradWeight5 : winograd.gradWeight3;
-  const int64_t inputBlock = task % grad.inputs.count, outputBlock = task / grad.inputs.count % grad.outputs.count;
-  const int64_t chunk = task / (grad.inputs.count * grad.outputs.count);
-  const int64_t firstInput = grad.inputs.first(inputBlock), inputs = grad.inputs.size(inputBlock);
-  const int64_t firstOutput = grad.outputs.first(outputBlock), outputs = grad.outputs.size(outputBlock);
-  const int64_t firstTile = chunk * grad.tiles / grad.chunks, endTile = (chunk + 1) * grad.tiles / grad.chunks;
-  const float *x = call.operands[kX].f32() + firstInput, *dy = call.operands[kDy].f32() + firstOutput;
-  float* sum = grad.hasSum && inputBlock == 0 ? biases + chunk * grad.biasSize() + firstOutput : nullptr;
-  if (sum != nullptr) std::memset(sum, 0, static_cast<size_t>(roundUp(outputs, grad.kernels->lanes)) * sizeof(float));
-
-  const float* pixels[kEdge * kEdge];
-  const int64_t batches = ceilDiv(endTile - firstTile, kBatchTiles);
-  for (int64_t batch = 0; batch < batches; ++batch) {
-    const int64_t first = firstTile + batch * (endTile - firstTile) / batches;
-    const int64_t tiles = firstTile + (batch + 1) * (endTile - firstTile) / batches - first;
-    for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t image = (first + t) / (grad.tilesH * grad.tilesW);
-      const int64_t row = (first + t) / grad.tilesW % grad.tilesH * grad.m, column = (first + t) % grad.tilesW * grad.m;
-      pointAtPixels(x + image * s.ih * s.iw * s.ic, s.ih, s.iw, s.ic, row - s.pt, column - s.pl, kEdge, work.zeros, pixels);
-      winograd.f4x3.input(pixels, inputs, work.v + t * grad.inputs.largest(), grad.inputPlane());
-      pointAtPixels(dy + image * s.oh * s.ow * s.oc, s.oh, s.ow, s.oc, row, column, grad.m, work.zeros, pixels);
-      kernels.gradient(pixels, outputs, work.g + t * grad.outputs.largest(), grad.outputPlane(), sum);
-    }
-    addProducts(grad, work, outputs, inputs, tiles, batch > 0);
+  const int64_t tiles = grad.firstTile(group + 1) - grad.firstTile(group), splits = grad.splits(lane.threads);
+  int64_t begin, end;
+  lane.range(grad.inputs.count * grad.outputs.count * splits, &begin, &end);
+  for (int64_t task = begin; task < end; ++task) {
+    const int64_t split = task % splits, outputPanel = task / splits % grad.outputs.count, inputPanel = task / splits / grad.outputs.count;
+    const int64_t inputs = grad.inputs.size(inputPanel), size = grad.outputs.size(outputPanel);
+    const int64_t output = split * size / splits, outputs = (split + 1) * size / splits - output;
+    multiplyGroup(grad, transforms.g + outputPanel * grad.panelSize(grad.outputs) + output, outputs,
+                  transforms.v + inputPanel * grad.panelSize(grad.inputs), inputs, tiles, sums);
+    float* target =
+        call.operands[kDweight].f32() + (grad.outputs.first(outputPanel) + output) * grad.taps * s.ic + grad.inputs.first(inputPanel);
+    for (int64_t o = 0; o < outputs; ++o)
+      kernels.weight(sums + o * grad.inputs.width(), grad.sumPlane(), inputs, target + o * grad.taps * s.ic, s.ic, group > 0);
   }
-  float* target = partials + chunk * grad.weightSize() + firstOutput * grad.taps * s.ic + firstInput;
-  for (int64_t o = 0; o < outputs; ++o)
-    kernels.weight(work.m + o * grad.inputs.largest(), grad.sumPlane(), inputs, target + o * grad.taps * s.ic, s.ic);
 }
 
 }  // namespace
 
 Plan planWinogradGradWeight(const Call& call, const Conv2dShape& shape) {
   const WinogradGradWeight grad(call, shape);
-  Plan plan = planOf(call, 0, grad.chunks > 1 || grad.hasSum ? 2 : 1);
-  plan.sharedScratch = grad.partialBytes() + grad.biasBytes();
+  Plan plan = planOf(call, 0, static_cast<int>(2 * grad.groups));
+  plan.sharedScratch = grad.transformBytes(grad.inputs) + grad.transformBytes(grad.outputs) + grad.sumBytes();
   plan.threadScratch = grad.threadBytes();
   // In multiply-adds of whole vectors; a transform is counted by the time that it takes.
-  constexpr double kInputTransform = 300, kGradientTransform = 250, kWeightTransform = 150;
+  constexpr double kInputTransform = 700, kGradientTransform = 500, kWeightTransform = 200;
   const double tiles = static_cast<double>(grad.tiles), outputs = static_cast<double>(shape.oc);
   const double inputVectors = static_cast<double>(grad.inputs.vectors), outputVectors = static_cast<double>(grad.outputs.vectors);
-  const double vectors =
-      tiles * (kPoints * outputs * inputVectors + kInputTransform * inputVectors * static_cast<double>(grad.outputs.count) +
-               kGradientTransform * outputVectors * static_cast<double>(grad.inputs.count)) +
-      kWeightTransform * static_cast<double>(grad.chunks) * outputs * inputVectors;
+  const double vectors = tiles * (kPoints * outputs * inputVectors + kInputTransform * inputVectors + kGradientTransform * outputVectors) +
+                         kWeightTransform * static_cast<double>(grad.groups) * outputs * inputVectors;
   plan.flops = 2.0 * grad.kernels->lanes * vectors;
   return plan;
 }
 
 void runWinogradGradWeight(const Call& call, const Conv2dShape& shape, const Lane& lane) {
   const WinogradGradWeight grad(call, shape);
-  float *dweight = call.operands[kDweight].f32(), *dbias = call.operands[kDbias].f32();
-  ScratchCursor shared(lane.sharedScratch);
-  float* partials = grad.chunks > 1 ? static_cast<float*>(shared.takeBytes(grad.partialBytes())) : dweight;
-  float* biases = static_cast<float*>(shared.takeBytes(grad.biasBytes()));
-  if (lane.phase == 1) {
-    if (grad.chunks > 1) addPartials(*grad.kernels, lane, partials, grad.chunks, grad.weightSize(), dweight);
-    if (grad.hasSum && lane.thread == 0) {
-      std::memset(dbias, 0, static_cast<size_t>(shape.oc) * sizeof(float));
-      grad.kernels->gemm.addRows(biases, grad.biasSize(), grad.chunks, shape.oc, dbias);
-    }
-    return;
+  const Transforms transforms(lane.sharedScratch, grad);
+  ScratchCursor cursor(lane.threadScratch);
+  float* sums = cursor.take<float>(static_cast<size_t>(kPoints * grad.sumPlane()));
+  float* zeros = cursor.take<float>(static_cast<size_t>(grad.zeros()));
+  const int64_t group = lane.phase / 2;
+  if (lane.phase % 2 == 0) {
+    std::memset(zeros, 0, static_cast<size_t>(grad.zeros()) * sizeof(float));
+    return transformGroup(call, grad, lane, group, transforms, zeros);
   }
-  const Workspace work(lane.threadScratch, grad);
-  std::memset(work.zeros, 0, static_cast<size_t>(grad.zeros()) * sizeof(float));
-  int64_t begin, end;
-  lane.range(grad.tasks(), &begin, &end);
-  for (int64_t task = begin; task < end; ++task) runTask(call, grad, work, task, partials, biases);
+  addGroup(call, grad, lane, group, transforms, sums);
+  if (!grad.hasSum || group + 1 < grad.groups || lane.thread > 0) return;
+  float* dbias = call.operands[kDbias].f32();
+  std::memset(dbias, 0, static_cast<size_t>(shape.oc) * sizeof(float));
+  grad.kernels->gemm.addRows(transforms.sums, grad.sumSize(), grad.groups * grad.batches(), shape.oc, dbias);
 }
 
 }  // namespace stridenet
