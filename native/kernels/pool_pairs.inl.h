@@ -69,17 +69,15 @@ inline void maxPoolGradPairs(const PoolRow& row, const float* x, const float* dy
     Vec v[4], g[4];
     step.unweave(x + in, &v[0], &v[1]);
     step.unweave(x + in + row.rowStep, &v[2], &v[3]);
-    Vec m = v[0], position = zero();
-#pragma GCC unroll 4
-    for (int k = 1; k < 4; ++k) {
-      const Mask won = wins(v[k], m);
-      m = select(won, v[k], m);
-      position = select(won, set1(static_cast<float>(k)), position);
-    }
+    // Of either row its winner, then of both: the same as one after the other, because earlier numbers win ties and later NaN win.
+    const Mask topRight = wins(v[1], v[0]), bottomRight = wins(v[3], v[2]);
+    const Vec top = select(topRight, v[1], v[0]), bottom = select(bottomRight, v[3], v[2]);
+    const Mask isBottom = wins(bottom, top);
     Vec d = step.get(dy + out, step.out);
-    if (reluMask) d = select(greater(m, zero()), d, zero());
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) g[k] = select(equal(position, set1(static_cast<float>(k))), d, zero());
+    if (reluMask) d = select(greater(select(isBottom, bottom, top), zero()), d, zero());
+    const Vec ofTop = select(isBottom, zero(), d), ofBottom = select(isBottom, d, zero());
+    g[0] = select(topRight, zero(), ofTop), g[1] = select(topRight, ofTop, zero());
+    g[2] = select(bottomRight, zero(), ofBottom), g[3] = select(bottomRight, ofBottom, zero());
     step.weave(dx + in, g[0], g[1]);
     step.weave(dx + in + row.rowStep, g[2], g[3]);
   });
