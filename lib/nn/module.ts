@@ -35,7 +35,7 @@ export abstract class Module {
 
   /** Direct children with their names, in the order of the fields. */
   namedChildren(): [string, Module][] {
-    return [...fields(this)].filter((field): field is [string, Module] => field[1] instanceof Module);
+    return fields(this).filter((field): field is [string, Module] => field[1] instanceof Module);
   }
 
   /** Direct children. */
@@ -46,7 +46,7 @@ export abstract class Module {
   /** This module (named '') and all below it, each once under its first name. Sets their `path` and their parameters' names. */
   namedModules(): [string, Module][] {
     const first = new Map<Module, string>();
-    for (const [path, module] of walk(this)) if (!first.has(module)) first.set(module, path);
+    for (const { path, module } of walk(this)) if (!first.has(module)) first.set(module, path);
     return [...first].map(([module, path]) => [path, module]);
   }
 
@@ -144,37 +144,47 @@ function valueOf(x: Tensor): Float32Array | StoredValue {
 
 type Field = [name: string, value: Module | Variable];
 
-function* fields(module: Module): Generator<Field> {
-  for (const [name, value] of Object.entries(module)) yield* fieldsOf(name, value);
+function fields(module: Module): Field[] {
+  const found: Field[] = [];
+  for (const name of Object.keys(module)) collect(name, (module as unknown as Record<string, unknown>)[name], found);
+  return found;
 }
 
-function* fieldsOf(name: string, value: unknown): Generator<Field> {
-  if (value instanceof Module || value instanceof Variable) yield [name, value];
-  else if (Array.isArray(value)) for (const [i, entry] of value.entries()) yield* fieldsOf(`${name}.${i}`, entry);
+function collect(name: string, value: unknown, found: Field[]): void {
+  if (value instanceof Module || value instanceof Variable) found.push([name, value]);
+  else if (Array.isArray(value)) for (let i = 0; i < value.length; i++) collect(`${name}.${i}`, value[i], found);
 }
 
 function join(path: string, name: string): string {
   return path ? `${path}.${name}` : name;
 }
 
+interface Step {
+  readonly path: string;
+  readonly module: Module;
+  readonly fields: readonly Field[];
+}
+
 /**
  * Every way from the root to a module: one that stands in two places comes twice, a cycle is left out. Modules and variables are
  * named by their first path.
  */
-function walk(root: Module): [string, Module][] {
-  const steps: [string, Module][] = [];
+function walk(root: Module): Step[] {
+  const steps: Step[] = [];
   const named = new Set<Module | Variable>();
   const visit = (module: Module, path: string, ancestors: readonly Module[]): void => {
     if (ancestors.includes(module)) return;
-    steps.push([path, module]);
+    const own = fields(module);
+    steps.push({ path, module, fields: own });
     if (!named.has(module)) module.path = path;
     named.add(module);
-    for (const [field, value] of fields(module)) {
+    for (const [field, value] of own) {
       if (!(value instanceof Variable) || named.has(value)) continue;
       value.name = join(path, field);
       named.add(value);
     }
-    for (const [name, child] of module.namedChildren()) visit(child, join(path, name), [...ancestors, module]);
+    const line = [...ancestors, module];
+    for (const [field, value] of own) if (value instanceof Module) visit(value, join(path, field), line);
   };
   visit(root, '', []);
   return steps;
@@ -183,8 +193,8 @@ function walk(root: Module): [string, Module][] {
 /** All variables by path; one that is shared comes under each of its paths. */
 function namedVariables(root: Module): Map<string, Variable> {
   const variables = new Map<string, Variable>();
-  for (const [path, module] of walk(root)) {
-    for (const [field, value] of fields(module)) if (value instanceof Variable) variables.set(join(path, field), value);
+  for (const { path, fields: own } of walk(root)) {
+    for (const [field, value] of own) if (value instanceof Variable) variables.set(join(path, field), value);
   }
   return variables;
 }
