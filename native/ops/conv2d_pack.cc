@@ -38,7 +38,8 @@ void packUnit(const Conv2dShape& shape, const KernelTable& kernels, const float*
   const int64_t firstColumn = panels.firstColumn(panel), endColumn = firstColumn + panels.columnsOf(panel);
   float* rows = packed + packedOffset(shape, sub, kernels) + group * depth * panels.paddedColumns() + firstColumn * depth +
                 (tapIndexH * sub.unionTaps() + tapIndexW) * srcChannels * width;
-  std::memset(rows, 0, static_cast<size_t>(srcChannels * width) * sizeof(float));
+  const bool isFilled = shape.widen == 1 && endColumn - firstColumn == width;  // by the destination channels of its only tap
+  if (!isFilled) std::memset(rows, 0, static_cast<size_t>(srcChannels * width) * sizeof(float));
 
   for (int64_t u = 0; u < shape.widen; ++u) {
     const int64_t tap = tapIndexW - u * sub.w.srcStep;
