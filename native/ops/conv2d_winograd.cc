@@ -11,8 +11,8 @@ namespace stridenet {
 namespace {
 
 // V and M of a block together, unless that would leave less than kLeastTiles.
-constexpr int64_t kBlockBytes = 512 * 1024;
-constexpr int64_t kLeastTiles = 24;
+constexpr int64_t kBlockBytes = 640 * 1024;
+constexpr int64_t kLeastTiles = 36;
 // Threads that take unequal shares lose less than this part of the time, unless blocks would fall below so many tiles.
 constexpr double kMostImbalance = 0.1;
 constexpr int64_t kFewestSplitTiles = 6;
