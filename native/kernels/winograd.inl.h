@@ -15,16 +15,41 @@ STRIDENET_INLINE int lanesFrom(int64_t c, int64_t channels) {
   return channels - c < kLanes ? static_cast<int>(channels - c) : kLanes;
 }
 
+// Vectors of channels that are transformed together: their values between the two passes stay in the first-level cache, and pixels and
+// points are read and written in runs of several lines. One at a time, in registers, is slower.
+constexpr int kWinogradVectors = 4;
+
 template <int P, void (*Transform)(const Vec*, Vec*)>
 void winogradInputTile(const float* const* pixels, int64_t channels, float* v, int64_t pointStride) {
-  for (int64_t c = 0; c < channels; c += kLanes) {
-    const int count = lanesFrom(c, channels);
-    winogradSquare<P, P, Transform>([=](int i, int j) { return loadLanes(pixels[i * P + j] + c, count); },
-                                    [=](int i, const Vec* row) {
-                                      float* points = v + i * P * pointStride + c;
+  constexpr int kChunk = kWinogradVectors * kLanes;
+  alignas(64) float between[P][P][kChunk];
+  for (int64_t c = 0; c < channels; c += kChunk) {
+    const int count = channels - c < kChunk ? static_cast<int>(channels - c) : kChunk;
+    for (int j = 0; j < P; ++j) {
+      const float* column[P];
 #pragma GCC unroll 6
-                                      for (int j = 0; j < P; ++j) store(points + j * pointStride, row[j]);
-                                    });
+      for (int i = 0; i < P; ++i) column[i] = pixels[i * P + j] + c;
+      for (int k = 0; k < count; k += kLanes) {
+        const int lanes = count - k < kLanes ? count - k : kLanes;
+        Vec d[P], t[P];
+#pragma GCC unroll 6
+        for (int i = 0; i < P; ++i) d[i] = loadLanes(column[i] + k, lanes);
+        Transform(d, t);
+#pragma GCC unroll 6
+        for (int i = 0; i < P; ++i) store(between[i][j] + k, t[i]);
+      }
+    }
+    for (int i = 0; i < P; ++i) {
+      float* row = v + i * P * pointStride + c;
+      for (int k = 0; k < count; k += kLanes) {
+        Vec d[P], t[P];
+#pragma GCC unroll 6
+        for (int j = 0; j < P; ++j) d[j] = load(between[i][j] + k);
+        Transform(d, t);
+#pragma GCC unroll 6
+        for (int j = 0; j < P; ++j) store(row + j * pointStride + k, t[j]);
+      }
+    }
   }
 }
 
