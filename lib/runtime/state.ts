@@ -196,7 +196,10 @@ export class Mirrors {
     private readonly mirrors: readonly Mirror[],
   ) {}
 
-  /** Uploads those whose storage changed, or tells where they lie. When any did, and for a first run, released ones come back before: runs prepare from them. */
+  /**
+   * Uploads those whose storage changed, or tells where they lie. When any did, and for a first run, released ones come back before: runs
+   * prepare from them.
+   */
   sync(): void {
     const changed = this.mirrors.some(({ version, storage }) => version !== storage.version);
     if (!changed && this.generation === this.state.generation) return;
