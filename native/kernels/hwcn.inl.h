@@ -93,6 +93,60 @@ inline void hwcnSumLanes(const float* x, int64_t count, float* sums) {
   for (int64_t i = 0; i < count; ++i) sums[i] = reduceAdd(load(x + i * kLanes));
 }
 
+// Windows kRows x kCols, or t.poolH x t.poolW where these are 0: body(vector, its window's first vector in t.lines) for each.
+template <typename Body>
+STRIDENET_INLINE void eachHwcnWindow(const HwcnPool& t, int64_t cols, Body body) {
+  const int64_t vectors = t.windows * t.channels;
+  const float* window = t.lines;
+  for (int64_t at = 0, c = 0; at < vectors; ++at) {
+    body(at, window - t.lines);
+    window += kLanes;
+    if (++c == t.channels) c = 0, window += (cols - 1) * t.channels * kLanes;
+  }
+}
+
+template <int kRows, int kCols>
+inline void hwcnMaxPool(const HwcnPool& t, bool onlyPositive) {
+  const int64_t rows = kRows > 0 ? kRows : t.poolH, cols = kCols > 0 ? kCols : t.poolW, pixel = t.channels * kLanes;
+  eachHwcnWindow(
+      t, cols, [&](int64_t at, int64_t window) __attribute__((always_inline)) {
+        Vec m = set1(-kInfinity), position = zero();
+        float number = 0;
+        for (int64_t i = 0; i < rows; ++i) {
+          for (int64_t j = 0; j < cols; ++j, number += 1) {
+            const Vec v = load(t.lines + window + i * t.lineStep + j * pixel);
+            position = select(maskOr(greater(v, m), notEqual(v, v)), set1(number), position);
+            m = maxNaN(v, m);
+          }
+        }
+        store(t.pooled + at * kLanes, m);
+        if (t.position == nullptr) return;
+        store(t.position + at * kHwcnImageBlock, onlyPositive ? select(greater(m, zero()), position, set1(-1.0f)) : position);
+      });
+}
+
+template <int kRows, int kCols>
+inline void hwcnMaxPoolGrad(const HwcnPool& t) {
+  const int64_t rows = kRows > 0 ? kRows : t.poolH, cols = kCols > 0 ? kCols : t.poolW, pixel = t.channels * kLanes;
+  eachHwcnWindow(
+      t, cols, [&](int64_t at, int64_t window) __attribute__((always_inline)) {
+        const Vec d = load(t.pooled + at * kLanes), position = load(t.position + at * kHwcnImageBlock);
+        float number = 0;
+        for (int64_t i = 0; i < rows; ++i) {
+          for (int64_t j = 0; j < cols; ++j, number += 1)
+            store(t.lines + window + i * t.lineStep + j * pixel, select(equal(position, set1(number)), d, zero()));
+        }
+      });
+}
+
+inline void hwcnMaxPoolAny(const HwcnPool& t, bool onlyPositive) {
+  t.poolH == 2 && t.poolW == 2 ? hwcnMaxPool<2, 2>(t, onlyPositive) : hwcnMaxPool<0, 0>(t, onlyPositive);
+}
+
+inline void hwcnMaxPoolGradAny(const HwcnPool& t) {
+  t.poolH == 2 && t.poolW == 2 ? hwcnMaxPoolGrad<2, 2>(t) : hwcnMaxPoolGrad<0, 0>(t);
+}
+
 template <int P, int C>
 constexpr auto chooseHwcnTile() -> void (*)(const HwcnTile&) {
   if constexpr (C <= kHwcnChannels && P <= hwcnPixels(C)) {
@@ -138,6 +192,8 @@ constexpr HwcnKernels kHwcnKernels = {
      {},
      {}},
     hwcnSumLanes,
+    hwcnMaxPoolAny,
+    hwcnMaxPoolGradAny,
 };
 
 #undef STRIDENET_HWCN_TILES

@@ -37,6 +37,19 @@ struct HwcnRankUpdate {
   int64_t sumRow;
 };
 
+// Images to a block of positions [blocks, height, width, channels, image]: a multiple of every instruction set's lanes.
+constexpr int kHwcnImageBlock = 16;
+
+// A line of pooled pixels and the poolH lines of pixels that its windows poolH x poolW cut up, all of vectors [pixel, channel]; positions
+// lie kHwcnImageBlock numbers apart. Strides are in floats.
+struct HwcnPool {
+  int64_t windows, channels, poolH, poolW;
+  float* lines;
+  int64_t lineStep;
+  float* pooled;
+  float* position;
+};
+
 constexpr int kMaxHwcnPixels = 4;
 constexpr int kMaxHwcnChannels = 8;
 constexpr int kMaxHwcnRows = 8;
@@ -52,6 +65,11 @@ struct HwcnKernels {
   void (*rankUpdate[kMaxHwcnChannels + 1][kMaxHwcnRows + 1])(const HwcnRankUpdate&);
   // sums[i] = sum over the lanes of vector i of x.
   void (*sumLanes)(const float* x, int64_t count, float* sums);
+  // pooled = maximum of each window, NaN if it has one; it may lie where lines does. position (if it is not null) = its number in window
+  // order: the first maximum, or the last NaN as in PyTorch; with onlyPositive -1 unless it is positive.
+  void (*maxPool)(const HwcnPool&, bool onlyPositive);
+  // lines = pooled at its position in the window, zero elsewhere.
+  void (*maxPoolGrad)(const HwcnPool&);
 };
 
 }  // namespace stridenet

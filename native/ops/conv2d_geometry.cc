@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kLargestAttribute = 1 << 15;
 constexpr int64_t kLargestWiden = 8;
+constexpr int64_t kLargestPool = 64;
 
 struct Geometry {
   int32_t kh, kw, sh, sw, pt, pl, dh, dw, groups;
@@ -31,6 +32,15 @@ struct GradWeightAttributes {
   int32_t algorithm;
   Geometry geometry;
 };
+struct MaxPoolAttributes {
+  int32_t activation;
+  Geometry geometry;
+  int32_t poolH, poolW;
+};
+struct MaxPoolGradWeightAttributes {
+  Geometry geometry;
+  int32_t poolH, poolW;
+};
 
 Status checkRange(const Call& call, const char* name, int64_t value, int64_t least, int64_t most) {
   if (value >= least && value <= most) return Status::ok();
@@ -46,7 +56,7 @@ Status checkRank(const Call& call, int operand, int rank) {
 }
 
 Status readAttributes(const Call& call, Conv2dShape* shape) {
-  int32_t algorithm = 0, direction = 0, widen = 1, activation = 0;
+  int32_t algorithm = 0, direction = 0, widen = 1, activation = 0, poolH = 1, poolW = 1;
   Geometry g = {};
   switch (call.opcode) {
     case Opcode::conv2d_pack: {
@@ -68,6 +78,18 @@ Status readAttributes(const Call& call, Conv2dShape* shape) {
     case Opcode::conv2d_grad_input: {
       const auto attrs = call.attributes<GradInputAttributes>();
       g = attrs.geometry, algorithm = attrs.algorithm, widen = attrs.widen, direction = 1;
+      break;
+    }
+    case Opcode::conv2d_max_pool2d: {
+      const auto attrs = call.attributes<MaxPoolAttributes>();
+      g = attrs.geometry, activation = attrs.activation, poolH = attrs.poolH, poolW = attrs.poolW;
+      algorithm = static_cast<int32_t>(Algorithm::hwcn);
+      break;
+    }
+    case Opcode::conv2d_max_pool2d_grad_weight: {
+      const auto attrs = call.attributes<MaxPoolGradWeightAttributes>();
+      g = attrs.geometry, poolH = attrs.poolH, poolW = attrs.poolW;
+      algorithm = static_cast<int32_t>(Algorithm::hwcn);
       break;
     }
     default: {
@@ -93,6 +115,8 @@ Status readAttributes(const Call& call, Conv2dShape* shape) {
       {"pt", g.pt, 0, kLargestAttribute},
       {"pl", g.pl, 0, kLargestAttribute},
       {"groups", g.groups, 1, INT32_MAX},
+      {"pool_h", poolH, 1, kLargestPool},
+      {"pool_w", poolW, 1, kLargestPool},
   };
   for (const auto& range : ranges) {
     Status status = checkRange(call, range.name, range.value, range.least, range.most);
@@ -101,6 +125,9 @@ Status readAttributes(const Call& call, Conv2dShape* shape) {
   if (widen > 1 && (g.groups > 1 || g.dw > 1 || (direction == 1 && g.sw > 1))) {
     return refuse(call, "can widen only without groups and horizontal dilation, and a gradient only with horizontal stride 1");
   }
+  if (poolH * poolW == 1 && (call.opcode == Opcode::conv2d_max_pool2d || call.opcode == Opcode::conv2d_max_pool2d_grad_weight)) {
+    return refuse(call, "expects windows of more than one number, got pool_h 1 and pool_w 1");
+  }
   if (widen > 1 && algorithm == static_cast<int32_t>(Algorithm::depthwise))
     return refuse(call, "cannot widen with the algorithm depthwise");
   *shape = {};
@@ -108,6 +135,7 @@ Status readAttributes(const Call& call, Conv2dShape* shape) {
   shape->activation = static_cast<Activation>(activation);
   shape->kh = g.kh, shape->kw = g.kw, shape->sh = g.sh, shape->sw = g.sw, shape->pt = g.pt, shape->pl = g.pl;
   shape->dh = g.dh, shape->dw = g.dw, shape->groups = g.groups, shape->widen = widen;
+  shape->poolH = poolH, shape->poolW = poolW;
   Status status = checkHwcn(call, *shape);
   return status.isOk() ? checkWinograd(call, *shape) : status;
 }
@@ -118,10 +146,10 @@ Status checkDepthwise(const Call& call, const Conv2dShape& shape) {
                 static_cast<long long>(shape.groups), static_cast<long long>(shape.ic), static_cast<long long>(shape.oc));
 }
 
-// The operands that hold the forward convolution's input and output, and those with one number for each output channel.
+// The operands that hold the forward convolution's input and its output, or what that is pooled to.
 Status readExtents(const Call& call, const Operand& input, const Operand& output, Conv2dShape* shape) {
   shape->n = input.dims[0], shape->ih = input.dims[1], shape->iw = input.dims[2], shape->ic = input.dims[3];
-  shape->oh = output.dims[1], shape->ow = output.dims[2], shape->oc = output.dims[3];
+  shape->oh = output.dims[1] * shape->poolH, shape->ow = output.dims[2] * shape->poolW, shape->oc = output.dims[3];
   if (output.dims[0] != shape->n) {
     return refuse(call, "expects equal batch extents, got %s and %s", ShapeText(input).text, ShapeText(output).text);
   }
@@ -158,6 +186,31 @@ Status checkVector(const Call& call, int operand, int64_t extent) {
   const std::string_view name = signatureOf(call).operand(operand);
   return refuse(call, "expects %.*s [%lld], got %s", static_cast<int>(name.size() - (name.back() == '?')), name.data(),
                 static_cast<long long>(extent), ShapeText(vector).text);
+}
+
+Status checkWeightGradient(const Call& call, int operand, const Conv2dShape& shape) {
+  const Operand& weight = call.operands[operand];
+  if (weight.rank != 4 || weight.dims[0] != shape.oc || weight.dims[1] != shape.kh || weight.dims[2] != shape.kw ||
+      weight.dims[3] != shape.ic / shape.groups) {
+    return refuse(call, "expects dweight [%lld, %lld, %lld, %lld], got %s", static_cast<long long>(shape.oc),
+                  static_cast<long long>(shape.kh), static_cast<long long>(shape.kw), static_cast<long long>(shape.ic / shape.groups),
+                  ShapeText(weight).text);
+  }
+  return checkVector(call, operand + 1, shape.oc);
+}
+
+// Of the maxima of a pooled image.
+Status checkPosition(const Call& call, int operand, const Operand& pooled) {
+  const Operand& position = call.operands[operand];
+  const int64_t blocks = ceilDiv(pooled.dims[0], kHwcnImageBlock);
+  if (!position.present() ||
+      (position.rank == 5 && position.dims[0] == blocks && position.dims[1] == pooled.dims[1] && position.dims[2] == pooled.dims[2] &&
+       position.dims[3] == pooled.dims[3] && position.dims[4] == kHwcnImageBlock)) {
+    return Status::ok();
+  }
+  return refuse(call, "expects position [%lld, %lld, %lld, %lld, %d], got %s", static_cast<long long>(blocks),
+                static_cast<long long>(pooled.dims[1]), static_cast<long long>(pooled.dims[2]), static_cast<long long>(pooled.dims[3]),
+                kHwcnImageBlock, ShapeText(position).text);
 }
 
 int64_t gcd(int64_t a, int64_t b) {
@@ -235,18 +288,23 @@ Status readConv2d(const Call& call, Conv2dShape* shape) {
       if (status.isOk()) status = checkPacked(call, 1, *shape);
       return status;
     }
+    case Opcode::conv2d_max_pool2d: {
+      status = checkRank(call, 3, 4);
+      if (status.isOk()) status = readExtents(call, operands[0], operands[3], shape);
+      if (status.isOk()) status = checkPacked(call, 1, *shape);
+      if (status.isOk()) status = checkVector(call, 2, shape->oc);
+      return status.isOk() ? checkPosition(call, 4, operands[3]) : status;
+    }
+    case Opcode::conv2d_max_pool2d_grad_weight: {
+      status = checkRank(call, 1, 4);
+      if (status.isOk()) status = readExtents(call, operands[0], operands[1], shape);
+      if (status.isOk()) status = checkPosition(call, 2, operands[1]);
+      return status.isOk() ? checkWeightGradient(call, 3, *shape) : status;
+    }
     default: {
       status = checkRank(call, 1, 4);
       if (status.isOk()) status = readExtents(call, operands[0], operands[1], shape);
-      if (!status.isOk()) return status;
-      const Operand& weight = operands[2];
-      if (weight.rank != 4 || weight.dims[0] != shape->oc || weight.dims[1] != shape->kh || weight.dims[2] != shape->kw ||
-          weight.dims[3] != shape->ic / shape->groups) {
-        return refuse(call, "expects dweight [%lld, %lld, %lld, %lld], got %s", static_cast<long long>(shape->oc),
-                      static_cast<long long>(shape->kh), static_cast<long long>(shape->kw),
-                      static_cast<long long>(shape->ic / shape->groups), ShapeText(weight).text);
-      }
-      return checkVector(call, 3, shape->oc);
+      return status.isOk() ? checkWeightGradient(call, 2, *shape) : status;
     }
   }
 }

@@ -11,18 +11,20 @@
 
 namespace stridenet {
 
-// Attributes and extents of any of the four instructions, under one set of names.
+// Attributes and extents of any of these instructions, under one set of names.
 struct Conv2dShape {
   Direction direction;
   Algorithm algorithm;
   int64_t widen, kh, kw, sh, sw, pt, pl, dh, dw, groups;
   Activation activation;
   int64_t n, ih, iw, ic, oh, ow, oc;  // of the forward convolution; n = ih = iw = oh = ow = 0 for conv2d_pack
+  int64_t poolH, poolW;               // windows that oh and ow are cut into by conv2d_max_pool2d, else 1
 
   bool isDepthwise() const { return algorithm == Algorithm::depthwise; }
   bool isHwcn() const { return algorithm == Algorithm::hwcn; }
   bool isWinograd() const { return algorithm == Algorithm::winograd2x2 || algorithm == Algorithm::winograd4x4; }
   bool isForward() const { return direction == Direction::forward; }
+  bool isPooled() const { return poolH * poolW > 1; }
   int64_t srcH() const { return isForward() ? ih : oh; }
   int64_t srcW() const { return isForward() ? iw : ow; }
   int64_t srcC() const { return isForward() ? ic : oc; }
@@ -33,7 +35,8 @@ struct Conv2dShape {
   int64_t classesW() const { return isForward() ? 1 : sw; }
 };
 
-// Checks a conv2d_pack, conv2d, conv2d_grad_input or conv2d_grad_weight instruction and reads its shape.
+// Checks a conv2d_pack, conv2d, conv2d_grad_input, conv2d_grad_weight, conv2d_max_pool2d or conv2d_max_pool2d_grad_weight instruction
+// and reads its shape.
 Status readConv2d(const Call& call, Conv2dShape* shape);
 
 // One axis of one SubConvolution. Position q writes destination pixel dst + q * dstStep and reads, for tap t, source pixel

@@ -1,4 +1,4 @@
-// conv2d and conv2d_grad_input with images in the lanes: see conv2d_hwcn.h.
+// conv2d, conv2d_max_pool2d and conv2d_grad_input with images in the lanes: see conv2d_hwcn.h.
 #include "native/ops/conv2d_hwcn.h"
 
 namespace stridenet {
@@ -17,6 +17,22 @@ struct ChannelBlocks {
   ChannelBlocks(const Conv2dShape& s, const KernelTable& kernels) : channels(s.dstC()), count(ceilDiv(s.dstC(), kernels.hwcn.channels)) {}
   int64_t first(int64_t block) const { return block * channels / count; }
   int64_t size(int64_t block) const { return first(block + 1) - first(block); }
+};
+
+struct HwcnBuffers {
+  const float *source, *packed, *bias = nullptr, *add = nullptr;
+  float *dst, *position = nullptr;
+
+  explicit HwcnBuffers(const Call& call) : source(call.operands[0].f32()), packed(call.operands[1].f32()) {
+    const Operand* operands = call.operands;
+    if (call.opcode == Opcode::conv2d_grad_input) {
+      dst = operands[2].f32();
+    } else if (call.opcode == Opcode::conv2d_max_pool2d) {
+      bias = operands[2].f32(), dst = operands[3].f32(), position = operands[4].f32();
+    } else {
+      bias = operands[2].f32(), add = operands[3].f32(), dst = operands[4].f32();
+    }
+  }
 };
 
 SubConvolution wholeConvolution(const Conv2dShape& s) {
@@ -49,27 +65,27 @@ Status checkHwcn(const Call& call, const Conv2dShape& s) {
   }
   if (s.n == 0) return Status::ok();  // conv2d_pack
   const SubConvolution sub = wholeConvolution(s);
-  const HwcnBands bands(*call.kernels, s.n, s.srcC(), sub.h, sub.w);
+  const HwcnBands bands(*call.kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH);
   if (static_cast<double>(bands.windowLines) * static_cast<double>(bands.pitch()) * sizeof(float) > kLargestWindow) {
     return refuse(call, "needs a window of more than 256 MiB for one line of %s with the algorithm hwcn", ShapeText(call.operands[0]).text);
   }
   return Status::ok();
 }
 
-HwcnBands::HwcnBands(const KernelTable& kernels, int64_t imageCount, int64_t channelCount, const Axis& h, const Axis& w)
+HwcnBands::HwcnBands(const KernelTable& kernels, int64_t imageCount, int64_t channelCount, const Axis& h, const Axis& w, int64_t poolH)
     : lanes(kernels.lanes),
       images(imageCount),
       groups(ceilDiv(imageCount, kernels.lanes)),
-      lines(h.positions),
+      lines(h.positions / poolH),
       windowColumns((w.positions - 1) * w.srcStep + w.taps),
       channels(channelCount) {
-  const int64_t span = (h.taps - 1) * h.tapStep + 1;
+  const int64_t step = poolH * h.srcStep, span = (poolH - 1) * h.srcStep + (h.taps - 1) * h.tapStep + 1;
   const int64_t most = kWindowBytes / (pitch() * static_cast<int64_t>(sizeof(float)));
-  const int64_t largest = most <= span ? 1 : (most - span) / h.srcStep + 1;
+  const int64_t largest = most <= span ? 1 : (most - span) / step + 1;
   const int64_t wanted = ceilDiv(kLeastBands, groups);
   perGroup = ceilDiv(lines, largest);
   if (perGroup < wanted) perGroup = wanted < lines ? wanted : lines;
-  windowLines = (ceilDiv(lines, perGroup) - 1) * h.srcStep + span;
+  windowLines = (ceilDiv(lines, perGroup) - 1) * step + span;
 }
 
 void HwcnImages::read(int64_t line, int64_t lines, int64_t column, int64_t columns, float* to) const {
@@ -119,51 +135,51 @@ void packHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
 Plan planHwcn(const Call& call, const Conv2dShape& s) {
   const KernelTable& kernels = *call.kernels;
   const SubConvolution sub = wholeConvolution(s);
-  const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w);
+  const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH);
   const ChannelBlocks blocks(s, kernels);
   int64_t kernelLines = 0;
   for (int64_t h = 0; h < sub.h.positions; ++h) kernelLines += TapRange(sub.h, h, 1, s.srcH()).count();
   const int64_t taps = tapsOfLine(s, sub.w, kernels.hwcn.pixels[blocks.size(0)]);
   const int64_t read = bands.perGroup * bands.windowLines * bands.windowColumns * s.srcC();
-  const int64_t written = s.dstH() * s.dstW() * s.dstC() * (call.opcode == Opcode::conv2d && call.operands[3].present() ? 2 : 1);
+  const bool isSum = call.opcode == Opcode::conv2d && call.operands[3].present();
+  const int64_t written = s.dstH() / s.poolH * (s.dstW() / s.poolW) * s.dstC() * (isSum ? 2 : 1);
   const double vectors =
       kHwcnMultiplyAddCost * static_cast<double>(kernelLines) * static_cast<double>(taps) * static_cast<double>(s.srcC() * s.dstC()) +
       static_cast<double>(kHwcnTransposeCost) * static_cast<double>(read + written);
   Plan plan = planOf(call, 2.0 * vectors * static_cast<double>(bands.groups * bands.lanes));
-  plan.threadScratch = bands.windowBytes() + static_cast<size_t>(s.dstW() * s.dstC() * bands.lanes) * sizeof(float);
+  plan.threadScratch = bands.windowBytes() + static_cast<size_t>(s.poolH * s.dstW() * s.dstC() * bands.lanes) * sizeof(float);
   return plan;
 }
 
 void runHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
   const KernelTable& kernels = *call.kernels;
-  const Operand* operands = call.operands;
-  const float *source = operands[0].f32(), *packed = operands[1].f32();
-  const float* bias = s.isForward() ? operands[2].f32() : nullptr;
-  const float* add = s.isForward() ? operands[3].f32() : nullptr;
-  float* dst = operands[s.isForward() ? 4 : 2].f32();
+  const HwcnBuffers buffers(call);
 
   const SubConvolution sub = wholeConvolution(s);
-  const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w);
+  const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH);
   const ChannelBlocks blocks(s, kernels);
-  const int64_t lanes = bands.lanes, lineLength = s.dstW() * s.dstC(), dstImage = s.dstH() * lineLength;
+  const int64_t lanes = bands.lanes, lineStep = s.dstW() * s.dstC() * lanes;
+  const int64_t dstLine = s.dstW() / s.poolW * s.dstC(), dstImage = bands.lines * dstLine;
   ScratchCursor cursor(lane.threadScratch);
   float* window = static_cast<float*>(cursor.takeBytes(bands.windowBytes()));
-  float* line = static_cast<float*>(cursor.takeBytes(0));
+  float* results = static_cast<float*>(cursor.takeBytes(0));  // a line, or those that are pooled to one
 
   HwcnTile tile = {};
   tile.xPixel = sub.w.srcStep * s.srcC() * lanes;
   tile.xLine = sub.h.tapStep * bands.pitch();
   tile.yPixel = s.dstC() * lanes;
-  tile.add = add != nullptr;
+  tile.add = buffers.add != nullptr;
   tile.activation = s.activation;
 
-  auto computeLine = [&](const TapRange& linesH, const float* lines) {
+  HwcnPool pool = {s.dstW() / s.poolW, s.dstC(), s.poolH, s.poolW, results, lineStep, results, nullptr};
+
+  auto computeLine = [&](const TapRange& linesH, const float* lines, float* line) {
     tile.lines = linesH.count();
     for (int64_t block = 0; block < blocks.count; ++block) {
       const int64_t channel = blocks.first(block), size = blocks.size(block), perTap = s.srcC() * size;
-      const float* weight = packed + channel * s.kh * s.kw * s.srcC() + linesH.begin * s.kw * perTap;
+      const float* weight = buffers.packed + channel * s.kh * s.kw * s.srcC() + linesH.begin * s.kw * perTap;
       tile.weightLine = s.kw * perTap;
-      tile.bias = bias == nullptr ? nullptr : bias + channel;
+      tile.bias = buffers.bias == nullptr ? nullptr : buffers.bias + channel;
       forEachTile(sub.w.positions, kernels.hwcn.pixels[size], [&](int64_t q, int64_t count) {
         const TapRange taps(sub.w, q, count, s.srcW());
         tile.length = taps.count() * s.srcC();
@@ -179,19 +195,27 @@ void runHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
   lane.range(bands.count(), &begin, &end);
   for (int64_t band = begin; band < end; ++band) {
     const int64_t image = bands.firstImage(band), images = bands.imagesOf(band), first = bands.firstLine(band);
-    const HwcnImages group = {&kernels, source + image * s.srcH() * s.srcW() * s.srcC(), images, s.srcH(), s.srcW(), s.srcC()};
-    const int64_t top = first * sub.h.srcStep + sub.h.src;
-    const int64_t lines = (bands.endLine(band) - 1 - first) * sub.h.srcStep + (sub.h.taps - 1) * sub.h.tapStep + 1;
+    const HwcnImages group = {&kernels, buffers.source + image * s.srcH() * s.srcW() * s.srcC(), images, s.srcH(), s.srcW(), s.srcC()};
+    const int64_t top = first * s.poolH * sub.h.srcStep + sub.h.src;
+    const int64_t lines = ((bands.endLine(band) - first) * s.poolH - 1) * sub.h.srcStep + (sub.h.taps - 1) * sub.h.tapStep + 1;
     group.read(top, lines, sub.w.src, bands.windowColumns, window);
-    for (int64_t h = first; h < bands.endLine(band); ++h) {
-      const int64_t at = image * dstImage + h * lineLength;
-      if (add != nullptr) {
-        if (images < lanes) std::memset(line, 0, static_cast<size_t>(lineLength * lanes) * sizeof(float));
-        kernels.layout.transpose4(add + at, dstImage, line, lanes, images, lineLength);
+    for (int64_t line = first; line < bands.endLine(band); ++line) {
+      const int64_t at = image * dstImage + line * dstLine;
+      if (buffers.add != nullptr) {
+        if (images < lanes) std::memset(results, 0, static_cast<size_t>(lineStep) * sizeof(float));
+        kernels.layout.transpose4(buffers.add + at, dstImage, results, lanes, images, dstLine);
       }
-      const TapRange linesH(sub.h, h, 1, s.srcH());
-      computeLine(linesH, window + (h * sub.h.srcStep + sub.h.src + linesH.begin * sub.h.tapStep - top) * bands.pitch());
-      kernels.layout.transpose4(line, lanes, dst + at, dstImage, lineLength, images);
+      for (int64_t i = 0; i < s.poolH; ++i) {
+        const int64_t h = line * s.poolH + i;
+        const TapRange linesH(sub.h, h, 1, s.srcH());
+        const int64_t source = h * sub.h.srcStep + sub.h.src + linesH.begin * sub.h.tapStep;
+        computeLine(linesH, window + (source - top) * bands.pitch(), results + i * lineStep);
+      }
+      if (s.isPooled()) {
+        if (buffers.position != nullptr) pool.position = hwcnPositions(buffers.position, s, image, line);
+        kernels.hwcn.maxPool(pool, s.activation == Activation::relu);
+      }
+      kernels.layout.transpose4(results, lanes, buffers.dst + at, dstImage, dstLine, images);
     }
   }
 }

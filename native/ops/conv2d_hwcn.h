@@ -5,6 +5,10 @@
 // channels, image], some lines at a time, and the result on its way back. Taps outside the image are left out, whole lines exactly and
 // columns but for those that only some pixels of a tile read. Worth it for `lanes` images or more: the cost tells.
 // One group, no dilation along a line; an input gradient only of stride 1.
+//
+// Max pooling over windows side by side can be part of it (conv2d_max_pool2d): lines are pooled before they are transposed back, and for
+// the weight gradient the lines of dy are made of pooled ones and the positions of the maxima, so that neither the convolution's result nor
+// its gradient is ever written to memory. Positions stay as they are computed, images innermost.
 #pragma once
 
 #include "native/ops/conv2d_geometry.h"
@@ -18,10 +22,11 @@ Status checkHwcn(const Call& call, const Conv2dShape& shape);
 int64_t packedHwcnLength(const Conv2dShape& shape);
 void packHwcn(const Call& call, const Conv2dShape& shape, const Lane& lane);
 
-// conv2d and conv2d_grad_input
+// conv2d, conv2d_grad_input and conv2d_max_pool2d
 Plan planHwcn(const Call& call, const Conv2dShape& shape);
 void runHwcn(const Call& call, const Conv2dShape& shape, const Lane& lane);
 
+// conv2d_grad_weight and conv2d_max_pool2d_grad_weight
 Plan planHwcnGradWeight(const Call& call, const Conv2dShape& shape);
 void runHwcnGradWeight(const Call& call, const Conv2dShape& shape, const Lane& lane);
 
@@ -33,13 +38,14 @@ constexpr int64_t kHwcnTransposeCost = 6;
 constexpr double kHwcnMultiplyAddCost = 1.125;
 
 // Image groups times bands of lines of the written (or, for a weight gradient, the summed) image, and the source lines that a band reads.
+// Where the image is pooled, these are lines of what it is pooled to.
 struct HwcnBands {
   int64_t lanes, images, groups;
   int64_t lines, perGroup;  // lines of an image, bands of a group
   int64_t windowLines, windowColumns, channels;
 
   // h and w say which source pixels the lines and columns read.
-  HwcnBands(const KernelTable& kernels, int64_t images, int64_t channels, const Axis& h, const Axis& w);
+  HwcnBands(const KernelTable& kernels, int64_t images, int64_t channels, const Axis& h, const Axis& w, int64_t poolH);
   int64_t count() const { return groups * perGroup; }
   int64_t firstImage(int64_t band) const { return band / perGroup * lanes; }
   int64_t imagesOf(int64_t band) const { return images - firstImage(band) < lanes ? images - firstImage(band) : lanes; }
@@ -59,5 +65,11 @@ struct HwcnImages {
 
   void read(int64_t line, int64_t lines, int64_t column, int64_t columns, float* to) const;
 };
+
+// Line `line` of the positions of the maxima, from image `image` on.
+inline float* hwcnPositions(float* position, const Conv2dShape& s, int64_t image, int64_t line) {
+  const int64_t at = (image / kHwcnImageBlock * (s.oh / s.poolH) + line) * (s.ow / s.poolW) * s.oc;
+  return position + at * kHwcnImageBlock + image % kHwcnImageBlock;
+}
 
 }  // namespace stridenet

@@ -1,4 +1,4 @@
-// conv2d_grad_weight with images in the lanes: see conv2d_hwcn.h.
+// conv2d_grad_weight and conv2d_max_pool2d_grad_weight with images in the lanes: see conv2d_hwcn.h.
 //
 // A chunk is a band of dy lines of an image group. Its sums [kernel line, tap, input channel, output channel, image] grow in scratch, a
 // few rows and output channels in registers at a time; then the lanes are added, and a second phase adds the chunks in order.
@@ -11,20 +11,38 @@ namespace {
 // Of dy lines that a pass over them finds in the first-level cache.
 constexpr int64_t kPassBytes = 24 * 1024;
 
+struct GradWeightBuffers {
+  const float *x, *dy;
+  float *position = nullptr, *dweight, *dbias;
+
+  GradWeightBuffers(const Call& call, const Conv2dShape& s) : x(call.operands[0].f32()), dy(call.operands[1].f32()) {
+    if (s.isPooled()) position = call.operands[2].f32();
+    dweight = call.operands[s.isPooled() ? 3 : 2].f32(), dbias = call.operands[s.isPooled() ? 4 : 3].f32();
+  }
+};
+
 struct GradWeightBands {
   HwcnBands bands;
   int64_t rows, size;    // of the sums of a chunk: rows x output channels
-  int64_t linesPerPass;  // of dy
+  int64_t linesPerPass;  // of dy, pooled or not
 
   GradWeightBands(const Conv2dShape& s, const KernelTable& kernels)
-      : bands(kernels, s.n, s.ic, subConvolution(s, 0, 0).h, subConvolution(s, 0, 0).w), rows(s.kh * s.kw * s.ic), size(rows * s.oc) {
-    const int64_t lines = kPassBytes / (lineLength(s) * static_cast<int64_t>(sizeof(float)));
-    const int64_t most = ceilDiv(s.oh, bands.perGroup);
+      : bands(kernels, s.n, s.ic, subConvolution(s, 0, 0).h, subConvolution(s, 0, 0).w, s.poolH),
+        rows(s.kh * s.kw * s.ic),
+        size(rows * s.oc) {
+    const int64_t lines = kPassBytes / (s.poolH * lineLength(s) * static_cast<int64_t>(sizeof(float)));
+    const int64_t most = ceilDiv(bands.lines, bands.perGroup);
     linesPerPass = lines < 1 ? 1 : lines > most ? most : lines;
   }
   int64_t lineLength(const Conv2dShape& s) const { return s.ow * s.oc * bands.lanes; }
   size_t offsetBytes() const { return scratchBytes(static_cast<size_t>(rows) * sizeof(int64_t)); }
-  size_t dyBytes(const Conv2dShape& s) const { return scratchBytes(static_cast<size_t>(linesPerPass * lineLength(s)) * sizeof(float)); }
+  size_t dyBytes(const Conv2dShape& s) const {
+    return scratchBytes(static_cast<size_t>(linesPerPass * s.poolH * lineLength(s)) * sizeof(float));
+  }
+  size_t pooledBytes(const Conv2dShape& s) const {
+    const int64_t pooled = linesPerPass * (s.ow / s.poolW) * s.oc * bands.lanes;
+    return s.isPooled() ? scratchBytes(static_cast<size_t>(pooled) * sizeof(float)) : 0;
+  }
   // Sums of one chunk, dbias behind dweight, before their lanes are added.
   size_t sumBytes(const Conv2dShape& s) const { return scratchBytes(static_cast<size_t>((size + s.oc) * bands.lanes) * sizeof(float)); }
   size_t partialBytes(const Conv2dShape& s) const {
@@ -33,6 +51,7 @@ struct GradWeightBands {
 };
 
 void sumChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& grad, const Lane& lane) {
+  const GradWeightBuffers buffers(call, s);
   const KernelTable& kernels = *call.kernels;
   const HwcnKernels& hwcn = kernels.hwcn;
   const HwcnBands& bands = grad.bands;
@@ -42,6 +61,7 @@ void sumChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& gr
   int64_t* offsets = static_cast<int64_t*>(cursor.takeBytes(grad.offsetBytes()));
   float* window = static_cast<float*>(cursor.takeBytes(bands.windowBytes()));
   float* dyLines = static_cast<float*>(cursor.takeBytes(grad.dyBytes(s)));
+  float* pooledLines = static_cast<float*>(cursor.takeBytes(grad.pooledBytes(s)));
   float* sums = static_cast<float*>(cursor.takeBytes(0));
   for (int64_t row = 0; row < grad.rows; ++row) {
     const int64_t i = row / (s.kw * s.ic);
@@ -54,20 +74,31 @@ void sumChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& gr
   update.pixels = s.ow;
   update.sumRow = s.oc * lanes;
   const int64_t channelBlocks = ceilDiv(s.oc, hwcn.rankChannels);
+  const int64_t dyHeight = bands.lines, dyWidth = s.ow / s.poolW;
+
+  // Lines of dy as the convolution's output would have them.
+  auto readLines = [&](const HwcnImages& dy, int64_t image, int64_t line, int64_t lines) {
+    dy.read(line, lines, 0, dyWidth, s.isPooled() ? pooledLines : dyLines);
+    for (int64_t i = 0; s.isPooled() && i < lines; ++i) {
+      kernels.hwcn.maxPoolGrad({dyWidth, s.oc, s.poolH, s.poolW, dyLines + i * s.poolH * lineLength, lineLength,
+                                pooledLines + i * dyWidth * s.oc * lanes, hwcnPositions(buffers.position, s, image, line + i)});
+    }
+  };
 
   int64_t begin, end;
   lane.range(bands.count(), &begin, &end);
   for (int64_t chunk = begin; chunk < end; ++chunk) {
     const int64_t image = bands.firstImage(chunk), images = bands.imagesOf(chunk), first = bands.firstLine(chunk);
-    const HwcnImages x = {&kernels, call.operands[0].f32() + image * s.ih * s.iw * s.ic, images, s.ih, s.iw, s.ic};
-    const HwcnImages dy = {&kernels, call.operands[1].f32() + image * s.oh * s.ow * s.oc, images, s.oh, s.ow, s.oc};
+    const HwcnImages x = {&kernels, buffers.x + image * s.ih * s.iw * s.ic, images, s.ih, s.iw, s.ic};
+    const HwcnImages dy = {&kernels, buffers.dy + image * dyHeight * dyWidth * s.oc, images, dyHeight, dyWidth, s.oc};
     const int64_t lines = bands.endLine(chunk) - first;
-    x.read(first * s.sh - s.pt, (lines - 1) * s.sh + (s.kh - 1) * s.dh + 1, -s.pl, bands.windowColumns, window);
+    x.read(first * s.poolH * s.sh - s.pt, (lines * s.poolH - 1) * s.sh + (s.kh - 1) * s.dh + 1, -s.pl, bands.windowColumns, window);
     std::memset(sums, 0, static_cast<size_t>((grad.size + s.oc) * lanes) * sizeof(float));
     for (int64_t line = 0; line < lines; line += grad.linesPerPass) {
-      update.runs = lines - line < grad.linesPerPass ? lines - line : grad.linesPerPass;
-      dy.read(first + line, update.runs, 0, s.ow, dyLines);
-      update.x = window + line * update.xRun;
+      const int64_t count = lines - line < grad.linesPerPass ? lines - line : grad.linesPerPass;
+      readLines(dy, image, first + line, count);
+      update.runs = count * s.poolH;
+      update.x = window + line * s.poolH * update.xRun;
       for (int64_t block = 0; block < channelBlocks; ++block) {
         const int64_t channel = block * s.oc / channelBlocks, size = (block + 1) * s.oc / channelBlocks - channel;
         const int64_t tiles = ceilDiv(grad.rows, hwcn.rankRows[size]);
@@ -79,7 +110,7 @@ void sumChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& gr
           hwcn.rankUpdate[size][(tile + 1) * grad.rows / tiles - row](update);
         }
       }
-      if (call.operands[3].present()) {
+      if (buffers.dbias != nullptr) {
         const int64_t pixel = s.oc * lanes;
         kernels.gemm.addRows(dyLines, pixel, update.runs * s.ow, pixel, sums + grad.size * lanes);
       }
@@ -90,6 +121,7 @@ void sumChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& gr
 
 // Adds the chunks, and brings the rows (kernel line, tap, input channel) x output channels into the order of dweight.
 void addChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& grad, const Lane& lane) {
+  const GradWeightBuffers buffers(call, s);
   const float* partials = static_cast<const float*>(lane.sharedScratch);
   const int64_t stride = grad.size + s.oc;
   float* sum = static_cast<float*>(lane.threadScratch);
@@ -99,14 +131,13 @@ void addChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& gr
   };
   int64_t begin, end;
   lane.range(grad.rows, &begin, &end);
-  float* dweight = call.operands[2].f32();
   for (int64_t row = begin; row < end; ++row) {
     add(row * s.oc);
-    for (int64_t o = 0; o < s.oc; ++o) dweight[o * grad.rows + row] = sum[o];
+    for (int64_t o = 0; o < s.oc; ++o) buffers.dweight[o * grad.rows + row] = sum[o];
   }
-  if (!call.operands[3].present() || lane.thread != 0) return;
+  if (buffers.dbias == nullptr || lane.thread != 0) return;
   add(grad.size);
-  std::memcpy(call.operands[3].f32(), sum, static_cast<size_t>(s.oc) * sizeof(float));
+  std::memcpy(buffers.dbias, sum, static_cast<size_t>(s.oc) * sizeof(float));
 }
 
 }  // namespace
@@ -114,13 +145,14 @@ void addChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& gr
 Plan planHwcnGradWeight(const Call& call, const Conv2dShape& s) {
   const GradWeightBands grad(s, *call.kernels);
   const HwcnBands& bands = grad.bands;
-  const double perGroup = kHwcnMultiplyAddCost * static_cast<double>(s.oh * s.ow) * static_cast<double>(grad.size) +
-                          static_cast<double>(kHwcnTransposeCost) *
-                              (static_cast<double>(bands.perGroup * bands.windowLines) * static_cast<double>(bands.windowColumns * s.ic) +
-                               static_cast<double>(s.oh * s.ow * s.oc) + static_cast<double>(bands.perGroup * grad.size));
+  const double perGroup =
+      kHwcnMultiplyAddCost * static_cast<double>(s.oh * s.ow) * static_cast<double>(grad.size) +
+      static_cast<double>(kHwcnTransposeCost) *
+          (static_cast<double>(bands.perGroup * bands.windowLines) * static_cast<double>(bands.windowColumns * s.ic) +
+           static_cast<double>(bands.lines * (s.ow / s.poolW) * s.oc) + static_cast<double>(bands.perGroup * grad.size));
   Plan plan = planOf(call, 2.0 * perGroup * static_cast<double>(bands.groups * bands.lanes), 2);
   plan.sharedScratch = grad.partialBytes(s);
-  plan.threadScratch = grad.offsetBytes() + bands.windowBytes() + grad.dyBytes(s) + grad.sumBytes(s);
+  plan.threadScratch = grad.offsetBytes() + bands.windowBytes() + grad.dyBytes(s) + grad.pooledBytes(s) + grad.sumBytes(s);
   return plan;
 }
 

@@ -155,6 +155,24 @@ Words depthwiseWords() {
   return b.words();
 }
 
+// Pooling as part of a convolution with images in the lanes, and its weight gradient.
+Words poolingWords() {
+  Builder b;
+  const int n = 18, relu = static_cast<int>(Activation::relu);
+  const int x = b.feed({n, 9, 8, 2}), w = b.slot(0, {5, 3, 3, 2}), bias = b.slot(1, {5}), lr = b.feed({1});
+  const Builder::Attrs packAttrs = {0, static_cast<int>(Algorithm::hwcn), 1, 1, 1, 1, 1, 1, 1, 1};
+  const int packed = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {5, 3, 3, 2}, packAttrs)});
+  b.step(Opcode::conv2d_pack, {w, packed}, packAttrs);
+  const int y = b.fetch({n, 4, 4, 5}), position = b.arena({2, 4, 4, 5, 16}), wide = b.fetch({n, 3, 2, 5});
+  b.step(Opcode::conv2d_max_pool2d, {x, packed, bias, y, position}, {relu, 3, 3, 1, 1, 1, 1, 1, 1, 1, 2, 2});
+  b.step(Opcode::conv2d_max_pool2d, {x, packed, -1, wide, -1}, {0, 3, 3, 1, 1, 1, 1, 1, 1, 1, 3, 4});
+  const int dy = b.feed({n, 4, 4, 5}), dw = b.arena({5, 3, 3, 2}), db = b.arena({5});
+  b.step(Opcode::conv2d_max_pool2d_grad_weight, {x, dy, position, dw, db}, {3, 3, 1, 1, 1, 1, 1, 1, 1, 2, 2});
+  b.step(Opcode::sgd, {dw, lr, w, -1}, {0, 0, 0});
+  b.step(Opcode::sgd, {db, lr, bias, -1}, {0, 0, 0});
+  return b.words();
+}
+
 class Mutator {
  public:
   explicit Mutator(uint32_t seed) : random_(seed) {}
@@ -294,7 +312,7 @@ int main(int argc, char** argv) {
   using namespace stridenet;
   const unsigned seed = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 1;
   const int count = argc > 2 ? std::atoi(argv[2]) : 10000;
-  const std::vector<Words> corpus = {trainingWords(), inferenceWords(), depthwiseWords()};
+  const std::vector<Words> corpus = {trainingWords(), inferenceWords(), depthwiseWords(), poolingWords()};
   std::mt19937 random(seed);
   for (const Words& words : corpus) {
     std::shared_ptr<const Program> program;
