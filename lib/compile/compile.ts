@@ -5,6 +5,7 @@ import { encode } from './encode';
 import { fold } from './fold';
 import { fuse } from './fuse';
 import type { NativeQueries, Program } from './ir';
+import { joinPooling } from './joinPooling';
 import { localise } from './localise';
 import { lower } from './lower';
 import { planMemory } from './planMemory';
@@ -34,7 +35,9 @@ export function compileGraph(graph: Graph, queries: NativeQueries, options: Comp
   const simple = simplify(graph);
   const fused = options.fuse === false ? simple : fuse(simplify(fold(simple)));
   const kept = options.recompute === false ? fused : recompute(fused);
-  const lists = schedule(localise(lower(kept, queries, options.algorithm ?? 'fast')));
+  const lowered = lower(kept, queries, options.algorithm ?? 'fast');
+  const joined = options.fuse === false ? lowered : joinPooling(lowered);
+  const lists = schedule(localise(joined));
   const plan = planMemory(lists, { plan: options.plan ?? true });
   return encode(lists, plan);
 }

@@ -4,6 +4,7 @@ import type { OpTable } from '../support/opRow';
 import { activationTable } from './activation.table';
 import { adaptivePoolTable } from './adaptivePool.table';
 import { conv2dTable } from './conv2d.table';
+import { conv2dPooledTable } from './conv2dPooled.table';
 import { dropoutTable } from './dropout.table';
 import { elementwiseTable } from './elementwise.table';
 import { lossTable } from './loss.table';
@@ -17,6 +18,7 @@ import { softmaxTable } from './softmax.table';
 
 export const tables: readonly OpTable[] = [
   conv2dTable,
+  conv2dPooledTable,
   poolTable,
   normTable,
   matmulTable,
