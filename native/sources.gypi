@@ -31,6 +31,8 @@
       "native/ops/conv2d_pack.cc",
       "native/ops/conv2d_scatter.cc",
       "native/ops/conv2d_winograd.cc",
+      "native/ops/conv2d_winograd_narrow.cc",
+      "native/ops/conv2d_winograd_narrow_grad_weight.cc",
       "native/ops/conv2d_winograd_weight_grad.cc",
       "native/ops/gemm.cc",
       "native/ops/matmul.cc",

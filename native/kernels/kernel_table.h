@@ -16,6 +16,7 @@
 #include "native/kernels/softmax_kernels.h"
 #include "native/kernels/update_kernels.h"
 #include "native/kernels/winograd_kernels.h"
+#include "native/kernels/winograd_narrow_kernels.h"
 
 namespace stridenet {
 
@@ -35,6 +36,7 @@ struct KernelTable {
   UpdateKernels update;
   DepthwiseKernels depthwise;
   WinogradKernels winograd;
+  WinogradNarrowKernels winogradNarrow;
   ProbeKernels probe;
 };
 

@@ -22,6 +22,7 @@ namespace {
 #include "native/kernels/update.inl.h"
 #include "native/kernels/winograd_transforms.inl.h"
 #include "native/kernels/winograd.inl.h"
+#include "native/kernels/winograd_narrow.inl.h"
 // clang-format on
 
 }  // namespace
@@ -30,5 +31,5 @@ extern const KernelTable kTable;
 const KernelTable kTable = {
     kIsaName,         kLanes,        kActivationKernels, kGemmKernels,   kElementwiseKernels, kHwcnKernels,   kLayoutKernels,
     kNormKernels,     kPoolKernels,  kRandomKernels,     kReduceKernels, kSoftmaxKernels,     kUpdateKernels, kDepthwiseKernels,
-    kWinogradKernels, kProbeKernels,
+    kWinogradKernels, kWinogradNarrowKernels, kProbeKernels,
 };

@@ -59,33 +59,48 @@ void winogradWeightTiles(const WinogradWeights& w) {
     for (int64_t c = 0; c < w.width; c += kLanes) {
       const int count = w.columns - c < kLanes ? static_cast<int>(w.columns - c) : kLanes;
       const int64_t from = r * w.rowStride + c;
-      float* u = w.u + r * w.width + c;
+      float* u = w.u + r * w.uRow + c;
       winogradSquare<R, P, Transform>([&](int i, int j) { return loadLanes(w.taps[i * R + j] + from, count); },
                                       [&](int i, const Vec* row) {
 #pragma GCC unroll 6
-                                        for (int j = 0; j < P; ++j) store(u + (i * P + j) * w.pointStride, row[j]);
+                                        for (int j = 0; j < P; ++j) store(u + i * w.lineStride + j * w.columnStride, row[j]);
                                       });
     }
   }
 }
 
+// What happens to up to a vector of results on their way out; activations that are not elementary come later.
+struct WinogradEpilogue {
+  Vec bias;
+  int count;
+  bool isClipped, isClipped6;
+
+  WinogradEpilogue(const float* biases, int lanes, Activation activation)
+      : bias(biases == nullptr ? zero() : loadLanes(biases, lanes)),
+        count(lanes),
+        isClipped(activation == Activation::relu || activation == Activation::relu6),
+        isClipped6(activation == Activation::relu6) {}
+  void write(Vec result, const float* addend, float* y) const {
+    result = add(result, bias);
+    if (addend != nullptr) result = add(result, loadLanes(addend, count));
+    if (isClipped) result = max(zero(), result);
+    if (isClipped6) result = min(set1(6.0f), result);
+    storeLanes(y, result, count);
+  }
+};
+
 template <int M, int P, void (*Transform)(const Vec*, Vec*)>
 void winogradResultTile(const WinogradResults& w) {
   const Activation activation = w.activation;
   for (int64_t c = 0; c < w.channels; c += kLanes) {
-    const int count = lanesFrom(c, w.channels);
-    const Vec bias = w.bias == nullptr ? zero() : loadLanes(w.bias + c, count);
+    const WinogradEpilogue epilogue(w.bias == nullptr ? nullptr : w.bias + c, lanesFrom(c, w.channels), activation);
     auto write = [&](int i, const Vec* row) {
       const int64_t line = i * w.lineStride + c;
 #pragma GCC unroll 4
       for (int j = 0; j < M; ++j) {
         if (j >= w.pixels) break;
         const int64_t at = line + j * w.pixelStride;
-        Vec result = add(row[j], bias);
-        if (w.add != nullptr) result = add(result, loadLanes(w.add + at, count));
-        if (activation == Activation::relu || activation == Activation::relu6) result = max(zero(), result);
-        if (activation == Activation::relu6) result = min(set1(6.0f), result);
-        storeLanes(w.y + at, result, count);
+        epilogue.write(row[j], w.add == nullptr ? nullptr : w.add + at, w.y + at);
       }
     };
     winogradSquare<P, M, Transform>([&](int i, int j) { return load(w.m + (i * P + j) * w.pointStride + c); }, write, w.lines);

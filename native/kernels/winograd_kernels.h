@@ -18,13 +18,13 @@ namespace stridenet {
 constexpr int kMostWinogradTaps = 25, kMostWinogradPoints = 36;
 
 // Weights of `rows` source channels by `columns` destination channels: tap i (of r * r, row by row) of row k and column j is at
-// taps[i][k * rowStride + j]; u[p * pointStride + k * width + j] receives point p. Columns between `columns` and `width`, a multiple of
-// the lanes, become zero.
+// taps[i][k * rowStride + j]; u[y * lineStride + x * columnStride + k * uRow + j] receives the point in row y and column x. Columns
+// between `columns` and `width`, a multiple of the lanes, become zero.
 struct WinogradWeights {
   const float* taps[kMostWinogradTaps];
   int64_t rowStride, rows, columns, width;
   float* u;
-  int64_t pointStride;
+  int64_t uRow, lineStride, columnStride;
 };
 
 // One tile of results: y[i * lineStride + j * pixelStride + c] = act((A^T m A)[i][j][c] + bias[c] + add[...]) for i < lines, j < pixels

@@ -6,6 +6,8 @@
 // large enough that reading U does not hold the multiply-adds up. A sum over source channels runs in the same order whatever the blocks.
 #include "native/ops/conv2d_winograd.h"
 
+#include "native/ops/conv2d_winograd_narrow.h"
+
 namespace stridenet {
 
 namespace {
@@ -208,6 +210,22 @@ int64_t tapNumbers(const Panels& panels) {
   return kPackRows * ceilDiv(panels.vectors, panels.count) * panels.lanes;
 }
 
+// Vector after vector, in the order of native/ops/conv2d_winograd_narrow.h.
+void packNarrowVectors(const WinogradSizeKernels& transforms, WinogradWeights w, int64_t taps, int64_t k, int64_t row, int64_t lanes,
+                       float* packed) {
+  const int64_t columns = w.columns, vectors = w.width / lanes;
+  w.width = lanes;
+  w.lineStride = lanes;
+  w.uRow = kNarrowEdge * lanes;
+  w.columnStride = k * w.uRow;
+  for (int64_t v = 0; v < vectors; ++v) {
+    w.u = packed + v * kNarrowPoints * k * lanes + row * w.uRow;
+    w.columns = columns - v * lanes < lanes ? columns - v * lanes : lanes;
+    transforms.weights(w);
+    for (int64_t i = 0; i < taps; ++i) w.taps[i] += lanes;
+  }
+}
+
 void packUnit(const Conv2dShape& s, const KernelTable& kernels, const PackUnits& units, const float* weight, int64_t unit,
               float* transposed, float* packed) {
   const Panels& panels = units.panels;
@@ -219,8 +237,6 @@ void packUnit(const Conv2dShape& s, const KernelTable& kernels, const PackUnits&
   w.columns = panels.columnsOf(panel);
   w.width = panels.vectorsOf(panel) * panels.lanes;
   w.rowStride = s.isForward() ? w.width : stride;
-  w.u = packed + column * k * points + row * w.width;
-  w.pointStride = k * w.width;
   for (int64_t i = 0; i < taps; ++i) {
     if (s.isForward()) {
       float* tap = transposed + i * tapNumbers(panels);
@@ -230,6 +246,11 @@ void packUnit(const Conv2dShape& s, const KernelTable& kernels, const PackUnits&
       w.taps[i] = weight + row * stride + (taps - 1 - i) * s.ic + column;
     }
   }
+  if (isNarrowWinograd(s)) return packNarrowVectors(kernelsOf(s, kernels), w, taps, k, row, panels.lanes, packed + column * k * points);
+  w.u = packed + column * k * points + row * w.width;
+  w.uRow = w.width;
+  w.columnStride = k * w.width;
+  w.lineStride = edgeOf(s) * w.columnStride;
   kernelsOf(s, kernels).weights(w);
 }
 
@@ -248,7 +269,7 @@ Status checkWinograd(const Call& call, const Conv2dShape& s) {
 }
 
 int64_t packedWinogradLength(const Conv2dShape& s, const KernelTable& kernels) {
-  const int64_t edge = edgeOf(s);
+  const int64_t edge = edgeOf(s);  // both forms hold as many numbers
   const double estimate =
       static_cast<double>(edge * edge) * static_cast<double>(s.srcC()) * (static_cast<double>(s.dstC()) + kernels.lanes);
   return estimate > kLargestPacked ? 0 : edge * edge * s.srcC() * Panels(kernels, s.dstC()).paddedColumns();
@@ -271,6 +292,7 @@ void packWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
 }
 
 Plan planWinograd(const Call& call, const Conv2dShape& s) {
+  if (isNarrowWinograd(s)) return planWinogradNarrow(call, s);
   const WinogradBlocks blocks(s, *call.kernels, 1);  // the largest
   const double tiles = static_cast<double>(blocks.tiles), points = static_cast<double>(blocks.points);
   const double columns = static_cast<double>(Panels(*call.kernels, s.dstC()).paddedColumns());
@@ -285,6 +307,7 @@ Plan planWinograd(const Call& call, const Conv2dShape& s) {
 }
 
 void runWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
+  if (isNarrowWinograd(s)) return runWinogradNarrow(call, s, lane);
   WinogradRun winograd(call, s, lane);
   int64_t begin, end;
   lane.range(winograd.tasks(), &begin, &end);

@@ -14,6 +14,7 @@
 #include "native/ops/conv2d_winograd_weight_grad.h"
 
 #include "native/ops/conv2d_winograd.h"
+#include "native/ops/conv2d_winograd_narrow.h"
 #include "native/ops/rank_update.h"
 
 namespace stridenet {
@@ -219,6 +220,7 @@ void addGroup(const Call& call, const WinogradGradWeight& grad, const Lane& lane
 }  // namespace
 
 Plan planWinogradGradWeight(const Call& call, const Conv2dShape& shape) {
+  if (isNarrowWinograd(shape)) return planWinogradNarrowGradWeight(call, shape);
   const WinogradGradWeight grad(call, shape);
   Plan plan = planOf(call, 0, static_cast<int>(2 * grad.groups));
   plan.sharedScratch = grad.transformBytes(grad.inputs) + grad.transformBytes(grad.outputs) + grad.sumBytes();
@@ -234,6 +236,7 @@ Plan planWinogradGradWeight(const Call& call, const Conv2dShape& shape) {
 }
 
 void runWinogradGradWeight(const Call& call, const Conv2dShape& shape, const Lane& lane) {
+  if (isNarrowWinograd(shape)) return runWinogradNarrowGradWeight(call, shape, lane);
   const WinogradGradWeight grad(call, shape);
   const Transforms transforms(lane.sharedScratch, grad);
   ScratchCursor cursor(lane.threadScratch);

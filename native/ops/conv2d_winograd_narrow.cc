@@ -1,0 +1,151 @@
+// Winograd convolution of few source channels: see conv2d_winograd_narrow.h.
+#include "native/ops/conv2d_winograd_narrow.h"
+
+#include "native/ops/conv2d_winograd.h"
+
+namespace stridenet {
+
+namespace {
+
+constexpr int64_t kMostChannels = 16;
+// Transformed source lines of a band.
+constexpr int64_t kBandBytes = 96 * 1024;
+// Bands that a thread gets at least, if there are so many lines: the last ones to finish are then not far apart.
+constexpr int64_t kLeastBandsPerThread = 4;
+constexpr int64_t kLine = 16;  // numbers of a cache line
+
+// Bands of lines of tiles as threads share them. No result depends on them.
+struct NarrowBands {
+  int64_t perImage, lines;  // of the largest band
+  int64_t count;
+
+  NarrowBands(const Conv2dShape& s, const NarrowTiles& tiles, int64_t threads) {
+    perImage = ceilDiv(tiles.tilesH, tiles.bandLines());
+    const int64_t wanted = threads == 1 || s.n == 0 ? 1 : ceilDiv(threads * kLeastBandsPerThread, s.n);
+    if (perImage < wanted) perImage = wanted < tiles.tilesH ? wanted : tiles.tilesH;
+    if (perImage < 1) perImage = 1;
+    lines = ceilDiv(tiles.tilesH, perImage);
+    count = s.n * perImage;
+  }
+};
+
+}  // namespace
+
+bool isNarrowWinograd(const Conv2dShape& s) {
+  return winogradTile(s.algorithm) + s.kh - 1 == kNarrowEdge && s.srcC() <= kMostChannels;
+}
+
+const WinogradNarrowSizeKernels& narrowKernelsOf(const Conv2dShape& s, const KernelTable& kernels) {
+  return s.kh == 5 ? kernels.winogradNarrow.f2x5 : kernels.winogradNarrow.f4x3;
+}
+
+NarrowTiles::NarrowTiles(const Conv2dShape& s, const KernelTable& table, int64_t rows, int64_t pixels)
+    : kernels(&narrowKernelsOf(s, table)),
+      m(winogradTile(s.algorithm)),
+      channels(s.srcC()),
+      lanes(table.lanes),
+      tilesH(ceilDiv(rows, m)),
+      tilesW(ceilDiv(pixels, m)),
+      srcH(s.srcH()),
+      srcW(s.srcW()),
+      top(s.isForward() ? -s.pt : s.pt - s.kh + 1),
+      left(s.isForward() ? -s.pl : s.pl - s.kw + 1),
+      columns((tilesW - 1) * m + kNarrowEdge) {
+  column = roundUp(tilesW * channels, lanes);
+  phase = column + roundUp((kNarrowEdge - 1) / m * channels + 2 * lanes, lanes);
+  line = roundUp(kNarrowEdge * column, kLine) + kLine;  // point rows of a tile do not fall into one cache set
+}
+
+int64_t NarrowTiles::bandLines() const {
+  const int64_t most = kBandBytes / (line * static_cast<int64_t>(sizeof(float)));
+  return most <= kNarrowEdge ? 1 : (most - kNarrowEdge) / m + 1;
+}
+
+void NarrowTiles::transformLines(const float* image, int64_t begin, int64_t end, float* phases, float* to) const {
+  const int64_t first = begin * m + top, count = sourceLines(end - begin);
+  auto isInside = [&](int64_t i) { return first + i >= 0 && first + i < srcH; };
+  // All are split first: what was just written in pieces is slow to read as vectors.
+  for (int64_t i = 0; i < count; ++i) {
+    if (!isInside(i)) continue;
+    kernels->split(image + (first + i) * srcW * channels, srcW, left, columns, channels, phases + i * m * phase, phase);
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    if (isInside(i)) {
+      kernels->alongLine(phases + i * m * phase, phase, channels, column, to + i * line, column);
+    } else {
+      std::memset(to + i * line, 0, static_cast<size_t>(line) * sizeof(float));
+    }
+  }
+}
+
+void NarrowTiles::transformTiles(const float* lines, float* v) const {
+  const float* six[kNarrowEdge];
+  for (int64_t i = 0; i < kNarrowEdge; ++i) six[i] = lines + i * line;
+  kernels->acrossLines(six, kNarrowEdge * column, v, line);
+}
+
+Plan planWinogradNarrow(const Call& call, const Conv2dShape& s) {
+  const NarrowTiles tiles(s, *call.kernels, s.dstH(), s.dstW());
+  const NarrowBands bands(s, tiles, 1);  // the largest
+  // In multiply-adds of whole vectors, what is not one counted by the time that it takes: transforms of six vectors of points, and for
+  // each tile and vector of results.
+  constexpr double kTransform = 18, kResults4 = 260, kResults2 = 70;
+  const double lines = static_cast<double>(s.n * tiles.tilesH), rows = static_cast<double>(tiles.m) + 1;
+  const double columnVectors = static_cast<double>(tiles.column / tiles.lanes);
+  const double inputs = lines * columnVectors * (rows + kNarrowEdge) * kTransform;
+  const double results = static_cast<double>(kNarrowPoints * s.srcC()) + (tiles.m == 4 ? kResults4 : kResults2);
+  const double outputs = lines * static_cast<double>(tiles.tilesW * ceilDiv(s.dstC(), tiles.lanes)) * results;
+  Plan plan = planOf(call, 2.0 * static_cast<double>(tiles.lanes) * (inputs + outputs));
+  plan.threadScratch = tiles.phaseBytes(bands.lines) + tiles.lineBytes(bands.lines) + tiles.pointBytes();
+  return plan;
+}
+
+void runWinogradNarrow(const Call& call, const Conv2dShape& s, const Lane& lane) {
+  const NarrowTiles tiles(s, *call.kernels, s.dstH(), s.dstW());
+  const NarrowBands bands(s, tiles, lane.threads);
+  ScratchCursor cursor(lane.threadScratch);
+  float* phases = static_cast<float*>(cursor.takeBytes(tiles.phaseBytes(bands.lines)));
+  float* transformed = static_cast<float*>(cursor.takeBytes(tiles.lineBytes(bands.lines)));
+  float* v = static_cast<float*>(cursor.takeBytes(tiles.pointBytes()));
+
+  const float *src = call.operands[0].f32(), *packed = call.operands[1].f32();
+  const float* bias = s.isForward() ? call.operands[2].f32() : nullptr;
+  const float* add = s.isForward() ? call.operands[3].f32() : nullptr;
+  float* dst = call.operands[s.isForward() ? 4 : 2].f32();
+  const int64_t vectors = ceilDiv(s.dstC(), tiles.lanes), calls = ceilDiv(tiles.tilesW, tiles.kernels->tiles);
+  const int64_t packedVector = kNarrowPoints * s.srcC() * tiles.lanes;
+  WinogradNarrowTiles work = {};
+  work.vLine = tiles.line, work.vColumn = tiles.column, work.channels = tiles.channels;
+  work.lineStride = s.dstW() * s.dstC(), work.pixelStride = s.dstC();
+  work.activation = s.activation;
+
+  int64_t begin, end;
+  lane.range(bands.count, &begin, &end);
+  for (int64_t band = begin; band < end; ++band) {
+    const int64_t image = band / bands.perImage, part = band % bands.perImage;
+    const int64_t first = part * tiles.tilesH / bands.perImage, last = (part + 1) * tiles.tilesH / bands.perImage;
+    tiles.transformLines(src + image * s.srcH() * s.srcW() * s.srcC(), first, last, phases, transformed);
+    for (int64_t line = first; line < last; ++line) {
+      tiles.transformTiles(transformed + (line - first) * tiles.m * tiles.line, v);
+      const int64_t dstLine = line * tiles.m, left = s.dstH() - dstLine;
+      work.lines = static_cast<int>(left < tiles.m ? left : tiles.m);
+      for (int64_t vector = 0; vector < vectors; ++vector) {
+        const int64_t channel = vector * tiles.lanes, rest = s.dstC() - channel;
+        work.u = packed + vector * packedVector;
+        work.count = static_cast<int>(rest < tiles.lanes ? rest : tiles.lanes);
+        work.bias = bias == nullptr ? nullptr : bias + channel;
+        for (int64_t i = 0; i < calls; ++i) {
+          const int64_t tile = i * tiles.tilesW / calls, count = (i + 1) * tiles.tilesW / calls - tile, pixel = tile * tiles.m;
+          const int64_t at = ((image * s.dstH() + dstLine) * s.dstW() + pixel) * s.dstC() + channel;
+          work.v = v + tile * tiles.channels;
+          work.add = add == nullptr ? nullptr : add + at;
+          work.y = dst + at;
+          work.pixels = s.dstW() - pixel < count * tiles.m ? s.dstW() - pixel : count * tiles.m;
+          tiles.kernels->results[count](work);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace stridenet

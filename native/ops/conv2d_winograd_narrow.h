@@ -1,0 +1,56 @@
+// The winograd algorithms with six points (conv2d_winograd.h) for few source channels.
+//
+// Where channels leave most of a vector empty, transforming pixel by pixel costs more than the products. Here the lanes of the transform
+// are the tiles of a line with their channels, and the products of a tile stay in registers until they are transformed back
+// (native/kernels/winograd_narrow_kernels.h). A unit of work is a band of lines of tiles of an image.
+#pragma once
+
+#include "native/ops/conv2d_geometry.h"
+
+namespace stridenet {
+
+// Whether this form is taken: it follows from the weight and the attributes alone, because packing depends on it.
+bool isNarrowWinograd(const Conv2dShape& shape);
+
+// conv2d and conv2d_grad_input. The packed weight, which conv2d_winograd.cc makes, holds
+// [vector of destination channels][point column][source channel][point row][lane].
+Plan planWinogradNarrow(const Call& call, const Conv2dShape& shape);
+void runWinogradNarrow(const Call& call, const Conv2dShape& shape, const Lane& lane);
+
+Plan planWinogradNarrowGradWeight(const Call& call, const Conv2dShape& shape);
+void runWinogradNarrowGradWeight(const Call& call, const Conv2dShape& shape, const Lane& lane);
+
+// What both files share.
+
+constexpr int64_t kNarrowEdge = kWinogradNarrowEdge, kNarrowPoints = kNarrowEdge * kNarrowEdge;
+
+const WinogradNarrowSizeKernels& narrowKernelsOf(const Conv2dShape& shape, const KernelTable& kernels);
+
+// How a line of tiles and the lines of an image that it reads lie in scratch.
+struct NarrowTiles {
+  const WinogradNarrowSizeKernels* kernels;
+  int64_t m, channels, lanes;
+  int64_t tilesH, tilesW;
+  int64_t srcH, srcW, top, left;  // source pixel of destination pixel (0, 0)
+  int64_t columns;                // pixels of a source line that its tiles read
+  int64_t phase;                  // numbers of a phase of a line
+  int64_t column, line;           // numbers of a column of points, and of all six
+
+  // `rows` and `pixels` are the extents that are cut into tiles.
+  NarrowTiles(const Conv2dShape& shape, const KernelTable& table, int64_t rows, int64_t pixels);
+  int64_t sourceLines(int64_t lines) const { return (lines - 1) * m + kNarrowEdge; }
+  // Scratch for the source lines of a band, split into phases and transformed along the line.
+  size_t phaseBytes(int64_t lines) const { return scratchBytes(static_cast<size_t>(sourceLines(lines) * m * phase) * sizeof(float)); }
+  size_t lineBytes(int64_t lines) const { return scratchBytes(static_cast<size_t>(sourceLines(lines) * line) * sizeof(float)); }
+  // Most lines of tiles of a band.
+  int64_t bandLines() const;
+  // Six lines of points of one line of tiles.
+  size_t pointBytes() const { return scratchBytes(static_cast<size_t>(kNarrowEdge * line) * sizeof(float)); }
+
+  // `to`: the source lines of the lines of tiles [begin, end) of an image, [line][point column][tile][channel].
+  void transformLines(const float* image, int64_t begin, int64_t end, float* phases, float* to) const;
+  // v: the points of the line of tiles that begins at a transformed line.
+  void transformTiles(const float* lines, float* v) const;
+};
+
+}  // namespace stridenet
