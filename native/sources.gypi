@@ -9,6 +9,7 @@
       "native/runtime/cgroup.cc",
       "native/runtime/dispatch.cc",
       "native/runtime/memory.cc",
+      "native/runtime/pages.cc",
       "native/runtime/probe.cc",
       "native/runtime/slot.cc",
       "native/runtime/state.cc",

@@ -6,9 +6,15 @@
 namespace stridenet {
 
 Status Workspace::reserve(const Program& program, int threads) {
-  Status status = arena.reserve(program.arenaBytes(), "the intermediate values of a program");
-  if (status.isOk()) status = sharedScratch.reserve(program.sharedScratch, "the scratch memory of a program");
-  if (status.isOk()) status = threadScratch.reserve(scratchStride(program) * threads, "the scratch memory of a program's threads");
+  const auto grow = [=](AlignedBuffer* buffer, size_t bytes, const char* purpose) {
+    if (bytes <= buffer->size()) return Status::ok();
+    Status status = buffer->reserve(bytes, purpose);
+    if (status.isOk()) buffer->populate(threads);
+    return status;
+  };
+  Status status = grow(&arena, program.arenaBytes(), "the intermediate values of a program");
+  if (status.isOk()) status = grow(&sharedScratch, program.sharedScratch, "the scratch memory of a program");
+  if (status.isOk()) status = grow(&threadScratch, scratchStride(program) * threads, "the scratch memory of a program's threads");
   return status;
 }
 

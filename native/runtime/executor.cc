@@ -155,8 +155,11 @@ Status readSources(BoundProgram& bound, State& state, size_t begin, size_t end, 
         loads.push_back(source.slot);
         continue;
       }
-      Status status = staging->reserve(bound.stagingBytes, "reading weights");
-      if (!status.isOk()) return status;
+      if (staging->size() == 0) {
+        Status status = staging->reserve(bound.stagingBytes, "reading weights");
+        if (!status.isOk()) return status;
+        staging->populate(threads);
+      }
       *source.pointer = staged[source.slot] = staging->at(source.offset);
     }
   }
@@ -170,6 +173,7 @@ Status readSources(BoundProgram& bound, State& state, size_t begin, size_t end, 
 Status runPrepare(BoundProgram& bound, State& state, const ExecutorSettings& settings, ListRun* run) {
   AlignedBuffer staging;
   run->end = 0;
+  state.populateDerived(settings.threads);
   for (size_t end : bound.prepareParts) {
     run->begin = run->end;
     run->end = end;

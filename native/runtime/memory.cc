@@ -9,12 +9,13 @@
 #include <cstring>
 #include <utility>
 
+#include "native/runtime/pages.h"
+
 namespace stridenet {
 
 namespace {
-// Above this a block is worth whole huge pages (2 MiB on x86-64 and arm64).
+// Above this a block is worth whole huge pages.
 constexpr size_t kMapThreshold = size_t{4} << 20;
-constexpr size_t kHugePage = size_t{2} << 20;
 // Of a BlockPool: the first mapping, doubled until the last. The sanitizer sees the borders of blocks only when each is an allocation.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t kFirstMapping = 0, kLastMapping = 0;
@@ -28,7 +29,9 @@ void discardPages(void* data, size_t bytes) {
   const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page - 1) / page * page;
   const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) / page * page;
-  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  if (begin >= end) return;
+  forgetPages(reinterpret_cast<void*>(begin), end - begin);
+  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 #else
   (void)data;
   (void)bytes;
@@ -41,8 +44,13 @@ void AlignedBuffer::swap(AlignedBuffer& other) {
   std::swap(mapped_, other.mapped_);
 }
 
+void AlignedBuffer::populate(int threads) {
+  if (mapped_) populatePages(data_, size_, threads);
+}
+
 void AlignedBuffer::release() {
   if (mapped_) {
+    forgetPages(data_, size_);
     munmap(data_, size_);
   } else {
     std::free(data_);
@@ -79,18 +87,27 @@ Status AlignedBuffer::reserve(size_t bytes, const char* purpose) {
 
 Status BlockPool::take(size_t bytes, const char* purpose, void** block) {
   const size_t size = alignUp(bytes);
-  if (mappings_.empty() || mappings_.back().size() - used_ < size) {
-    const size_t wanted = mappings_.empty() ? kFirstMapping : std::min(kLastMapping, 2 * mappings_.back().size());
-    AlignedBuffer mapping;
-    Status status = mapping.reserve(std::max(size, wanted), purpose);
+  if (mappings_.empty() || mappings_.back().memory.size() - mappings_.back().used < size) {
+    const size_t wanted = mappings_.empty() ? kFirstMapping : std::min(kLastMapping, 2 * mappings_.back().memory.size());
+    Mapping mapping;
+    Status status = mapping.memory.reserve(std::max(size, wanted), purpose);
     if (!status.isOk()) return status;
     mappings_.push_back(std::move(mapping));
-    used_ = 0;
   }
-  *block = mappings_.back().at(used_);
-  used_ += size;
+  Mapping& mapping = mappings_.back();
+  *block = mapping.memory.at(mapping.used);
+  mapping.used += size;
   bytes_ += size;
   return Status::ok();
+}
+
+void BlockPool::populate(int threads) {
+  for (Mapping& mapping : mappings_) {
+    if (mapping.memory.size() >= kMapThreshold) {
+      populatePages(mapping.memory.at(mapping.populated), mapping.used - mapping.populated, threads);
+    }
+    mapping.populated = mapping.used;
+  }
 }
 
 }  // namespace stridenet

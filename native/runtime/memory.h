@@ -34,6 +34,8 @@ class AlignedBuffer {
   // ERR_OUT_OF_MEMORY names `purpose` and leaves the buffer empty.
   Status reserve(size_t bytes, const char* purpose);
   void release();
+  // Gives a large block, all of which will be written, its pages (pages.h).
+  void populate(int threads);
 
   void* data() const { return data_; }
   char* at(size_t offset) const { return static_cast<char*>(data_) + offset; }
@@ -53,12 +55,17 @@ class BlockPool {
  public:
   // `bytes` bytes of zeros. ERR_OUT_OF_MEMORY names `purpose`.
   Status take(size_t bytes, const char* purpose, void** block);
+  // Gives the blocks handed out since the last time, all of which will be written, their pages (pages.h).
+  void populate(int threads);
   // Bytes of the blocks handed out.
   size_t bytes() const { return bytes_; }
 
  private:
-  std::vector<AlignedBuffer> mappings_;
-  size_t used_ = 0;  // of the last mapping
+  struct Mapping {
+    AlignedBuffer memory;
+    size_t used = 0, populated = 0;  // from its begin on
+  };
+  std::vector<Mapping> mappings_;
   size_t bytes_ = 0;
 };
 

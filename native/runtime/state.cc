@@ -84,6 +84,11 @@ void State::releaseSources() {
   }
 }
 
+void State::populateDerived(int threads) {
+  std::lock_guard<std::mutex> lock(slotsMutex_);
+  derived_.populate(threads);
+}
+
 Status State::load(const std::vector<Slot*>& slots, int threads) {
   std::vector<FileRead> reads;
   std::vector<Slot*> loaded;

@@ -41,6 +41,8 @@ class State {
 
   // Under runMutex(): brings the values of those slots that lie in files into their memory.
   Status load(const std::vector<Slot*>& slots, int threads);
+  // Before derived slots are written: gives their memory its pages.
+  void populateDerived(int threads);
   // Whether the values of files are left there: each prepare list reads what it needs to memory of its own.
   bool leavesFiles() const { return releasesSources_; }
 

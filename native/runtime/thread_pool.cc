@@ -79,4 +79,10 @@ void ThreadPool::run(int threads, Body body, void* context) {
   team_.barrier();
 }
 
+bool ThreadPool::whileIdle(void (*body)(void* context), void* context) {
+  std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+  if (lock.owns_lock()) body(context);
+  return lock.owns_lock();
+}
+
 }  // namespace stridenet

@@ -50,6 +50,9 @@ class ThreadPool {
   // more threads. Waits while another run has the pool. With one thread the pool is not touched.
   void run(int threads, Body body, void* context);
 
+  // Calls body while no run has the pool, unless one has it now; says whether it did. Runs wait for it.
+  bool whileIdle(void (*body)(void* context), void* context);
+
  private:
   struct Worker {
     ThreadPool* pool;

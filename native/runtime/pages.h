@@ -1,0 +1,22 @@
+// Gives large memory its pages before it is written: the system clears a page when it hands it out, and a virtual machine may have to fetch
+// it from its host first. Decides between huge and small pages; knows nothing of what the memory holds.
+#pragma once
+
+#include <cstddef>
+
+namespace stridenet {
+
+// 2 MiB on x86-64 and arm64.
+constexpr size_t kHugePage = size_t{2} << 20;
+
+// Gives pages to memory that will all be written, on up to `threads` threads; what is there stays. What lies between whole huge pages is
+// left to the first write, and on other systems than Linux everything is.
+//
+// Pages are huge as long as the system has them at hand. When one took as long as fetching it from the host does, those that follow are
+// small; while no run is under way they become huge later.
+void populatePages(void* begin, size_t bytes, int threads);
+
+// Must be called before such memory goes or is discarded: nothing touches it afterwards.
+void forgetPages(void* begin, size_t bytes);
+
+}  // namespace stridenet
