@@ -72,6 +72,10 @@ void gemmTile(const GemmTile& t) {
       for (; k + kLineFloats <= length; k += kLineFloats) {
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) prefetch(next[r] + t.aOffset + k);
+        if (s == 0 && k < V * kLanes) {
+#pragma GCC unroll 16
+          for (int r = 0; r < R; ++r) prefetchFar(t.nextC[r] + t.nextCOffset + k);
+        }
         for (int64_t i = 0; i < t.ahead.rows; ++i)
           for (int64_t line = 0; line < t.ahead.lines; ++line) prefetchFar(ahead + i * t.ahead.pitch + line * kLineFloats);
         ahead += t.ahead.step;

@@ -103,6 +103,9 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
       tile.add = !first ? const_cast<const float* const*>(tile.c) : table.add == nullptr ? nullptr : table.add + row;
       const int64_t nextRow = row + rows < table.count - rows ? row + rows : table.count - rows;
       tile.nextA = partLength < kPrefetchLength || width < kPrefetchWidth ? nullptr : table.a + s * table.pitch + nextRow;
+      const bool isLastTile = i + 1 == tiles;
+      tile.nextC = isLastTile ? table.c : table.c + nextRow;
+      tile.nextCOffset = isLastTile && last ? tile.cOffset + width : tile.cOffset;
       if (plain != nullptr) {
         tile.ahead = aheadOfPlain(*plain, panels, panel, k + partLength, i, tiles, partLength);
       } else if (tiles > 2) {  // fewer do not compute long enough; the processor's own prefetching of the one stream does better
