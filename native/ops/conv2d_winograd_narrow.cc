@@ -89,7 +89,7 @@ Plan planWinogradNarrow(const Call& call, const Conv2dShape& s) {
   const NarrowBands bands(s, tiles, 1);  // the largest
   // In multiply-adds of whole vectors, what is not one counted by the time that it takes: transforms of six vectors of points, and for
   // each tile and vector of results.
-  constexpr double kTransform = 18, kResults4 = 260, kResults2 = 70;
+  constexpr double kTransform = 28, kResults4 = 420, kResults2 = 70;
   const double lines = static_cast<double>(s.n * tiles.tilesH), rows = static_cast<double>(tiles.m) + 1;
   const double columnVectors = static_cast<double>(tiles.column / tiles.lanes);
   const double inputs = lines * columnVectors * (rows + kNarrowEdge) * kTransform;

@@ -1,8 +1,8 @@
 // Winograd's weight gradient (conv2d_winograd_weight_grad.cc) of few input channels: see conv2d_winograd_narrow.h.
 //
 // A chunk is a run of lines of tiles, over all images. Its sums, [vector of output channels][point row][point column][input channel]
-// [lane] and behind the points of each vector that over dy, grow in the shared scratch, some lines at a time of which points and
-// transformed dy stay in the first-level cache. A second phase adds the chunks in their order and transforms the sum back.
+// [lane] and behind the points of each vector that over dy, grow in the shared scratch, some lines at a time. A second phase adds the
+// chunks in their order and transforms the sum back.
 #include "native/ops/conv2d_winograd_narrow.h"
 
 namespace stridenet {
@@ -10,8 +10,9 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kMostChunks = 16;
-// Points and transformed dy of the lines of a pass.
-constexpr int64_t kPassBytes = 24 * 1024;
+// Points and transformed dy of the lines of a pass. More than the first-level cache holds: the sums are then loaded and stored less often,
+// and what overflows is read in order.
+constexpr int64_t kPassBytes = 64 * 1024;
 
 enum GradWeightOperand { kX, kDy, kDweight, kDbias };
 
@@ -140,7 +141,7 @@ Plan planWinogradNarrowGradWeight(const Call& call, const Conv2dShape& s) {
   const NarrowGradWeight grad(s, *call.kernels);
   const NarrowTiles& tiles = grad.tiles;
   // As in planWinogradNarrow: transforms of six vectors of points, and for each tile, vector of outputs and three input channels.
-  constexpr double kTransform = 18, kGradient4 = 90, kGradient2 = 36;
+  constexpr double kTransform = 28, kGradient4 = 90, kGradient2 = 36;
   const double lines = static_cast<double>(grad.lines), rows = static_cast<double>(tiles.m) + 1;
   const double inputs = lines * static_cast<double>(tiles.column / tiles.lanes) * (rows + kNarrowEdge) * kTransform;
   const double products = 1.15 * static_cast<double>(kNarrowPoints * s.ic) +
