@@ -28,6 +28,7 @@
       "native/ops/conv2d_grad_weight.cc",
       "native/ops/conv2d_hwcn.cc",
       "native/ops/conv2d_hwcn_grad_weight.cc",
+      "native/ops/conv2d_hwcn_winograd.cc",
       "native/ops/conv2d_max_pool2d.cc",
       "native/ops/conv2d_pack.cc",
       "native/ops/conv2d_scatter.cc",

@@ -64,10 +64,14 @@ export function chooseDepthwise(estimate: Estimate, isDepthwise: boolean, direct
   return isDepthwise ? fastest(estimate, [{ algorithm: ALGORITHM.depthwise, widen: 1 }, direct]) : direct;
 }
 
+/** Winograd's input gradients with images in the lanes, by the extent of a square kernel. */
+const HWCN_WINOGRAD_GRAD_INPUT: Readonly<Record<number, readonly number[]>> = { 5: [ALGORITHM.hwcn_winograd2x2] };
+
 /**
  * The form with images in the lanes if it is possible (one group, no dilation along a line, a gradient only of stride 1) and is estimated to
  * be faster.
  * @param lineFloats numbers of one image that a line of results is computed from @param channels of the written tensor, or of dy
+ * @param gradInputExtent of the kernel of an input gradient that Winograd's algorithm may be used for, else 0
  */
 export function chooseHwcn(
   estimate: Estimate,
@@ -75,9 +79,12 @@ export function chooseHwcn(
   lineFloats: number,
   channels: number,
   other: ConvAlgorithm,
+  gradInputExtent = 0,
 ): ConvAlgorithm {
   const isNarrow = channels < WIDE_ENOUGH && lineFloats <= HWCN_LINE_FLOATS;
-  return isPossible && isNarrow ? fastest(estimate, [other, { algorithm: ALGORITHM.hwcn, widen: 1 }]) : other;
+  if (!isPossible || !isNarrow) return other;
+  const forms = [ALGORITHM.hwcn, ...(HWCN_WINOGRAD_GRAD_INPUT[gradInputExtent] ?? [])];
+  return fastest(estimate, [other, ...forms.map((algorithm) => ({ algorithm, widen: 1 }))]);
 }
 
 /** Winograd's algorithms by the extent of a square kernel: convolutions and input gradients; weight gradients. */

@@ -148,9 +148,12 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
     const estimateStep: Estimate = (choice) =>
       estimate(choice) + (l.isStatic(weight) ? 0 : l.queries.cost(pack(choice, placeholder(choice))).seconds);
     const direct = chooseWidening(estimate, node.shape[1]!, node.shape[3]!, isDense);
-    const dense = chooseWinograd(estimateStep, winogradExtent(l, attrs, kh, kw), direct);
+    const extent = winogradExtent(l, attrs, kh, kw);
+    const dense = chooseWinograd(estimateStep, extent, direct);
     const isPlain = isDense && (direction === DIRECTION.forward || geometry.sh === 1);
-    const narrow = chooseHwcn(estimateStep, isPlain, image.shape[1]! * image.shape[3]! * kh, node.shape[1]!, dense);
+    const lineFloats = image.shape[1]! * image.shape[3]! * kh;
+    const gradExtent = direction === DIRECTION.forward ? 0 : extent;
+    const narrow = chooseHwcn(estimateStep, isPlain, lineFloats, node.shape[1]!, dense, gradExtent);
     const choice = chooseDepthwise(estimate, isDepthwise(attrs, image.shape[1]!, node.shape[1]!), narrow);
     const made = instruction(choice, l.packed('conv2d_pack', weight, packAttrs(choice)));
     l.emit(opcode, made.inputs, made.outputs, made.attrs);

@@ -7,6 +7,7 @@
 #include "native/kernels/elementwise_kernels.h"
 #include "native/kernels/gemm_kernels.h"
 #include "native/kernels/hwcn_kernels.h"
+#include "native/kernels/hwcn_winograd_kernels.h"
 #include "native/kernels/layout_kernels.h"
 #include "native/kernels/norm_kernels.h"
 #include "native/kernels/pool_kernels.h"
@@ -37,6 +38,7 @@ struct KernelTable {
   DepthwiseKernels depthwise;
   WinogradKernels winograd;
   WinogradNarrowKernels winogradNarrow;
+  HwcnWinogradKernels hwcnWinograd;
   ProbeKernels probe;
 };
 

@@ -23,13 +23,29 @@ namespace {
 #include "native/kernels/winograd_transforms.inl.h"
 #include "native/kernels/winograd.inl.h"
 #include "native/kernels/winograd_narrow.inl.h"
+#include "native/kernels/hwcn_winograd.inl.h"
 // clang-format on
 
 }  // namespace
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    kIsaName,         kLanes,        kActivationKernels, kGemmKernels,   kElementwiseKernels, kHwcnKernels,   kLayoutKernels,
-    kNormKernels,     kPoolKernels,  kRandomKernels,     kReduceKernels, kSoftmaxKernels,     kUpdateKernels, kDepthwiseKernels,
-    kWinogradKernels, kWinogradNarrowKernels, kProbeKernels,
+    kIsaName,
+    kLanes,
+    kActivationKernels,
+    kGemmKernels,
+    kElementwiseKernels,
+    kHwcnKernels,
+    kLayoutKernels,
+    kNormKernels,
+    kPoolKernels,
+    kRandomKernels,
+    kReduceKernels,
+    kSoftmaxKernels,
+    kUpdateKernels,
+    kDepthwiseKernels,
+    kWinogradKernels,
+    kWinogradNarrowKernels,
+    kHwcnWinogradKernels,
+    kProbeKernels,
 };

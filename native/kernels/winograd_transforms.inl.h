@@ -40,6 +40,18 @@ STRIDENET_INLINE void winogradInput(const Vec* d, Vec* v) {
   v[5] = fma(product, d[1], fma(sum, d[3], d[5]));
 }
 
+// d = B m, the adjoint of the above.
+STRIDENET_INLINE void winogradInputAdjoint(const Vec* m, Vec* d) {
+  const Vec product = set1(kPointA2 * kPointB2), sum = set1(-(kPointA2 + kPointB2));
+  const Vec evenA = add(m[1], m[2]), oddA = sub(m[1], m[2]), evenB = add(m[3], m[4]), oddB = sub(m[3], m[4]);
+  d[0] = mul(product, m[0]);
+  d[1] = fma(set1(-kPointB2 * kPointA), oddA, fma(set1(-kPointA2 * kPointB), oddB, mul(product, m[5])));
+  d[2] = fma(set1(-kPointB2), evenA, fma(set1(-kPointA2), evenB, mul(sum, m[0])));
+  d[3] = fma(set1(kPointA), oddA, fma(set1(kPointB), oddB, mul(sum, m[5])));
+  d[4] = add(m[0], add(evenA, evenB));
+  d[5] = m[5];
+}
+
 // values = weight * sum over k < N of (+-point)^k g[k].
 template <int N>
 STRIDENET_INLINE void winogradFilterPair(float point, float weight, const Vec* g, Vec* values) {

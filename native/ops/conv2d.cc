@@ -9,6 +9,7 @@
 // An input gradient of few channels may take a third way: conv2d_scatter.h.
 #include "native/ops/conv2d_depthwise.h"
 #include "native/ops/conv2d_hwcn.h"
+#include "native/ops/conv2d_hwcn_winograd.h"
 #include "native/ops/conv2d_scatter.h"
 #include "native/ops/conv2d_winograd.h"
 
@@ -272,6 +273,7 @@ Plan plan(const Call& call) {
   const Conv2dShape& shape = conv.shape;
   if (shape.isDepthwise()) return planDepthwise(call, shape);
   if (shape.isHwcn()) return planHwcn(call, shape);
+  if (shape.isHwcnWinograd()) return planHwcnWinograd(call, shape);
   if (shape.isWinograd()) return planWinograd(call, shape);
   if (usesScatter(shape, *call.kernels)) return planScatter(call, shape);
   const double columns = static_cast<double>(Panels(*call.kernels, productColumns(shape)).paddedColumns());
@@ -291,6 +293,7 @@ void run(const Call& call, const Lane& lane) {
   const Conv2dShape& shape = conv.shape;
   if (shape.isDepthwise()) return runDepthwise(call, shape, lane);
   if (shape.isHwcn()) return runHwcn(call, shape, lane);
+  if (shape.isHwcnWinograd()) return runHwcnWinograd(call, shape, lane);
   if (shape.isWinograd()) return runWinograd(call, shape, lane);
   if (usesScatter(shape, *call.kernels)) return runScatter(call, shape, lane);
   ScratchCursor cursor(lane.threadScratch);

@@ -3,6 +3,7 @@
 
 #include "native/ops/conv2d_depthwise.h"
 #include "native/ops/conv2d_hwcn.h"
+#include "native/ops/conv2d_hwcn_winograd.h"
 #include "native/ops/conv2d_scatter.h"
 #include "native/ops/conv2d_winograd.h"
 
@@ -137,6 +138,7 @@ Status readAttributes(const Call& call, Conv2dShape* shape) {
   shape->dh = g.dh, shape->dw = g.dw, shape->groups = g.groups, shape->widen = widen;
   shape->poolH = poolH, shape->poolW = poolW;
   Status status = checkHwcn(call, *shape);
+  if (status.isOk()) status = checkHwcnWinograd(call, *shape);
   return status.isOk() ? checkWinograd(call, *shape) : status;
 }
 
@@ -170,7 +172,8 @@ Status readExtents(const Call& call, const Operand& input, const Operand& output
     return refuse(call, "expects a width that widen %lld divides, got %lld", static_cast<long long>(shape->widen),
                   static_cast<long long>(shape->dstW()));
   }
-  return checkHwcn(call, *shape);
+  status = checkHwcn(call, *shape);
+  return status.isOk() ? checkHwcnWinograd(call, *shape) : status;
 }
 
 Status checkPacked(const Call& call, int operand, const Conv2dShape& shape) {
@@ -328,6 +331,7 @@ int64_t packedOffset(const Conv2dShape& shape, const SubConvolution& sub, const 
 int64_t packedConv2dLength(const Conv2dShape& shape, const KernelTable& kernels) {
   if (shape.isDepthwise()) return packedDepthwiseLength(shape, kernels);
   if (shape.isHwcn()) return packedHwcnLength(shape);
+  if (shape.isHwcnWinograd()) return packedHwcnWinogradLength(shape);
   if (shape.isWinograd()) return packedWinogradLength(shape, kernels);
   if (usesScatter(shape, kernels)) return packedMatmulLength(shape.oc, shape.kh * shape.kw * shape.ic, kernels);
   const int64_t taps = shape.kw + (shape.widen - 1) * (shape.isForward() ? shape.sw : 1);

@@ -22,6 +22,7 @@ struct Conv2dShape {
 
   bool isDepthwise() const { return algorithm == Algorithm::depthwise; }
   bool isHwcn() const { return algorithm == Algorithm::hwcn; }
+  bool isHwcnWinograd() const { return algorithm == Algorithm::hwcnWinograd2x2; }
   bool isWinograd() const { return algorithm == Algorithm::winograd2x2 || algorithm == Algorithm::winograd4x4; }
   bool isForward() const { return direction == Direction::forward; }
   bool isPooled() const { return poolH * poolW > 1; }

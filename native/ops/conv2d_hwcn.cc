@@ -73,12 +73,7 @@ Status checkHwcn(const Call& call, const Conv2dShape& s) {
 }
 
 HwcnBands::HwcnBands(const KernelTable& kernels, int64_t imageCount, int64_t channelCount, const Axis& h, const Axis& w, int64_t poolH)
-    : lanes(kernels.lanes),
-      images(imageCount),
-      groups(ceilDiv(imageCount, kernels.lanes)),
-      lines(h.positions / poolH),
-      windowColumns((w.positions - 1) * w.srcStep + w.taps),
-      channels(channelCount) {
+    : HwcnGroups(kernels, imageCount, h.positions / poolH), windowColumns((w.positions - 1) * w.srcStep + w.taps), channels(channelCount) {
   const int64_t step = poolH * h.srcStep, span = (poolH - 1) * h.srcStep + (h.taps - 1) * h.tapStep + 1;
   const int64_t most = kWindowBytes / (pitch() * static_cast<int64_t>(sizeof(float)));
   const int64_t largest = most <= span ? 1 : (most - span) / step + 1;

@@ -37,20 +37,27 @@ void runHwcnGradWeight(const Call& call, const Conv2dShape& shape, const Lane& l
 constexpr int64_t kHwcnTransposeCost = 6;
 constexpr double kHwcnMultiplyAddCost = 1.125;
 
-// Image groups times bands of lines of the written (or, for a weight gradient, the summed) image, and the source lines that a band reads.
-// Where the image is pooled, these are lines of what it is pooled to.
-struct HwcnBands {
+// Image groups times bands of lines of the written (or, for a weight gradient, the summed) image. Where the image is pooled, these are
+// lines of what it is pooled to.
+struct HwcnGroups {
   int64_t lanes, images, groups;
-  int64_t lines, perGroup;  // lines of an image, bands of a group
-  int64_t windowLines, windowColumns, channels;
+  int64_t lines, perGroup;  // lines of an image, bands of a group: one unless set otherwise
 
-  // h and w say which source pixels the lines and columns read.
-  HwcnBands(const KernelTable& kernels, int64_t images, int64_t channels, const Axis& h, const Axis& w, int64_t poolH);
+  HwcnGroups(const KernelTable& kernels, int64_t imageCount, int64_t lineCount)
+      : lanes(kernels.lanes), images(imageCount), groups(ceilDiv(imageCount, kernels.lanes)), lines(lineCount), perGroup(1) {}
   int64_t count() const { return groups * perGroup; }
   int64_t firstImage(int64_t band) const { return band / perGroup * lanes; }
   int64_t imagesOf(int64_t band) const { return images - firstImage(band) < lanes ? images - firstImage(band) : lanes; }
   int64_t firstLine(int64_t band) const { return band % perGroup * lines / perGroup; }
   int64_t endLine(int64_t band) const { return (band % perGroup + 1) * lines / perGroup; }
+};
+
+// With the source lines that a band reads.
+struct HwcnBands : HwcnGroups {
+  int64_t windowLines, windowColumns, channels;
+
+  // h and w say which source pixels the lines and columns read.
+  HwcnBands(const KernelTable& kernels, int64_t images, int64_t channels, const Axis& h, const Axis& w, int64_t poolH);
   int64_t pitch() const { return windowColumns * channels * lanes; }
   size_t windowBytes() const { return scratchBytes(static_cast<size_t>(windowLines * pitch()) * sizeof(float)); }
 };

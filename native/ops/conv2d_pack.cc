@@ -6,6 +6,7 @@
 // conv2d_grad_input the weight is packed as a matrix: conv2d_scatter.h; see also conv2d_depthwise.h and conv2d_hwcn.h.)
 #include "native/ops/conv2d_depthwise.h"
 #include "native/ops/conv2d_hwcn.h"
+#include "native/ops/conv2d_hwcn_winograd.h"
 #include "native/ops/conv2d_scatter.h"
 #include "native/ops/conv2d_winograd.h"
 
@@ -72,8 +73,9 @@ Status verify(const Call& call) {
 
 Plan plan(const Call& call) {
   Conv2dShape shape;
-  if (readConv2d(call, &shape).isOk() && shape.isWinograd()) return planWinogradPack(call, shape);
-  return planOf(call, 0);
+  if (!readConv2d(call, &shape).isOk()) return planOf(call, 0);
+  if (shape.isHwcnWinograd()) return planHwcnWinogradPack(call, shape);
+  return shape.isWinograd() ? planWinogradPack(call, shape) : planOf(call, 0);
 }
 
 void run(const Call& call, const Lane& lane) {
@@ -81,6 +83,7 @@ void run(const Call& call, const Lane& lane) {
   if (!readConv2d(call, &shape).isOk()) return;
   if (shape.isDepthwise()) return packDepthwise(call, shape, lane);
   if (shape.isHwcn()) return packHwcn(call, shape, lane);
+  if (shape.isHwcnWinograd()) return packHwcnWinograd(call, shape, lane);
   if (shape.isWinograd()) return packWinograd(call, shape, lane);
   int64_t begin, end;
   if (usesScatter(shape, *call.kernels)) {

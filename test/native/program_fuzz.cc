@@ -173,6 +173,18 @@ Words poolingWords() {
   return b.words();
 }
 
+// Winograd's input gradient with images in the lanes, of two groups of images.
+Words hwcnWinogradWords() {
+  Builder b;
+  const int n = kernels().lanes + 1, form = static_cast<int>(Algorithm::hwcnWinograd2x2);
+  const int dy = b.feed({n, 5, 4, 3}), w = b.slot(0, {3, 5, 5, 7}), dx = b.fetch({n, 6, 6, 7});
+  const Builder::Attrs packAttrs = {1, form, 1, 1, 1, 2, 1, 1, 1, 1};
+  const int packed = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {3, 5, 5, 7}, packAttrs)});
+  b.step(Opcode::conv2d_pack, {w, packed}, packAttrs);
+  b.step(Opcode::conv2d_grad_input, {dy, packed, dx}, {form, 1, 5, 5, 1, 1, 2, 1, 1, 1, 1});
+  return b.words();
+}
+
 class Mutator {
  public:
   explicit Mutator(uint32_t seed) : random_(seed) {}
@@ -312,7 +324,7 @@ int main(int argc, char** argv) {
   using namespace stridenet;
   const unsigned seed = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 1;
   const int count = argc > 2 ? std::atoi(argv[2]) : 10000;
-  const std::vector<Words> corpus = {trainingWords(), inferenceWords(), depthwiseWords(), poolingWords()};
+  const std::vector<Words> corpus = {trainingWords(), inferenceWords(), depthwiseWords(), poolingWords(), hwcnWinogradWords()};
   std::mt19937 random(seed);
   for (const Words& words : corpus) {
     std::shared_ptr<const Program> program;

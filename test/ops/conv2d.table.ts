@@ -100,6 +100,9 @@ const rows: OpRow[] = [
   ...[1, 2, 3].flatMap((s) => [0, 2].map((p) => row(`18 images, stride ${s}, padding ${p}`, [18, 2, 9, 8], [5, 2, 3, 4], { stride: s, padding: p, bias: true }))),
   row('17 images, vertical dilation, asymmetric padding', [17, 3, 9, 6], [5, 3, 3, 2], { dilation: [2, 1], padding: [[3, 0], [0, 2]], bias: true }),
   row('17 images, padding wider than the image', [17, 2, 2, 3], [3, 2, 3, 3], { padding: 4, bias: true }),
+  ...[1, 2, 3, 5, 8].map((e) => row(`17 images, 5x5, output ${e}x${9 - e}`, [17, 7, e + 1, 11 - e], [3, 7, 5, 5], { padding: [[2, 1], [0, 2]], bias: true })),
+  row('18 images, 5x5, several bands of lines, padding 4', [18, 1, 33, 3], [2, 1, 5, 5], { padding: 4 }),
+  row('17 images, 5x5, padding wider than the kernel', [17, 2, 3, 4], [3, 2, 5, 5], { padding: [6, 5] }),
   row('17 images, LeNet, first layer', [17, 1, 28, 28], [6, 1, 5, 5], { padding: 2, bias: true }),
   row('17 images, LeNet, second layer', [17, 6, 14, 14], [16, 6, 5, 5], { bias: true }),
 ]; // prettier-ignore

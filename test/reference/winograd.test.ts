@@ -2,7 +2,7 @@
 
 import { array64 } from './array64';
 import { conv2d, conv2dGradInput } from './conv';
-import { gradInputWeight, winogradConv2d } from './winograd';
+import { gradInputWeight, winogradConv2d, winogradConv2dAdjoint } from './winograd';
 
 const sequence = (n: number): number[] => Array.from({ length: n }, (_, i) => Math.sin(1 + 3 * i));
 const PLAIN = { stride: [1, 1], dilation: [1, 1], groups: 1 } as const;
@@ -30,5 +30,7 @@ describe.each([
     const opposite = padding.map(([before, after]) => [taps - 1 - before, taps - 1 - after] as const) as unknown as typeof padding;
     const viaForward = winogradConv2d(expected, gradInputWeight(w), opposite, size);
     viaForward.data.forEach((v, i) => expect(v).toBeCloseTo(dx.data[i]!, 9));
+    const adjoint = winogradConv2dAdjoint(expected, w, [height, width], [vertical[0], horizontal[0]], size);
+    adjoint.data.forEach((v, i) => expect(v).toBeCloseTo(dx.data[i]!, 9));
   });
 });

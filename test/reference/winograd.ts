@@ -114,6 +114,59 @@ export function winogradConv2d(
   return y;
 }
 
+/**
+ * The input gradient of that convolution as its adjoint: for each tile of m x m pixels of dy [N, O, H, W],
+ *
+ *   dx += B [ sum over channels of dy of (G g G^T) * (A dy A^T) ] B^T
+ *
+ * at the pixels of dx [N, C, ...extents] that the tile was computed from.
+ *
+ * @param padding top and left
+ */
+export function winogradConv2dAdjoint(
+  dy: Array64,
+  w: Array64,
+  extents: readonly [number, number],
+  padding: readonly [number, number],
+  size: WinogradSize,
+  { a, g, bt }: WinogradMatrices = winogradMatrices(size),
+): Array64 {
+  const { tile: m, taps: r } = size;
+  const [batch, outChannels, oh, ow] = dims4(dy);
+  const [, channels] = dims4(w);
+  const [height, width] = extents;
+  const dx = array64([batch, channels, height, width]);
+  const edge = m + r - 1;
+  const b = transposed(bt);
+  const filters = Array.from({ length: outChannels * channels }, (_, k) => transform(g, [...w.data.subarray(k * r * r, (k + 1) * r * r)]));
+  for (let n = 0; n < batch; n++) {
+    for (let top = 0; top < oh; top += m) {
+      for (let left = 0; left < ow; left += m) {
+        const tiles = Array.from({ length: outChannels }, (_, o) => {
+          const pixel = (row: number, column: number): number =>
+            row < oh && column < ow ? dy.data[((n * outChannels + o) * oh + row) * ow + column]! : 0;
+          return transform(
+            a,
+            Array.from({ length: m * m }, (_, k) => pixel(top + Math.floor(k / m), left + (k % m))),
+          );
+        });
+        for (let c = 0; c < channels; c++) {
+          const products = new Array<number>(edge * edge).fill(0);
+          tiles.forEach((e, o) => {
+            for (let k = 0; k < products.length; k++) products[k]! += filters[o * channels + c]![k]! * e[k]!;
+          });
+          transform(b, products).forEach((v, k) => {
+            const [row, column] = [top - padding[0] + Math.floor(k / edge), left - padding[1] + (k % edge)];
+            if (row >= 0 && row < height && column >= 0 && column < width)
+              dx.data[((n * channels + c) * height + row) * width + column]! += v;
+          });
+        }
+      }
+    }
+  }
+  return dx;
+}
+
 /** The weight with which the input gradient of a convolution is one of dy: [C, O, r, r], taps rotated. */
 export function gradInputWeight(w: Array64): Array64 {
   const [outChannels, channels, kh, kw] = dims4(w);

@@ -41,7 +41,7 @@ export function errorBounds(outputs: readonly Tensor[], values: Values, form: Co
     const inputs = node.inputs.map((input) => values.get(input)!);
     const errors = node.inputs.map((input): Array64 => ({ shape: input.shape, data: bounds.get(input)! }));
     const bound = nodeBound(node, inputs, errors, values.get(node)!);
-    bounds.set(node, form !== 'exact' && isWinograd(node) ? added(bound, winogradRounding(inputs, node, form)) : bound);
+    bounds.set(node, form !== 'exact' && isWinograd(node, form) ? added(bound, winogradRounding(inputs, node, form)) : bound);
   }
   return bounds;
 }

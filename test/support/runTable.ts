@@ -14,8 +14,8 @@ import { isWinograd, WINOGRAD_FORMS, type WinogradForm } from './winograd';
 export interface Expected {
   readonly value: Float64Array;
   readonly bound: Float64Array;
-  /** With convolutions by Winograd's minimal filtering; absent where that can compute nothing. */
-  readonly winograd?: Readonly<Record<WinogradForm, Float64Array>>;
+  /** With convolutions by a form of Winograd's minimal filtering; absent where that can compute nothing of the row. */
+  readonly winograd: Readonly<Partial<Record<WinogradForm, Float64Array>>>;
 }
 /** By family, by row, by result. */
 export type Expectations = Readonly<Record<string, readonly (readonly Expected[])[]>>;
@@ -24,10 +24,14 @@ export function expectRow(graph: RowGraph): Expected[] {
   const tensors = graph.results.map(({ tensor }) => tensor);
   const values = interpret(tensors);
   const bounds = errorBounds(tensors, values);
-  const plain = tensors.map((tensor) => ({ value: values.get(tensor)!.data, bound: bounds.get(tensor)! }));
-  if (!topologicalOrder(tensors).some(isWinograd)) return plain;
-  const [small, large] = WINOGRAD_FORMS.map((form) => errorBounds(tensors, values, form)) as [typeof bounds, typeof bounds];
-  return plain.map((e, i) => ({ ...e, winograd: { winograd2x2: small.get(tensors[i]!)!, winograd4x4: large.get(tensors[i]!)! } }));
+  const nodes = topologicalOrder(tensors);
+  const possible = WINOGRAD_FORMS.filter((form) => nodes.some((node) => isWinograd(node, form)));
+  const winograd = possible.map((form) => [form, errorBounds(tensors, values, form)] as const);
+  return tensors.map((tensor) => ({
+    value: values.get(tensor)!.data,
+    bound: bounds.get(tensor)!,
+    winograd: Object.fromEntries(winograd.map(([form, all]) => [form, all.get(tensor)!])),
+  }));
 }
 
 export function expectTables(tables: readonly OpTable[]): Expectations {
@@ -86,10 +90,12 @@ export function checkTable(table: OpTable, expectations: readonly (readonly Expe
     ...checkVariations(table, expectations, close, false),
   ];
   if (isConv) failures.push(...checkVariations(table, expectations, HWCN.filter(isExact), true));
-  const rows = table.rows.filter((_, r) => expectations[r]![0]!.winograd);
-  if (rows.length === 0) return failures;
   for (const form of WINOGRAD_FORMS) {
-    const bounds = expectations.filter(([first]) => first!.winograd).map((row) => row.map((e) => ({ ...e, bound: e.winograd![form] })));
+    const rows = table.rows.filter((_, r) => expectations[r]![0]!.winograd[form]);
+    if (rows.length === 0) continue;
+    const bounds = expectations
+      .filter(([first]) => first!.winograd[form])
+      .map((row) => row.map((e) => ({ ...e, bound: e.winograd[form]! })));
     failures.push(...checkVariations({ ...table, rows }, bounds, winogradVariations(form), true));
   }
   return failures;

@@ -12,13 +12,14 @@ import {
   transform,
   transposed,
   winogradConv2d,
+  winogradConv2dAdjoint,
   winogradMatrices,
   type WinogradMatrices,
   type WinogradSize,
 } from '../reference/winograd';
 
-export type WinogradForm = 'winograd2x2' | 'winograd4x4';
-export const WINOGRAD_FORMS: readonly WinogradForm[] = ['winograd2x2', 'winograd4x4'];
+export type WinogradForm = 'winograd2x2' | 'winograd4x4' | 'hwcn_winograd2x2';
+export const WINOGRAD_FORMS: readonly WinogradForm[] = ['winograd2x2', 'winograd4x4', 'hwcn_winograd2x2'];
 
 /** Most points and taps, by side. */
 const [SIX, FIVE] = [6, 5];
@@ -27,25 +28,27 @@ function range<T>(count: number, make: (i: number) => T): T[] {
   return Array.from({ length: count }, (_, i) => make(i));
 }
 
-/** Whether the node is a convolution or a gradient of one that Winograd's minimal filtering can compute. */
-export function isWinograd({ op, inputs, shape, attrs }: Tensor): boolean {
+/** Whether the node is a convolution or a gradient of one that `form` of Winograd's minimal filtering can compute. */
+export function isWinograd(node: Tensor, form: WinogradForm): boolean {
+  const { op, inputs, shape, attrs } = node;
   if (op !== 'conv2d' && op !== 'conv2dGradInput' && op !== 'conv2dGradWeight') return false;
   const { stride, dilation, groups } = attrs as unknown as Conv2dAttrs;
   const [kh, kw] = (op === 'conv2dGradWeight' ? shape : inputs[1]!.shape).slice(2);
-  return kh === kw && (kh === 3 || kh === 5) && groups === 1 && [...stride, ...dilation].every((step) => step === 1);
+  const isPossible = kh === kw && (kh === 3 || kh === 5) && groups === 1 && [...stride, ...dilation].every((step) => step === 1);
+  return isPossible && sizeFor(node, form) !== undefined;
 }
 
 /** Tile and taps, of the convolution, for the algorithm `form` of the node; undefined if it has none of that name. */
 function sizeFor(node: Tensor, form: WinogradForm): WinogradSize | undefined {
   const isGradWeight = node.op === 'conv2dGradWeight';
   const [tile, taps] = [form === 'winograd4x4' ? 4 : 2, (isGradWeight ? node.shape : node.inputs[1]!.shape)[2]!];
+  if (form === 'hwcn_winograd2x2' && (node.op !== 'conv2dGradInput' || taps !== 5)) return undefined;
   return tile + taps === 7 || (tile + taps === 5 && !isGradWeight) ? { tile, taps } : undefined;
 }
 
-/** The magnitudes for each number of a convolution or one of its gradients, 0 where it is not computed by this algorithm. */
+/** The magnitudes for each number of a node that isWinograd. */
 export function winogradTerms(inputs: readonly Array64[], node: Tensor, form: WinogradForm): Float64Array {
-  const size = sizeFor(node, form);
-  if (!size) return new Float64Array(node.size);
+  const size = sizeFor(node, form)!;
   const [a, b] = inputs.map((x): Array64 => ({ shape: x.shape, data: x.data.map(Math.abs) })) as [Array64, Array64];
   const [top, bottom, left, right] = (node.attrs as unknown as Conv2dAttrs).padding;
   const last = size.taps - 1;
@@ -54,18 +57,25 @@ export function winogradTerms(inputs: readonly Array64[], node: Tensor, form: Wi
     case 'conv2d':
       return winogradConv2d(a, b, [[top, bottom], [left, right]], size, magnitudes).data; // prettier-ignore
     case 'conv2dGradInput':
+      if (form === 'hwcn_winograd2x2') {
+        const [height, width] = node.shape.slice(2) as [number, number];
+        return winogradConv2dAdjoint(a, b, [height, width], [top, left], size, magnitudes).data;
+      }
       return winogradConv2d(a, gradInputWeight(b), [[last - top, last - bottom], [last - left, last - right]], size, magnitudes).data; // prettier-ignore
     default:
       return gradWeightTerms(a, b, [top, left], size, magnitudes).data;
   }
 }
 
-/** Roundings that follow each other: over channels or tiles, and in two dimensions of transforms of six, five and six terms at most. */
+/**
+ * Roundings that follow each other: over channels or tiles, and in two dimensions of transforms of six, five and six terms at most and, in
+ * the adjoint form, of sums over three tiles.
+ */
 export function winogradRoundings(node: Tensor, form: WinogradForm): number {
-  const transforms = 2 * (SIX + FIVE + SIX);
+  const transforms = 2 * (SIX + FIVE + SIX + (form === 'hwcn_winograd2x2' ? 3 : 0));
   const isGradWeight = node.op === 'conv2dGradWeight';
   const [batch, channels, height, width] = node.inputs[isGradWeight ? 1 : 0]!.shape as [number, number, number, number];
-  const tile = sizeFor(node, form)?.tile ?? 1;
+  const { tile } = sizeFor(node, form)!;
   return transforms + (isGradWeight ? batch * Math.ceil(height / tile) * Math.ceil(width / tile) : channels);
 }
 

@@ -1,0 +1,302 @@
+// Winograd's input gradient with images in the lanes: see conv2d_hwcn_winograd.h.
+//
+// Tasks are bands of dx lines of an image group; where a group has several, the tiles that reach over a border are computed on either
+// side. A band takes one line of tiles after the other. For each line of points i, the lines of dy are transformed to one; its tiles are
+// multiplied by the weights of the points (i, 0..5), transformed back along the line, and added up where they overlap. The six lines that
+// result are transformed back across and added to a ring of six lines of dx, of which the first m are complete then.
+#include "native/ops/conv2d_hwcn_winograd.h"
+
+#include "native/ops/conv2d_hwcn.h"
+
+namespace stridenet {
+
+namespace {
+
+constexpr int64_t kPoints = 6;
+// In the order in which lines of points are computed: 0 and infinity are lines of dy, the others are made two at a time.
+constexpr int64_t kLineOrder[kPoints] = {0, 5, 1, 2, 3, 4};
+// Image groups and bands together, if the bands have so many lines.
+constexpr int64_t kLeastBands = 8, kLeastBandLines = 8;
+constexpr double kLargestScratch = 256.0 * 1024 * 1024;
+// For the estimate of time, as many multiply-adds as take as long: a vector's part in each of the two steps of either transform.
+constexpr int64_t kPixelCost = 20, kResultCost = 6;
+// Channels of dy of a unit of packing.
+constexpr int64_t kPackRows = 16;
+
+// Pixels along a side of a tile of dy, m.
+int64_t tileOf(const Conv2dShape& s) {
+  return kPoints + 1 - s.kh;
+}
+
+// Channels of dx, as many at a time as a product computes.
+struct ChannelBlocks {
+  int64_t channels, count;
+  ChannelBlocks(const Conv2dShape& s, const KernelTable& kernels) : channels(s.ic), count(ceilDiv(s.ic, kernels.hwcnWinograd.channels)) {}
+  int64_t first(int64_t block) const { return block * channels / count; }
+  int64_t size(int64_t block) const { return first(block + 1) - first(block); }
+};
+
+// The tiles [begin, end) along an axis of dy that add to the pixels [first, first + count) of dx, which is `extent` pixels of dy.
+struct TileRange {
+  int64_t begin, end;
+  TileRange(int64_t first, int64_t count, int64_t pad, int64_t m, int64_t extent) {
+    const int64_t before = first + pad - kPoints + 1, tiles = ceilDiv(extent, m);  // a tile reaches six pixels far
+    begin = before > 0 ? ceilDiv(before, m) : 0;
+    end = (first + count - 1 + pad) / m + 1;
+    if (end > tiles) end = tiles;
+    if (end < begin) end = begin;
+  }
+  int64_t count() const { return end - begin; }
+};
+
+// Extents and scratch of a thread. A pixel of dy column t lies at column t + pl of the lines of dx.
+struct TileLines {
+  int64_t m, lanes;
+  TileRange tilesW;
+  int64_t columns, dyPitch;  // of dy, in whole tiles
+  int64_t left;              // column of the first pixel of dx in a line of results
+  int64_t width, pitch;      // of a line of results, in pixels and in floats: all that the tiles add to, and dx
+  int64_t productStride;     // between points
+
+  TileLines(const Conv2dShape& s, const KernelTable& kernels)
+      : m(tileOf(s)),
+        lanes(kernels.lanes),
+        tilesW(0, s.iw, s.pl, m, s.ow),
+        columns(tilesW.count() * m),
+        dyPitch(columns * s.oc * lanes),
+        left(s.pl - tilesW.begin * m) {
+    const int64_t reached = columns + s.kw - 1;
+    width = left + s.iw > reached ? left + s.iw : reached;
+    pitch = width * s.ic * lanes;
+    productStride = kernels.hwcnWinograd.tiles * kernels.hwcnWinograd.channels * lanes;
+  }
+
+  size_t dyBytes() const { return bytes(m * dyPitch); }
+  size_t pairBytes() const { return bytes(2 * dyPitch); }
+  size_t resultBytes() const { return bytes(kPoints * pitch); }
+  size_t productBytes() const { return bytes(kPoints * productStride); }
+  size_t scratch() const { return dyBytes() + pairBytes() + 2 * resultBytes() + productBytes(); }
+
+ private:
+  static size_t bytes(int64_t floats) { return scratchBytes(static_cast<size_t>(floats) * sizeof(float)); }
+};
+
+HwcnGroups bandsOf(const Conv2dShape& s, const KernelTable& kernels) {
+  HwcnGroups bands(kernels, s.n, s.ih);
+  const int64_t wanted = ceilDiv(kLeastBands, bands.groups), possible = s.ih / kLeastBandLines;
+  if (possible > 1) bands.perGroup = wanted < possible ? wanted : possible;
+  return bands;
+}
+
+TileRange tilesOfBand(const Conv2dShape& s, const HwcnGroups& bands, int64_t band) {
+  const int64_t first = bands.firstLine(band);
+  return TileRange(first, bands.endLine(band) - first, s.pt, tileOf(s), s.oh);
+}
+
+// One thread's way through its bands.
+class HwcnWinogradRun {
+ public:
+  HwcnWinogradRun(const Call& call, const Conv2dShape& shape, const Lane& lane)
+      : s_(shape),
+        kernels_(*call.kernels),
+        transforms_(kernels_.hwcnWinograd),
+        layout_(shape, kernels_),
+        blocks_(shape, kernels_),
+        bands_(bandsOf(shape, kernels_)),
+        dy_(call.operands[0].f32()),
+        packed_(call.operands[1].f32()),
+        dx_(call.operands[2].f32()),
+        cursor_(lane.threadScratch),
+        dyLines_(take(layout_.dyBytes())),
+        pair_(take(layout_.pairBytes())),
+        results_(take(layout_.resultBytes())),
+        ring_(take(layout_.resultBytes())),
+        products_(take(layout_.productBytes())) {}
+
+  int64_t bands() const { return bands_.count(); }
+
+  void run(int64_t band) {
+    const TileRange tiles = tilesOfBand(s_, bands_, band);
+    const HwcnImages dy = {&kernels_, dy_ + bands_.firstImage(band) * s_.oh * s_.ow * s_.oc, bands_.imagesOf(band), s_.oh, s_.ow, s_.oc};
+    const int64_t m = layout_.m;
+    // Columns that no tile reaches are zero in every line.
+    std::memset(ring_, 0, static_cast<size_t>(kPoints * layout_.pitch) * sizeof(float));
+    float* lines[kPoints];
+    for (int64_t i = 0; i < kPoints; ++i) lines[i] = ring_ + i * layout_.pitch;
+
+    int64_t next = bands_.firstLine(band);
+    for (int64_t tile = tiles.begin; tile < tiles.end && tilesW().count() > 0; ++tile) {
+      dy.read(tile * m, m, tilesW().begin * m, layout_.columns, dyLines_);
+      for (const int64_t line : kLineOrder) computePoints(line, pixelsOf(line), results_ + line * layout_.pitch);
+      const int kept = tile == tiles.begin ? 0 : static_cast<int>(kPoints - m);
+      transforms_.results(results_, layout_.pitch, (layout_.columns + s_.kw - 1) * s_.ic, lines, kept);
+      const int64_t complete = tile + 1 == tiles.end ? kPoints : m;
+      for (int64_t i = 0; i < complete; ++i) {
+        if (tile * m + i - s_.pt == next && next < bands_.endLine(band)) write(band, next++, lines[i]);
+      }
+      rotate(lines);
+    }
+    if (next == bands_.endLine(band)) return;
+    std::memset(ring_, 0, static_cast<size_t>(layout_.pitch) * sizeof(float));
+    while (next < bands_.endLine(band)) write(band, next++, ring_);
+  }
+
+ private:
+  const TileRange& tilesW() const { return layout_.tilesW; }
+  float* take(size_t bytes) { return static_cast<float*>(cursor_.takeBytes(bytes)); }
+
+  // The pixels of a line of tiles, transformed across for a line of points; that of a pair's second point with its first.
+  const float* pixelsOf(int64_t line) {
+    if (line == 0) return dyLines_;
+    if (line == kPoints - 1) return dyLines_ + (layout_.m - 1) * layout_.dyPitch;
+    float* minus = pair_ + layout_.dyPitch;
+    if (line % 2 == 0) return minus;
+    transforms_.lines(static_cast<int>(line + 1) / 2, dyLines_, layout_.dyPitch, layout_.columns * s_.oc, pair_, minus);
+    return pair_;
+  }
+
+  // Multiplies a line of points and transforms it back along the line.
+  void computePoints(int64_t line, const float* pixels, float* results) {
+    const int64_t lanes = layout_.lanes, perTile = layout_.m * s_.oc * lanes, pixel = s_.ic * lanes;
+    HwcnWinogradProducts p = {nullptr, s_.oc * lanes, s_.oc, nullptr, products_, layout_.productStride};
+    for (int64_t block = 0; block < blocks_.count; ++block) {
+      const int64_t channel = blocks_.first(block), size = blocks_.size(block);
+      p.u = packed_ + (channel * kPoints + line * size) * kPoints * s_.oc;
+      for (int64_t tile = 0; tile < tilesW().count();) {
+        const int64_t tiles = tilesW().count() - tile < transforms_.tiles ? tilesW().count() - tile : transforms_.tiles;
+        p.x = pixels + tile * perTile;
+        transforms_.products[tiles][size](p);
+        for (int64_t t = 0; t < tiles; ++t, ++tile) {
+          float* to[kPoints];
+          for (int64_t j = 0; j < kPoints; ++j) to[j] = results + (tile * layout_.m + j) * pixel + channel * lanes;
+          transforms_.results(products_ + t * size * lanes, layout_.productStride, size, to,
+                              tile == 0 ? 0 : static_cast<int>(kPoints - layout_.m));
+        }
+      }
+    }
+  }
+
+  void rotate(float** lines) const {
+    float* complete[kPoints];
+    for (int64_t i = 0; i < kPoints; ++i) complete[i] = lines[(i + layout_.m) % kPoints];
+    std::memcpy(lines, complete, sizeof(complete));
+  }
+
+  void write(int64_t band, int64_t line, const float* from) {
+    const int64_t lineLength = s_.iw * s_.ic, image = s_.ih * lineLength;
+    kernels_.layout.transpose4(from + layout_.left * s_.ic * layout_.lanes, layout_.lanes,
+                               dx_ + bands_.firstImage(band) * image + line * lineLength, image, lineLength, bands_.imagesOf(band));
+  }
+
+  const Conv2dShape& s_;
+  const KernelTable& kernels_;
+  const HwcnWinogradKernels& transforms_;
+  const TileLines layout_;
+  const ChannelBlocks blocks_;
+  const HwcnGroups bands_;
+  const float* dy_;
+  const float* packed_;
+  float* dx_;
+  ScratchCursor cursor_;
+  float* dyLines_;
+  float* pair_;
+  float* results_;  // of a line of tiles: [point][pixel][channel of dx][image]
+  float* ring_;     // the same order, by lines of dx
+  float* products_;
+};
+
+// Packing falls into units of kPackRows channels of dy of one block.
+struct PackUnits {
+  ChannelBlocks blocks;
+  int64_t parts, width;  // width: numbers of a row of transformed weights
+  PackUnits(const Conv2dShape& s, const KernelTable& kernels)
+      : blocks(s, kernels), parts(ceilDiv(s.oc, kPackRows)), width(roundUp(kernels.hwcnWinograd.channels, kernels.lanes)) {}
+  int64_t count() const { return blocks.count * parts; }
+  int64_t pointStride() const { return kPackRows * width; }
+};
+
+}  // namespace
+
+Status checkHwcnWinograd(const Call& call, const Conv2dShape& s) {
+  if (!s.isHwcnWinograd()) return Status::ok();
+  if (s.isForward() || s.kh != 5 || s.kw != 5 || s.sh > 1 || s.sw > 1 || s.dh > 1 || s.dw > 1 || s.groups > 1 || s.widen > 1) {
+    return refuse(call,
+                  "can use the algorithm hwcn_winograd2x2 only for the input gradient of 5x5 kernels with stride 1, dilation 1, one group "
+                  "and widen 1");
+  }
+  if (s.n == 0) return Status::ok();  // conv2d_pack
+  const double columns = static_cast<double>(s.ow + s.iw + s.pl + kPoints);
+  if (columns * static_cast<double>((kPoints + 1) * (s.oc + 2 * s.ic) * call.kernels->lanes) * sizeof(float) > kLargestScratch) {
+    return refuse(call, "needs more than 256 MiB of scratch for a few lines of %s with the algorithm hwcn_winograd2x2",
+                  ShapeText(call.operands[0]).text);
+  }
+  return Status::ok();
+}
+
+int64_t packedHwcnWinogradLength(const Conv2dShape& s) {
+  const double estimate = static_cast<double>(kPoints * kPoints) * static_cast<double>(s.ic) * static_cast<double>(s.oc);
+  return estimate > kLargestPacked ? 0 : kPoints * kPoints * s.ic * s.oc;
+}
+
+Plan planHwcnWinogradPack(const Call& call, const Conv2dShape& s) {
+  Plan plan = planOf(call, 0);
+  plan.threadScratch = static_cast<size_t>(kPoints * kPoints * PackUnits(s, *call.kernels).pointStride()) * sizeof(float);
+  return plan;
+}
+
+void packHwcnWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
+  const PackUnits units(s, *call.kernels);
+  const int64_t taps = s.kh * s.kw, stride = taps * s.ic;  // between channels of dy
+  float* transformed = static_cast<float*>(lane.threadScratch);
+  int64_t begin, end;
+  lane.range(units.count(), &begin, &end);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t block = unit / units.parts, row = unit % units.parts * kPackRows;
+    const int64_t channel = units.blocks.first(block), size = units.blocks.size(block);
+    WinogradWeights w;
+    w.rows = s.oc - row < kPackRows ? s.oc - row : kPackRows;
+    w.columns = size;
+    w.width = units.width;
+    w.rowStride = stride;
+    w.u = transformed;
+    w.uRow = units.width;
+    w.columnStride = units.pointStride();
+    w.lineStride = kPoints * w.columnStride;
+    for (int64_t i = 0; i < taps; ++i) w.taps[i] = call.operands[0].f32() + row * stride + i * s.ic + channel;
+    call.kernels->winograd.f2x5.weights(w);
+    float* packed = call.operands[1].f32() + channel * kPoints * kPoints * s.oc;
+    for (int64_t point = 0; point < kPoints * kPoints; ++point) {
+      const int64_t ordered = kLineOrder[point % kPoints];  // pairs of points
+      const float* from = transformed + point / kPoints * w.lineStride + ordered * w.columnStride;
+      float* to = packed + ((point / 2 * s.oc + row) * 2 + point % 2) * size;
+      for (int64_t k = 0; k < w.rows; ++k) std::memcpy(to + 2 * k * size, from + k * w.width, static_cast<size_t>(size) * sizeof(float));
+    }
+  }
+}
+
+Plan planHwcnWinograd(const Call& call, const Conv2dShape& s) {
+  const KernelTable& kernels = *call.kernels;
+  const TileLines layout(s, kernels);
+  const HwcnGroups bands = bandsOf(s, kernels);
+  int64_t lines = 0;  // of tiles, in all bands of a group
+  for (int64_t band = 0; band < bands.perGroup; ++band) lines += tilesOfBand(s, bands, band).count();
+  const double tiles = static_cast<double>(lines * layout.tilesW.count()), channels = static_cast<double>(s.oc);
+  const double perTile = kHwcnMultiplyAddCost * static_cast<double>(kPoints * kPoints * s.ic) * channels +
+                         static_cast<double>(kPixelCost * layout.m) * channels +
+                         static_cast<double>(kResultCost * kPoints * kPoints * s.ic);
+  const double results = static_cast<double>(kResultCost * kPoints) * static_cast<double>(lines * layout.width * s.ic);
+  const double moved = static_cast<double>(lines * layout.m * layout.columns * s.oc) + static_cast<double>(s.ih * s.iw * s.ic);
+  const double vectors = tiles * perTile + results + static_cast<double>(kHwcnTransposeCost) * moved;
+  Plan plan = planOf(call, 2.0 * vectors * static_cast<double>(bands.groups * bands.lanes));
+  plan.threadScratch = layout.scratch();
+  return plan;
+}
+
+void runHwcnWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
+  HwcnWinogradRun gradient(call, s, lane);
+  int64_t begin, end;
+  lane.range(gradient.bands(), &begin, &end);
+  for (int64_t band = begin; band < end; ++band) gradient.run(band);
+}
+
+}  // namespace stridenet
