@@ -21,6 +21,7 @@
       "native/ops/op_table.cc",
       "native/ops/activation.cc",
       "native/ops/batch_norm.cc",
+      "native/ops/batch_norm_fold.cc",
       "native/ops/response_norm.cc",
       "native/ops/conv2d.cc",
       "native/ops/conv2d_depthwise.cc",

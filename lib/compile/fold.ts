@@ -6,14 +6,11 @@
  *
  * where the convolution has no other use and all six are variables at rest (or constants): then the new weight and bias belong to
  * the prepare list and are made again only when a variable changes. Elsewhere batch normalisation stays one pass of its own.
- * The builders' nodes are used as they are; names survive.
+ * The nodes for them exist only inside the compiler: they have no gradient rule. Names survive.
  */
 
-import type { Tensor } from '../graph/tensor';
+import { Tensor } from '../graph/tensor';
 import { topologicalOrder, useCounts } from '../graph/traverse';
-import { build } from '../ops/builder';
-import { add, div, mul, sqrt, sub } from '../ops/elementwise';
-import { reshape } from '../ops/shape';
 import { rewrite, roots, type Graph } from './rewrite';
 
 export function fold(graph: Graph): Graph {
@@ -41,8 +38,11 @@ function isEvaluation(node: Tensor): boolean {
 
 function foldInto(node: Tensor): Tensor {
   const [conv, mean, variance, weight, bias] = node.inputs as [Tensor, Tensor, Tensor, Tensor, Tensor];
-  const [x, kernel, convBias] = conv.inputs as [Tensor, Tensor, Tensor | undefined];
-  const scale = div(weight, sqrt(add(variance, node.attrs.eps as number)));
-  const shift = sub(bias, mul(convBias ? sub(mean, convBias) : mean, scale));
-  return build('conv2d', [x, mul(kernel, reshape(scale, [scale.size, 1, 1, 1])), shift], conv.attrs, conv.name);
+  const [x, kernel, ...convBias] = conv.inputs as [Tensor, Tensor, ...Tensor[]];
+  const attrs = { eps: node.attrs.eps as number };
+  const folded = (op: string, inputs: readonly Tensor[], like: Tensor): Tensor =>
+    new Tensor(op, inputs, attrs, like.shape, like.dtype, conv.name);
+  const scaled = folded('batchNormFoldWeight', [kernel, variance, weight], kernel);
+  const shift = folded('batchNormFoldBias', [mean, variance, weight, bias, ...convBias], mean);
+  return new Tensor('conv2d', [x, scaled, shift], conv.attrs, conv.shape, conv.dtype, conv.name);
 }

@@ -348,6 +348,15 @@ const lowerBatchNorm: Lower = (l, node) => {
   return output;
 };
 
+const epsWords = ({ attrs }: Tensor): WordAttrs => ({ eps: attrs.eps as number });
+
+const lowerBatchNormFoldBias: Lower = (l, node) => {
+  const inputs = node.inputs.map((input) => l.bufferOf(input));
+  const output = result(l, node);
+  l.emit('batch_norm_fold_bias', inputs.length === 4 ? [...inputs, null] : inputs, [output], epsWords(node));
+  return output;
+};
+
 const lowerBatchNormGradInput: Lower = (l, node) => {
   const inputs = node.inputs.map((input) => l.bufferOf(input));
   const output = result(l, node);
@@ -447,6 +456,8 @@ export const LOWERINGS: Readonly<Record<string, Lower | undefined>> = {
   batchNormGradWeight: lowerPair('batch_norm_grad_stats', 'batchNormGradWeight', 'batchNormGradBias'),
   batchNormGradBias: lowerPair('batch_norm_grad_stats', 'batchNormGradWeight', 'batchNormGradBias'),
   batchNormGradInput: lowerBatchNormGradInput,
+  batchNormFoldWeight: lowerWithAttrs('batch_norm_fold_weight', epsWords),
+  batchNormFoldBias: lowerBatchNormFoldBias,
   localResponseNorm: lowerChannelWindow('local_response_norm'),
   localResponseNormGrad: lowerChannelWindow('local_response_norm_grad'),
   channelWindowSum: lowerChannelWindow('channel_window_sum'),

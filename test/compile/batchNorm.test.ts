@@ -55,10 +55,30 @@ describe('fold', () => {
     const x = input();
     const y = ops.relu(norm.forward(conv.forward(x)));
     const [folded, plain] = [run(y, x, true), run(y, x, false)];
-    expect(folded.listing).not.toContain('batch_norm');
-    expect(plain.listing).toContain('batch_norm');
+    expect(folded.listing).not.toContain('batch_norm [');
+    expect(plain.listing).toContain('batch_norm [');
     const largest = Math.max(...plain.values.map(Math.abs));
     folded.values.forEach((v, i) => expect(Math.abs(v - plain.values[i]!)).toBeLessThanOrEqual(2e-6 * largest));
+  });
+
+  test.each(['with bias', 'without bias'])('weights and biases are those of the formula, rounded step by step: convolution %s', (name) => {
+    const conv = new nn.Conv2d(3, 5, 1, { bias: name === 'with bias' });
+    const norm = setStatistics(new nn.BatchNorm2d(5)).eval();
+    const x = inputTensor({ name: 'x', feedDType: 'float32', layout: 'nchw' }, [1, 3, 2, 2], 'float32');
+    const graph = { feeds: [x], outputs: [norm.forward(conv.forward(x))], updates: [] };
+    // Pixel i has channel i alone, the last one none: what comes out is the weights plus the bias, and the bias.
+    const pixels = Float32Array.from({ length: 12 }, (_, i) => (i >> 2 === i % 4 ? 1 : 0));
+    const f = Math.fround;
+    const [mean, variance, gamma, beta] = [norm.running_mean!, norm.running_var!, norm.weight!, norm.bias!].map(({ value }) => value);
+    const expected = Array.from({ length: 5 }, (_, o) => {
+      const scale = f(gamma![o]! / f(Math.sqrt(f(variance![o]! + f(1e-5)))));
+      const shift = f(beta![o]! - f(f(mean![o]! - (conv.bias ? conv.bias.value[o]! : 0)) * scale));
+      return [0, 1, 2].map((i) => f(f(conv.weight.value[3 * o + i]! * scale) + shift)).concat(shift);
+    }).flat();
+    for (const threads of [1, 2, 3]) {
+      using session = new Session({ state: new State(), threads });
+      expect([...session.runSync(session.load(compileGraph(graph, nativeQueries())), [pixels])[0]!]).toEqual(expected);
+    }
   });
 
   test('the epilogue of the convolution takes the activation in', () => {

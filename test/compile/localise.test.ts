@@ -33,7 +33,7 @@ test('folded weights are temporary, one layer after the other: slots hold variab
   }
   // After a kernel has been folded it is packed before the next one is.
   const large = lists.prepare.filter(({ outputs }) => elementCount(outputs[0]!.shape) > CHANNELS).map(({ opcode }) => opcode);
-  expect(large).toEqual(Array.from({ length: 5 }, () => ['binary', 'conv2d_pack']).flat());
+  expect(large).toEqual(Array.from({ length: 5 }, () => ['batch_norm_fold_weight', 'conv2d_pack']).flat());
   const kernel = CHANNELS * CHANNELS * 9 * 4;
   const prepareBytes = Math.max(...lists.prepare.flatMap(({ outputs }) => outputs.map((output) => plan.offsets.get(output!.id) ?? 0))) * 64;
   expect(prepareBytes).toBeLessThan(2 * kernel);

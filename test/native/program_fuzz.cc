@@ -97,7 +97,11 @@ Words inferenceWords() {
   const int packed = b.slot(2, {extent}), packedWide = b.slot(3, {wideExtent}), scaled = b.arena({8, 3, 2, 2});
   const int factor = b.constant({8, 1, 1, 1}, {1, 2, 3, 4, 5, 6, 7, 8});
   b.prepare(Opcode::binary, {w, factor, scaled}, {static_cast<int>(BinaryKind::mul)});
-  b.prepare(Opcode::conv2d_pack, {scaled, packed}, packAttrs);
+  const int column = b.constant({8}, {1, 2, 3, 4, 5, 6, 7, 8}), foldedWeight = b.arena({8, 3, 2, 2}), foldedBias = b.arena({8});
+  b.prepare(Opcode::batch_norm_fold_weight, {scaled, column, column, foldedWeight}, {Builder::bits(1e-5f)});
+  b.prepare(Opcode::batch_norm_fold_bias, {column, column, column, column, -1, foldedBias}, {Builder::bits(1e-5f)});
+  b.prepare(Opcode::batch_norm_fold_bias, {column, column, column, column, column, foldedBias}, {Builder::bits(1e-5f)});
+  b.prepare(Opcode::conv2d_pack, {foldedWeight, packed}, packAttrs);
   b.prepare(Opcode::conv2d_pack, {wide, packedWide}, wideAttrs);
   const int same = b.arena({n, 10, 8, 4});
   b.step(Opcode::conv2d, {x, packedWide, -1, x, same}, {0, 2, static_cast<int>(Activation::sigmoid), 3, 3, 1, 1, 1, 1, 1, 1, 1});
