@@ -93,6 +93,42 @@ inline void hwcnSumLanes(const float* x, int64_t count, float* sums) {
   for (int64_t i = 0; i < count; ++i) sums[i] = reduceAdd(load(x + i * kLanes));
 }
 
+// A square at a time; the last one ends with the row, so that it is whole too.
+inline void hwcnInterleave(const float* const* rows, int64_t count, float* to) {
+  for (int64_t c = 0; c < count; c += kLanes) {
+    const int64_t at = c + kLanes <= count || count < kLanes ? c : count - kLanes;
+    const int width = count < kLanes ? static_cast<int>(count) : kLanes;
+    Vec v[kLanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i)
+      v[i] = rows[i] == nullptr ? zero() : width == kLanes ? load(rows[i] + at) : loadPartial(rows[i] + at, width);
+    transposeSquare(v);
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i)
+      if (i < width) store(to + (at + i) * kLanes, v[i]);
+  }
+}
+
+inline void hwcnDeinterleave(const float* from, int64_t count, float* const* rows) {
+  for (int64_t c = 0; c < count; c += kLanes) {
+    const int64_t at = c + kLanes <= count || count < kLanes ? c : count - kLanes;
+    const int width = count < kLanes ? static_cast<int>(count) : kLanes;
+    Vec v[kLanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) v[i] = i < width ? load(from + (at + i) * kLanes) : zero();
+    transposeSquare(v);
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) {
+      if (rows[i] == nullptr) continue;
+      if (width == kLanes) {
+        store(rows[i] + at, v[i]);
+      } else {
+        storePartial(rows[i] + at, v[i], width);
+      }
+    }
+  }
+}
+
 // Windows kRows x kCols, or t.poolH x t.poolW where these are 0: body(vector, its window's first vector in t.lines) for each.
 template <typename Body>
 STRIDENET_INLINE void eachHwcnWindow(const HwcnPool& t, int64_t cols, Body body) {
@@ -177,6 +213,8 @@ constexpr auto chooseHwcnRankUpdate() -> void (*)(const HwcnRankUpdate&) {
   }
 
 constexpr HwcnKernels kHwcnKernels = {
+    hwcnInterleave,
+    hwcnDeinterleave,
     kHwcnChannels,
     {0, hwcnPixels(1), hwcnPixels(2), hwcnPixels(3), hwcnPixels(4), hwcnPixels(5), hwcnPixels(6), hwcnPixels(7), hwcnPixels(8)},
     {{}, STRIDENET_HWCN_TILES(1), STRIDENET_HWCN_TILES(2), {}, STRIDENET_HWCN_TILES(4)},

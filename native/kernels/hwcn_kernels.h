@@ -55,6 +55,9 @@ constexpr int kMaxHwcnChannels = 8;
 constexpr int kMaxHwcnRows = 8;
 
 struct HwcnKernels {
+  // to[c * lanes + i] = rows[i][c] for c < count; rows[i] may be null for zeros. And back: null is not written.
+  void (*interleave)(const float* const* rows, int64_t count, float* to);
+  void (*deinterleave)(const float* from, int64_t count, float* const* rows);
   int channels;                      // of the widest tile
   int pixels[kMaxHwcnChannels + 1];  // of the longest tile of that many channels
   // [pixels][channels] for the powers of two up to that.

@@ -20,10 +20,10 @@ struct ChannelBlocks {
 };
 
 struct HwcnBuffers {
-  const float *source, *packed, *bias = nullptr, *add = nullptr;
-  float *dst, *position = nullptr;
+  const float *packed, *bias = nullptr;
+  float *source, *add = nullptr, *dst, *position = nullptr;
 
-  explicit HwcnBuffers(const Call& call) : source(call.operands[0].f32()), packed(call.operands[1].f32()) {
+  explicit HwcnBuffers(const Call& call) : packed(call.operands[1].f32()), source(call.operands[0].f32()) {
     const Operand* operands = call.operands;
     if (call.opcode == Opcode::conv2d_grad_input) {
       dst = operands[2].f32();
@@ -49,6 +49,22 @@ void forEachTile(int64_t pixels, int64_t longest, const Visit& visit) {
   }
 }
 
+// Into how many stripes images are cut. Positions lie in memory as images do in lanes.
+int64_t chooseStripes(const Call& call, const Conv2dShape& s, const SubConvolution& sub) {
+  const int64_t lanes = call.kernels->lanes, height = s.dstH() / s.poolH;
+  if (s.n % lanes == 0 || (call.opcode == Opcode::conv2d_max_pool2d && call.operands[4].present())) return 1;
+  const int64_t perLine = s.poolH * s.dstW() * s.dstC() * s.kh * s.kw * s.srcC();
+  const int64_t perSourceLine = kHwcnTransposeCost * ((sub.w.positions - 1) * sub.w.srcStep + sub.w.taps) * s.srcC();
+  int64_t best = 1, least = INT64_MAX;
+  for (int64_t stripes = 1; stripes <= lanes && stripes <= height; ++stripes) {
+    const int64_t lines = ceilDiv(height, stripes);
+    const int64_t sourceLines = (lines * s.poolH - 1) * sub.h.srcStep + (sub.h.taps - 1) * sub.h.tapStep + 1;
+    const int64_t cost = ceilDiv(s.n * stripes, lanes) * (lines * perLine + sourceLines * perSourceLine);
+    if (cost < least) best = stripes, least = cost;
+  }
+  return best;
+}
+
 // Vector multiply-adds of a line of one channel block and source channel, for one kernel line.
 int64_t tapsOfLine(const Conv2dShape& s, const Axis& w, int64_t longest) {
   int64_t taps = 0;
@@ -72,8 +88,11 @@ Status checkHwcn(const Call& call, const Conv2dShape& s) {
   return Status::ok();
 }
 
-HwcnBands::HwcnBands(const KernelTable& kernels, int64_t imageCount, int64_t channelCount, const Axis& h, const Axis& w, int64_t poolH)
-    : HwcnGroups(kernels, imageCount, h.positions / poolH), windowColumns((w.positions - 1) * w.srcStep + w.taps), channels(channelCount) {
+HwcnBands::HwcnBands(const KernelTable& kernels, int64_t imageCount, int64_t channelCount, const Axis& h, const Axis& w, int64_t poolH,
+                     int64_t stripeCount)
+    : HwcnGroups(kernels, imageCount, h.positions / poolH, stripeCount),
+      windowColumns((w.positions - 1) * w.srcStep + w.taps),
+      channels(channelCount) {
   const int64_t step = poolH * h.srcStep, span = (poolH - 1) * h.srcStep + (h.taps - 1) * h.tapStep + 1;
   const int64_t most = kWindowBytes / (pitch() * static_cast<int64_t>(sizeof(float)));
   const int64_t largest = most <= span ? 1 : (most - span) / step + 1;
@@ -83,22 +102,47 @@ HwcnBands::HwcnBands(const KernelTable& kernels, int64_t imageCount, int64_t cha
   windowLines = (ceilDiv(lines, perGroup) - 1) * step + span;
 }
 
+HwcnImages::HwcnImages(const KernelTable& kernels, const HwcnGroups& bands, int64_t band, float* images, int64_t height, int64_t width,
+                       int64_t channels, int64_t stripeLines)
+    : kernels_(kernels), lanes_(bands.lanes), height_(height), width_(width), channels_(channels) {
+  const int64_t first = band / bands.perGroup * bands.lanes;
+  for (int64_t i = 0; i < lanes_; ++i) {
+    const int64_t image = (first + i) / bands.stripes;
+    image_[i] = images != nullptr && image < bands.images ? images + image * height * width * channels : nullptr;
+    first_[i] = (first + i) % bands.stripes * stripeLines;
+  }
+}
+
+bool HwcnImages::rows(int64_t line, int64_t column, float** rows) const {
+  bool any = false;
+  for (int64_t i = 0; i < lanes_; ++i) {
+    const int64_t h = first_[i] + line;
+    const bool exists = image_[i] != nullptr && h >= 0 && h < height_;
+    rows[i] = exists ? image_[i] + (h * width_ + column) * channels_ : nullptr;
+    any = any || exists;
+  }
+  return any;
+}
+
 void HwcnImages::read(int64_t line, int64_t lines, int64_t column, int64_t columns, float* to) const {
-  const int64_t lanes = kernels->lanes, pixel = channels * lanes;
+  const int64_t pixel = channels_ * lanes_;
   auto clip = [](int64_t x, int64_t most) { return x < 0 ? 0 : x > most ? most : x; };
-  const int64_t before = clip(-column, columns), inside = clip(width - column, columns) - before;
+  const int64_t before = clip(-column, columns), inside = clip(width_ - column, columns) - before, end = before + inside;
+  float* pixels[kHwcnImageBlock];
   for (int64_t h = line; h < line + lines; ++h, to += columns * pixel) {
-    if (h < 0 || h >= height || inside <= 0) {
+    if (inside <= 0 || !rows(h, column + before, pixels)) {
       std::memset(to, 0, static_cast<size_t>(columns * pixel) * sizeof(float));
       continue;
     }
-    const int64_t whole = count == lanes ? before : columns;
-    std::memset(to, 0, static_cast<size_t>(whole * pixel) * sizeof(float));
-    kernels->layout.transpose4(first + (h * width + column + before) * channels, height * width * channels, to + before * pixel, lanes,
-                               count, inside * channels);
-    const int64_t end = before + inside;
-    if (count == lanes) std::memset(to + end * pixel, 0, static_cast<size_t>((columns - end) * pixel) * sizeof(float));
+    std::memset(to, 0, static_cast<size_t>(before * pixel) * sizeof(float));
+    kernels_.hwcn.interleave(pixels, inside * channels_, to + before * pixel);
+    std::memset(to + end * pixel, 0, static_cast<size_t>((columns - end) * pixel) * sizeof(float));
   }
+}
+
+void HwcnImages::write(const float* from, int64_t line) const {
+  float* pixels[kHwcnImageBlock];
+  if (rows(line, 0, pixels)) kernels_.hwcn.deinterleave(from, width_ * channels_, pixels);
 }
 
 int64_t packedHwcnLength(const Conv2dShape& s) {
@@ -130,14 +174,14 @@ void packHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
 Plan planHwcn(const Call& call, const Conv2dShape& s) {
   const KernelTable& kernels = *call.kernels;
   const SubConvolution sub = wholeConvolution(s);
-  const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH);
+  const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH, chooseStripes(call, s, sub));
   const ChannelBlocks blocks(s, kernels);
-  int64_t kernelLines = 0;
-  for (int64_t h = 0; h < sub.h.positions; ++h) kernelLines += TapRange(sub.h, h, 1, s.srcH()).count();
+  int64_t kernelLines = bands.stripes > 1 ? bands.lines * s.poolH * sub.h.taps : 0;
+  for (int64_t h = 0; bands.stripes == 1 && h < sub.h.positions; ++h) kernelLines += TapRange(sub.h, h, 1, s.srcH()).count();
   const int64_t taps = tapsOfLine(s, sub.w, kernels.hwcn.pixels[blocks.size(0)]);
   const int64_t read = bands.perGroup * bands.windowLines * bands.windowColumns * s.srcC();
   const bool isSum = call.opcode == Opcode::conv2d && call.operands[3].present();
-  const int64_t written = s.dstH() / s.poolH * (s.dstW() / s.poolW) * s.dstC() * (isSum ? 2 : 1);
+  const int64_t written = bands.lines * (s.dstW() / s.poolW) * s.dstC() * (isSum ? 2 : 1);
   const double vectors =
       kHwcnMultiplyAddCost * static_cast<double>(kernelLines) * static_cast<double>(taps) * static_cast<double>(s.srcC() * s.dstC()) +
       static_cast<double>(kHwcnTransposeCost) * static_cast<double>(read + written);
@@ -151,10 +195,10 @@ void runHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
   const HwcnBuffers buffers(call);
 
   const SubConvolution sub = wholeConvolution(s);
-  const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH);
+  const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH, chooseStripes(call, s, sub));
   const ChannelBlocks blocks(s, kernels);
   const int64_t lanes = bands.lanes, lineStep = s.dstW() * s.dstC() * lanes;
-  const int64_t dstLine = s.dstW() / s.poolW * s.dstC(), dstImage = bands.lines * dstLine;
+  const int64_t dstHeight = s.dstH() / s.poolH, dstWidth = s.dstW() / s.poolW;
   ScratchCursor cursor(lane.threadScratch);
   float* window = static_cast<float*>(cursor.takeBytes(bands.windowBytes()));
   float* results = static_cast<float*>(cursor.takeBytes(0));  // a line, or those that are pooled to one
@@ -166,13 +210,13 @@ void runHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
   tile.add = buffers.add != nullptr;
   tile.activation = s.activation;
 
-  HwcnPool pool = {s.dstW() / s.poolW, s.dstC(), s.poolH, s.poolW, results, lineStep, results, nullptr};
+  HwcnPool pool = {dstWidth, s.dstC(), s.poolH, s.poolW, results, lineStep, results, nullptr};
 
-  auto computeLine = [&](const TapRange& linesH, const float* lines, float* line) {
-    tile.lines = linesH.count();
+  auto computeLine = [&](int64_t tapH, int64_t tapsH, const float* lines, float* line) {
+    tile.lines = tapsH;
     for (int64_t block = 0; block < blocks.count; ++block) {
       const int64_t channel = blocks.first(block), size = blocks.size(block), perTap = s.srcC() * size;
-      const float* weight = buffers.packed + channel * s.kh * s.kw * s.srcC() + linesH.begin * s.kw * perTap;
+      const float* weight = buffers.packed + channel * s.kh * s.kw * s.srcC() + tapH * s.kw * perTap;
       tile.weightLine = s.kw * perTap;
       tile.bias = buffers.bias == nullptr ? nullptr : buffers.bias + channel;
       forEachTile(sub.w.positions, kernels.hwcn.pixels[size], [&](int64_t q, int64_t count) {
@@ -189,28 +233,28 @@ void runHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
   int64_t begin, end;
   lane.range(bands.count(), &begin, &end);
   for (int64_t band = begin; band < end; ++band) {
-    const int64_t image = bands.firstImage(band), images = bands.imagesOf(band), first = bands.firstLine(band);
-    const HwcnImages group = {&kernels, buffers.source + image * s.srcH() * s.srcW() * s.srcC(), images, s.srcH(), s.srcW(), s.srcC()};
+    const int64_t first = bands.firstLine(band), stripe = bands.lines * s.poolH * sub.h.srcStep;
+    const HwcnImages sources(kernels, bands, band, buffers.source, s.srcH(), s.srcW(), s.srcC(), stripe);
+    const HwcnImages addends(kernels, bands, band, buffers.add, dstHeight, dstWidth, s.dstC(), bands.lines);
+    const HwcnImages destinations(kernels, bands, band, buffers.dst, dstHeight, dstWidth, s.dstC(), bands.lines);
     const int64_t top = first * s.poolH * sub.h.srcStep + sub.h.src;
     const int64_t lines = ((bands.endLine(band) - first) * s.poolH - 1) * sub.h.srcStep + (sub.h.taps - 1) * sub.h.tapStep + 1;
-    group.read(top, lines, sub.w.src, bands.windowColumns, window);
+    sources.read(top, lines, sub.w.src, bands.windowColumns, window);
     for (int64_t line = first; line < bands.endLine(band); ++line) {
-      const int64_t at = image * dstImage + line * dstLine;
-      if (buffers.add != nullptr) {
-        if (images < lanes) std::memset(results, 0, static_cast<size_t>(lineStep) * sizeof(float));
-        kernels.layout.transpose4(buffers.add + at, dstImage, results, lanes, images, dstLine);
-      }
+      if (buffers.add != nullptr) addends.read(line, 1, 0, dstWidth, results);
       for (int64_t i = 0; i < s.poolH; ++i) {
         const int64_t h = line * s.poolH + i;
+        // Stripes differ in what lies beyond the image.
         const TapRange linesH(sub.h, h, 1, s.srcH());
-        const int64_t source = h * sub.h.srcStep + sub.h.src + linesH.begin * sub.h.tapStep;
-        computeLine(linesH, window + (source - top) * bands.pitch(), results + i * lineStep);
+        const int64_t tap = bands.stripes > 1 ? 0 : linesH.begin, taps = bands.stripes > 1 ? sub.h.taps : linesH.count();
+        const int64_t source = h * sub.h.srcStep + sub.h.src + tap * sub.h.tapStep;
+        computeLine(tap, taps, window + (source - top) * bands.pitch(), results + i * lineStep);
       }
       if (s.isPooled()) {
-        if (buffers.position != nullptr) pool.position = hwcnPositions(buffers.position, s, image, line);
+        if (buffers.position != nullptr) pool.position = hwcnPositions(buffers.position, s, bands.firstImage(band), line);
         kernels.hwcn.maxPool(pool, s.activation == Activation::relu);
       }
-      kernels.layout.transpose4(results, lanes, buffers.dst + at, dstImage, dstLine, images);
+      destinations.write(results, line);
     }
   }
 }

@@ -3,7 +3,9 @@
 // Channels that do not fill a vector waste lanes, and padding wastes multiplications with zeros; as many images as a vector has lanes
 // waste nothing, whatever the other extents. So an image group of `lanes` images is transposed on its way into scratch, [height, width,
 // channels, image], some lines at a time, and the result on its way back. Taps outside the image are left out, whole lines exactly and
-// columns but for those that only some pixels of a tile read. Worth it for `lanes` images or more: the cost tells.
+// columns but for those that only some pixels of a tile read.
+// Fewer images than lanes are cut into stripes of lines, each a lane of its own: one image of 28 lines, pooled to 14, fills 14 lanes. A
+// stripe's lines beyond the image are zeros. Only the cost tells whether it is worth it.
 // One group, no dilation along a line; an input gradient only of stride 1.
 //
 // Max pooling over windows side by side can be part of it (conv2d_max_pool2d): lines are pooled before they are transposed back, and for
@@ -38,16 +40,20 @@ constexpr int64_t kHwcnTransposeCost = 6;
 constexpr double kHwcnMultiplyAddCost = 1.125;
 
 // Image groups times bands of lines of the written (or, for a weight gradient, the summed) image. Where the image is pooled, these are
-// lines of what it is pooled to.
+// lines of what it is pooled to. A group has as many stripes of images as there are lanes.
 struct HwcnGroups {
-  int64_t lanes, images, groups;
-  int64_t lines, perGroup;  // lines of an image, bands of a group: one unless set otherwise
+  int64_t lanes, images, stripes, groups;
+  int64_t lines, perGroup;  // lines of a stripe, bands of a group: one unless set otherwise
 
-  HwcnGroups(const KernelTable& kernels, int64_t imageCount, int64_t lineCount)
-      : lanes(kernels.lanes), images(imageCount), groups(ceilDiv(imageCount, kernels.lanes)), lines(lineCount), perGroup(1) {}
+  HwcnGroups(const KernelTable& kernels, int64_t imageCount, int64_t lineCount, int64_t stripeCount = 1)
+      : lanes(kernels.lanes),
+        images(imageCount),
+        stripes(stripeCount),
+        groups(ceilDiv(imageCount * stripeCount, kernels.lanes)),
+        lines(ceilDiv(lineCount, stripeCount)),
+        perGroup(1) {}
   int64_t count() const { return groups * perGroup; }
-  int64_t firstImage(int64_t band) const { return band / perGroup * lanes; }
-  int64_t imagesOf(int64_t band) const { return images - firstImage(band) < lanes ? images - firstImage(band) : lanes; }
+  int64_t firstImage(int64_t band) const { return band / perGroup * lanes; }  // without stripes
   int64_t firstLine(int64_t band) const { return band % perGroup * lines / perGroup; }
   int64_t endLine(int64_t band) const { return (band % perGroup + 1) * lines / perGroup; }
 };
@@ -57,20 +63,30 @@ struct HwcnBands : HwcnGroups {
   int64_t windowLines, windowColumns, channels;
 
   // h and w say which source pixels the lines and columns read.
-  HwcnBands(const KernelTable& kernels, int64_t images, int64_t channels, const Axis& h, const Axis& w, int64_t poolH);
+  HwcnBands(const KernelTable& kernels, int64_t images, int64_t channels, const Axis& h, const Axis& w, int64_t poolH, int64_t stripes = 1);
   int64_t pitch() const { return windowColumns * channels * lanes; }
   size_t windowBytes() const { return scratchBytes(static_cast<size_t>(windowLines * pitch()) * sizeof(float)); }
 };
 
-// Transposes lines of some columns of up to `lanes` images [height, width, channels] to [line, column, channel, image]. What lies
-// outside the image, and lanes without an image, are zero.
-struct HwcnImages {
-  const KernelTable* kernels;
-  const float* first;
-  int64_t count;
-  int64_t height, width, channels;
-
+// The images [height, width, channels] of a group; lines are counted from where a lane's stripe begins.
+class HwcnImages {
+ public:
+  // stripeLines: of the image, from a stripe to the next.
+  HwcnImages(const KernelTable& kernels, const HwcnGroups& bands, int64_t band, float* images, int64_t height, int64_t width,
+             int64_t channels, int64_t stripeLines);
+  // Transposes lines of some columns to [line, column, channel, lane]. What lies outside the image, and lanes without one, are zero.
   void read(int64_t line, int64_t lines, int64_t column, int64_t columns, float* to) const;
+  // Transposes a line back.
+  void write(const float* from, int64_t line) const;
+
+ private:
+  // Pointers to a column of a line, null where there is none; false if there is none at all.
+  bool rows(int64_t line, int64_t column, float** rows) const;
+
+  const KernelTable& kernels_;
+  int64_t lanes_, height_, width_, channels_;
+  float* image_[kHwcnImageBlock];
+  int64_t first_[kHwcnImageBlock];  // line of the image
 };
 
 // Line `line` of the positions of the maxima, from image `image` on.

@@ -12,8 +12,7 @@ namespace {
 constexpr int64_t kPassBytes = 24 * 1024;
 
 struct GradWeightBuffers {
-  const float *x, *dy;
-  float *position = nullptr, *dweight, *dbias;
+  float *x, *dy, *position = nullptr, *dweight, *dbias;
 
   GradWeightBuffers(const Call& call, const Conv2dShape& s) : x(call.operands[0].f32()), dy(call.operands[1].f32()) {
     if (s.isPooled()) position = call.operands[2].f32();
@@ -88,9 +87,9 @@ void sumChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& gr
   int64_t begin, end;
   lane.range(bands.count(), &begin, &end);
   for (int64_t chunk = begin; chunk < end; ++chunk) {
-    const int64_t image = bands.firstImage(chunk), images = bands.imagesOf(chunk), first = bands.firstLine(chunk);
-    const HwcnImages x = {&kernels, buffers.x + image * s.ih * s.iw * s.ic, images, s.ih, s.iw, s.ic};
-    const HwcnImages dy = {&kernels, buffers.dy + image * dyHeight * dyWidth * s.oc, images, dyHeight, dyWidth, s.oc};
+    const int64_t image = bands.firstImage(chunk), first = bands.firstLine(chunk);
+    const HwcnImages x(kernels, bands, chunk, buffers.x, s.ih, s.iw, s.ic, 0);
+    const HwcnImages dy(kernels, bands, chunk, buffers.dy, dyHeight, dyWidth, s.oc, 0);
     const int64_t lines = bands.endLine(chunk) - first;
     x.read(first * s.poolH * s.sh - s.pt, (lines * s.poolH - 1) * s.sh + (s.kh - 1) * s.dh + 1, -s.pl, bands.windowColumns, window);
     std::memset(sums, 0, static_cast<size_t>((grad.size + s.oc) * lanes) * sizeof(float));

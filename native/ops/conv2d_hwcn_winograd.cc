@@ -117,7 +117,7 @@ class HwcnWinogradRun {
 
   void run(int64_t band) {
     const TileRange tiles = tilesOfBand(s_, bands_, band);
-    const HwcnImages dy = {&kernels_, dy_ + bands_.firstImage(band) * s_.oh * s_.ow * s_.oc, bands_.imagesOf(band), s_.oh, s_.ow, s_.oc};
+    const HwcnImages dy(kernels_, bands_, band, dy_, s_.oh, s_.ow, s_.oc, 0), dx(kernels_, bands_, band, dx_, s_.ih, s_.iw, s_.ic, 0);
     const int64_t m = layout_.m;
     // Columns that no tile reaches are zero in every line.
     std::memset(ring_, 0, static_cast<size_t>(kPoints * layout_.pitch) * sizeof(float));
@@ -132,13 +132,13 @@ class HwcnWinogradRun {
       transforms_.results(results_, layout_.pitch, (layout_.columns + s_.kw - 1) * s_.ic, lines, kept);
       const int64_t complete = tile + 1 == tiles.end ? kPoints : m;
       for (int64_t i = 0; i < complete; ++i) {
-        if (tile * m + i - s_.pt == next && next < bands_.endLine(band)) write(band, next++, lines[i]);
+        if (tile * m + i - s_.pt == next && next < bands_.endLine(band)) write(dx, next++, lines[i]);
       }
       rotate(lines);
     }
     if (next == bands_.endLine(band)) return;
     std::memset(ring_, 0, static_cast<size_t>(layout_.pitch) * sizeof(float));
-    while (next < bands_.endLine(band)) write(band, next++, ring_);
+    while (next < bands_.endLine(band)) write(dx, next++, ring_);
   }
 
  private:
@@ -182,11 +182,7 @@ class HwcnWinogradRun {
     std::memcpy(lines, complete, sizeof(complete));
   }
 
-  void write(int64_t band, int64_t line, const float* from) {
-    const int64_t lineLength = s_.iw * s_.ic, image = s_.ih * lineLength;
-    kernels_.layout.transpose4(from + layout_.left * s_.ic * layout_.lanes, layout_.lanes,
-                               dx_ + bands_.firstImage(band) * image + line * lineLength, image, lineLength, bands_.imagesOf(band));
-  }
+  void write(const HwcnImages& dx, int64_t line, const float* from) const { dx.write(from + layout_.left * s_.ic * layout_.lanes, line); }
 
   const Conv2dShape& s_;
   const KernelTable& kernels_;
@@ -194,7 +190,7 @@ class HwcnWinogradRun {
   const TileLines layout_;
   const ChannelBlocks blocks_;
   const HwcnGroups bands_;
-  const float* dy_;
+  float* dy_;
   const float* packed_;
   float* dx_;
   ScratchCursor cursor_;

@@ -31,4 +31,31 @@ const rows: OpRow[] = CASES.flatMap(([name, x, weight, window, options]) =>
   })),
 );
 
-export const conv2dPooledTable: OpTable = { family: 'conv2d pooled', rows };
+/** Without gradients no positions are kept, so that few images may be cut into stripes. */
+const STRIPED: readonly [string, Shape4, Shape4, number | [number, number], Omit<Conv2dOptions, 'bias'>][] = [
+  ['LeNet, first layer, 1 image', [1, 1, 28, 28], [6, 1, 5, 5], 2, { padding: 2 }],
+  ['LeNet, first layer, 8 images', [8, 1, 28, 28], [6, 1, 5, 5], 2, { padding: 2 }],
+  ['3 images, stripes of unequal height', [3, 2, 23, 7], [9, 2, 3, 3], 2, { padding: 1 }],
+  [
+    '5 images, strides and dilation',
+    [5, 3, 29, 9],
+    [5, 3, 3, 3],
+    [3, 1],
+    {
+      stride: [1, 2],
+      dilation: [2, 1],
+      padding: [
+        [3, 0],
+        [1, 0],
+      ],
+    },
+  ],
+];
+const striped: OpRow[] = STRIPED.map(([name, x, weight, window, options]) => ({
+  name,
+  operands: [{ shape: x }, { shape: weight }, { shape: [weight[0]] }],
+  build: (images, w, bias) => maxPool2d(relu(conv2d(images, w, { ...options, bias })), window),
+  order: 0,
+}));
+
+export const conv2dPooledTable: OpTable = { family: 'conv2d pooled', rows: [...rows, ...striped] };
