@@ -83,14 +83,28 @@ void hwcnWinogradProducts(const HwcnWinogradProducts& t) {
   }
 }
 
-inline void hwcnWinogradResults(const float* points, int64_t pointStride, int64_t count, float* const* to, int kept) {
+// The first `Kept` are added to.
+template <int Kept>
+STRIDENET_INLINE void hwcnWinogradSums(const float* points, int64_t pointStride, int64_t count, float* const* target) {
+  float* to[6];
+#pragma GCC unroll 6
+  for (int j = 0; j < 6; ++j) to[j] = target[j];
   for (int64_t c = 0; c < count * kLanes; c += kLanes) {
     Vec m[6], d[6];
 #pragma GCC unroll 6
     for (int p = 0; p < 6; ++p) m[p] = load(points + p * pointStride + c);
     winogradInputAdjoint(m, d);
 #pragma GCC unroll 6
-    for (int j = 0; j < 6; ++j) store(to[j] + c, j < kept ? add(load(to[j] + c), d[j]) : d[j]);
+    for (int j = 0; j < 6; ++j) store(to[j] + c, j < Kept ? add(load(to[j] + c), d[j]) : d[j]);
+  }
+}
+
+template <int M>
+void hwcnWinogradResults(const float* points, int64_t pointStride, int64_t count, float* const* to, bool isFirst) {
+  if (isFirst) {
+    hwcnWinogradSums<0>(points, pointStride, count, to);
+  } else {
+    hwcnWinogradSums<6 - M>(points, pointStride, count, to);
   }
 }
 
@@ -102,11 +116,9 @@ inline void hwcnWinogradResults(const float* points, int64_t pointStride, int64_
 
 // F(2 x 2, 5 x 5)
 constexpr HwcnWinogradKernels kHwcnWinogradKernels = {
-    kVectorRegisters >= 32 ? 2 : 1,
-    kMaxHwcnWinogradChannels,
-    hwcnWinogradLines<2>,
-    {{}, STRIDENET_HWCN_WINOGRAD_PRODUCTS(2, 1), STRIDENET_HWCN_WINOGRAD_PRODUCTS(2, 2)},
-    hwcnWinogradResults,
+    kVectorRegisters >= 32 ? 2 : 1, kMaxHwcnWinogradChannels,
+    hwcnWinogradLines<2>,           {{}, STRIDENET_HWCN_WINOGRAD_PRODUCTS(2, 1), STRIDENET_HWCN_WINOGRAD_PRODUCTS(2, 2)},
+    hwcnWinogradResults<2>,
 };
 
 #undef STRIDENET_HWCN_WINOGRAD_PRODUCTS

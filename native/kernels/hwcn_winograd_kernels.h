@@ -35,8 +35,9 @@ struct HwcnWinogradKernels {
   void (*lines)(int pair, const float* lines, int64_t lineStride, int64_t count, float* plus, float* minus);
   // [tiles][channels]
   void (*products[kMaxHwcnWinogradTiles + 1][kMaxHwcnWinogradChannels + 1])(const HwcnWinogradProducts&);
-  // B[j][.] applied to the `count` vectors of each of six points is added to to[j], or stored there if j >= kept.
-  void (*results)(const float* points, int64_t pointStride, int64_t count, float* const* to, int kept);
+  // B[j][.] applied to the `count` vectors of each of six points is added to to[j], or stored there where no tile before this one has
+  // added: anywhere by the first one, else for the last m of the j.
+  void (*results)(const float* points, int64_t pointStride, int64_t count, float* const* to, bool isFirst);
 };
 
 }  // namespace stridenet

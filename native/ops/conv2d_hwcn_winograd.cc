@@ -128,8 +128,7 @@ class HwcnWinogradRun {
     for (int64_t tile = tiles.begin; tile < tiles.end && tilesW().count() > 0; ++tile) {
       dy.read(tile * m, m, tilesW().begin * m, layout_.columns, dyLines_);
       for (const int64_t line : kLineOrder) computePoints(line, pixelsOf(line), results_ + line * layout_.pitch);
-      const int kept = tile == tiles.begin ? 0 : static_cast<int>(kPoints - m);
-      transforms_.results(results_, layout_.pitch, (layout_.columns + s_.kw - 1) * s_.ic, lines, kept);
+      transforms_.results(results_, layout_.pitch, (layout_.columns + s_.kw - 1) * s_.ic, lines, tile == tiles.begin);
       const int64_t complete = tile + 1 == tiles.end ? kPoints : m;
       for (int64_t i = 0; i < complete; ++i) {
         if (tile * m + i - s_.pt == next && next < bands_.endLine(band)) write(dx, next++, lines[i]);
@@ -169,8 +168,7 @@ class HwcnWinogradRun {
         for (int64_t t = 0; t < tiles; ++t, ++tile) {
           float* to[kPoints];
           for (int64_t j = 0; j < kPoints; ++j) to[j] = results + (tile * layout_.m + j) * pixel + channel * lanes;
-          transforms_.results(products_ + t * size * lanes, layout_.productStride, size, to,
-                              tile == 0 ? 0 : static_cast<int>(kPoints - layout_.m));
+          transforms_.results(products_ + t * size * lanes, layout_.productStride, size, to, tile == 0);
         }
       }
     }
