@@ -59,6 +59,9 @@ void gemmTile(const GemmTile& t) {
       for (int j = 0; j < V * kLanes; j += kLineFloats) prefetch(t.c[r] + t.cOffset + j);
   }
 
+  // Many lines ahead are asked for a few at a time: at once they take all places for outstanding misses of the first-level cache, and B,
+  // which comes from the second-level cache, waits for them.
+  const bool hasManyLines = t.ahead.rows == 1 && t.ahead.lines >= kLineFloats;
   const float* b = t.b;
   const float* ahead = t.ahead.from;
   const int64_t length = t.length;
@@ -76,10 +79,18 @@ void gemmTile(const GemmTile& t) {
 #pragma GCC unroll 16
           for (int r = 0; r < R; ++r) prefetchFar(t.nextC[r] + t.nextCOffset + k);
         }
-        for (int64_t i = 0; i < t.ahead.rows; ++i)
-          for (int64_t line = 0; line < t.ahead.lines; ++line) prefetchFar(ahead + i * t.ahead.pitch + line * kLineFloats);
+        if (R * V >= 16 && hasManyLines) {
+          for (int64_t j = 0; j < kLineFloats; j += 2) {
+            const int64_t end = t.ahead.lines * (j + 2) / kLineFloats;
+            for (int64_t line = t.ahead.lines * j / kLineFloats; line < end; ++line) prefetchFar(ahead + line * kLineFloats);
+            b = multiplyAdd<R, V>(acc, a, b, k + j, k + j + 2);
+          }
+        } else {
+          for (int64_t i = 0; i < t.ahead.rows; ++i)
+            for (int64_t line = 0; line < t.ahead.lines; ++line) prefetchFar(ahead + i * t.ahead.pitch + line * kLineFloats);
+          b = multiplyAdd<R, V>(acc, a, b, k, k + kLineFloats);
+        }
         ahead += t.ahead.step;
-        b = multiplyAdd<R, V>(acc, a, b, k, k + kLineFloats);
       }
     }
     b = multiplyAdd<R, V>(acc, a, b, k, length);
