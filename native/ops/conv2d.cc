@@ -22,6 +22,8 @@ constexpr int64_t kTableBytes = 128 * 1024;
 constexpr int64_t kWindowBytes = 256 * 1024;
 // Writing a number takes as long as this many multiply-adds in registers.
 constexpr int64_t kStoreWeight = 64;
+// Multiply-adds that take as long as one in a panel of a single vector, which broadcasts a number of the source for each.
+constexpr double kOneVectorCost = 1.25;
 
 // The buffers of one instruction, and the shape that they follow.
 struct Conv2dCall {
@@ -276,7 +278,8 @@ Plan plan(const Call& call) {
   if (shape.isHwcnWinograd()) return planHwcnWinograd(call, shape);
   if (shape.isWinograd()) return planWinograd(call, shape);
   if (usesScatter(shape, *call.kernels)) return planScatter(call, shape);
-  const double columns = static_cast<double>(Panels(*call.kernels, productColumns(shape)).paddedColumns());
+  const int64_t paddedColumns = Panels(*call.kernels, productColumns(shape)).paddedColumns();
+  const double columns = static_cast<double>(paddedColumns) * (paddedColumns == call.kernels->lanes ? kOneVectorCost : 1);
   Plan plan = planOf(call, 0);
   forEachSubConvolution(shape, *call.kernels, [&](const SubConvolution&, const Blocks& blocks, int64_t) {
     plan.flops += 2.0 * static_cast<double>(blocks.rows) * static_cast<double>(blocks.segments * blocks.length) * columns *
