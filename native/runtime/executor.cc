@@ -15,7 +15,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // A step that one thread does in less time runs on the caller: waking a sleeping worker takes some 50 us.
-constexpr double kPoolSeconds = 30e-6;
+constexpr double kPoolSeconds = 20e-6;
 
 // Index of the first value that is NaN or infinite, or -1.
 int64_t findNotFinite(const Operand& operand) {
