@@ -11,14 +11,6 @@ constexpr double kLargestWindow = 256.0 * 1024 * 1024;
 // Bands that all groups are cut into at least, if they have the lines.
 constexpr int64_t kLeastBands = 16;
 
-// Destination channels, as many at a time as a tile computes.
-struct ChannelBlocks {
-  int64_t channels, count;
-  ChannelBlocks(const Conv2dShape& s, const KernelTable& kernels) : channels(s.dstC()), count(ceilDiv(s.dstC(), kernels.hwcn.channels)) {}
-  int64_t first(int64_t block) const { return block * channels / count; }
-  int64_t size(int64_t block) const { return first(block + 1) - first(block); }
-};
-
 struct HwcnBuffers {
   const float *packed, *bias = nullptr;
   float *source, *add = nullptr, *dst, *position = nullptr;
@@ -152,7 +144,7 @@ int64_t packedHwcnLength(const Conv2dShape& s) {
 
 void packHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
   const SubConvolution sub = wholeConvolution(s);
-  const ChannelBlocks blocks(s, *call.kernels);
+  const ChannelBlocks blocks(s.dstC(), call.kernels->hwcn.channels);
   const int64_t stride = s.kh * s.kw * s.ic;  // between output channels of the weight
   int64_t begin, end;
   lane.range(blocks.count * s.kh * s.kw, &begin, &end);
@@ -175,7 +167,7 @@ Plan planHwcn(const Call& call, const Conv2dShape& s) {
   const KernelTable& kernels = *call.kernels;
   const SubConvolution sub = wholeConvolution(s);
   const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH, chooseStripes(call, s, sub));
-  const ChannelBlocks blocks(s, kernels);
+  const ChannelBlocks blocks(s.dstC(), kernels.hwcn.channels);
   int64_t kernelLines = bands.stripes > 1 ? bands.lines * s.poolH * sub.h.taps : 0;
   for (int64_t h = 0; bands.stripes == 1 && h < sub.h.positions; ++h) kernelLines += TapRange(sub.h, h, 1, s.srcH()).count();
   const int64_t taps = tapsOfLine(s, sub.w, kernels.hwcn.pixels[blocks.size(0)]);
@@ -196,7 +188,7 @@ void runHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
 
   const SubConvolution sub = wholeConvolution(s);
   const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH, chooseStripes(call, s, sub));
-  const ChannelBlocks blocks(s, kernels);
+  const ChannelBlocks blocks(s.dstC(), kernels.hwcn.channels);
   const int64_t lanes = bands.lanes, lineStep = s.dstW() * s.dstC() * lanes;
   const int64_t dstHeight = s.dstH() / s.poolH, dstWidth = s.dstW() / s.poolW;
   ScratchCursor cursor(lane.threadScratch);

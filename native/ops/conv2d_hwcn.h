@@ -39,6 +39,14 @@ void runHwcnGradWeight(const Call& call, const Conv2dShape& shape, const Lane& l
 constexpr int64_t kHwcnTransposeCost = 6;
 constexpr double kHwcnMultiplyAddCost = 1.125;
 
+// Destination channels in blocks as equal as possible, of at most as many as a tile or a product computes at a time.
+struct ChannelBlocks {
+  int64_t channels, count;
+  ChannelBlocks(int64_t channelCount, int64_t most) : channels(channelCount), count(ceilDiv(channelCount, most)) {}
+  int64_t first(int64_t block) const { return block * channels / count; }
+  int64_t size(int64_t block) const { return first(block + 1) - first(block); }
+};
+
 // Image groups times bands of lines of the written (or, for a weight gradient, the summed) image. Where the image is pooled, these are
 // lines of what it is pooled to. A group has as many stripes of images as there are lanes.
 struct HwcnGroups {

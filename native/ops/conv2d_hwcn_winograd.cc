@@ -28,14 +28,6 @@ int64_t tileOf(const Conv2dShape& s) {
   return kPoints + 1 - s.kh;
 }
 
-// Channels of dx, as many at a time as a product computes.
-struct ChannelBlocks {
-  int64_t channels, count;
-  ChannelBlocks(const Conv2dShape& s, const KernelTable& kernels) : channels(s.ic), count(ceilDiv(s.ic, kernels.hwcnWinograd.channels)) {}
-  int64_t first(int64_t block) const { return block * channels / count; }
-  int64_t size(int64_t block) const { return first(block + 1) - first(block); }
-};
-
 // The tiles [begin, end) along an axis of dy that add to the pixels [first, first + count) of dx, which is `extent` pixels of dy.
 struct TileRange {
   int64_t begin, end;
@@ -101,7 +93,7 @@ class HwcnWinogradRun {
         kernels_(*call.kernels),
         transforms_(kernels_.hwcnWinograd),
         layout_(shape, kernels_),
-        blocks_(shape, kernels_),
+        blocks_(shape.ic, kernels_.hwcnWinograd.channels),
         bands_(bandsOf(shape, kernels_)),
         dy_(call.operands[0].f32()),
         packed_(call.operands[1].f32()),
@@ -204,7 +196,9 @@ struct PackUnits {
   ChannelBlocks blocks;
   int64_t parts, width;  // width: numbers of a row of transformed weights
   PackUnits(const Conv2dShape& s, const KernelTable& kernels)
-      : blocks(s, kernels), parts(ceilDiv(s.oc, kPackRows)), width(roundUp(kernels.hwcnWinograd.channels, kernels.lanes)) {}
+      : blocks(s.ic, kernels.hwcnWinograd.channels),
+        parts(ceilDiv(s.oc, kPackRows)),
+        width(roundUp(kernels.hwcnWinograd.channels, kernels.lanes)) {}
   int64_t count() const { return blocks.count * parts; }
   int64_t pointStride() const { return kPackRows * width; }
 };
