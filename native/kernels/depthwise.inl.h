@@ -245,5 +245,3 @@ void depthwiseGradWeightLine(const DepthwiseLine& line, const float* source, con
   sum(inside.begin, inside.end - inside.begin, 0, line.taps);
   border(inside.end, line.positions);
 }
-
-constexpr DepthwiseKernels kDepthwiseKernels = {depthwiseLine, depthwiseGradWeightLine};

@@ -1,5 +1,6 @@
-// The depthwise convolution kernels of one instruction set: one line of the image at a time, channels in the lanes. Clipping in the
-// vertical direction, the loop over lines and images and the division among threads are native/ops/conv2d_depthwise.cc.
+// The depthwise convolution kernels of one instruction set: one line of the image at a time or, 3x3, a few, channels in the lanes.
+// Clipping of single lines in the vertical direction, the loop over lines and images and the division among threads are
+// native/ops/conv2d_depthwise.cc.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +24,19 @@ struct DepthwiseLine {
   int64_t dstStep;                // between destination pixels
 };
 
+// `lines` lines of `positions` of a 3x3 convolution whose taps are neighbouring pixels. Position q of line r reads, for tap (i, j), the
+// pixel (row + r * stride + i, column + q * stride + j) of an image of height x width, outside which no pixels exist. Steps are in floats.
+struct DepthwiseBlock {
+  int64_t lines, positions;
+  int64_t channels;  // handled here, whole vectors
+  int64_t stride;    // 1 or 2
+  int64_t row, column, height, width;
+  int64_t pixelStep, rowStep;    // between source pixels
+  int64_t kernelRow, kernelTap;  // between weights; may be negative
+  int64_t dstStep, dstRow;       // between destination pixels
+  bool isFar;                    // a hint: the lines below are not in the second-level cache, and will be read next
+};
+
 struct DepthwiseKernels {
   // dst[q][c] = act(sum over i, t of weight[i][t][c] source(q, i, t)[c] + bias[c] + add[q][c]); bias and add may be null, add may be dst.
   // Weights are whole vectors: lanes beyond `channels` are read and ignored. The sum over (i, t) runs in one order for every position.
@@ -30,6 +44,10 @@ struct DepthwiseKernels {
                Activation activation, float* dst);
   // sums[i][t][c] += sum over q of dy[q][c] source(q, i, t)[c]; dy has pixelStep between its pixels.
   void (*gradWeightLine)(const DepthwiseLine& line, const float* source, const float* dy, float* sums);
+  int blockLines;  // most lines of a block
+  // The same sums, to the bit, for a block. image is its pixel (0, 0); weight, bias, add and dst as for line.
+  void (*block3x3)(const DepthwiseBlock& block, const float* image, const float* weight, const float* bias, const float* add,
+                   Activation activation, float* dst);
 };
 
 }  // namespace stridenet

@@ -8,6 +8,7 @@ namespace {
 // clang-format off
 #include "native/kernels/math.inl.h"
 #include "native/kernels/depthwise.inl.h"
+#include "native/kernels/depthwise_block.inl.h"
 #include "native/kernels/activation.inl.h"
 #include "native/kernels/elementwise.inl.h"
 #include "native/kernels/gemm.inl.h"

@@ -9,6 +9,7 @@ constexpr int64_t kPackChannels = 64;
 constexpr int64_t kMostChunks = 32;
 constexpr int64_t kPartialNumbers = 1 << 20;  // of all chunks together
 constexpr int64_t kReduceChannels = 64;
+constexpr int64_t kFarBytes = 1 << 20;  // images from this size on are not in a second-level cache when they are read
 
 int64_t clamp(int64_t x, int64_t least, int64_t most) {
   return x < least ? least : x > most ? most : x;
@@ -85,6 +86,84 @@ void addChunks(const Call& call, const Conv2dShape& s, const GradWeightChunks& g
   kernels.gemm.addRows(sums + channel, grad.padded, grad.chunks, channels, dbias);
 }
 
+// The buffers of a conv2d or conv2d_grad_input.
+struct DepthwiseBuffers {
+  const float *source, *packed, *bias, *add;
+  float* dst;
+  int64_t padded;
+
+  DepthwiseBuffers(const Call& call, const Conv2dShape& s) : padded(paddedChannels(s, *call.kernels)) {
+    const Operand* operands = call.operands;
+    source = operands[0].f32(), packed = operands[1].f32();
+    bias = s.isForward() ? operands[2].f32() : nullptr;
+    add = s.isForward() ? operands[3].f32() : nullptr;
+    dst = operands[s.isForward() ? 4 : 2].f32();
+  }
+};
+
+// Channels from `channel` on, line by line.
+void runLines(const KernelTable& kernels, const Conv2dShape& s, const Lane& lane, const DepthwiseBuffers& buffers, int64_t channel) {
+  const int64_t padded = buffers.padded;
+  const int64_t srcLine = s.srcW() * s.oc, dstLine = s.dstW() * s.oc;
+  const float *source = buffers.source + channel, *bias = buffers.bias == nullptr ? nullptr : buffers.bias + channel;
+  DepthwiseLine line = {};
+  line.channels = s.oc - channel;
+  line.pixelStep = s.oc;
+  line.width = s.srcW();
+
+  int64_t begin, end;
+  lane.range(s.n * s.dstH(), &begin, &end);
+  for (int64_t task = begin; task < end; ++task) {
+    const int64_t image = task / s.dstH(), p = task % s.dstH();
+    for (int64_t classW = 0; classW < s.classesW() && classW < s.dstW(); ++classW) {
+      const SubConvolution sub = subConvolution(s, p % s.classesH(), classW);
+      const TapRange rows(sub.h, p / s.classesH(), 1, s.srcH());
+      line.positions = sub.w.positions;
+      line.src = sub.w.src, line.srcStep = sub.w.srcStep, line.tapStep = sub.w.tapStep, line.taps = sub.w.taps;
+      line.rows = rows.count();
+      line.rowStep = sub.h.tapStep * srcLine;
+      line.kernelRow = sub.h.kernelStep * s.kw * padded, line.kernelTap = sub.w.kernelStep * padded;
+      line.dstStep = sub.w.dstStep * s.oc;
+      const int64_t at = task * dstLine + sub.w.dst * s.oc + channel;
+      const float* lines = line.rows > 0 ? source + (image * s.srcH() + rows.source) * srcLine : source;
+      const float* weight = buffers.packed + ((sub.h.kernel + rows.begin * sub.h.kernelStep) * s.kw + sub.w.kernel) * padded + channel;
+      kernels.depthwise.line(line, lines, weight, bias, buffers.add == nullptr ? nullptr : buffers.add + at, s.activation,
+                             buffers.dst + at);
+    }
+  }
+}
+
+// Whether the block kernel computes it. An input gradient of stride 2 falls into classes of fewer taps.
+bool isBlock3x3(const Conv2dShape& s) {
+  return s.kh == 3 && s.kw == 3 && s.dh == 1 && s.dw == 1 && s.sh == s.sw && s.sh <= (s.isForward() ? 2 : 1);
+}
+
+// The first `channels` channels, in blocks of lines.
+void runBlocks(const KernelTable& kernels, const Conv2dShape& s, const Lane& lane, const DepthwiseBuffers& buffers, int64_t channels) {
+  const SubConvolution sub = subConvolution(s, 0, 0);
+  DepthwiseBlock block = {};
+  block.positions = s.dstW();
+  block.channels = channels;
+  block.stride = sub.h.srcStep;
+  block.column = sub.w.src, block.height = s.srcH(), block.width = s.srcW();
+  block.pixelStep = s.oc, block.rowStep = s.srcW() * s.oc;
+  block.kernelRow = sub.h.kernelStep * s.kw * buffers.padded, block.kernelTap = sub.w.kernelStep * buffers.padded;
+  block.dstStep = s.oc, block.dstRow = s.dstW() * s.oc;
+  block.isFar = block.height * block.rowStep * static_cast<int64_t>(sizeof(float)) >= kFarBytes;
+  const float* weight = buffers.packed + (sub.h.kernel * s.kw + sub.w.kernel) * buffers.padded;
+  int64_t begin, end;
+  lane.range(s.n * s.dstH(), &begin, &end);
+  for (int64_t first = begin; first < end; first += block.lines) {
+    const int64_t image = first / s.dstH(), p = first % s.dstH();
+    const int64_t left = s.dstH() - p < end - first ? s.dstH() - p : end - first;
+    block.lines = ceilDiv(left, ceilDiv(left, kernels.depthwise.blockLines));  // as equal as possible
+    block.row = p * sub.h.srcStep + sub.h.src;
+    const int64_t at = first * block.dstRow;
+    kernels.depthwise.block3x3(block, buffers.source + image * block.height * block.rowStep, weight, buffers.bias,
+                               buffers.add == nullptr ? nullptr : buffers.add + at, s.activation, buffers.dst + at);
+  }
+}
+
 }  // namespace
 
 int64_t packedDepthwiseLength(const Conv2dShape& s, const KernelTable& kernels) {
@@ -112,36 +191,10 @@ Plan planDepthwise(const Call& call, const Conv2dShape& s) {
 }
 
 void runDepthwise(const Call& call, const Conv2dShape& s, const Lane& lane) {
-  const Operand* operands = call.operands;
-  const float *source = operands[0].f32(), *packed = operands[1].f32();
-  const float* bias = s.isForward() ? operands[2].f32() : nullptr;
-  const float* add = s.isForward() ? operands[3].f32() : nullptr;
-  float* dst = operands[s.isForward() ? 4 : 2].f32();
-  const int64_t padded = paddedChannels(s, *call.kernels);
-  const int64_t srcLine = s.srcW() * s.oc, dstLine = s.dstW() * s.oc;
-  DepthwiseLine line = {};
-  line.channels = line.pixelStep = s.oc;
-  line.width = s.srcW();
-
-  int64_t begin, end;
-  lane.range(s.n * s.dstH(), &begin, &end);
-  for (int64_t task = begin; task < end; ++task) {
-    const int64_t image = task / s.dstH(), p = task % s.dstH();
-    for (int64_t classW = 0; classW < s.classesW() && classW < s.dstW(); ++classW) {
-      const SubConvolution sub = subConvolution(s, p % s.classesH(), classW);
-      const TapRange rows(sub.h, p / s.classesH(), 1, s.srcH());
-      line.positions = sub.w.positions;
-      line.src = sub.w.src, line.srcStep = sub.w.srcStep, line.tapStep = sub.w.tapStep, line.taps = sub.w.taps;
-      line.rows = rows.count();
-      line.rowStep = sub.h.tapStep * srcLine;
-      line.kernelRow = sub.h.kernelStep * s.kw * padded, line.kernelTap = sub.w.kernelStep * padded;
-      line.dstStep = sub.w.dstStep * s.oc;
-      const int64_t at = task * dstLine + sub.w.dst * s.oc;
-      const float* lines = line.rows > 0 ? source + (image * s.srcH() + rows.source) * srcLine : source;
-      const float* weight = packed + ((sub.h.kernel + rows.begin * sub.h.kernelStep) * s.kw + sub.w.kernel) * padded;
-      call.kernels->depthwise.line(line, lines, weight, bias, add == nullptr ? nullptr : add + at, s.activation, dst + at);
-    }
-  }
+  const DepthwiseBuffers buffers(call, s);
+  const int64_t whole = isBlock3x3(s) ? s.oc / call.kernels->lanes * call.kernels->lanes : 0;
+  if (whole > 0) runBlocks(*call.kernels, s, lane, buffers, whole);
+  if (whole < s.oc) runLines(*call.kernels, s, lane, buffers, whole);
 }
 
 Plan planDepthwiseGradWeight(const Call& call, const Conv2dShape& s) {

@@ -1,8 +1,8 @@
 // Algorithm::depthwise of the convolutions: one filter for each channel, groups = ic = oc.
 //
 // Nothing is shared between channels, so a product of matrices has nothing to gain: these forms keep channels in the lanes and go line
-// by line. conv2d and conv2d_grad_input are one loop nest over SubConvolutions (conv2d_geometry.h); the packed weight of either is
-// [kh, kw, channels], channels padded to whole vectors.
+// by line, or a few lines at a time (3x3). conv2d and conv2d_grad_input are one loop nest over SubConvolutions (conv2d_geometry.h); the
+// packed weight of either is [kh, kw, channels], channels padded to whole vectors.
 #pragma once
 
 #include "native/ops/conv2d_geometry.h"

@@ -57,6 +57,10 @@ const rows: OpRow[] = [
   ...[2, 3, 7, 31, 96].map((c) => row(`depthwise, ${c} channels, stride 2`, [2, c, 7, 12], [c, 1, 3, 3], { groups: c, stride: 2, padding: 1, bias: true })),
   ...[1, 2, 5, 8, 11, 19].map((w) => row(`depthwise, output width ${w}`, [1, 20, 3, w + 2], [20, 1, 3, 3], { groups: 20 })),
   ...[1, 2, 3].flatMap((s) => [0, 1, 3].map((p) => row(`depthwise, stride ${s}, padding ${p}`, [2, 6, 9, 8], [6, 1, 3, 4], { groups: 6, stride: s, padding: p }))),
+  // Blocks of 2 or 4 lines in tiles of up to 4 positions, at every border of the image, and channels that fill no vector.
+  ...([[1, 1], [2, 3], [3, 2], [4, 4], [5, 9], [8, 6], [11, 7]] as const).flatMap(([h, w]) =>
+    [1, 2].map((s) => row(`depthwise, image ${h}x${w}, 35 channels, stride ${s}`, [2, 35, h, w], [35, 1, 3, 3], { groups: 35, stride: s, padding: 1, bias: true })),
+  ),
   row('depthwise, padding wider than the image', [1, 5, 2, 3], [5, 1, 3, 3], { groups: 5, padding: 4, bias: true }),
   row('depthwise, kernel wider than the image', [2, 5, 3, 2], [5, 1, 7, 7], { groups: 5, padding: 3 }),
   row('depthwise, stride larger than the kernel', [1, 7, 9, 9], [7, 1, 2, 1], { groups: 7, stride: 3 }),
