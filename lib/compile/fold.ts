@@ -4,8 +4,8 @@
  *   batchNorm(conv2d(x, w, b), mean, variance, weight, bias)  ->  conv2d(x, w scale, (b - mean) scale + bias)
  *   with scale = weight / sqrt(variance + eps), one number per output channel
  *
- * where the convolution has no other use and all six are variables at rest (or constants): then the new weight and bias belong to
- * the prepare list and are made again only when a variable changes. Elsewhere batch normalisation stays one pass of its own.
+ * where the convolution has no other use and all six are variables at rest (or constants): then scale and new bias belong to
+ * the prepare list, which multiplies the weight while it packs it, and are made again only when a variable changes. Elsewhere batch normalisation stays one pass of its own.
  * The nodes for them exist only inside the compiler: they have no gradient rule. Names survive.
  */
 
@@ -39,10 +39,9 @@ function isEvaluation(node: Tensor): boolean {
 function foldInto(node: Tensor): Tensor {
   const [conv, mean, variance, weight, bias] = node.inputs as [Tensor, Tensor, Tensor, Tensor, Tensor];
   const [x, kernel, ...convBias] = conv.inputs as [Tensor, Tensor, ...Tensor[]];
-  const attrs = { eps: node.attrs.eps as number };
-  const folded = (op: string, inputs: readonly Tensor[], like: Tensor): Tensor =>
-    new Tensor(op, inputs, attrs, like.shape, like.dtype, conv.name);
-  const scaled = folded('batchNormFoldWeight', [kernel, variance, weight], kernel);
-  const shift = folded('batchNormFoldBias', [mean, variance, weight, bias, ...convBias], mean);
+  const columns = [mean, variance, weight, bias, ...convBias];
+  const column = (op: string): Tensor => new Tensor(op, columns, { eps: node.attrs.eps as number }, mean.shape, mean.dtype, conv.name);
+  const [scale, shift] = [column('batchNormScale'), column('batchNormShift')];
+  const scaled = new Tensor('scaledWeight', [kernel, scale], {}, kernel.shape, kernel.dtype, conv.name);
   return new Tensor('conv2d', [x, scaled, shift], conv.attrs, conv.shape, conv.dtype, conv.name);
 }

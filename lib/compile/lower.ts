@@ -268,7 +268,8 @@ export class Lowering {
     const outer = this.current;
     this.current = weight;
     const buffer = this.allocate('float32', [this.queries.packedLength(opcode, source.shape, attrs)], key);
-    this.emit(opcode, [source], [buffer], attrs);
+    const scale = weight.op === 'scaledWeight' ? this.bufferOf(weight.inputs[1]!) : null;
+    this.emit(opcode, opcode === 'conv2d_pack' ? [source, scale] : [source], [buffer], attrs);
     this.current = outer;
     this.packs.set(weight, (this.packs.get(weight) ?? new Map<string, Buffer>()).set(key, buffer));
     return buffer;

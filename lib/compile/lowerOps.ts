@@ -136,7 +136,7 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
     });
     const pack = (choice: ConvAlgorithm, packed: Buffer): Instruction => ({
       opcode: 'conv2d_pack',
-      inputs: [packedFrom],
+      inputs: [packedFrom, null],
       outputs: [packed],
       attrs: packAttrs(choice),
       name: weight.name,
@@ -313,10 +313,15 @@ function lowerLoss(opcode: 'cross_entropy' | 'cross_entropy_grad'): Lower {
   };
 }
 
+const PAIR_WORDS = {
+  batch_norm_stats: (): WordAttrs => ({}),
+  batch_norm_grad_stats: normGradAttrs,
+  batch_norm_fold: ({ attrs }: Tensor): WordAttrs => ({ eps: attrs.eps as number }),
+};
+
 /** Two nodes of equal inputs and attributes whose values one instruction makes: the one that is met first lowers both. */
-function lowerPair(opcode: 'batch_norm_stats' | 'batch_norm_grad_stats', first: string, second: string): Lower {
+function lowerPair(opcode: keyof typeof PAIR_WORDS, first: string, second: string): Lower {
   return (l, node) => {
-    const attrs: WordAttrs = opcode === 'batch_norm_grad_stats' ? normGradAttrs(node) : {};
     const inputs = node.inputs.map((input) => l.bufferOf(input));
     const outputs = [first, second].map((op) => {
       const buffer = l.allocate('float32', node.shape, op);
@@ -324,8 +329,7 @@ function lowerPair(opcode: 'batch_norm_stats' | 'batch_norm_grad_stats', first: 
       if (member && member !== node && !l.isDefined(member)) l.define(member, buffer);
       return buffer;
     });
-    if (opcode === 'batch_norm_grad_stats' && inputs.length === 4) l.emit(opcode, [...inputs, null], outputs, attrs);
-    else l.emit(opcode, inputs, outputs, attrs);
+    l.emit(opcode, inputs.length < OPCODES[opcode].inputs.length ? [...inputs, null] : inputs, outputs, PAIR_WORDS[opcode](node));
     return outputs[node.op === first ? 0 : 1]!;
   };
 }
@@ -345,15 +349,6 @@ const lowerBatchNorm: Lower = (l, node) => {
   const output = result(l, node);
   const { eps } = node.attrs as unknown as BatchNormAttrs;
   l.emit('batch_norm', inputs.length === 5 ? [...inputs, null] : inputs, [output], { eps, activation: activationOf(node) });
-  return output;
-};
-
-const epsWords = ({ attrs }: Tensor): WordAttrs => ({ eps: attrs.eps as number });
-
-const lowerBatchNormFoldBias: Lower = (l, node) => {
-  const inputs = node.inputs.map((input) => l.bufferOf(input));
-  const output = result(l, node);
-  l.emit('batch_norm_fold_bias', inputs.length === 4 ? [...inputs, null] : inputs, [output], epsWords(node));
   return output;
 };
 
@@ -456,8 +451,10 @@ export const LOWERINGS: Readonly<Record<string, Lower | undefined>> = {
   batchNormGradWeight: lowerPair('batch_norm_grad_stats', 'batchNormGradWeight', 'batchNormGradBias'),
   batchNormGradBias: lowerPair('batch_norm_grad_stats', 'batchNormGradWeight', 'batchNormGradBias'),
   batchNormGradInput: lowerBatchNormGradInput,
-  batchNormFoldWeight: lowerWithAttrs('batch_norm_fold_weight', epsWords),
-  batchNormFoldBias: lowerBatchNormFoldBias,
+  batchNormScale: lowerPair('batch_norm_fold', 'batchNormScale', 'batchNormShift'),
+  batchNormShift: lowerPair('batch_norm_fold', 'batchNormScale', 'batchNormShift'),
+  // Packing multiplies.
+  scaledWeight: (l, node) => l.bufferOf(node.inputs[0]!),
   localResponseNorm: lowerChannelWindow('local_response_norm'),
   localResponseNormGrad: lowerChannelWindow('local_response_norm_grad'),
   channelWindowSum: lowerChannelWindow('channel_window_sum'),

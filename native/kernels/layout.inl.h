@@ -1,12 +1,18 @@
 // Transposition of blocks and conversion of raw feeds; contract in layout_kernels.h.
 
-// One square of at most kLanes x kLanes words; beyond rows and cols nothing is touched.
-template <bool kWhole>
-STRIDENET_INLINE void transposeBlock(const float* src, int64_t srcStride, float* dst, int64_t dstStride, int rows, int cols) {
+// One square of at most kLanes x kLanes words; beyond rows and cols nothing is touched. Source row r is multiplied by scale[r].
+template <bool kWhole, bool kScaled>
+STRIDENET_INLINE void transposeBlock(const float* src, int64_t srcStride, float* dst, int64_t dstStride, int rows, int cols,
+                                     const float* scale) {
   Vec v[kLanes];
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) v[i] = kWhole ? load(src + i * srcStride) : i < rows ? loadPartial(src + i * srcStride, cols) : zero();
   transposeSquare(v);
+  if (kScaled) {
+    const Vec factor = kWhole ? load(scale) : loadPartial(scale, rows);
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) v[i] = mul(v[i], factor);
+  }
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) {
     if (kWhole) {
@@ -19,17 +25,30 @@ STRIDENET_INLINE void transposeBlock(const float* src, int64_t srcStride, float*
 
 // A few source rows from end to end, a square at a time: that many streams the processor's own prefetching follows, and rows that lie a
 // multiple of 4 KiB apart fit the places of one cache set.
-void transposeWords(const void* source, int64_t srcStride, void* destination, int64_t dstStride, int64_t rows, int64_t cols) {
-  const float* src = static_cast<const float*>(source);
-  float* dst = static_cast<float*>(destination);
+template <bool kScaled>
+void transposeRows(const float* src, int64_t srcStride, float* dst, int64_t dstStride, int64_t rows, int64_t cols, const float* scale) {
   for (int64_t r = 0; r < rows; r += kLanes, src += kLanes * srcStride, dst += kLanes) {
+    const float* factors = kScaled ? scale + r : nullptr;
     const int height = rows - r < kLanes ? static_cast<int>(rows - r) : kLanes;
     int64_t c = 0;
     if (height == kLanes)
-      for (; c + kLanes <= cols; c += kLanes) transposeBlock<true>(src + c, srcStride, dst + c * dstStride, dstStride, kLanes, kLanes);
+      for (; c + kLanes <= cols; c += kLanes)
+        transposeBlock<true, kScaled>(src + c, srcStride, dst + c * dstStride, dstStride, kLanes, kLanes, factors);
     for (; c < cols; c += kLanes)
-      transposeBlock<false>(src + c, srcStride, dst + c * dstStride, dstStride, height,
-                            cols - c < kLanes ? static_cast<int>(cols - c) : kLanes);
+      transposeBlock<false, kScaled>(src + c, srcStride, dst + c * dstStride, dstStride, height,
+                                     cols - c < kLanes ? static_cast<int>(cols - c) : kLanes, factors);
+  }
+}
+
+void transposeWords(const void* source, int64_t srcStride, void* destination, int64_t dstStride, int64_t rows, int64_t cols) {
+  transposeRows<false>(static_cast<const float*>(source), srcStride, static_cast<float*>(destination), dstStride, rows, cols, nullptr);
+}
+
+void transposeScaled(const float* src, int64_t srcStride, float* dst, int64_t dstStride, int64_t rows, int64_t cols, const float* scale) {
+  if (scale == nullptr) {
+    transposeRows<false>(src, srcStride, dst, dstStride, rows, cols, nullptr);
+  } else {
+    transposeRows<true>(src, srcStride, dst, dstStride, rows, cols, scale);
   }
 }
 
@@ -98,6 +117,7 @@ void feedPlanes(const void* raw, int64_t planeStride, const float* scale, const 
 
 constexpr LayoutKernels kLayoutKernels = {
     transposeWords,
+    transposeScaled,
     transposeBytes,
     {feedRows<float>, feedRows<int32_t>, feedRows<uint8_t>},
     {feedPlanes<float>, feedPlanes<int32_t>, feedPlanes<uint8_t>},

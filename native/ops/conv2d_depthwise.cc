@@ -173,16 +173,16 @@ int64_t packedDepthwiseLength(const Conv2dShape& s, const KernelTable& kernels) 
 
 void packDepthwise(const Call& call, const Conv2dShape& s, const Lane& lane) {
   const int64_t taps = s.kh * s.kw, padded = paddedChannels(s, *call.kernels);
-  const float* weight = call.operands[0].f32();
-  float* packed = call.operands[1].f32();
+  const PackOperands operands(call);
   int64_t begin, end;
   lane.range(ceilDiv(s.oc, kPackChannels), &begin, &end);
   for (int64_t block = begin; block < end; ++block) {
     const int64_t channel = block * kPackChannels, channels = clamp(s.oc - channel, 0, kPackChannels);
-    call.kernels->layout.transpose4(weight + channel * taps, taps, packed + channel, padded, channels, taps);
+    call.kernels->layout.transposeScaled(operands.weight + channel * taps, taps, operands.packed + channel, padded, channels, taps,
+                                         operands.scaleOf(channel));
     if (channel + channels < s.oc || s.oc == padded) continue;
     for (int64_t tap = 0; tap < taps; ++tap)
-      std::memset(packed + tap * padded + s.oc, 0, static_cast<size_t>(padded - s.oc) * sizeof(float));
+      std::memset(operands.packed + tap * padded + s.oc, 0, static_cast<size_t>(padded - s.oc) * sizeof(float));
   }
 }
 

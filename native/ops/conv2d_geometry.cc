@@ -273,7 +273,10 @@ Status readConv2d(const Call& call, Conv2dShape* shape) {
         return refuse(call, "expects %lld groups to divide the output channels of the weight %s", static_cast<long long>(shape->groups),
                       ShapeText(operands[0]).text);
       }
-      return checkDepthwise(call, *shape);
+      if (operands[1].present() && !shape->isForward())
+        return refuse(call, "can multiply the weight by a scale only for direction forward");
+      status = checkVector(call, 1, shape->oc);
+      return status.isOk() ? checkDepthwise(call, *shape) : status;
     }
     case Opcode::conv2d: {
       status = checkRank(call, 4, 4);

@@ -40,6 +40,15 @@ struct Conv2dShape {
 // and reads its shape.
 Status readConv2d(const Call& call, Conv2dShape* shape);
 
+// Of conv2d_pack.
+struct PackOperands {
+  const float* weight;
+  const float* scale;  // of output channels, or nullptr
+  float* packed;
+  explicit PackOperands(const Call& call) : weight(call.operands[0].f32()), scale(call.operands[1].f32()), packed(call.operands[2].f32()) {}
+  const float* scaleOf(int64_t channel) const { return scale == nullptr ? nullptr : scale + channel; }
+};
+
 // One axis of one SubConvolution. Position q writes destination pixel dst + q * dstStep and reads, for tap t, source pixel
 // q * srcStep + src + t * tapStep with the weights at kernel index kernel + t * kernelStep.
 struct Axis {

@@ -146,16 +146,17 @@ void packHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
   const SubConvolution sub = wholeConvolution(s);
   const ChannelBlocks blocks(s.dstC(), call.kernels->hwcn.channels);
   const int64_t stride = s.kh * s.kw * s.ic;  // between output channels of the weight
+  const PackOperands operands(call);
   int64_t begin, end;
   lane.range(blocks.count * s.kh * s.kw, &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t block = unit / (s.kh * s.kw), tap = unit % (s.kh * s.kw);
     const int64_t kernelH = sub.h.kernel + tap / s.kw * sub.h.kernelStep, kernelW = sub.w.kernel + tap % s.kw * sub.w.kernelStep;
     const int64_t channel = blocks.first(block), size = blocks.size(block);
-    const float* source = call.operands[0].f32() + (kernelH * s.kw + kernelW) * s.ic;
-    float* target = call.operands[1].f32() + channel * s.kh * s.kw * s.srcC() + tap * s.srcC() * size;
+    const float* source = operands.weight + (kernelH * s.kw + kernelW) * s.ic;
+    float* target = operands.packed + channel * s.kh * s.kw * s.srcC() + tap * s.srcC() * size;
     if (s.isForward()) {
-      call.kernels->layout.transpose4(source + channel * stride, stride, target, size, size, s.ic);
+      call.kernels->layout.transposeScaled(source + channel * stride, stride, target, size, size, s.ic, operands.scaleOf(channel));
     } else {
       for (int64_t o = 0; o < s.oc; ++o)
         std::memcpy(target + o * size, source + o * stride + channel, static_cast<size_t>(size) * sizeof(float));

@@ -235,6 +235,7 @@ Plan planHwcnWinogradPack(const Call& call, const Conv2dShape& s) {
 void packHwcnWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
   const PackUnits units(s, *call.kernels);
   const int64_t taps = s.kh * s.kw, stride = taps * s.ic;  // between channels of dy
+  const PackOperands operands(call);
   float* transformed = static_cast<float*>(lane.threadScratch);
   int64_t begin, end;
   lane.range(units.count(), &begin, &end);
@@ -250,9 +251,9 @@ void packHwcnWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) 
     w.uRow = units.width;
     w.columnStride = units.pointStride();
     w.lineStride = kPoints * w.columnStride;
-    for (int64_t i = 0; i < taps; ++i) w.taps[i] = call.operands[0].f32() + row * stride + i * s.ic + channel;
+    for (int64_t i = 0; i < taps; ++i) w.taps[i] = operands.weight + row * stride + i * s.ic + channel;
     call.kernels->winograd.f2x5.weights(w);
-    float* packed = call.operands[1].f32() + channel * kPoints * kPoints * s.oc;
+    float* packed = operands.packed + channel * kPoints * kPoints * s.oc;
     for (int64_t point = 0; point < kPoints * kPoints; ++point) {
       const int64_t ordered = kLineOrder[point % kPoints];  // pairs of points
       const float* from = transformed + point / kPoints * w.lineStride + ordered * w.columnStride;

@@ -1,4 +1,4 @@
-// conv2d_pack: weights [oc, kh, kw, ic / groups] into the panels of conv2d and conv2d_grad_input.
+// conv2d_pack: weights [oc, kh, kw, ic / groups], times scale [oc] if there is one, into the panels of conv2d and conv2d_grad_input.
 //
 // The packed buffer holds, class after class (conv2d_geometry.h), group after group, panel after panel, the K rows of a panel:
 // row (tap, source channel), lane = destination channel. With widening, lanes are (u, destination channel) for the u-th of `widen`
@@ -25,7 +25,7 @@ struct PackUnits {
   int64_t count() const { return tapsH * tapsW * groups * panels; }
 };
 
-void packUnit(const Conv2dShape& shape, const KernelTable& kernels, const float* weight, float* packed, int64_t kernelH, int64_t tapW,
+void packUnit(const Conv2dShape& shape, const KernelTable& kernels, const PackOperands& operands, int64_t kernelH, int64_t tapW,
               int64_t group, int64_t panel) {
   const SubConvolution sub = subConvolutionOfTap(shape, kernelH, shape.widen > 1 ? 0 : tapW);
   const Panels panels(kernels, productColumns(shape));
@@ -37,7 +37,7 @@ void packUnit(const Conv2dShape& shape, const KernelTable& kernels, const float*
 
   const int64_t width = panels.vectorsOf(panel) * panels.lanes;
   const int64_t firstColumn = panels.firstColumn(panel), endColumn = firstColumn + panels.columnsOf(panel);
-  float* rows = packed + packedOffset(shape, sub, kernels) + group * depth * panels.paddedColumns() + firstColumn * depth +
+  float* rows = operands.packed + packedOffset(shape, sub, kernels) + group * depth * panels.paddedColumns() + firstColumn * depth +
                 (tapIndexH * sub.unionTaps() + tapIndexW) * srcChannels * width;
   const bool isFilled = shape.widen == 1 && endColumn - firstColumn == width;  // by the destination channels of its only tap
   if (!isFilled) std::memset(rows, 0, static_cast<size_t>(srcChannels * width) * sizeof(float));
@@ -49,11 +49,12 @@ void packUnit(const Conv2dShape& shape, const KernelTable& kernels, const float*
     if (tap < 0 || tap >= sub.w.taps || begin >= end) continue;
     const int64_t kernelW = sub.w.kernel + tap * sub.w.kernelStep;
     const int64_t stride = shape.kh * shape.kw * icGroup;  // between output channels
-    const float* source = weight + group * ocGroup * stride + (kernelH * shape.kw + kernelW) * icGroup;
+    const float* source = operands.weight + group * ocGroup * stride + (kernelH * shape.kw + kernelW) * icGroup;
     const int64_t channel = begin - u * dstChannels, count = end - begin;
     float* target = rows + begin - firstColumn;
     if (shape.isForward()) {
-      kernels.layout.transpose4(source + channel * stride, stride, target, width, count, srcChannels);
+      kernels.layout.transposeScaled(source + channel * stride, stride, target, width, count, srcChannels,
+                                     operands.scaleOf(group * ocGroup + channel));
     } else {
       for (int64_t o = 0; o < srcChannels; ++o)
         std::memcpy(target + o * width, source + o * stride + channel, static_cast<size_t>(count) * sizeof(float));
@@ -66,7 +67,7 @@ Status verify(const Call& call) {
   Status status = readConv2d(call, &shape);
   if (!status.isOk()) return status;
   const int64_t length = packedConv2dLength(shape, *call.kernels);
-  const Operand& packed = call.operands[1];
+  const Operand& packed = call.operands[2];
   if (length > 0 && packed.rank == 1 && packed.dims[0] == length) return Status::ok();
   return refuse(call, "expects a packed buffer [%lld], got %s", static_cast<long long>(length), ShapeText(packed).text);
 }
@@ -85,11 +86,12 @@ void run(const Call& call, const Lane& lane) {
   if (shape.isHwcn()) return packHwcn(call, shape, lane);
   if (shape.isHwcnWinograd()) return packHwcnWinograd(call, shape, lane);
   if (shape.isWinograd()) return packWinograd(call, shape, lane);
+  const PackOperands operands(call);
   int64_t begin, end;
   if (usesScatter(shape, *call.kernels)) {
-    const PlainMatrix taps = {call.operands[0].f32(), shape.oc, shape.kh * shape.kw * shape.ic, false};
+    const PlainMatrix taps = {operands.weight, shape.oc, shape.kh * shape.kw * shape.ic, false};
     lane.range(packUnits(taps, *call.kernels), &begin, &end);
-    for (int64_t unit = begin; unit < end; ++unit) packMatrix(taps, *call.kernels, unit, call.operands[1].f32());
+    for (int64_t unit = begin; unit < end; ++unit) packMatrix(taps, *call.kernels, unit, operands.packed);
     return;
   }
   const PackUnits units(shape, *call.kernels);
@@ -100,7 +102,7 @@ void run(const Call& call, const Lane& lane) {
     rest /= units.panels;
     const int64_t group = rest % units.groups;
     rest /= units.groups;
-    packUnit(shape, *call.kernels, call.operands[0].f32(), call.operands[1].f32(), rest / units.tapsW, rest % units.tapsW, group, panel);
+    packUnit(shape, *call.kernels, operands, rest / units.tapsW, rest % units.tapsW, group, panel);
   }
 }
 

@@ -226,8 +226,8 @@ void packNarrowVectors(const WinogradSizeKernels& transforms, WinogradWeights w,
   }
 }
 
-void packUnit(const Conv2dShape& s, const KernelTable& kernels, const PackUnits& units, const float* weight, int64_t unit,
-              float* transposed, float* packed) {
+void packUnit(const Conv2dShape& s, const KernelTable& kernels, const PackUnits& units, const PackOperands& operands, int64_t unit,
+              float* transposed) {
   const Panels& panels = units.panels;
   const int64_t panel = unit / units.parts, row = unit % units.parts * kPackRows, k = s.srcC();
   const int64_t points = edgeOf(s) * edgeOf(s), taps = s.kh * s.kw;
@@ -240,14 +240,16 @@ void packUnit(const Conv2dShape& s, const KernelTable& kernels, const PackUnits&
   for (int64_t i = 0; i < taps; ++i) {
     if (s.isForward()) {
       float* tap = transposed + i * tapNumbers(panels);
-      kernels.layout.transpose4(weight + column * stride + i * s.ic + row, stride, tap, w.width, w.columns, w.rows);
+      kernels.layout.transposeScaled(operands.weight + column * stride + i * s.ic + row, stride, tap, w.width, w.columns, w.rows,
+                                     operands.scaleOf(column));
       w.taps[i] = tap;
     } else {
-      w.taps[i] = weight + row * stride + (taps - 1 - i) * s.ic + column;
+      w.taps[i] = operands.weight + row * stride + (taps - 1 - i) * s.ic + column;
     }
   }
-  if (isNarrowWinograd(s)) return packNarrowVectors(kernelsOf(s, kernels), w, taps, k, row, panels.lanes, packed + column * k * points);
-  w.u = packed + column * k * points + row * w.width;
+  if (isNarrowWinograd(s))
+    return packNarrowVectors(kernelsOf(s, kernels), w, taps, k, row, panels.lanes, operands.packed + column * k * points);
+  w.u = operands.packed + column * k * points + row * w.width;
   w.uRow = w.width;
   w.columnStride = k * w.width;
   w.lineStride = edgeOf(s) * w.columnStride;
@@ -277,7 +279,7 @@ int64_t packedWinogradLength(const Conv2dShape& s, const KernelTable& kernels) {
 
 Plan planWinogradPack(const Call& call, const Conv2dShape& s) {
   Plan plan = planOf(call, 0);
-  plan.bytes += static_cast<double>(call.operands[1].bytes());  // memory is read before it is written
+  plan.bytes += static_cast<double>(call.operands[2].bytes());  // memory is read before it is written
   if (s.isForward()) plan.threadScratch = static_cast<size_t>(s.kh * s.kw * tapNumbers(Panels(*call.kernels, s.dstC()))) * sizeof(float);
   return plan;
 }
@@ -287,7 +289,7 @@ void packWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
   int64_t begin, end;
   lane.range(units.count(), &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) {
-    packUnit(s, *call.kernels, units, call.operands[0].f32(), unit, static_cast<float*>(lane.threadScratch), call.operands[1].f32());
+    packUnit(s, *call.kernels, units, PackOperands(call), unit, static_cast<float*>(lane.threadScratch));
   }
 }
 

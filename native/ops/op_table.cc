@@ -9,7 +9,7 @@ extern const Op kMaxPool2dOp, kMaxPool2dGradOp, kMaxPool2dGatherOp, kAvgPool2dOp
 extern const Op kConcatOp, kSliceOp, kPadOp, kPad2dOp, kPad2dGradOp;
 extern const Op kAdaptiveAvgPool2dOp, kAdaptiveAvgPool2dGradOp, kDropoutOp;
 extern const Op kBatchNormStatsOp, kBatchNormOp, kBatchNormGradStatsOp, kBatchNormGradInputOp, kRunningAverageOp;
-extern const Op kBatchNormFoldWeightOp, kBatchNormFoldBiasOp;
+extern const Op kBatchNormFoldOp;
 extern const Op kLocalResponseNormOp, kLocalResponseNormGradOp, kChannelWindowSumOp;
 extern const Op kMatmulPackOp, kMatmulOp, kMatmulPlainOp, kMatmulAtBOp;
 extern const Op kClampOp, kClampGradOp, kLeakyReluOp, kLeakyReluGradOp, kOneHotOp;
@@ -81,10 +81,8 @@ const Op& opFor(Opcode opcode) {
       return kBatchNormGradStatsOp;
     case Opcode::batch_norm_grad_input:
       return kBatchNormGradInputOp;
-    case Opcode::batch_norm_fold_weight:
-      return kBatchNormFoldWeightOp;
-    case Opcode::batch_norm_fold_bias:
-      return kBatchNormFoldBiasOp;
+    case Opcode::batch_norm_fold:
+      return kBatchNormFoldOp;
     case Opcode::running_average:
       return kRunningAverageOp;
     case Opcode::local_response_norm:

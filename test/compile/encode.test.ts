@@ -26,7 +26,7 @@ function convolution(): { lists: InstructionLists; weight: ReturnType<typeof var
   return {
     weight,
     lists: {
-      prepare: [instruction('conv2d_pack', [state], [packed], geometry, 'conv1')],
+      prepare: [instruction('conv2d_pack', [state, null], [packed], geometry, 'conv1')],
       step: [
         instruction('feed', [image, scale, shift], [x], { layout: 0 }, 'images'),
         instruction('conv2d', [x, packed, scale, x], [y], { ...geometry, activation: ACTIVATION.relu, kh: 5, kw: 5 }, 'conv1'),

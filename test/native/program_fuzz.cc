@@ -46,7 +46,7 @@ Words trainingWords() {
   // direction algorithm widen sh sw pt pl dh dw groups
   const Builder::Attrs packAttrs = {0, 0, 1, 1, 1, 0, 0, 1, 1, 1}, packGradAttrs = {1, 0, 1, 1, 1, 0, 0, 1, 1, 1};
   const int packed1 = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {6, 3, 3, 3}, packAttrs)});
-  b.step(Opcode::conv2d_pack, {w1, packed1}, packAttrs);
+  b.step(Opcode::conv2d_pack, {w1, -1, packed1}, packAttrs);
   const int y1 = b.arena({n, 7, 7, 6}), relu = static_cast<int>(Activation::relu);
   b.step(Opcode::conv2d, {x, packed1, b1, -1, y1}, {0, 1, relu, 3, 3, 1, 1, 0, 0, 1, 1, 1});
   const int p1 = b.arena({n, 4, 4, 6});
@@ -75,7 +75,7 @@ Words trainingWords() {
   const int dw1 = b.arena({6, 3, 3, 3}), db1 = b.arena({6});
   b.step(Opcode::conv2d_grad_weight, {x, dy1, dw1, db1}, {0, 3, 3, 1, 1, 0, 0, 1, 1, 1});
   const int packedGrad = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {6, 3, 3, 3}, packGradAttrs)});
-  b.step(Opcode::conv2d_pack, {w1, packedGrad}, packGradAttrs);
+  b.step(Opcode::conv2d_pack, {w1, -1, packedGrad}, packGradAttrs);
   const int dx = b.arena({n, 9, 9, 3}), total = b.fetch({1, 1, 1, 1});
   b.step(Opcode::conv2d_grad_input, {dy1, packedGrad, dx}, {0, 1, 3, 3, 1, 1, 0, 0, 1, 1, 1});
   b.step(Opcode::reduce, {dx, total}, {static_cast<int>(Reduction::sum)});
@@ -97,12 +97,11 @@ Words inferenceWords() {
   const int packed = b.slot(2, {extent}), packedWide = b.slot(3, {wideExtent}), scaled = b.arena({8, 3, 2, 2});
   const int factor = b.constant({8, 1, 1, 1}, {1, 2, 3, 4, 5, 6, 7, 8});
   b.prepare(Opcode::binary, {w, factor, scaled}, {static_cast<int>(BinaryKind::mul)});
-  const int column = b.constant({8}, {1, 2, 3, 4, 5, 6, 7, 8}), foldedWeight = b.arena({8, 3, 2, 2}), foldedBias = b.arena({8});
-  b.prepare(Opcode::batch_norm_fold_weight, {scaled, column, column, foldedWeight}, {Builder::bits(1e-5f)});
-  b.prepare(Opcode::batch_norm_fold_bias, {column, column, column, column, -1, foldedBias}, {Builder::bits(1e-5f)});
-  b.prepare(Opcode::batch_norm_fold_bias, {column, column, column, column, column, foldedBias}, {Builder::bits(1e-5f)});
-  b.prepare(Opcode::conv2d_pack, {foldedWeight, packed}, packAttrs);
-  b.prepare(Opcode::conv2d_pack, {wide, packedWide}, wideAttrs);
+  const int column = b.constant({8}, {1, 2, 3, 4, 5, 6, 7, 8}), foldScale = b.arena({8}), foldShift = b.arena({8});
+  b.prepare(Opcode::batch_norm_fold, {column, column, column, column, -1, foldScale, foldShift}, {Builder::bits(1e-5f)});
+  b.prepare(Opcode::batch_norm_fold, {column, column, column, column, column, foldScale, foldShift}, {Builder::bits(1e-5f)});
+  b.prepare(Opcode::conv2d_pack, {scaled, foldScale, packed}, packAttrs);
+  b.prepare(Opcode::conv2d_pack, {wide, -1, packedWide}, wideAttrs);
   const int same = b.arena({n, 10, 8, 4});
   b.step(Opcode::conv2d, {x, packedWide, -1, x, same}, {0, 2, static_cast<int>(Activation::sigmoid), 3, 3, 1, 1, 1, 1, 1, 1, 1});
   const int y = b.arena({n, 5, 6, 8});
@@ -146,8 +145,8 @@ Words depthwiseWords() {
                        packGradAttrs = {1, depthwise, 1, 2, 1, 1, 2, 1, 2, channels};
   const int packed = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {channels, 3, 2, 1}, packAttrs)});
   const int packedGrad = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {channels, 3, 2, 1}, packGradAttrs)});
-  b.step(Opcode::conv2d_pack, {w, packed}, packAttrs);
-  b.step(Opcode::conv2d_pack, {w, packedGrad}, packGradAttrs);
+  b.step(Opcode::conv2d_pack, {w, -1, packed}, packAttrs);
+  b.step(Opcode::conv2d_pack, {w, -1, packedGrad}, packGradAttrs);
   const int y = b.arena({n, 4, 8, channels}), residual = b.arena({n, 4, 8, channels}), dx = b.fetch({n, 7, 6, channels});
   b.step(Opcode::conv2d, {x, packed, bias, -1, residual}, {depthwise, 1, 0, 3, 2, 2, 1, 1, 2, 1, 2, channels});
   b.step(Opcode::conv2d, {x, packed, -1, residual, y}, {depthwise, 1, relu, 3, 2, 2, 1, 1, 2, 1, 2, channels});
@@ -166,7 +165,7 @@ Words poolingWords() {
   const int x = b.feed({n, 9, 8, 2}), w = b.slot(0, {5, 3, 3, 2}), bias = b.slot(1, {5}), lr = b.feed({1});
   const Builder::Attrs packAttrs = {0, static_cast<int>(Algorithm::hwcn), 1, 1, 1, 1, 1, 1, 1, 1};
   const int packed = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {5, 3, 3, 2}, packAttrs)});
-  b.step(Opcode::conv2d_pack, {w, packed}, packAttrs);
+  b.step(Opcode::conv2d_pack, {w, -1, packed}, packAttrs);
   const int y = b.fetch({n, 4, 4, 5}), position = b.arena({2, 4, 4, 5, 16}), wide = b.fetch({n, 3, 2, 5});
   b.step(Opcode::conv2d_max_pool2d, {x, packed, bias, y, position}, {relu, 3, 3, 1, 1, 1, 1, 1, 1, 1, 2, 2});
   b.step(Opcode::conv2d_max_pool2d, {x, packed, -1, wide, -1}, {0, 3, 3, 1, 1, 1, 1, 1, 1, 1, 3, 4});
@@ -184,7 +183,7 @@ Words hwcnWinogradWords() {
   const int dy = b.feed({n, 5, 4, 3}), w = b.slot(0, {3, 5, 5, 7}), dx = b.fetch({n, 6, 6, 7});
   const Builder::Attrs packAttrs = {1, form, 1, 1, 1, 2, 1, 1, 1, 1};
   const int packed = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {3, 5, 5, 7}, packAttrs)});
-  b.step(Opcode::conv2d_pack, {w, packed}, packAttrs);
+  b.step(Opcode::conv2d_pack, {w, -1, packed}, packAttrs);
   b.step(Opcode::conv2d_grad_input, {dy, packed, dx}, {form, 1, 5, 5, 1, 1, 2, 1, 1, 1, 1});
   return b.words();
 }

@@ -3,6 +3,7 @@
 import { constantTensor } from '../../lib/graph/leaves';
 import type { Tensor } from '../../lib/graph/tensor';
 import { hardswish, relu6 } from '../../lib/ops/activation';
+import { conv2d, type Conv2dOptions } from '../../lib/ops/conv';
 import { add, mul, relu } from '../../lib/ops/elementwise';
 import { batchNorm2d, localResponseNorm } from '../../lib/ops/norm';
 import type { OpRow, OpTable } from '../support/opRow';
@@ -22,6 +23,18 @@ const evaluation = (name: string, x: Shape4): OpRow => ({
   operands: [{ shape: x }, { shape: [x[1]] }, { shape: [x[1]] }],
   build: (a, weight, bias) =>
     batchNorm2d(a, { weight, bias, runningMean: column(x[1], 'any', 5), runningVar: column(x[1], 'positive', 6) }),
+});
+/** After a convolution whose weight is at rest, as is all else but x: folded into what is packed. */
+const folded = (name: string, x: Shape4, weight: Shape4, options: Omit<Conv2dOptions, 'bias'> = {}): OpRow => ({
+  name: `batchNorm2d, evaluation, after a convolution: ${name}`,
+  operands: [{ shape: x }],
+  build: (a) => {
+    const [kernel, channels] = [constantTensor(valuesOf({ shape: weight }, 8), weight, 'float32'), weight[0]];
+    const [mean, gamma, beta, bias] = [5, 9, 10, 11].map((seed) => column(channels, 'any', seed));
+    const norm = { runningMean: mean, runningVar: column(channels, 'positive', 6), weight: gamma, bias: beta };
+    return batchNorm2d(conv2d(a, kernel, { ...options, bias }), norm);
+  },
+  order: 0,
 });
 const response = (name: string, x: Shape4, size: number, alpha: number, beta: number, k: number): OpRow => ({
   name: `localResponseNorm, ${name}`,
@@ -70,6 +83,16 @@ const rows: OpRow[] = [
     build: (x, weight, bias, other) =>
       relu(add(batchNorm2d(x, { weight, bias, runningMean: column(6, 'any', 5), runningVar: column(6, 'positive', 6) }), mul(other, 0.5))),
   },
+  ...[1, 5, 16, 33, 70].map((c) => folded(`1x1, ${c} channels`, [2, 9, 5, 4], [c, 9, 1, 1])),
+  folded('7x7, stride 2', [1, 3, 18, 20], [20, 3, 7, 7], { stride: 2, padding: 3 }),
+  folded('3x3, joined pixels', [1, 3, 9, 16], [5, 3, 3, 3], { padding: 1 }),
+  folded('3x3, several tiles', [1, 24, 14, 14], [40, 24, 3, 3], { padding: 1 }),
+  folded('3x3, many channels', [1, 64, 28, 28], [70, 64, 3, 3], { padding: 1 }),
+  folded('5x5, several tiles', [1, 24, 14, 14], [40, 24, 5, 5], { padding: 2 }),
+  folded('3x3, few channels', [2, 12, 24, 20], [18, 12, 3, 3], { padding: 1 }),
+  folded('5x5, many images', [17, 3, 9, 8], [6, 3, 5, 5], { padding: 2 }),
+  folded('3 groups', [2, 9, 7, 6], [21, 3, 3, 3], { groups: 3, padding: 1 }),
+  folded('depthwise', [1, 19, 7, 6], [19, 1, 3, 3], { groups: 19, padding: 1 }),
   ...[1, 2, 7, 8, 9, 16, 17, 33].map((c) => response(`${c} channels`, [2, c, 2, 3], 5, 0.1, 0.75, 2)),
   response('window 1', [1, 5, 2, 2], 1, 0.5, 0.75, 1),
   response('window 2', [1, 9, 2, 2], 2, 0.5, 0.5, 1),
