@@ -97,12 +97,54 @@ void feedRows(const void* raw, const float* scale, const float* shift, float* y,
   }
 }
 
+// Lane i of vector v of three pixels' channels woven together is number v * kLanes + i of them: its channel is the remainder by 3.
+struct WeaveOfThree {
+  int32_t firstTwo[3][kLanes];  // from the vectors of channels 0 and 1
+  int32_t all[3][kLanes];       // from these and the vector of channel 2
+};
+
+constexpr WeaveOfThree weaveOfThree() {
+  WeaveOfThree weave = {};
+  for (int v = 0; v < 3; ++v) {
+    for (int i = 0; i < kLanes; ++i) {
+      const int pixel = (v * kLanes + i) / 3, channel = (v * kLanes + i) % 3;
+      weave.firstTwo[v][i] = channel == 1 ? kLanes + pixel : pixel;
+      weave.all[v][i] = channel == 2 ? kLanes + pixel : i;
+    }
+  }
+  return weave;
+}
+constexpr WeaveOfThree kWeaveOfThree = weaveOfThree();
+
+// Whole vectors of pixels of three planes; returns how many pixels that is.
+template <typename T>
+int64_t feedThreePlanes(const T* x, int64_t planeStride, const float* scale, const float* shift, float* y, int64_t pixels) {
+  Index firstTwo[3], all[3];
+  Vec factor[3], offset[3];
+  for (int v = 0; v < 3; ++v) {
+    firstTwo[v] = loadIndex(kWeaveOfThree.firstTwo[v]), all[v] = loadIndex(kWeaveOfThree.all[v]);
+    factor[v] = scale == nullptr ? set1(1.0f) : set1(scale[v]), offset[v] = scale == nullptr ? zero() : set1(shift[v]);
+  }
+  int64_t p = 0;
+  for (; p + kLanes <= pixels; p += kLanes) {
+    Vec plane[3];
+    for (int c = 0; c < 3; ++c) {
+      plane[c] = loadRaw(x + c * planeStride + p);
+      if (scale != nullptr) plane[c] = fma(plane[c], factor[c], offset[c]);
+    }
+    for (int v = 0; v < 3; ++v) {
+      store(y + 3 * p + v * kLanes, pick(pick(plane[0], plane[1], firstTwo[v]), plane[2], all[v]));
+    }
+  }
+  return p;
+}
+
 // A vector of pixels of one plane at a time, scattered at the distance of a pixel: the lines written stay in the first-level cache
-// until the last plane has filled them.
+// until the last plane has filled them. Three planes, colours, are woven in registers.
 template <typename T>
 void feedPlanes(const void* raw, int64_t planeStride, const float* scale, const float* shift, float* y, int64_t pixels, int64_t channels) {
   const T* x = static_cast<const T*>(raw);
-  for (int64_t p = 0; p < pixels; p += kLanes) {
+  for (int64_t p = channels == 3 ? feedThreePlanes(x, planeStride, scale, shift, y, pixels) : 0; p < pixels; p += kLanes) {
     const int n = pixels - p < kLanes ? static_cast<int>(pixels - p) : kLanes;
     for (int64_t c = 0; c < channels; ++c) {
       const T* from = x + c * planeStride + p;

@@ -12,6 +12,7 @@ struct Attrs {
 };
 
 constexpr int64_t kShortPeriod = 64, kFoldedPeriod = 256;
+constexpr int64_t kTilePixels = 16;  // what a tile of planes is a multiple of: whole vectors
 
 struct Geometry {
   const Operand &raw, &scale, &shift, &y;
@@ -19,8 +20,9 @@ struct Geometry {
   bool planes;     // raw holds one plane of pixels per channel
   bool affine;     // a scale or a shift is given
   int64_t period;  // numbers after which scale and shift repeat, written out in scratch
-  int64_t tile;    // numbers, or images of planes
-  int64_t tiles;
+  int64_t tile;    // numbers, or pixels of planes
+  int64_t tiles;   // `perImage` of each image of planes
+  int64_t perImage = 1;
 
   explicit Geometry(const Call& call) : raw(call.operands[0]), scale(call.operands[1]), shift(call.operands[2]), y(call.operands[3]) {
     if (y.rank > 0) channels = y.dims[y.rank - 1];
@@ -30,8 +32,24 @@ struct Geometry {
     // A short period is repeated until rows are long enough for vectors; one number each has period 1.
     const int64_t own = planes || scale.count > 1 || shift.count > 1 ? channels : 1;
     period = planes || own >= kShortPeriod ? own : own * (kFoldedPeriod / own);
-    tile = planes ? std::max<int64_t>(1, kTileElements / (pixels * channels)) : period * std::max<int64_t>(1, kTileElements / period);
-    tiles = ceilDiv(planes ? images : y.count, tile);
+    if (planes) {
+      perImage = ceilDiv(pixels * channels, kTileElements);
+      tile = ceilDiv(ceilDiv(pixels, perImage), kTilePixels) * kTilePixels;
+      perImage = ceilDiv(pixels, tile);
+      tiles = images * perImage;
+    } else {
+      tile = period * std::max<int64_t>(1, kTileElements / period);
+      tiles = ceilDiv(y.count, tile);
+    }
+  }
+
+  // body(image, first pixel, pixels) for the tiles of planes [begin, end)
+  template <typename Body>
+  void eachPiece(int64_t begin, int64_t end, Body body) const {
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t p = t % perImage * tile;
+      body(t / perImage, p, std::min(tile, pixels - p));
+    }
   }
 };
 
@@ -78,9 +96,10 @@ void moveIntegers(const Geometry& g, int64_t begin, int64_t end) {
     return;
   }
   const int64_t image = g.pixels * g.channels;
-  for (int64_t n = begin * g.tile; n < std::min(g.images, end * g.tile); ++n)
-    for (int64_t p = 0; p < g.pixels; ++p)
+  g.eachPiece(begin, end, [&](int64_t n, int64_t first, int64_t count) {
+    for (int64_t p = first; p < first + count; ++p)
       for (int64_t c = 0; c < g.channels; ++c) y[n * image + p * g.channels + c] = static_cast<To>(raw[n * image + c * g.pixels + p]);
+  });
 }
 
 void spread(const Operand& factor, float absent, int64_t period, float* row) {
@@ -111,9 +130,9 @@ void runFeed(const Call& call, const Lane& lane) {
   float* y = g.y.f32();
   if (g.planes) {
     const int64_t image = g.pixels * g.channels;
-    for (int64_t n = begin * g.tile; n < std::min(g.images, end * g.tile); ++n) {
-      kernels.feedPlanes[dtype](raw + n * image * size, g.pixels, scale, shift, y + n * image, g.pixels, g.channels);
-    }
+    g.eachPiece(begin, end, [&](int64_t n, int64_t p, int64_t count) {
+      kernels.feedPlanes[dtype](raw + (n * image + p) * size, g.pixels, scale, shift, y + n * image + p * g.channels, count, g.channels);
+    });
     return;
   }
   const int64_t first = begin * g.tile, last = std::min(g.y.count, end * g.tile);

@@ -21,7 +21,7 @@ function feed(raw: TypedArray, shape: readonly number[], dtype: 'float32' | 'int
   }
 }
 
-const SHAPES = [[1, 1, 28, 28], [3, 3, 5, 7], [2, 17, 3, 4], [5, 3, 1, 1], [4, 33], [7]];
+const SHAPES = [[1, 1, 28, 28], [3, 3, 5, 7], [2, 17, 3, 4], [5, 3, 1, 1], [2, 3, 61, 53], [2, 9, 31, 33], [4, 33], [7]];
 
 const RAW = {
   uint8: (count: number): TypedArray => Uint8Array.from({ length: count }, (_, i) => (i * 37) % 256),
