@@ -12,6 +12,7 @@
 #include "native/ops/conv2d_hwcn_winograd.h"
 #include "native/ops/conv2d_scatter.h"
 #include "native/ops/conv2d_winograd.h"
+#include "native/ops/lane_tasks.h"
 
 namespace stridenet {
 
@@ -219,33 +220,46 @@ class BlockRows {
   float* window_;
 };
 
-// Tasks [begin, end) of one SubConvolution; a task is one panel of one group over one block of rows.
-void runTasks(const Conv2dCall& conv, const SubConvolution& sub, const Blocks& blocks, int64_t begin, int64_t end, void* scratch) {
-  const Conv2dShape& shape = conv.shape;
-  const int64_t srcChannels = shape.srcC() / shape.groups, dstChannels = shape.dstC() / shape.groups;
-  PanelProduct product = {conv.kernels,    Panels(*conv.kernels, productColumns(shape)), nullptr, blocks.segments, blocks.length, nullptr,
-                          shape.activation};
-  const float* packed = conv.packed + packedOffset(shape, sub, *conv.kernels);
-  const int64_t groupLength = blocks.segments * blocks.length * product.panels.paddedColumns();
-  // A copied window is expensive to prepare: all panels use it at once.
-  const bool isByPanel =
-      !(blocks.isDense && blocks.isCopied) && shape.groups * groupLength > shape.n * shape.srcH() * shape.srcW() * shape.srcC();
-  const TaskOrder order = {blocks.count, shape.groups * product.panels.count, isByPanel};
+// The way of one thread through tasks of one SubConvolution; a task is one panel of one group over one block of rows.
+class TaskRun {
+ public:
+  TaskRun(const Conv2dCall& conv, const SubConvolution& sub, const Blocks& blocks, void* scratch)
+      : conv_(conv),
+        product_{conv.kernels,         Panels(*conv.kernels, productColumns(conv.shape)), nullptr, blocks.segments, blocks.length, nullptr,
+                 conv.shape.activation},
+        packed_(conv.packed + packedOffset(conv.shape, sub, *conv.kernels)),
+        groupLength_(blocks.segments * blocks.length * product_.panels.paddedColumns()),
+        order_{blocks.count, conv.shape.groups * product_.panels.count, isByPanel(conv.shape, blocks, groupLength_)},
+        blockRows_(conv, sub, blocks, scratch) {}
 
-  BlockRows blockRows(conv, sub, blocks, scratch);
-  const RowTable* table = nullptr;
-  int64_t block = -1;
-  for (int64_t task = begin; task < end; ++task) {
-    const int64_t group = order.panel(task) / product.panels.count, panel = order.panel(task) % product.panels.count;
-    if (order.block(task) != block) {
-      block = order.block(task);
-      table = &blockRows.prepare(block);
+  void run(int64_t task) {
+    const Conv2dShape& shape = conv_.shape;
+    const int64_t srcChannels = shape.srcC() / shape.groups, dstChannels = shape.dstC() / shape.groups;
+    const int64_t group = order_.panel(task) / product_.panels.count, panel = order_.panel(task) % product_.panels.count;
+    if (order_.block(task) != block_) {
+      block_ = order_.block(task);
+      table_ = &blockRows_.prepare(block_);
     }
-    product.packed = packed + group * groupLength;
-    product.bias = conv.bias == nullptr ? nullptr : conv.bias + group * dstChannels;
-    multiplyPanel(product, *table, panel, group * srcChannels, group * dstChannels);
+    product_.packed = packed_ + group * groupLength_;
+    product_.bias = conv_.bias == nullptr ? nullptr : conv_.bias + group * dstChannels;
+    multiplyPanel(product_, *table_, panel, group * srcChannels, group * dstChannels);
   }
-}
+
+ private:
+  static bool isByPanel(const Conv2dShape& shape, const Blocks& blocks, int64_t groupLength) {
+    // A copied window is expensive to prepare: all panels use it at once.
+    return !(blocks.isDense && blocks.isCopied) && shape.groups * groupLength > shape.n * shape.srcH() * shape.srcW() * shape.srcC();
+  }
+
+  const Conv2dCall& conv_;
+  PanelProduct product_;
+  const float* packed_;
+  int64_t groupLength_;
+  TaskOrder order_;
+  BlockRows blockRows_;
+  const RowTable* table_ = nullptr;
+  int64_t block_ = -1;
+};
 
 // Calls visit(sub, blocks, tasks) for every SubConvolution that has pixels to write.
 template <typename Visit>
@@ -308,6 +322,18 @@ void run(const Call& call, const Lane& lane) {
   }
   void* scratch = cursor.takeBytes(0);
 
+  if (shape.classesH() * shape.classesW() == 1) {
+    forEachSubConvolution(shape, *call.kernels, [&](const SubConvolution& sub, const Blocks& blocks, int64_t tasks) {
+      LaneTasks laneTasks(lane, tasks);
+      int64_t task;
+      if (!laneTasks.next(&task)) return;
+      TaskRun taskRun(conv, sub, blocks, scratch);
+      do taskRun.run(task);
+      while (laneTasks.next(&task));
+    });
+    return;
+  }
+
   // Classes of an input gradient differ in their taps, some have none: what threads share out evenly is work, not tasks.
   auto weightOf = [](const Blocks& blocks) { return blocks.segments * blocks.length + kStoreWeight; };
   int64_t total = 0, begin, end, first = 0;
@@ -318,7 +344,10 @@ void run(const Call& call, const Lane& lane) {
     // A task is of the lane in whose range its work begins.
     const int64_t weight = weightOf(blocks);
     const int64_t from = begin > first ? ceilDiv(begin - first, weight) : 0, to = end > first ? ceilDiv(end - first, weight) : 0;
-    if (from < tasks && from < to) runTasks(conv, sub, blocks, from, to < tasks ? to : tasks, scratch);
+    if (from < tasks && from < to) {
+      TaskRun taskRun(conv, sub, blocks, scratch);
+      for (int64_t task = from; task < to && task < tasks; ++task) taskRun.run(task);
+    }
     first += tasks * weight;
   });
 }

@@ -7,6 +7,7 @@
 #include "native/ops/conv2d_winograd.h"
 
 #include "native/ops/conv2d_winograd_narrow.h"
+#include "native/ops/lane_tasks.h"
 
 namespace stridenet {
 
@@ -107,12 +108,13 @@ class WinogradRun {
     }
   }
 
-  int64_t tasks() const { return blocks_.blocks * panels_.count; }
-
-  void run(int64_t begin, int64_t end) {
-    for (int64_t task = begin; task < end; ++task) {
+  void run(const Lane& lane) {
+    LaneTasks tasks(lane, blocks_.blocks * panels_.count);
+    int64_t transformed = -1;
+    for (int64_t task; tasks.next(&task);) {
       const int64_t block = task / panels_.count, panel = task % panels_.count;
-      if (task == begin || panel == 0) transformSource(block);
+      if (block != transformed) transformSource(block);
+      transformed = block;
       multiply(panel);
       transformResults(block, panel);
     }
@@ -311,9 +313,7 @@ Plan planWinograd(const Call& call, const Conv2dShape& s) {
 void runWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
   if (isNarrowWinograd(s)) return runWinogradNarrow(call, s, lane);
   WinogradRun winograd(call, s, lane);
-  int64_t begin, end;
-  lane.range(winograd.tasks(), &begin, &end);
-  winograd.run(begin, end);
+  winograd.run(lane);
 }
 
 }  // namespace stridenet

@@ -2,6 +2,7 @@
 // same with b as it is stored, of which each thread packs a block at a time into its cache: one pass over a large b where packing
 // beforehand would take three more.
 #include "native/ops/gemm.h"
+#include "native/ops/lane_tasks.h"
 
 namespace stridenet {
 
@@ -112,9 +113,9 @@ void runMatmul(const Call& call, const Lane& lane) {
     product.scratch = static_cast<float*>(scratch.takeBytes(static_cast<size_t>(kPanelBlockBytes)));
   }
   const TaskOrder order = {blocks, product.panels.count, n > m};
-  int64_t begin, end, block = -1;
-  lane.range(blocks * product.panels.count, &begin, &end);
-  for (int64_t task = begin; task < end; ++task) {
+  LaneTasks tasks(lane, blocks * product.panels.count);
+  int64_t block = -1;
+  for (int64_t task; tasks.next(&task);) {
     if (order.block(task) != block) {
       block = order.block(task);
       const int64_t row = block * m / blocks;

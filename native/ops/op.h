@@ -55,6 +55,8 @@ struct Plan {
   double bytes = 0;          // bytes read and written, each operand once
 };
 
+struct TaskShare;
+
 // One thread's view of a running phase. Results must not depend on `threads`: cut work into tiles by shape alone, let thread t
 // take tiles, and combine partial sums in tile order in a later phase.
 struct Lane {
@@ -63,6 +65,10 @@ struct Lane {
   int threads;
   void* sharedScratch;  // 64-byte aligned
   void* threadScratch;  // 64-byte aligned
+  // What threads have left of their ranges, one entry each, and the number of this run of the instruction (lane_tasks.h); null: all threads
+  // keep to their own.
+  TaskShare* shares = nullptr;
+  uint32_t run = 0;
   // This thread's contiguous range [begin, end) of `tiles` tiles.
   void range(int64_t tiles, int64_t* begin, int64_t* end) const {
     *begin = tiles * thread / threads;

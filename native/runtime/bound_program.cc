@@ -15,11 +15,17 @@ Status Workspace::reserve(const Program& program, int threads) {
   Status status = grow(&arena, program.arenaBytes(), "the intermediate values of a program");
   if (status.isOk()) status = grow(&sharedScratch, program.sharedScratch, "the scratch memory of a program");
   if (status.isOk()) status = grow(&threadScratch, scratchStride(program) * threads, "the scratch memory of a program's threads");
+  // Zeros are shares of no run.
+  if (status.isOk()) status = grow(&shares, sharesFor(program, threads), "the shares of a program's threads in its instructions");
   return status;
 }
 
 size_t Workspace::bytesFor(const Program& program, int threads) {
-  return program.arenaBytes() + program.sharedScratch + scratchStride(program) * threads;
+  return program.arenaBytes() + program.sharedScratch + scratchStride(program) * threads + sharesFor(program, threads);
+}
+
+size_t Workspace::sharesFor(const Program& program, int threads) {
+  return program.step.size() * static_cast<size_t>(threads) * sizeof(TaskShare);
 }
 
 Status BoundProgram::bind(std::weak_ptr<const Program> owner, const Program& program, State& state, std::unique_ptr<BoundProgram>* result) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "native/ops/lane_tasks.h"
 #include "native/program/program.h"
 #include "native/runtime/memory.h"
 #include "native/runtime/state.h"
@@ -14,13 +15,23 @@ namespace stridenet {
 // The memory that the programs of one session share, since only one of them runs at a time. Grows to the largest.
 struct Workspace {
   AlignedBuffer arena, sharedScratch, threadScratch;
+  AlignedBuffer shares;  // a TaskShare for each instruction of a step list and thread
+
+  TaskShare* taskShares() const { return static_cast<TaskShare*>(shares.data()); }
+  // A number that no recent run had; never 0.
+  uint32_t nextRun() { return ++runs_ == 0 ? ++runs_ : runs_; }
 
   // Room for a run of `program` on up to `threads` threads.
   Status reserve(const Program& program, int threads);
-  size_t bytes() const { return arena.size() + sharedScratch.size() + threadScratch.size(); }
+  size_t bytes() const { return arena.size() + sharedScratch.size() + threadScratch.size() + shares.size(); }
   static size_t bytesFor(const Program& program, int threads);
   // Bytes from one thread's scratch to the next one's.
   static size_t scratchStride(const Program& program) { return alignUp(program.threadScratch); }
+
+ private:
+  static size_t sharesFor(const Program& program, int threads);
+
+  uint32_t runs_ = 0;
 };
 
 class BoundProgram {

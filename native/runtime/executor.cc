@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "native/ops/lane_tasks.h"
 #include "native/runtime/thread_pool.h"
 
 namespace stridenet {
@@ -40,6 +41,7 @@ struct ListRun {
   bool validate;
   const char* name;
   size_t begin, end;    // the instructions to run
+  uint32_t number = 0;  // of the run, for the task shares of the workspace; 0: they are not used
   Status status;        // written by thread 0 between two barriers
   bool failed = false;  // so is this
 
@@ -57,7 +59,7 @@ struct ListRun {
       if (barrierDue) team.barrier();
       barrierDue = false;
       if (seconds == nullptr && !validate) {
-        runInstruction(instruction, calls[i], thread, team);
+        runInstruction(i, thread, team);
       } else {
         inspectInstruction(i, thread, team);
         if (failed) return;
@@ -65,15 +67,20 @@ struct ListRun {
     }
   }
 
-  void runInstruction(const Instruction& instruction, const Call& call, int thread, Team& team) {
+  void runInstruction(size_t i, int thread, Team& team) {
+    const Instruction& instruction = instructions[i];
     Lane lane;
     lane.threads = team.size();
     lane.thread = (thread + instruction.rotation) % team.size();
     lane.sharedScratch = workspace.sharedScratch.data();
     lane.threadScratch = workspace.threadScratch.at(scratchStride * thread);
+    if (number > 0 && team.size() > 1 && instruction.plan.phases == 1) {
+      lane.shares = workspace.taskShares() + i * static_cast<size_t>(team.size());
+      lane.run = number;
+    }
     for (lane.phase = 0; lane.phase < instruction.plan.phases; lane.phase++) {
       if (lane.phase > 0) team.barrier();
-      instruction.op->run(call, lane);
+      instruction.op->run(calls[i], lane);
     }
   }
 
@@ -81,7 +88,7 @@ struct ListRun {
   void inspectInstruction(size_t i, int thread, Team& team) {
     team.barrier();
     const auto start = Clock::now();
-    runInstruction(instructions[i], calls[i], thread, team);
+    runInstruction(i, thread, team);
     team.barrier();
     if (thread == 0) {
       if (seconds != nullptr) seconds[i] += std::chrono::duration<double>(Clock::now() - start).count();
@@ -216,13 +223,14 @@ Status execute(BoundProgram& bound, State& state, Workspace& workspace, const Ex
         return Status::error("ERR_PROGRAM_INVALID", "The program prepares from a variable that was released and not restored.");
       }
       ListRun run = {
-          program.prepare, bound.prepare, bound.needed.data(), seconds, workspace, stride, settings.validate, "prepare", 0, 0, {}};
+          program.prepare, bound.prepare, bound.needed.data(), seconds, workspace, stride, settings.validate, "prepare", 0, 0, 0, {}};
       status = runPrepare(bound, state, settings, &run);
       if (!status.isOk()) return status;
       markCurrent(bound, state.version());
     }
     double* const stepSeconds = seconds == nullptr ? nullptr : seconds + bound.prepare.size();
-    ListRun run = {program.step, bound.step, nullptr, stepSeconds, workspace, stride, settings.validate, "step", 0, bound.step.size(), {}};
+    ListRun run = {program.step,      bound.step, nullptr, stepSeconds,       workspace,           stride,
+                   settings.validate, "step",     0,       bound.step.size(), workspace.nextRun(), {}};
     ThreadPool::instance().run(threads, ListRun::run, &run);
     if (program.updatesState) state.bumpVersion();
     if (run.failed) return run.status;

@@ -1,0 +1,63 @@
+// The tasks of one instruction, shared out while threads work on them: each takes those of its own contiguous range in order, and when
+// it has none left the last ones of another thread's, which a busy processor or slow memory has held up. For ops of one phase whose tasks
+// write to places of their own, so that results do not depend on who does what.
+#pragma once
+
+#include <atomic>
+
+#include "native/ops/op.h"
+
+namespace stridenet {
+
+// What is left of one thread's range: the run of an instruction that it belongs to, its begin and its end. That of an earlier run stands
+// for the whole range, so nobody has to set it up. On a cache line of its own.
+struct alignas(64) TaskShare {
+  std::atomic<uint64_t> word{0};
+};
+
+class LaneTasks {
+ public:
+  LaneTasks(const Lane& lane, int64_t tasks) : lane_(lane), tasks_(tasks), isShared_(lane.shares != nullptr && tasks <= kMostTasks) {
+    lane.range(tasks, &begin_, &end_);
+  }
+
+  // The next task for this thread, or false.
+  bool next(int64_t* task) {
+    if (!isShared_) {
+      if (begin_ == end_) return false;
+      *task = begin_++;
+      return true;
+    }
+    for (; offset_ < lane_.threads; ++offset_) {
+      if (take((lane_.thread + offset_) % lane_.threads, task)) return true;
+    }
+    return false;
+  }
+
+ private:
+  static constexpr int64_t kMostTasks = 0xffff;  // of a word's 16 bits
+
+  bool take(int thread, int64_t* task) {
+    std::atomic<uint64_t>& word = lane_.shares[thread].word;
+    uint64_t seen = word.load(std::memory_order_relaxed);
+    while (true) {
+      int64_t begin = static_cast<int64_t>(seen >> 16 & 0xffff), end = static_cast<int64_t>(seen & 0xffff);
+      if (seen >> 32 != lane_.run) {
+        begin = tasks_ * thread / lane_.threads;
+        end = tasks_ * (thread + 1) / lane_.threads;
+      }
+      if (begin == end) return false;
+      *task = offset_ == 0 ? begin++ : --end;
+      const uint64_t left = static_cast<uint64_t>(lane_.run) << 32 | static_cast<uint64_t>(begin) << 16 | static_cast<uint64_t>(end);
+      if (word.compare_exchange_weak(seen, left, std::memory_order_relaxed)) return true;
+    }
+  }
+
+  const Lane& lane_;
+  const int64_t tasks_;
+  const bool isShared_;
+  int64_t begin_, end_;
+  int offset_ = 0;  // threads before this one have nothing left
+};
+
+}  // namespace stridenet

@@ -1,0 +1,91 @@
+// Tasks shared out between the threads of an instruction: each is done exactly once whoever is slow, numbers of runs that follow each
+// other need no setting up, and a thread that never comes leaves its tasks to the others. Meant for ThreadSanitizer too.
+#include "native/ops/lane_tasks.h"
+
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "native/runtime/thread_pool.h"
+#include "test/native/check.h"
+
+namespace stridenet {
+namespace {
+
+struct Work {
+  int64_t tasks;
+  uint32_t run;
+  TaskShare* shares;
+  int slow;  // the thread that takes its time, or -1
+  std::vector<std::atomic<int>>& done;
+};
+
+Lane laneOf(int thread, int threads, const Work& work) {
+  Lane lane = {};
+  lane.thread = thread;
+  lane.threads = threads;
+  lane.shares = work.shares;
+  lane.run = work.run;
+  return lane;
+}
+
+void takeAll(void* context, int thread, Team& team) {
+  const Work& work = *static_cast<Work*>(context);
+  const Lane lane = laneOf(thread, team.size(), work);
+  LaneTasks tasks(lane, work.tasks);
+  for (int64_t task; tasks.next(&task);) {
+    if (thread == work.slow) std::this_thread::sleep_for(std::chrono::microseconds(200));
+    work.done[static_cast<size_t>(task)].fetch_add(1);
+  }
+}
+
+void testOnce(int threads) {
+  std::vector<TaskShare> shares(static_cast<size_t>(threads));
+  uint32_t run = 0;
+  for (int64_t count : {0, 1, 2, 7, 100, 0xffff, 0x10000, 100}) {
+    for (int slow : {-1, 0, threads - 1}) {
+      if (slow >= 0 && count > 100) continue;
+      std::vector<std::atomic<int>> done(static_cast<size_t>(count));
+      Work work = {count, ++run, shares.data(), slow, done};
+      ThreadPool::instance().run(threads, takeAll, &work);
+      for (const auto& times : done) CHECK(times == 1);
+    }
+  }
+}
+
+void testAbsent() {
+  TaskShare shares[2];
+  for (uint32_t run : {1u, 2u, 0xffffffffu}) {
+    std::vector<std::atomic<int>> done(10);
+    const Work work = {10, run, shares, -1, done};
+    const Lane lane = laneOf(1, 2, work);
+    LaneTasks tasks(lane, 10);
+    std::vector<int64_t> order;
+    for (int64_t task; tasks.next(&task);) order.push_back(task);
+    CHECK((order == std::vector<int64_t>{5, 6, 7, 8, 9, 4, 3, 2, 1, 0}));
+    const Lane late = laneOf(0, 2, work);
+    int64_t task;
+    CHECK(!LaneTasks(late, 10).next(&task));
+  }
+}
+
+void testAlone() {
+  std::vector<std::atomic<int>> done;
+  const Lane lane = laneOf(1, 2, {0, 0, nullptr, -1, done});
+  LaneTasks tasks(lane, 5);
+  std::vector<int64_t> order;
+  for (int64_t task; tasks.next(&task);) order.push_back(task);
+  CHECK((order == std::vector<int64_t>{2, 3, 4}));
+}
+
+}  // namespace
+}  // namespace stridenet
+
+int main() {
+  using namespace stridenet;
+  for (int threads : {1, 2, 3, 8}) testOnce(threads);
+  testAbsent();
+  testAlone();
+  std::puts("lane_tasks_test: ok");
+  return 0;
+}
