@@ -62,7 +62,7 @@ Status SessionWrap::getProgram(napi_value value, std::shared_ptr<const Program>*
   return Status::ok();
 }
 
-// Copies the feeds and reads the step count of run(program, feeds, steps) into a job that fits the program.
+// Sets the feeds and reads the step count of run(program, feeds, steps) into a job that fits the program.
 Status SessionWrap::readArguments(const Napi::CallbackInfo& info, Job* job) {
   const Program& program = *job->program;
   int64_t steps;
@@ -91,7 +91,7 @@ Status SessionWrap::readArguments(const Napi::CallbackInfo& info, Job* job) {
       return Status::error("ERR_SHAPE_MISMATCH", "Session.run: feed %u must have %lld elements but has %zu.", i,
                            static_cast<long long>(wanted.count), view.length);
     }
-    std::memcpy(job->feeds[i], view.data, static_cast<size_t>(wanted.bytes()));
+    job->setFeed(i, view.data);
   }
   return Status::ok();
 }
@@ -213,7 +213,7 @@ void SessionWrap::settle() {
   if (closing_ && pending_ == 0) {
     releaseQueue();
     session_.reset();
-    immediate_ = Job();
+    immediate_ = Job(true);
   }
   memory_.report(env_, session_ == nullptr ? 0 : session_->bytes() + immediate_.bytes());
 }

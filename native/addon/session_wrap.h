@@ -38,7 +38,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
 
   const napi_env env_;
   std::unique_ptr<Session> session_;  // null when closed
-  Job immediate_;                     // of runSync
+  Job immediate_{true};               // of runSync
   napi_threadsafe_function queue_ = nullptr;
   int pending_ = 0;  // promises not settled
   bool closing_ = false;

@@ -1,6 +1,7 @@
 #include "native/runtime/session.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "native/runtime/threading.h"
 
@@ -12,7 +13,11 @@ Status Job::fit(const std::shared_ptr<const Program>& wanted) {
   if (fittedTo_ == wanted->id) return Status::ok();
   fittedTo_ = 0;
   size_t total = 0;
-  for (int32_t tensor : wanted->feedTensors) total += alignUp(wanted->tensors[tensor].bytes());
+  const auto copiedBytes = [&](int32_t tensor) {
+    const Tensor& feed = wanted->tensors[tensor];
+    return isCopied(feed.dtype) ? alignUp(feed.bytes()) : 0;
+  };
+  for (int32_t tensor : wanted->feedTensors) total += copiedBytes(tensor);
   for (int32_t tensor : wanted->fetchTensors) total += alignUp(wanted->tensors[tensor].bytes());
   Status reserved = memory_.reserve(total, "the inputs and results of a run");
   if (!reserved.isOk()) return reserved;
@@ -21,7 +26,7 @@ Status Job::fit(const std::shared_ptr<const Program>& wanted) {
   fetches.clear();
   for (int32_t tensor : wanted->feedTensors) {
     feeds.push_back(memory_.at(at));
-    at += alignUp(wanted->tensors[tensor].bytes());
+    at += copiedBytes(tensor);
   }
   for (int32_t tensor : wanted->fetchTensors) {
     fetches.push_back(memory_.at(at));
@@ -29,6 +34,15 @@ Status Job::fit(const std::shared_ptr<const Program>& wanted) {
   }
   fittedTo_ = wanted->id;
   return Status::ok();
+}
+
+void Job::setFeed(size_t index, const void* data) {
+  const Tensor& feed = program->tensors[program->feedTensors[index]];
+  if (isCopied(feed.dtype)) {
+    std::memcpy(feeds[index], data, static_cast<size_t>(feed.bytes()));
+  } else {
+    feeds[index] = const_cast<void*>(data);
+  }
 }
 
 std::unique_ptr<Job> Session::makeJob(const std::shared_ptr<const Program>& program, Status* status) {

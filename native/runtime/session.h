@@ -14,19 +14,28 @@
 
 namespace stridenet {
 
-// One run: its program, copies of its feeds and room for its fetches.
+// One run: its program, its feeds, and room for its fetches.
 struct Job {
+  // isImmediate: whoever sets the feeds waits for the run, which reads them where they lie.
+  explicit Job(bool isImmediate = false) : isImmediate_(isImmediate) {}
+
   std::shared_ptr<const Program> program;
   int steps = 1;
-  std::vector<void*> feeds, fetches;
+  std::vector<void*> feeds, fetches;  // feeds are only read
   Status status;
   void* tag = nullptr;  // the owner's
 
-  // Makes room for the feeds and fetches of `wanted`; nothing to do when the last program was the same.
+  // Makes room for the copies of feeds and the fetches of `wanted`; nothing to do when the last program was the same.
   Status fit(const std::shared_ptr<const Program>& wanted);
+  // Takes the value of a feed, all of its bytes.
+  void setFeed(size_t index, const void* data);
   size_t bytes() const { return memory_.size(); }
 
  private:
+  // Integers are copied in any case: shared memory may change while a run has it, and indices are used after they have been checked.
+  bool isCopied(DType dtype) const { return !isImmediate_ || dtype == DType::int32; }
+
+  bool isImmediate_;
   AlignedBuffer memory_;
   uint64_t fittedTo_ = 0;
 };
