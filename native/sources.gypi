@@ -24,6 +24,7 @@
       "native/ops/batch_norm_fold.cc",
       "native/ops/response_norm.cc",
       "native/ops/conv2d.cc",
+      "native/ops/conv2d_pointwise_depthwise.cc",
       "native/ops/conv2d_depthwise.cc",
       "native/ops/conv2d_geometry.cc",
       "native/ops/conv2d_grad_weight.cc",

@@ -5,6 +5,7 @@ import { encode } from './encode';
 import { fold } from './fold';
 import { fuse } from './fuse';
 import type { NativeQueries, Program } from './ir';
+import { joinDepthwise } from './joinDepthwise';
 import { joinPooling } from './joinPooling';
 import { localise } from './localise';
 import { lower } from './lower';
@@ -36,7 +37,7 @@ export function compileGraph(graph: Graph, queries: NativeQueries, options: Comp
   const fused = options.fuse === false ? simple : fuse(simplify(fold(simple)));
   const kept = options.recompute === false ? fused : recompute(fused);
   const lowered = lower(kept, queries, options.algorithm ?? 'fast');
-  const joined = options.fuse === false ? lowered : joinPooling(lowered);
+  const joined = options.fuse === false ? lowered : joinDepthwise(joinPooling(lowered));
   const lists = schedule(localise(joined));
   const plan = planMemory(lists, { plan: options.plan ?? true });
   return encode(lists, plan);

@@ -133,22 +133,10 @@ void runLines(const KernelTable& kernels, const Conv2dShape& s, const Lane& lane
   }
 }
 
-// Whether the block kernel computes it. An input gradient of stride 2 falls into classes of fewer taps.
-bool isBlock3x3(const Conv2dShape& s) {
-  return s.kh == 3 && s.kw == 3 && s.dh == 1 && s.dw == 1 && s.sh == s.sw && s.sh <= (s.isForward() ? 2 : 1);
-}
-
 // The first `channels` channels, in blocks of lines.
 void runBlocks(const KernelTable& kernels, const Conv2dShape& s, const Lane& lane, const DepthwiseBuffers& buffers, int64_t channels) {
   const SubConvolution sub = subConvolution(s, 0, 0);
-  DepthwiseBlock block = {};
-  block.positions = s.dstW();
-  block.channels = channels;
-  block.stride = sub.h.srcStep;
-  block.column = sub.w.src, block.height = s.srcH(), block.width = s.srcW();
-  block.pixelStep = s.oc, block.rowStep = s.srcW() * s.oc;
-  block.kernelRow = sub.h.kernelStep * s.kw * buffers.padded, block.kernelTap = sub.w.kernelStep * buffers.padded;
-  block.dstStep = s.oc, block.dstRow = s.dstW() * s.oc;
+  DepthwiseBlock block = depthwiseBlockOf(s, kernels, channels);
   block.isFar = block.height * block.rowStep * static_cast<int64_t>(sizeof(float)) >= kFarBytes;
   const float* weight = buffers.packed + (sub.h.kernel * s.kw + sub.w.kernel) * buffers.padded;
   int64_t begin, end;
@@ -186,13 +174,31 @@ void packDepthwise(const Call& call, const Conv2dShape& s, const Lane& lane) {
   }
 }
 
+bool isDepthwiseBlock(const Conv2dShape& s) {
+  return s.kh == 3 && s.kw == 3 && s.dh == 1 && s.dw == 1 && s.sh == s.sw && s.sh <= (s.isForward() ? 2 : 1);
+}
+
+DepthwiseBlock depthwiseBlockOf(const Conv2dShape& s, const KernelTable& kernels, int64_t channels) {
+  const SubConvolution sub = subConvolution(s, 0, 0);
+  const int64_t padded = paddedChannels(s, kernels);
+  DepthwiseBlock block = {};
+  block.positions = s.dstW();
+  block.channels = channels;
+  block.stride = sub.h.srcStep;
+  block.column = sub.w.src, block.height = s.srcH(), block.width = s.srcW();
+  block.pixelStep = s.oc, block.rowStep = s.srcW() * s.oc;
+  block.kernelRow = sub.h.kernelStep * s.kw * padded, block.kernelTap = sub.w.kernelStep * padded;
+  block.dstStep = s.oc, block.dstRow = s.dstW() * s.oc;
+  return block;
+}
+
 Plan planDepthwise(const Call& call, const Conv2dShape& s) {
   return planOf(call, lineFlops(s, *call.kernels));
 }
 
 void runDepthwise(const Call& call, const Conv2dShape& s, const Lane& lane) {
   const DepthwiseBuffers buffers(call, s);
-  const int64_t whole = isBlock3x3(s) ? s.oc / call.kernels->lanes * call.kernels->lanes : 0;
+  const int64_t whole = isDepthwiseBlock(s) ? s.oc / call.kernels->lanes * call.kernels->lanes : 0;
   if (whole > 0) runBlocks(*call.kernels, s, lane, buffers, whole);
   if (whole < s.oc) runLines(*call.kernels, s, lane, buffers, whole);
 }

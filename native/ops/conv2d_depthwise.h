@@ -12,6 +12,12 @@ namespace stridenet {
 int64_t packedDepthwiseLength(const Conv2dShape& shape, const KernelTable& kernels);
 void packDepthwise(const Call& call, const Conv2dShape& shape, const Lane& lane);
 
+// Whether the kernel for blocks of lines computes whole vectors of its channels. An input gradient of stride 2 falls into classes of fewer
+// taps.
+bool isDepthwiseBlock(const Conv2dShape& shape);
+// What all blocks of lines of such a shape have in common: everything but lines, row, and height where that is not the image's.
+DepthwiseBlock depthwiseBlockOf(const Conv2dShape& shape, const KernelTable& kernels, int64_t channels);
+
 // conv2d and conv2d_grad_input
 Plan planDepthwise(const Call& call, const Conv2dShape& shape);
 void runDepthwise(const Call& call, const Conv2dShape& shape, const Lane& lane);

@@ -5,6 +5,7 @@ namespace stridenet {
 
 extern const Op kFeedOp, kUnaryOp, kBinaryOp, kReduceOp, kTransposeOp;
 extern const Op kConv2dPackOp, kConv2dOp, kConv2dGradInputOp, kConv2dGradWeightOp, kConv2dMaxPool2dOp, kConv2dMaxPool2dGradWeightOp;
+extern const Op kConv2dPointwiseDepthwiseOp;
 extern const Op kMaxPool2dOp, kMaxPool2dGradOp, kMaxPool2dGatherOp, kAvgPool2dOp, kAvgPool2dGradOp;
 extern const Op kConcatOp, kSliceOp, kPadOp, kPad2dOp, kPad2dGradOp;
 extern const Op kAdaptiveAvgPool2dOp, kAdaptiveAvgPool2dGradOp, kDropoutOp;
@@ -59,6 +60,8 @@ const Op& opFor(Opcode opcode) {
       return kConv2dGradInputOp;
     case Opcode::conv2d_grad_weight:
       return kConv2dGradWeightOp;
+    case Opcode::conv2d_pointwise_depthwise:
+      return kConv2dPointwiseDepthwiseOp;
     case Opcode::conv2d_max_pool2d:
       return kConv2dMaxPool2dOp;
     case Opcode::conv2d_max_pool2d_grad_weight:

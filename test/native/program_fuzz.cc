@@ -158,6 +158,23 @@ Words depthwiseWords() {
   return b.words();
 }
 
+// A 1x1 convolution as part of the depthwise convolution of its result.
+Words expansionWords() {
+  Builder b;
+  const int n = 2, channels = 32, relu6 = static_cast<int>(Activation::relu6);
+  const int x = b.feed({n, 7, 6, 5}), w = b.slot(0, {channels, 1, 1, 5}), bias = b.slot(1, {channels});
+  const int depthwise = b.slot(2, {channels, 3, 3, 1}), y = b.fetch({n, 4, 4, channels}), whole = b.fetch({n, 7, 6, channels});
+  const Builder::Attrs packAttrs = {0, static_cast<int>(Algorithm::direct), 1, 1, 1, 0, 0, 1, 1, 1};
+  const Builder::Attrs packDepthwise = {0, static_cast<int>(Algorithm::depthwise), 1, 2, 2, 1, 1, 1, 1, channels};
+  const int packed = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {channels, 1, 1, 5}, packAttrs)});
+  const int packedDepthwise = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {channels, 3, 3, 1}, packDepthwise)});
+  b.step(Opcode::conv2d_pack, {w, -1, packed}, packAttrs);
+  b.step(Opcode::conv2d_pack, {depthwise, -1, packedDepthwise}, packDepthwise);
+  b.step(Opcode::conv2d_pointwise_depthwise, {x, packed, bias, packedDepthwise, -1, y}, {relu6, 0, 2, 1, 2});
+  b.step(Opcode::conv2d_pointwise_depthwise, {x, packed, -1, packedDepthwise, bias, whole}, {0, relu6, 1, 1, 1});
+  return b.words();
+}
+
 // Pooling as part of a convolution with images in the lanes, and its weight gradient.
 Words poolingWords() {
   Builder b;
@@ -327,7 +344,8 @@ int main(int argc, char** argv) {
   using namespace stridenet;
   const unsigned seed = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 1;
   const int count = argc > 2 ? std::atoi(argv[2]) : 10000;
-  const std::vector<Words> corpus = {trainingWords(), inferenceWords(), depthwiseWords(), poolingWords(), hwcnWinogradWords()};
+  const std::vector<Words> corpus = {trainingWords(),  inferenceWords(), depthwiseWords(),
+                                     expansionWords(), poolingWords(),   hwcnWinogradWords()};
   std::mt19937 random(seed);
   for (const Words& words : corpus) {
     std::shared_ptr<const Program> program;

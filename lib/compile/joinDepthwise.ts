@@ -1,0 +1,60 @@
+/**
+ * A 1x1 convolution of which only a depthwise 3x3 convolution reads the result becomes one instruction with it (MobileNetV2's expansions):
+ *
+ *   conv2d(conv2d(x), depthwise)  ->  conv2d_pointwise_depthwise(x)
+ *
+ * The result between them is several times x and y. It never reaches memory: threads make the few lines that they use next. For large
+ * results alone; a small one stays in the caches anyway, and many weights are read once by a convolution of whole images but again for
+ * every few lines. Works on instructions, because which convolutions take which algorithm is known when they are lowered.
+ */
+
+import { baseOf, byteLength, inArena, reads } from './buffers';
+import type { Buffer, Instruction, InstructionLists } from './ir';
+import { ALGORITHM } from './opcodes';
+
+/** Bytes of the result between that joining takes at least. */
+const LEAST_BYTES = 2 ** 20;
+/** Bytes of the 1x1 convolution's packed weight, which is to stay in the first-level cache beside lines of images. */
+const MOST_WEIGHT_BYTES = 2 ** 15;
+/** Native code wants channels that fill vectors; this many do on every instruction set. */
+const WHOLE_VECTORS = 16;
+
+export function joinDepthwise(lists: InstructionLists): InstructionLists {
+  const readers = new Map<Buffer, Instruction[]>();
+  for (const instruction of lists.step) {
+    for (const base of new Set(reads(instruction).map(baseOf))) readers.set(base, [...(readers.get(base) ?? []), instruction]);
+  }
+  const replaced = new Map<Instruction, Instruction | null>();
+  for (const expansion of lists.step) {
+    const [between] = expansion.outputs;
+    if (!between || !isExpansion(expansion, between)) continue;
+    const [depthwise, ...others] = readers.get(between) ?? [];
+    if (!depthwise || others.length > 0 || !isDepthwise3x3(depthwise, between)) continue;
+    const { activation, sh: stride, pt, pl } = depthwise.attrs as Record<'activation' | 'sh' | 'pt' | 'pl', number>;
+    replaced.set(expansion, null);
+    replaced.set(depthwise, {
+      ...depthwise,
+      opcode: 'conv2d_pointwise_depthwise',
+      inputs: [...expansion.inputs.slice(0, 3), ...depthwise.inputs.slice(1, 3)],
+      attrs: { activation: expansion.attrs.activation!, depthwise_activation: activation, stride, pt, pl },
+    });
+  }
+  if (replaced.size === 0) return lists;
+  const step = lists.step.map((instruction) => (replaced.has(instruction) ? replaced.get(instruction)! : instruction));
+  return { ...lists, step: step.filter((instruction) => instruction !== null) };
+}
+
+function isExpansion({ opcode, attrs, inputs }: Instruction, result: Buffer): boolean {
+  if (opcode !== 'conv2d' || attrs.algorithm !== ALGORITHM.direct || attrs.widen !== 1 || inputs[3]) return false;
+  const is1x1 = attrs.kh === 1 && attrs.kw === 1 && attrs.sh === 1 && attrs.sw === 1 && attrs.pt === 0 && attrs.pl === 0;
+  // Padding at the bottom and on the right is what the extents imply.
+  const isWhole = inputs[0]!.shape[1] === result.shape[1] && inputs[0]!.shape[2] === result.shape[2];
+  const isLarge = byteLength(result) >= LEAST_BYTES && byteLength(inputs[1]!) <= MOST_WEIGHT_BYTES;
+  return is1x1 && isWhole && isLarge && attrs.groups === 1 && result.shape[3]! % WHOLE_VECTORS === 0 && !result.aliasOf && inArena(result);
+}
+
+function isDepthwise3x3({ opcode, attrs, inputs }: Instruction, images: Buffer): boolean {
+  if (opcode !== 'conv2d' || attrs.algorithm !== ALGORITHM.depthwise || inputs[0] !== images || inputs[3]) return false;
+  const { kh, kw, sh, sw, dh, dw } = attrs as Record<'kh' | 'kw' | 'sh' | 'sw' | 'dh' | 'dw', number>;
+  return kh === 3 && kw === 3 && dh === 1 && dw === 1 && sh === sw && sh <= 2;
+}

@@ -1,0 +1,166 @@
+// conv2d_pointwise_depthwise: a 1x1 convolution and the depthwise convolution of its result, which is large: several times what is read and
+// what is written. A thread makes the lines that a few output lines need, in scratch that stays in its second-level cache, and uses them
+// at once. Both parts are those of conv2d, so the results are those of two instructions to the bit.
+#include <cstring>
+
+#include "native/ops/conv2d_depthwise.h"
+
+namespace stridenet {
+
+extern const Op kConv2dOp;
+
+namespace {
+
+struct Attributes {
+  int32_t activation, depthwiseActivation, stride, pt, pl;
+};
+// Of conv2d, in the order of ops.def.
+struct Conv2dAttributes {
+  int32_t algorithm, widen, activation, kh, kw, sh, sw, pt, pl, dh, dw, groups;
+};
+
+enum { kX, kPacked, kBias, kDepthwisePacked, kDepthwiseBias, kY };
+
+// The two convolutions of images x and y as instructions of their own; u, between them, has no memory.
+class Parts {
+ public:
+  Call pointwise, depthwise;
+
+  explicit Parts(const Call& call) {
+    const auto attrs = call.attributes<Attributes>();
+    const Operand &x = call.operands[kX], &y = call.operands[kY];
+    pointwiseAttributes_ = {static_cast<int32_t>(Algorithm::direct), 1, attrs.activation, 1, 1, 1, 1, 0, 0, 1, 1, 1};
+    // As many groups as an int32 does not hold do not fit any weight.
+    const int32_t channels = y.dims[3] <= INT32_MAX ? static_cast<int32_t>(y.dims[3]) : 1;
+    depthwiseAttributes_ = {static_cast<int32_t>(Algorithm::depthwise),
+                            1,
+                            attrs.depthwiseActivation,
+                            3,
+                            3,
+                            attrs.stride,
+                            attrs.stride,
+                            attrs.pt,
+                            attrs.pl,
+                            1,
+                            1,
+                            channels};
+    Operand between = x;
+    between.data = nullptr;
+    between.dims[3] = y.dims[3];
+    between.count = x.dims[0] * x.dims[1] * x.dims[2] * y.dims[3];
+    pointwise.operands[0] = x, pointwise.operands[1] = call.operands[kPacked], pointwise.operands[2] = call.operands[kBias];
+    pointwise.operands[4] = between;
+    depthwise.operands[0] = between;
+    depthwise.operands[1] = call.operands[kDepthwisePacked], depthwise.operands[2] = call.operands[kDepthwiseBias];
+    depthwise.operands[4] = y;
+    pointwise.opcode = depthwise.opcode = Opcode::conv2d;
+    pointwise.kernels = depthwise.kernels = call.kernels;
+    pointwise.attrs = &pointwiseAttributes_.algorithm, depthwise.attrs = &depthwiseAttributes_.algorithm;
+  }
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
+
+  Conv2dShape depthwiseShape() const {
+    Conv2dShape shape;
+    readConv2d(depthwise, &shape);
+    return shape;
+  }
+
+  // Lines [line, line + count) of an image of u.
+  Call pointwiseLines(int64_t image, int64_t line, int64_t count, float* u) const {
+    Call call = pointwise;
+    Operand &x = call.operands[0], &y = call.operands[4];
+    const int64_t step = x.dims[2] * x.dims[3];
+    if (x.data != nullptr) x.data = x.f32() + (image * x.dims[1] + line) * step;
+    x.dims[0] = y.dims[0] = 1;
+    x.dims[1] = y.dims[1] = count;
+    x.count = count * step;
+    y.count = count * y.dims[2] * y.dims[3];
+    y.data = u;
+    return call;
+  }
+
+ private:
+  Conv2dAttributes pointwiseAttributes_, depthwiseAttributes_;
+};
+
+// Lines of u that a block of `lines` output lines reads.
+int64_t windowLines(const Conv2dShape& s, int64_t lines) {
+  return 3 + (lines - 1) * s.sh;
+}
+
+size_t windowBytes(const Conv2dShape& s, const KernelTable& kernels) {
+  return scratchBytes(static_cast<size_t>(windowLines(s, kernels.depthwise.blockLines) * s.iw * s.ic) * sizeof(float));
+}
+
+Status verify(const Call& call) {
+  const Operand &x = call.operands[kX], &y = call.operands[kY];
+  if (x.rank != 4 || y.rank != 4) return refuse(call, "expects x and y of rank 4, got %s and %s", ShapeText(x).text, ShapeText(y).text);
+  if (y.dims[3] % call.kernels->lanes != 0) {
+    return refuse(call, "expects channels that are whole vectors of %d, got %lld", call.kernels->lanes, static_cast<long long>(y.dims[3]));
+  }
+  const double numbers = static_cast<double>(x.dims[0] * x.dims[1]) * static_cast<double>(x.dims[2]) * static_cast<double>(y.dims[3]);
+  if (numbers > kLargestPacked)
+    return refuse(call, "expects less than %g numbers between the convolutions, got %g", kLargestPacked, numbers);
+  const int32_t stride = call.attributes<Attributes>().stride;
+  if (stride < 1 || stride > 2) return refuse(call, "expects stride 1 or 2, got %d", stride);
+  const Parts parts(call);
+  Conv2dShape shape;
+  Status status = readConv2d(parts.pointwise, &shape);
+  return status.isOk() ? readConv2d(parts.depthwise, &shape) : status;
+}
+
+Plan plan(const Call& call) {
+  const Parts parts(call);
+  const Conv2dShape shape = parts.depthwiseShape();
+  Plan plan = planOf(call, kConv2dOp.plan(parts.pointwise).flops + planDepthwise(parts.depthwise, shape).flops);
+  for (int64_t lines = 1; lines <= windowLines(shape, call.kernels->depthwise.blockLines); ++lines) {
+    const size_t scratch = kConv2dOp.plan(parts.pointwiseLines(0, 0, lines, nullptr)).threadScratch;
+    if (scratch > plan.threadScratch) plan.threadScratch = scratch;
+  }
+  plan.threadScratch += windowBytes(shape, *call.kernels);
+  return plan;
+}
+
+void run(const Call& call, const Lane& lane) {
+  const Parts parts(call);
+  const Conv2dShape s = parts.depthwiseShape();
+  const DepthwiseKernels& kernels = call.kernels->depthwise;
+  DepthwiseBlock block = depthwiseBlockOf(s, *call.kernels, s.oc);
+  ScratchCursor cursor(lane.threadScratch);
+  float* window = static_cast<float*>(cursor.takeBytes(windowBytes(s, *call.kernels)));
+  const Lane alone = {0, 0, 1, lane.sharedScratch, cursor.takeBytes(0)};
+  const Operand* operands = call.operands;
+  const float* bias = operands[kDepthwiseBias].f32();
+  float* dst = operands[kY].f32();
+
+  int64_t begin, end, image = -1, from = 0, to = 0;  // the lines [from, to) of the image are in the window
+  lane.range(s.n * s.oh, &begin, &end);
+  for (int64_t first = begin; first < end; first += block.lines) {
+    const int64_t p = first % s.oh, left = s.oh - p < end - first ? s.oh - p : end - first;
+    block.lines = ceilDiv(left, ceilDiv(left, kernels.blockLines));  // as equal as possible
+    const int64_t top = p * s.sh - s.pt, bottom = top + windowLines(s, block.lines);
+    const int64_t low = top < 0 ? 0 : top < s.ih ? top : s.ih, high = bottom < low ? low : bottom < s.ih ? bottom : s.ih;
+    if (first / s.oh != image) image = first / s.oh, from = to = low;
+    if (to < low) to = low;
+    const int64_t kept = to < high ? to - low : high - low;
+    if (kept > 0 && low > from) {
+      std::memmove(window, window + (low - from) * block.rowStep, static_cast<size_t>(kept * block.rowStep) * sizeof(float));
+    }
+    from = low;
+    if (low + kept < high) {
+      kConv2dOp.run(parts.pointwiseLines(image, low + kept, high - low - kept, window + kept * block.rowStep), alone);
+    }
+    to = high;
+    block.row = top - low;
+    block.height = high - low;
+    kernels.block3x3(block, window, operands[kDepthwisePacked].f32(), bias, nullptr, s.activation, dst + first * block.dstRow);
+  }
+}
+
+}  // namespace
+
+extern const Op kConv2dPointwiseDepthwiseOp;
+const Op kConv2dPointwiseDepthwiseOp = {verify, plan, run, -1};
+
+}  // namespace stridenet
