@@ -117,8 +117,8 @@ export class State implements StorageHolder {
   /** @internal The last run that was under way gives back what it packed from. */
   runEnded(): void {
     this.pending--;
-    // Not when slots are added: a run is the first to touch their memory.
-    if (this.slotsAdded) this.native.reportMemory();
+    // Not when slots are added: a run is the first to touch their memory. And not before the caller has the results.
+    if (this.slotsAdded) setImmediate(() => this.native.reportMemory());
     this.slotsAdded = false;
     if (!this.releasesSources || !this.uploaded || this.pending > 0) return;
     this.native.releaseSources();
