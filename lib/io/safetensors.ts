@@ -31,7 +31,11 @@ const METADATA_KEY = '__metadata__';
 const FILE_TYPES: Readonly<Record<DType, string>> = { float32: 'F32', int32: 'I32', uint8: 'U8' };
 /** Converted types pass through a buffer of this many bytes, so that a tensor never lies in memory twice. */
 const CONVERT_BYTES = 1 << 20;
-/** Tensors on their way at a time: copying out of the page cache keeps more than one core busy. */
+/** Neighbours in a file are read together up to this many bytes: a call takes as long as copying some tens of KiB. */
+const RUN_BYTES = 1 << 18;
+/** For the same reason smaller values, such as batch normalisation checks, are kept in memory even if they stay in the file. */
+const KNOWN_BYTES = 1 << 14;
+/** Runs on their way at a time: copying out of the page cache keeps more than one core busy. */
 const READERS = 4;
 
 /**
@@ -86,18 +90,19 @@ export async function loadSafetensors(path: string): Promise<Map<string, Tensor>
     const { entries: found, dataStart } = await readHeader(path, handle, size);
     const entries = found.map((entry) => ({ ...entry, shape: tensorShape(path, entry) }));
     const file = keep();
-    const staying = (entry: Entry): boolean => file !== undefined && entry.type.dtype === 'float32';
+    const staying = ({ type }: Entry): boolean => file !== undefined && type.dtype === 'float32';
     const read = await readTensors(
       path,
       handle,
       dataStart,
-      entries.filter((entry) => !staying(entry)),
+      entries.filter((entry) => !staying(entry) || entry.end - entry.begin < KNOWN_BYTES),
     );
     return new Map(
       entries.map((entry): [string, Tensor] => {
         const { name, type, shape, begin } = entry;
-        if (staying(entry)) return [name, storedTensor(new StoredNumbers(file!, type, shape, dataStart + begin))];
-        return [name, constantTensor(read.get(name)!.data, shape, type.dtype)];
+        const data = read.get(name)?.data;
+        if (!staying(entry)) return [name, constantTensor(data!, shape, type.dtype)];
+        return [name, storedTensor(new StoredNumbers(file!, type, shape, dataStart + begin, data as Float32Array | undefined))];
       }),
     );
   });
@@ -124,22 +129,35 @@ export async function readSafetensors(path: string): Promise<SafetensorsContents
   });
 }
 
+/** @param entries in file order */
 async function readTensors(
   path: string,
   handle: FileHandle,
   dataStart: number,
   entries: readonly Entry[],
 ): Promise<Map<string, RawTensor>> {
-  const loaded = new Array<RawTensor>(entries.length);
+  const runs = findRuns(entries);
+  const loaded = new Array<readonly RawTensor[]>(runs.length);
   let next = 0;
   const reader = async (): Promise<void> => {
-    while (next < entries.length) {
+    while (next < runs.length) {
       const i = next++;
-      loaded[i] = await readTensor(path, handle, dataStart, entries[i]!);
+      loaded[i] = await readRun(path, handle, dataStart, runs[i]!);
     }
   };
   await Promise.all(Array.from({ length: READERS }, reader));
-  return new Map(entries.map(({ name }, i) => [name, loaded[i]!]));
+  return new Map(runs.flatMap((run, i) => run.map(({ name }, k): [string, RawTensor] => [name, loaded[i]![k]!])));
+}
+
+/** Entries that follow each other without a gap, as many as may be read together. */
+function findRuns(entries: readonly Entry[]): Entry[][] {
+  const runs: Entry[][] = [];
+  for (const entry of entries) {
+    const run = runs.at(-1);
+    if (run && run.at(-1)!.end === entry.begin && entry.end - run[0]!.begin <= RUN_BYTES) run.push(entry);
+    else runs.push([entry]);
+  }
+  return runs;
 }
 
 interface Entry {
@@ -249,24 +267,45 @@ function readEntry(path: string, name: string, value: unknown): Entry {
   return { name, type, shape, begin, end };
 }
 
+async function readRun(path: string, handle: FileHandle, dataStart: number, run: readonly Entry[]): Promise<RawTensor[]> {
+  if (run.length === 1) return [await readTensor(path, handle, dataStart, run[0]!)];
+  const { begin } = run[0]!;
+  const bytes = new Uint8Array(run.at(-1)!.end - begin);
+  await fill(path, handle, bytes, dataStart + begin);
+  return run.map((entry) => {
+    const { name, type, shape } = entry;
+    const data = allocate(path, name, type.dtype, elementCount(shape));
+    const stored = bytes.subarray(entry.begin - begin, entry.end - begin);
+    if (type.convert) convertPart(path, entry, stored, data, 0);
+    else bytesOf(data).set(stored);
+    return { shape, dtype: type.dtype, data };
+  });
+}
+
 async function readTensor(path: string, handle: FileHandle, dataStart: number, entry: Entry): Promise<RawTensor> {
   const { name, type, shape, begin, end } = entry;
   const data = allocate(path, name, type.dtype, elementCount(shape));
-  const fill = async (target: Uint8Array, position: number): Promise<void> => {
-    if ((await readFully(handle, target, position)) < target.length) throw badFile(path, 'it became shorter while it was read');
-  };
   if (!type.convert) {
-    await fill(bytesOf(data), dataStart + begin);
+    await fill(path, handle, bytesOf(data), dataStart + begin);
     return { shape, dtype: type.dtype, data };
   }
   const buffer = new Uint8Array(Math.min(CONVERT_BYTES, end - begin));
   for (let position = begin; position < end; position += buffer.length) {
     const chunk = buffer.subarray(0, Math.min(buffer.length, end - position));
-    await fill(chunk, dataStart + position);
-    const bad = type.convert(chunk, data, (position - begin) / type.bytes);
-    if (bad !== undefined) throw badFile(path, `tensor ${formatValue(name)} holds ${bad}, which does not fit ${type.dtype}`);
+    await fill(path, handle, chunk, dataStart + position);
+    convertPart(path, entry, chunk, data, (position - begin) / type.bytes);
   }
   return { shape, dtype: type.dtype, data };
+}
+
+async function fill(path: string, handle: FileHandle, target: Uint8Array, position: number): Promise<void> {
+  if ((await readFully(handle, target, position)) < target.length) throw badFile(path, 'it became shorter while it was read');
+}
+
+/** Stored elements to those of `data` from `at` on. */
+function convertPart(path: string, { name, type }: Entry, stored: Uint8Array, data: TypedArray, at: number): void {
+  const bad = type.convert!(stored, data, at);
+  if (bad !== undefined) throw badFile(path, `tensor ${formatValue(name)} holds ${bad}, which does not fit ${type.dtype}`);
 }
 
 function allocate(path: string, name: string, dtype: DType, count: number): TypedArray {

@@ -205,8 +205,8 @@ export class Mirrors {
     if (!changed && this.generation === this.state.generation) return;
     this.state.restoreReleased();
     for (const mirror of this.mirrors) if (mirror.version !== mirror.storage.version) this.state.upload(mirror);
-    this.generation = this.state.generation;
     this.checkFiles();
+    this.generation = this.state.generation;
     this.unchecked = true;
   }
 

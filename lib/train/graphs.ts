@@ -129,7 +129,7 @@ export function callModel(model: Module, images: Tensor, training: boolean): Ten
 function callHeads(model: Module, images: Tensor, training: boolean): [Tensor, ...Tensor[]] {
   const modes = model.namedModules().map(([, module]) => [module, module.training] as const);
   try {
-    model.train(training);
+    for (const [module] of modes) module.training = training;
     if (training && 'forwardAll' in model) return [...(model as AuxiliaryHeads).forwardAll(images)] as [Tensor, ...Tensor[]];
     const output: unknown = model.forward(images);
     if (output instanceof Tensor) return [output];
