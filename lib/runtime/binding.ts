@@ -57,7 +57,7 @@ export interface NativeSession {
 export interface NativeBinding {
   readonly opsHash: number;
   info(): NativeInfo;
-  State: new (releasesSources?: boolean) => NativeState;
+  State: new (releasesSources?: boolean, expectedBytes?: number) => NativeState;
   Program: new (words: Int32Array) => NativeProgram;
   Session: new (state: NativeState, threads: number, profile?: boolean) => NativeSession;
   /** Per instruction of a program whose offsets are not checked: flops, bytes, scratch bytes, seconds. */

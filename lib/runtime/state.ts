@@ -26,6 +26,8 @@ export interface StateOptions {
    * uploaded again when a program has to pack. For programs that write no variable. Default false.
    */
   readonly releasesSources?: boolean;
+  /** Of what programs will pack, at least: its memory is got ready while they are compiled. Default 0. */
+  readonly expectedBytes?: number;
 }
 
 export class State implements StorageHolder {
@@ -42,9 +44,9 @@ export class State implements StorageHolder {
   private readonly variables = new Map<VariableStorage, Mirror>();
   private readonly derived = new Map<string, { readonly slot: number; readonly request: SlotRequest }>();
 
-  constructor({ releasesSources = false }: StateOptions = {}) {
+  constructor({ releasesSources = false, expectedBytes = 0 }: StateOptions = {}) {
     this.releasesSources = releasesSources;
-    this.native = new (binding().State)(releasesSources);
+    this.native = new (binding().State)(releasesSources, expectedBytes);
   }
 
   /** Native memory of the slots. */

@@ -18,6 +18,8 @@ import {
 } from './images';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 
+const FLOAT_BYTES = 4;
+
 export interface CompileModelOptions extends ExecutionOptions {
   /** Shape of one image, such as [1, 28, 28]. */
   input: Shape;
@@ -43,7 +45,8 @@ export async function compile(model: Module, options: CompileModelOptions): Prom
   const maxBatch = checkInteger('compile', 'maxBatch', options.maxBatch ?? 32, 1);
   const preprocess = checkPreprocessing('compile', options.preprocess, input);
   const graph = inferenceGraph(model, { count: 1, dtype: 'float32', input, preprocess });
-  const programs = new Programs('compile', options, { releasesSources: true });
+  const expectedBytes = FLOAT_BYTES * model.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
+  const programs = new Programs('compile', options, { releasesSources: true, expectedBytes });
   // The first program now, so that the first run need not wait for it.
   programs.get(programKey(1, 'float32'), () => graph);
   return new CompiledModel(model, input, graph.outputs[0]!.shape.slice(1), maxBatch, preprocess, programs);

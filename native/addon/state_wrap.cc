@@ -13,9 +13,17 @@ Napi::Function StateWrap::define(Napi::Env env) {
                       InstanceAccessor<&StateWrap::bytes>("bytes")});
 }
 
-// new State(releasesSources?)
-StateWrap::StateWrap(const Napi::CallbackInfo& info)
-    : ObjectWrap(info), env_(info.Env()), state_(std::make_shared<State>(info[0].ToBoolean().Value())) {
+// new State(releasesSources?, expectedBytes?)
+StateWrap::StateWrap(const Napi::CallbackInfo& info) : ObjectWrap(info), env_(info.Env()) {
+  int64_t expectedBytes = 0;
+  if (!info[1].IsUndefined()) {
+    Status status = getInteger(env_, info[1], "State: expectedBytes", 0, int64_t{1} << 53, &expectedBytes);
+    if (!status.isOk()) {
+      throwStatus(env_, status);
+      return;
+    }
+  }
+  state_ = std::make_shared<State>(info[0].ToBoolean().Value(), static_cast<size_t>(expectedBytes));
   napi_type_tag_object(env_, info.This(), &kTag);
 }
 

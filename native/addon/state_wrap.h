@@ -33,7 +33,7 @@ class StateWrap : public Napi::ObjectWrap<StateWrap> {
   Status getValue(const Napi::CallbackInfo& info, int* number, TypedArrayView* view);
 
   const napi_env env_;
-  const std::shared_ptr<State> state_;
+  std::shared_ptr<State> state_;
   ExternalMemory memory_;
 };
 

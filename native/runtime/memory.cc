@@ -22,6 +22,18 @@ constexpr size_t kFirstMapping = 0, kLastMapping = 0;
 #else
 constexpr size_t kFirstMapping = size_t{256} << 10, kLastMapping = size_t{64} << 20;
 #endif
+
+// Addresses of whole huge pages.
+void* mapAligned(size_t bytes) {
+  void* const block = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED) return block;
+  char* const begin = static_cast<char*>(block);
+  const size_t before = kHugePage - 1 - (reinterpret_cast<uintptr_t>(block) + kHugePage - 1) % kHugePage;
+  if (before > 0) munmap(begin, before);
+  munmap(begin + before + bytes, kHugePage - before);
+  return begin + before;
+}
+
 }  // namespace
 
 void discardPages(void* data, size_t bytes) {
@@ -65,7 +77,7 @@ Status AlignedBuffer::reserve(size_t bytes, const char* purpose) {
   release();
   if (bytes >= kMapThreshold) {
     const size_t rounded = (bytes + kHugePage - 1) / kHugePage * kHugePage;
-    void* block = rounded < bytes ? MAP_FAILED : mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* block = rounded < bytes ? MAP_FAILED : mapAligned(rounded);
     if (block != MAP_FAILED) {
 #ifdef MADV_HUGEPAGE
       madvise(block, rounded, MADV_HUGEPAGE);
@@ -87,18 +99,26 @@ Status AlignedBuffer::reserve(size_t bytes, const char* purpose) {
 
 Status BlockPool::take(size_t bytes, const char* purpose, void** block) {
   const size_t size = alignUp(bytes);
-  if (mappings_.empty() || mappings_.back().memory.size() - mappings_.back().used < size) {
+  auto mapping = std::find_if(mappings_.begin(), mappings_.end(), [size](const Mapping& some) { return some.left() >= size; });
+  if (mapping == mappings_.end()) {
     const size_t wanted = mappings_.empty() ? kFirstMapping : std::min(kLastMapping, 2 * mappings_.back().memory.size());
-    Mapping mapping;
-    Status status = mapping.memory.reserve(std::max(size, wanted), purpose);
+    Mapping made;
+    Status status = made.memory.reserve(std::max(size, wanted), purpose);
     if (!status.isOk()) return status;
-    mappings_.push_back(std::move(mapping));
+    mapping = mappings_.insert(mappings_.end(), std::move(made));
   }
-  Mapping& mapping = mappings_.back();
-  *block = mapping.memory.at(mapping.used);
-  mapping.used += size;
+  *block = mapping->memory.at(mapping->used);
+  mapping->used += size;
   bytes_ += size;
   return Status::ok();
+}
+
+void BlockPool::expect(size_t bytes) {
+  Mapping mapping;
+  if (kLastMapping == 0 || bytes < kMapThreshold || !mapping.memory.reserve(bytes, "the expected").isOk()) return;
+  mapping.ahead = bytes;
+  populatePagesAhead(mapping.memory.data(), bytes);
+  mappings_.push_back(std::move(mapping));
 }
 
 void BlockPool::populate(int threads) {
@@ -106,7 +126,9 @@ void BlockPool::populate(int threads) {
     if (mapping.memory.size() >= kMapThreshold) {
       populatePages(mapping.memory.at(mapping.populated), mapping.used - mapping.populated, threads);
     }
+    if (mapping.used < mapping.ahead) discardPages(mapping.memory.at(mapping.used), mapping.ahead - mapping.used);
     mapping.populated = mapping.used;
+    mapping.ahead = 0;
   }
 }
 

@@ -55,6 +55,8 @@ class BlockPool {
  public:
   // `bytes` bytes of zeros. ERR_OUT_OF_MEMORY names `purpose`.
   Status take(size_t bytes, const char* purpose, void** block);
+  // Before the first block: says how many bytes all blocks will have at least. Their pages begin to be made (pages.h).
+  void expect(size_t bytes);
   // Gives the blocks handed out since the last time, all of which will be written, their pages (pages.h).
   void populate(int threads);
   // Bytes of the blocks handed out.
@@ -63,7 +65,8 @@ class BlockPool {
  private:
   struct Mapping {
     AlignedBuffer memory;
-    size_t used = 0, populated = 0;  // from its begin on
+    size_t used = 0, populated = 0, ahead = 0;  // from its begin on; ahead: what is expected to be used
+    size_t left() const { return memory.size() - used; }
   };
   std::vector<Mapping> mappings_;
   size_t bytes_ = 0;

@@ -33,7 +33,32 @@ constexpr auto kQuietPeriod = std::chrono::seconds(1);
 constexpr int kRest = 4;
 constexpr auto kLeastRest = std::chrono::milliseconds(2);
 
-// Small pages that are to become huge, and the thread that sees to it.
+uintptr_t roundDown(uintptr_t address, size_t unit) {
+  return address / unit * unit;
+}
+
+// Writes without changing anything. An atomic operation because a read before the write would make the kernel map its page of zeros
+// first; the kernel's own call for all this (MADV_POPULATE_WRITE) is younger than some kernels in use, and no faster.
+void touch(uintptr_t begin, uintptr_t end, bool huge) {
+  begin = roundDown(begin, kSmallPage);
+  madvise(reinterpret_cast<void*>(begin), end - begin, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  for (; begin < end; begin += kSmallPage) __atomic_fetch_or(reinterpret_cast<char*>(begin), 0, __ATOMIC_RELAXED);
+}
+
+// Whether pages are to be huge, as far as one knows.
+class PageChoice {
+ public:
+  bool isHuge(Clock::time_point now) const { return now >= slowUntil_; }
+  void took(bool huge, Clock::time_point start, Clock::time_point end) {
+    if (huge && end - start > kSlowPage) slowUntil_ = std::max(slowUntil_, end + kSlowPeriod);
+  }
+  void join(const PageChoice& other) { slowUntil_ = std::max(slowUntil_, other.slowUntil_); }
+
+ private:
+  Clock::time_point slowUntil_{};
+};
+
+// Works on pages while nobody waits for them: memory that is to be populated ahead, and small pages that are to become huge.
 class PageKeeper {
  public:
   // Leaked on purpose, like the pool of threads.
@@ -42,30 +67,67 @@ class PageKeeper {
     return *keeper;
   }
 
-  Clock::time_point slowUntil() {
+  PageChoice choice() {
     std::lock_guard<std::mutex> lock(mutex_);
-    return slowUntil_;
+    return choice_;
   }
 
-  void add(const std::vector<uintptr_t>& small, Clock::time_point slowUntil) {
+  // Whole huge pages that are small as yet, and what was learnt by making them.
+  void add(const std::vector<uintptr_t>& small, const PageChoice& choice) {
     std::lock_guard<std::mutex> lock(mutex_);
-    slowUntil_ = std::max(slowUntil_, slowUntil);
+    choice_.join(choice);
     lastAdded_ = Clock::now();
     small_.insert(small_.end(), small.begin(), small.end());
-    // Without the thread they stay small.
-    if (!started_ && !small_.empty()) started_ = startThread(background, this, "stridenet-pages", true);
-    changed_.notify_all();
+    if (!small_.empty()) wake();
   }
 
-  void forget(void* begin, size_t bytes) {
-    const uintptr_t first = reinterpret_cast<uintptr_t>(begin);
-    const auto inside = [=](uintptr_t page) { return page + kHugePage > first && page < first + bytes; };
+  void addAhead(uintptr_t begin, uintptr_t end) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ahead_.push_back({begin, begin, end});
+    wake();
+  }
+
+  // Where populating from `begin` on is to go on; it no longer does by itself.
+  uintptr_t takeOver(uintptr_t begin) {
     std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [&] { return !inside(joining_); });
-    small_.erase(std::remove_if(small_.begin(), small_.end(), inside), small_.end());
+    const auto range = std::find_if(ahead_.begin(), ahead_.end(), [begin](const Range& ahead) { return ahead.begin == begin; });
+    if (range == ahead_.end()) return begin;
+    const uintptr_t next = range->next;  // the page before it may be on its way
+    ahead_.erase(range);
+    waitFor(lock, begin, next);
+    return next;
+  }
+
+  void forget(uintptr_t begin, uintptr_t end) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    const auto drop = [=] {
+      const auto isInside = [=](const Range& range) { return range.begin < end && range.end > begin; };
+      ahead_.erase(std::remove_if(ahead_.begin(), ahead_.end(), isInside), ahead_.end());
+      small_.erase(std::remove_if(small_.begin(), small_.end(), [=](uintptr_t page) { return overlaps(page, begin, end); }), small_.end());
+    };
+    drop();
+    waitFor(lock, begin, end);
+    drop();  // the page that was worked on
   }
 
  private:
+  struct Range {
+    uintptr_t begin, next, end;
+    bool isDone() const { return next >= end; }
+  };
+
+  static bool overlaps(uintptr_t page, uintptr_t begin, uintptr_t end) { return page + kHugePage > begin && page < end; }
+
+  // Without the thread everything stays as it is.
+  void wake() {
+    if (!started_) started_ = startThread(background, this, "stridenet-pages", true);
+    changed_.notify_all();
+  }
+
+  void waitFor(std::unique_lock<std::mutex>& lock, uintptr_t begin, uintptr_t end) {
+    changed_.wait(lock, [=] { return !overlaps(current_, begin, end); });
+  }
+
   static void* background(void* self) {
     static_cast<PageKeeper*>(self)->run();
     return nullptr;
@@ -74,21 +136,46 @@ class PageKeeper {
   [[noreturn]] void run() {
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
-      changed_.wait(lock, [this] { return !small_.empty(); });
-      while (Clock::now() < lastAdded_ + kQuietPeriod) changed_.wait_until(lock, lastAdded_ + kQuietPeriod);
-      if (small_.empty()) continue;
-      joining_ = small_.back();
-      small_.pop_back();
-      lock.unlock();
-      const auto start = Clock::now();
-      const bool isDone = ThreadPool::instance().whileIdle(join, reinterpret_cast<void*>(joining_));
-      const auto rest = std::max<Clock::duration>(kRest * (Clock::now() - start), kLeastRest);
-      lock.lock();
-      if (!isDone) small_.push_back(joining_);
-      joining_ = 0;
-      changed_.notify_all();
-      changed_.wait_for(lock, rest);
+      const auto range = std::find_if_not(ahead_.begin(), ahead_.end(), [](const Range& ahead) { return ahead.isDone(); });
+      if (range != ahead_.end()) {
+        populateNext(lock, *range);
+      } else if (small_.empty()) {
+        changed_.wait(lock);
+      } else if (Clock::now() < lastAdded_ + kQuietPeriod) {
+        changed_.wait_until(lock, lastAdded_ + kQuietPeriod);
+      } else {
+        joinLast(lock);
+      }
     }
+  }
+
+  void populateNext(std::unique_lock<std::mutex>& lock, Range& range) {
+    current_ = range.next;
+    range.next += kHugePage;
+    const auto start = Clock::now();
+    const bool huge = choice_.isHuge(start);
+    lock.unlock();
+    touch(current_, current_ + kHugePage, huge);
+    lock.lock();
+    lastAdded_ = Clock::now();
+    choice_.took(huge, start, lastAdded_);
+    if (!huge) small_.push_back(current_);
+    current_ = 0;
+    changed_.notify_all();
+  }
+
+  void joinLast(std::unique_lock<std::mutex>& lock) {
+    current_ = small_.back();
+    small_.pop_back();
+    lock.unlock();
+    const auto start = Clock::now();
+    const bool isDone = ThreadPool::instance().whileIdle(join, reinterpret_cast<void*>(current_));
+    const auto rest = std::max<Clock::duration>(kRest * (Clock::now() - start), kLeastRest);
+    lock.lock();
+    if (!isDone) small_.push_back(current_);
+    current_ = 0;
+    changed_.notify_all();
+    changed_.wait_for(lock, rest);
   }
 
   static void join(void* page) {
@@ -98,62 +185,64 @@ class PageKeeper {
 
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::vector<Range> ahead_;  // of whole huge pages; done ones too, until they are taken over
   std::vector<uintptr_t> small_;
-  uintptr_t joining_ = 0;
-  Clock::time_point slowUntil_{}, lastAdded_{};
+  uintptr_t current_ = 0;  // that the thread works on
+  PageChoice choice_;
+  Clock::time_point lastAdded_{};
   bool started_ = false;
 };
 
-// The huge pages of some memory on their way through the threads.
+// Some memory on its way through the threads, a huge page at a time.
 class Populating {
  public:
-  Populating(uintptr_t first, uintptr_t end) : next_(first), end_(end), slowUntil_(PageKeeper::instance().slowUntil()) {}
+  Populating(uintptr_t begin, uintptr_t end) : next_(begin), end_(end), choice_(PageKeeper::instance().choice()) {}
 
   void run(int threads) {
     ThreadPool::instance().run(
         threads, [](void* self, int, Team&) { static_cast<Populating*>(self)->work(); }, this);
-    PageKeeper::instance().add(small_, slowUntil_);
+    PageKeeper::instance().add(small_, choice_);
   }
 
  private:
   void work() {
     for (std::unique_lock<std::mutex> lock(mutex_); next_ < end_;) {
-      const uintptr_t page = next_;
-      next_ += kHugePage;
+      const uintptr_t page = roundDown(next_, kHugePage), begin = next_, end = std::min(end_, page + kHugePage);
+      next_ = end;
       const auto start = Clock::now();
-      const bool huge = start >= slowUntil_;
-      if (!huge) small_.push_back(page);
+      const bool isWhole = end - begin == kHugePage;
+      const bool huge = isWhole && choice_.isHuge(start);
+      if (isWhole && !huge) small_.push_back(page);
       lock.unlock();
-      touch(reinterpret_cast<char*>(page), huge);
-      const auto end = Clock::now();
+      touch(begin, end, huge);
       lock.lock();
-      if (huge && end - start > kSlowPage) slowUntil_ = end + kSlowPeriod;
+      choice_.took(huge, start, Clock::now());
     }
   }
 
-  // Writes without changing anything. An atomic operation because a read before the write would make the kernel map its page of zeros
-  // first; the kernel's own call for all this (MADV_POPULATE_WRITE) is younger than some kernels in use, and no faster.
-  static void touch(char* page, bool huge) {
-    madvise(page, kHugePage, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-    for (size_t at = 0; at < kHugePage; at += kSmallPage) __atomic_fetch_or(page + at, 0, __ATOMIC_RELAXED);
-  }
-
   std::mutex mutex_;
-  uintptr_t next_, end_;
-  Clock::time_point slowUntil_;
+  uintptr_t next_;
+  const uintptr_t end_;
+  PageChoice choice_;
   std::vector<uintptr_t> small_;
 };
 
 }  // namespace
 
 void populatePages(void* begin, size_t bytes, int threads) {
-  const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + kHugePage - 1) / kHugePage * kHugePage;
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(begin) + bytes) / kHugePage * kHugePage;
-  if (first < end) Populating(first, end).run(threads);
+  const uintptr_t first = reinterpret_cast<uintptr_t>(begin), end = first + bytes;
+  const uintptr_t next = PageKeeper::instance().takeOver(first);
+  if (next < end) Populating(next, end).run(threads);
+}
+
+void populatePagesAhead(void* begin, size_t bytes) {
+  const uintptr_t first = reinterpret_cast<uintptr_t>(begin), end = roundDown(first + bytes, kHugePage);
+  if (first % kHugePage == 0 && first < end) PageKeeper::instance().addAhead(first, end);
 }
 
 void forgetPages(void* begin, size_t bytes) {
-  PageKeeper::instance().forget(begin, bytes);
+  const uintptr_t first = reinterpret_cast<uintptr_t>(begin);
+  PageKeeper::instance().forget(first, first + bytes);
 }
 
 }  // namespace stridenet
@@ -163,6 +252,7 @@ void forgetPages(void* begin, size_t bytes) {
 namespace stridenet {
 
 void populatePages(void*, size_t, int) {}
+void populatePagesAhead(void*, size_t) {}
 void forgetPages(void*, size_t) {}
 
 }  // namespace stridenet

@@ -9,12 +9,16 @@ namespace stridenet {
 // 2 MiB on x86-64 and arm64.
 constexpr size_t kHugePage = size_t{2} << 20;
 
-// Gives pages to memory that will all be written, on up to `threads` threads; what is there stays. What lies between whole huge pages is
-// left to the first write, and on other systems than Linux everything is.
+// Gives pages to memory that will all be written, on up to `threads` threads; what is there stays. On other systems than Linux the first
+// write does it.
 //
 // Pages are huge as long as the system has them at hand. When one took as long as fetching it from the host does, those that follow are
 // small; while no run is under way they become huge later.
 void populatePages(void* begin, size_t bytes, int threads);
+
+// Begins with it on a thread of its own, from `begin` on. populatePages for memory that begins there takes over what is not done yet, and
+// nothing is done beyond its end.
+void populatePagesAhead(void* begin, size_t bytes);
 
 // Must be called before such memory goes or is discarded: nothing touches it afterwards.
 void forgetPages(void* begin, size_t bytes);

@@ -13,8 +13,11 @@ namespace stridenet {
 
 class State {
  public:
-  // `releasesSources`: programs write no variable, and releaseSources() will be called.
-  explicit State(bool releasesSources = false) : releasesSources_(releasesSources) {}
+  // `releasesSources`: programs write no variable, and releaseSources() will be called. `expectedBytes` of derived slots at least will
+  // come: their memory is got ready meanwhile.
+  explicit State(bool releasesSources = false, size_t expectedBytes = 0) : releasesSources_(releasesSources) {
+    if (expectedBytes > 0) derived_.expect(expectedBytes);
+  }
 
   // Adds a slot of zeros; its number is the count of slots before. Does not wait for a run.
   Status addSlot(DType dtype, int rank, const int64_t* dims, bool derived, int* number);
