@@ -18,6 +18,7 @@ import {
   type ConvAlgorithm,
   type Estimate,
 } from './algorithm';
+import { byteLength } from './buffers';
 import { epilogueOf } from './fuse';
 import type { Buffer, Instruction } from './ir';
 import type { Lowering } from './lower';
@@ -107,6 +108,12 @@ function winogradExtent(l: Lowering, { stride, dilation, groups }: Conv2dAttrs, 
   return l.algorithm === 'fast' && kh === kw && groups === 1 && [...stride, ...dilation].every((step) => step === 1) ? kh : 0;
 }
 
+/**
+ * What a byte more of packed weights must save in every run, in seconds: about what reading it from memory takes. A form that takes
+ * twice the bytes and is a little faster makes the first run longer, and the process larger, by more than most get back.
+ */
+const PACKED_BYTE_SECONDS = 4e-11;
+
 /** conv2d and conv2dGradInput: `image` is what is read, `weight` is packed for the direction, the node is what is written. */
 function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: number): Lower {
   return (l, node) => {
@@ -144,9 +151,12 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
     // The input gradient of a strided convolution writes every sw-th pixel from the same memory.
     const isDense = attrs.groups === 1 && geometry.dw === 1 && (direction === DIRECTION.forward || geometry.sw === 1);
     const estimate: Estimate = (choice) => l.queries.cost(instruction(choice, placeholder(choice))).seconds;
-    // A weight at rest is packed once, one that trains in every step.
-    const estimateStep: Estimate = (choice) =>
-      estimate(choice) + (l.isStatic(weight) ? 0 : l.queries.cost(pack(choice, placeholder(choice))).seconds);
+    // A weight that trains is packed in every step. One at rest is packed once, but then it takes memory for good.
+    const estimateStep: Estimate = (choice) => {
+      const packed = placeholder(choice);
+      const packing = l.isStatic(weight) ? PACKED_BYTE_SECONDS * byteLength(packed) : l.queries.cost(pack(choice, packed)).seconds;
+      return l.queries.cost(instruction(choice, packed)).seconds + packing;
+    };
     const direct = chooseWidening(estimate, node.shape[1]!, node.shape[3]!, isDense);
     const extent = winogradExtent(l, attrs, kh, kw);
     const dense = chooseWinograd(estimateStep, extent, direct);
