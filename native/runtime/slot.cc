@@ -8,6 +8,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "native/runtime/dispatch.h"
 #include "native/runtime/memory.h"
 #include "native/runtime/thread_pool.h"
 
@@ -18,29 +19,15 @@ namespace {
 // What a thread reads at a time: it stays in the second-level cache until it is transposed, and threads share a large value evenly.
 constexpr int64_t kReadBytes = int64_t{512} << 10;
 
-// dst[j][i] = src[i][j] for every one of `batch` matrices of `rows` x `columns`, in blocks that fit the first-level cache.
-template <typename Element>
-void transposeEach(const Element* src, Element* dst, int64_t batch, int64_t rows, int64_t columns) {
-  constexpr int64_t kBlock = 32;
-  for (int64_t b = 0; b < batch; b++, src += rows * columns, dst += rows * columns) {
-    for (int64_t i0 = 0; i0 < rows; i0 += kBlock) {
-      const int64_t i1 = std::min(rows, i0 + kBlock);
-      for (int64_t j0 = 0; j0 < columns; j0 += kBlock) {
-        const int64_t j1 = std::min(columns, j0 + kBlock);
-        for (int64_t j = j0; j < j1; j++) {
-          for (int64_t i = i0; i < i1; i++) dst[j * rows + i] = src[i * columns + j];
-        }
-      }
-    }
-  }
-}
-
+// dst[j][i] = src[i][j] for every one of `batch` matrices of `rows` x `columns`. Bits are moved, so any kernel table gives the same.
 void transposeEach(DType dtype, const void* src, void* dst, int64_t batch, int64_t rows, int64_t columns) {
-  if (dtypeSize(dtype) == 1) {
-    transposeEach(static_cast<const uint8_t*>(src), static_cast<uint8_t*>(dst), batch, rows, columns);
-  } else {
-    transposeEach(static_cast<const uint32_t*>(src), static_cast<uint32_t*>(dst), batch, rows, columns);
-  }
+  const LayoutKernels& kernels = availableKernels().back()->layout;
+  const size_t size = dtypeSize(dtype);
+  const auto transpose = size == 1 ? kernels.transpose1 : kernels.transpose4;
+  const char* from = static_cast<const char*>(src);
+  char* to = static_cast<char*>(dst);
+  const size_t bytes = static_cast<size_t>(rows * columns) * size;
+  for (int64_t b = 0; b < batch; b++, from += bytes, to += bytes) transpose(from, columns, to, rows, rows, columns);
 }
 
 int64_t planeOf(const Slot& slot) {
