@@ -20,6 +20,7 @@ const MOST_WEIGHT_BYTES = 2 ** 15;
 const WHOLE_VECTORS = 16;
 
 export function joinDepthwise(lists: InstructionLists): InstructionLists {
+  if (!lists.step.some(({ attrs }) => attrs.algorithm === ALGORITHM.depthwise)) return lists;
   const readers = new Map<Buffer, Instruction[]>();
   for (const instruction of lists.step) {
     for (const base of new Set(reads(instruction).map(baseOf))) readers.set(base, [...(readers.get(base) ?? []), instruction]);

@@ -28,6 +28,7 @@ interface Backward {
 }
 
 export function joinPooling(lists: InstructionLists): InstructionLists {
+  if (!lists.step.some(({ attrs }) => attrs.algorithm === ALGORITHM.hwcn)) return lists;
   const readers = readersOf(lists.step);
   const all = [...lists.prepare, ...lists.step].flatMap((instruction) => [...reads(instruction), ...writes(instruction)]);
   let nextBuffer = all.reduce((most, { id }) => Math.max(most, id), -1) + 1;

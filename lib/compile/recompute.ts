@@ -14,6 +14,7 @@ import { rewrite, roots, withInputs, type Graph } from './rewrite';
 const MIN_BYTES = 2 ** 20;
 
 export function recompute(graph: Graph): Graph {
+  if (graph.updates.length === 0) return graph; // all is forward
   const forward = new Set(topologicalOrder(graph.outputs));
   const again = new Recomputed(forward, usedBackward(graph, forward));
   return rewrite(graph, (node, original) => {
