@@ -27,8 +27,10 @@ export interface CompareOptions {
 export interface Entry {
   readonly peer: PeerName;
   readonly time?: Summary;
+  /** Of as many fresh processes as `start` counts: medians, and what both take together. */
   readonly loadMs?: number;
   readonly firstMs?: number;
+  readonly start?: Summary;
   readonly residentBytes?: number;
   readonly peakBytes?: number;
   /** Largest distance from our result: of logits by the largest logit, of losses relative (see AFTER_STEP). */
@@ -57,6 +59,10 @@ const TOLERANCE = 1e-3;
 const AFTER_STEP = 0.1;
 const DROPOUT_TOLERANCE = 0.1;
 
+/** Fresh processes of each peer at inference: how long they take to start depends on what memory the system has at hand. */
+const OPENINGS = 5;
+/** A peer that took longer to load and run once is opened no more. */
+const LONG_OPENING_MS = 3000;
 /** Before a turn: threads of the peer before may still spin. */
 const SETTLE_MS = 100;
 const WARMUP_SECONDS = 0.03;
@@ -71,7 +77,8 @@ const MOMENTUM = 0.9;
 interface Side {
   readonly peer: PeerName;
   readonly process: PeerProcess;
-  readonly opened: Opened;
+  /** What its processes answered; the last is `process`. */
+  readonly openings: readonly Opened[];
   readonly difference: number;
   readonly milliseconds: number[];
   peakBytes: number;
@@ -122,25 +129,11 @@ async function measureRow(row: Row, options: CompareOptions, folder: TaskFolder,
   const { files, hasDropout } = await folder.prepare(network, mode, batch, peers);
   const task: Task = { mode, network, batch, threads, algorithm, learningRate: LEARNING_RATE, momentum: MOMENTUM, files };
   const sides: Side[] = [];
-  const entries = new Map<PeerName, Entry>();
+  let entries: Map<PeerName, Entry>;
   try {
-    for (const peer of peers) {
-      report(`${title}: loading ${peer}`);
-      const process = new PeerProcess(peer, threads);
-      try {
-        const opened = await process.open(task);
-        const difference = sides[0] ? differenceOf(opened, sides[0].opened) : 0;
-        const allowed = hasDropout ? DROPOUT_TOLERANCE : TOLERANCE;
-        // Also refuses NaN.
-        if (!(difference <= allowed)) throw new Error(`its result differs from ours by ${difference.toExponential(1)}`);
-        sides.push({ peer, process, opened, difference, milliseconds: [], peakBytes: 0 });
-      } catch (error) {
-        await process.close();
-        if (peer === 'stridenet') throw error;
-        const message = (error as Error).message.split('\n', 1)[0]!;
-        entries.set(peer, { peer, note: error instanceof CannotTakePart ? message : `failed: ${message}` });
-      }
-    }
+    const allowed = hasDropout ? DROPOUT_TOLERANCE : TOLERANCE;
+    entries = await openPeers(peers, task, allowed, sides, (peer) => report(`${title}: loading ${peer}`));
+    sides.sort((a, b) => peers.indexOf(a.peer) - peers.indexOf(b.peer));
     await takeTurns(sides, options, (round) => report(`${title}: round ${round} of ${options.rounds}`));
   } finally {
     for (const { process } of sides) await process.close();
@@ -149,11 +142,48 @@ async function measureRow(row: Row, options: CompareOptions, folder: TaskFolder,
   return { network: network.name, input: network.input, batch, entries: peers.map((peer) => entries.get(peer)!) };
 }
 
+/** Opens every peer, in turns; adds what stays open to `sides`. Returns why the others do not take part. */
+async function openPeers(
+  peers: readonly PeerName[],
+  task: Task,
+  allowed: number,
+  sides: Side[],
+  report: (peer: PeerName) => void,
+): Promise<Map<PeerName, Entry>> {
+  const absent = new Map<PeerName, Entry>();
+  const openings = new Map<PeerName, Opened[]>(peers.map((peer) => [peer, []]));
+  const rounds = task.mode === 'inference' ? OPENINGS : 1;
+  for (let round = 1; round <= rounds; round++) {
+    for (const peer of peers) {
+      if (absent.has(peer) || sides.some((side) => side.peer === peer)) continue;
+      report(peer);
+      const process = new PeerProcess(peer, task.threads);
+      try {
+        const opened = await process.open(task);
+        openings.get(peer)!.push(opened);
+        const difference = peer === 'stridenet' ? 0 : differenceOf(opened, openings.get('stridenet')![0]!);
+        // Also refuses NaN.
+        if (!(difference <= allowed)) throw new Error(`its result differs from ours by ${difference.toExponential(1)}`);
+        const isLast = round === rounds || opened.loadMs + opened.firstMs > LONG_OPENING_MS;
+        if (isLast) sides.push({ peer, process, openings: openings.get(peer)!, difference, milliseconds: [], peakBytes: 0 });
+        else await process.close();
+      } catch (error) {
+        await process.close();
+        if (peer === 'stridenet') throw error;
+        const message = (error as Error).message.split('\n', 1)[0]!;
+        absent.set(peer, { peer, note: error instanceof CannotTakePart ? message : `failed: ${message}` });
+      }
+    }
+  }
+  return absent;
+}
+
 /** A B C A B C ...: what happens to the machine meanwhile happens to all of them. */
 async function takeTurns(sides: readonly Side[], { rounds, seconds }: CompareOptions, report: (round: number) => void): Promise<void> {
   const limitMs = Math.max(LEAST_LIMIT_MS, 1e3 * seconds * PATIENCE);
-  for (const { peer, opened, milliseconds } of sides) {
-    if (opened.firstMs > limitMs && !PEERS[peer].compiles) milliseconds.push(opened.firstMs);
+  for (const { peer, openings, milliseconds } of sides) {
+    const { firstMs } = openings.at(-1)!;
+    if (firstMs > limitMs && !PEERS[peer].compiles) milliseconds.push(firstMs);
   }
   for (let round = 1; round <= rounds; round++) {
     report(round);
@@ -168,9 +198,18 @@ async function takeTurns(sides: readonly Side[], { rounds, seconds }: CompareOpt
   }
 }
 
-function entryOf({ peer, opened, difference, milliseconds, peakBytes }: Side): Entry {
-  const { loadMs, firstMs, residentBytes } = opened;
-  return { peer, time: summarize(milliseconds), loadMs, firstMs, residentBytes, peakBytes, difference };
+function entryOf({ peer, openings, difference, milliseconds, peakBytes }: Side): Entry {
+  const medianOf = (number: (opened: Opened) => number): number => summarize(openings.map(number)).median;
+  return {
+    peer,
+    time: summarize(milliseconds),
+    loadMs: medianOf(({ loadMs }) => loadMs),
+    firstMs: medianOf(({ firstMs }) => firstMs),
+    start: summarize(openings.map(({ loadMs, firstMs }) => loadMs + firstMs)),
+    residentBytes: medianOf(({ residentBytes }) => residentBytes),
+    peakBytes,
+    difference,
+  };
 }
 
 /** How far a peer's result is from ours. */

@@ -63,13 +63,14 @@ export function formatComparison(results: readonly RowResult[]): string {
   return notes.length > 0 ? [...lines, '', ...notes].join('\n') : lines.join('\n');
 }
 
-/** Time to load, first run, and resident memory; peak memory in training. */
+/** Time to load, of the first run and of both together, in fresh processes; resident memory; peak memory in training. */
 export function formatMemory(results: readonly RowResult[]): string {
-  const header = ['', 'peer', 'load', 'first run', 'resident', 'peak'];
+  const header = ['', 'peer', 'load', 'first run', 'both', 'resident', 'peak'];
   const rows = results.flatMap((result) =>
     result.entries.flatMap((entry, i) => {
       if (entry.time === undefined) return [];
-      const times = [entry.loadMs!, entry.firstMs!].map((ms) => formatMs(ms));
+      const { median, quartiles, count } = entry.start!;
+      const times = [formatMs(entry.loadMs!), formatMs(entry.firstMs!), formatMs(median, count > 1 ? quartiles : undefined)];
       const sizes = [entry.residentBytes!, entry.peakBytes!].map((bytes) => (bytes > 0 ? `${Math.round(bytes / 1e6)} MB` : ''));
       return [[i === 0 ? nameOf(result) : '', PEERS[entry.peer].label, ...times, ...sizes]];
     }),
