@@ -149,17 +149,15 @@ class PageKeeper {
     }
   }
 
+  // Small pages: while a huge one is fetched from the host, other threads of the process wait for theirs.
   void populateNext(std::unique_lock<std::mutex>& lock, Range& range) {
     current_ = range.next;
     range.next += kHugePage;
-    const auto start = Clock::now();
-    const bool huge = choice_.isHuge(start);
     lock.unlock();
-    touch(current_, current_ + kHugePage, huge);
+    touch(current_, current_ + kHugePage, false);
     lock.lock();
     lastAdded_ = Clock::now();
-    choice_.took(huge, start, lastAdded_);
-    if (!huge) small_.push_back(current_);
+    small_.push_back(current_);
     current_ = 0;
     changed_.notify_all();
   }
