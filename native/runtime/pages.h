@@ -16,8 +16,8 @@ constexpr size_t kHugePage = size_t{2} << 20;
 // small; while no run is under way they become huge later.
 void populatePages(void* begin, size_t bytes, int threads);
 
-// Begins with small ones on a thread of its own, from `begin` on. populatePages for memory that begins there takes over what is not done yet, and
-// nothing is done beyond its end.
+// Begins with small ones on a thread of its own, from `begin` on. populatePages for memory that begins there takes over what is not done
+// yet, and nothing is done beyond its end.
 void populatePagesAhead(void* begin, size_t bytes);
 
 // Must be called before such memory goes or is discarded: nothing touches it afterwards.
