@@ -62,7 +62,8 @@ export class Lowering {
   run(): InstructionLists {
     for (const feed of this.graph.feeds) this.lowerFeed(feed);
     const updated = new Set(this.graph.updates.map((update) => update.value));
-    for (const node of this.order) if (!updated.has(node)) this.bufferOf(node);
+    // A scaled weight is made only for those who do not pack it.
+    for (const node of this.order) if (!updated.has(node) && node.op !== 'scaledWeight') this.bufferOf(node);
     this.graph.outputs.forEach((output, index) => this.lowerFetch(output, index));
     lowerUpdates(this, this.graph.updates);
     return { prepare: this.prepare, step: this.step, feeds: this.feeds, fetches: this.fetches };
@@ -256,6 +257,12 @@ export class Lowering {
     }
   }
 
+  /** What packing reads: a weight and, if it is to multiply, the scale of its output channels. */
+  packSource(weight: Tensor): [source: Buffer, scale: Buffer | null] {
+    if (weight.op !== 'scaledWeight') return [this.bufferOf(weight), null];
+    return [this.bufferOf(weight.inputs[0]!), this.bufferOf(weight.inputs[1]!)];
+  }
+
   /**
    * The panels of a weight, made once for all uses with equal attributes. They belong to the weight's list: a static weight is
    * packed in the prepare list although its user is not static.
@@ -264,11 +271,10 @@ export class Lowering {
     const key = `${opcode}${JSON.stringify(attrs)}`;
     const known = this.packs.get(weight)?.get(key);
     if (known) return known;
-    const source = this.bufferOf(weight);
+    const [source, scale] = this.packSource(weight);
     const outer = this.current;
     this.current = weight;
     const buffer = this.allocate('float32', [this.queries.packedLength(opcode, source.shape, attrs)], key);
-    const scale = weight.op === 'scaledWeight' ? this.bufferOf(weight.inputs[1]!) : null;
     this.emit(opcode, opcode === 'conv2d_pack' ? [source, scale] : [source], [buffer], attrs);
     this.current = outer;
     this.packs.set(weight, (this.packs.get(weight) ?? new Map<string, Buffer>()).set(key, buffer));

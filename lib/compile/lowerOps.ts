@@ -108,11 +108,21 @@ function winogradExtent(l: Lowering, { stride, dilation, groups }: Conv2dAttrs, 
   return l.algorithm === 'fast' && kh === kw && groups === 1 && [...stride, ...dilation].every((step) => step === 1) ? kh : 0;
 }
 
+/** Where nothing packs it, which would multiply. */
+const lowerScaledWeight: Lower = (l, node) => {
+  const [weight, scale] = node.inputs.map((input) => l.bufferOf(input)) as [Buffer, Buffer];
+  const output = result(l, node);
+  l.emit('binary', [weight, l.alias(scale, [node.shape[0]!, 1, 1, 1])], [output], { kind: BINARY_KIND.mul });
+  return output;
+};
+
 /**
  * What a byte more of packed weights must save in every run, in seconds: about what reading it from memory takes. A form that takes
- * twice the bytes and is a little faster makes the first run longer, and the process larger, by more than most get back.
+ * twice the bytes and is a little faster makes the first run longer, and the process larger, by more than most get back. The first MiB is
+ * free.
  */
 const PACKED_BYTE_SECONDS = 4e-11;
+const FREE_PACKED_BYTES = 2 ** 20;
 
 /** conv2d and conv2dGradInput: `image` is what is read, `weight` is packed for the direction, the node is what is written. */
 function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: number): Lower {
@@ -122,7 +132,7 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
     const geometry = convGeometry(attrs);
     const [kh, kw] = weight.shape.slice(2) as [number, number];
     const source = l.bufferOf(image);
-    const packedFrom = l.bufferOf(weight);
+    const packedFrom = l.packSource(weight);
     const weightShape = physicalShape(weight.shape);
     const output = result(l, node);
     const epilogue = opcode === 'conv2d' ? epilogueOperands(l, node) : [];
@@ -143,7 +153,7 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
     });
     const pack = (choice: ConvAlgorithm, packed: Buffer): Instruction => ({
       opcode: 'conv2d_pack',
-      inputs: [packedFrom, null],
+      inputs: packedFrom,
       outputs: [packed],
       attrs: packAttrs(choice),
       name: weight.name,
@@ -154,7 +164,9 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
     // A weight that trains is packed in every step. One at rest is packed once, but then it takes memory for good.
     const estimateStep: Estimate = (choice) => {
       const packed = placeholder(choice);
-      const packing = l.isStatic(weight) ? PACKED_BYTE_SECONDS * byteLength(packed) : l.queries.cost(pack(choice, packed)).seconds;
+      const packing = l.isStatic(weight)
+        ? PACKED_BYTE_SECONDS * Math.max(0, byteLength(packed) - FREE_PACKED_BYTES)
+        : l.queries.cost(pack(choice, packed)).seconds;
       return l.queries.cost(instruction(choice, packed)).seconds + packing;
     };
     const direct = chooseWidening(estimate, node.shape[1]!, node.shape[3]!, isDense);
@@ -463,8 +475,7 @@ export const LOWERINGS: Readonly<Record<string, Lower | undefined>> = {
   batchNormGradInput: lowerBatchNormGradInput,
   batchNormScale: lowerPair('batch_norm_fold', 'batchNormScale', 'batchNormShift'),
   batchNormShift: lowerPair('batch_norm_fold', 'batchNormScale', 'batchNormShift'),
-  // Packing multiplies.
-  scaledWeight: (l, node) => l.bufferOf(node.inputs[0]!),
+  scaledWeight: lowerScaledWeight,
   localResponseNorm: lowerChannelWindow('local_response_norm'),
   localResponseNormGrad: lowerChannelWindow('local_response_norm_grad'),
   channelWindowSum: lowerChannelWindow('channel_window_sum'),
