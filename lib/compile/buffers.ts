@@ -43,3 +43,14 @@ export function reads(instruction: Instruction): Buffer[] {
 export function writes(instruction: Instruction): Buffer[] {
   return instruction.outputs.filter((b) => b !== null);
 }
+
+/** By base buffer: the instructions that read it, in their order. */
+export type Readers = ReadonlyMap<Buffer, readonly Instruction[]>;
+
+export function readersOf(list: readonly Instruction[]): Readers {
+  const readers = new Map<Buffer, Instruction[]>();
+  for (const instruction of list) {
+    for (const base of new Set(reads(instruction).map(baseOf))) readers.set(base, [...(readers.get(base) ?? []), instruction]);
+  }
+  return readers;
+}

@@ -8,7 +8,7 @@
  * every few lines. Works on instructions, because which convolutions take which algorithm is known when they are lowered.
  */
 
-import { baseOf, byteLength, inArena, reads } from './buffers';
+import { byteLength, inArena, readersOf } from './buffers';
 import type { Buffer, Instruction, InstructionLists } from './ir';
 import { ALGORITHM } from './opcodes';
 
@@ -21,10 +21,7 @@ const WHOLE_VECTORS = 16;
 
 export function joinDepthwise(lists: InstructionLists): InstructionLists {
   if (!lists.step.some(({ attrs }) => attrs.algorithm === ALGORITHM.depthwise)) return lists;
-  const readers = new Map<Buffer, Instruction[]>();
-  for (const instruction of lists.step) {
-    for (const base of new Set(reads(instruction).map(baseOf))) readers.set(base, [...(readers.get(base) ?? []), instruction]);
-  }
+  const readers = readersOf(lists.step);
   const replaced = new Map<Instruction, Instruction | null>();
   for (const expansion of lists.step) {
     const [between] = expansion.outputs;

@@ -8,7 +8,7 @@
  * reads them. Works on instructions, because which convolutions take the algorithm is known when they are lowered.
  */
 
-import { baseOf, inArena, reads, writes } from './buffers';
+import { baseOf, inArena, reads, readersOf, writes, type Readers } from './buffers';
 import type { Buffer, Instruction, InstructionLists } from './ir';
 import { ACTIVATION, ALGORITHM } from './opcodes';
 
@@ -18,8 +18,6 @@ const GEOMETRY = [...WINDOW, 'groups'] as const;
 const LARGEST_WINDOW = 64;
 /** Images to a block of positions: see conv2d_max_pool2d in ops.def. */
 const IMAGE_BLOCK = 16;
-
-type Readers = ReadonlyMap<Buffer, readonly Instruction[]>;
 
 /** A gradient of pooling and the weight gradient that alone reads it. */
 interface Backward {
@@ -63,14 +61,6 @@ export function joinPooling(lists: InstructionLists): InstructionLists {
   if (replaced.size === 0) return lists;
   const step = lists.step.map((instruction) => (replaced.has(instruction) ? replaced.get(instruction)! : instruction));
   return { ...lists, step: step.filter((instruction) => instruction !== null) };
-}
-
-function readersOf(list: readonly Instruction[]): Readers {
-  const readers = new Map<Buffer, Instruction[]>();
-  for (const instruction of list) {
-    for (const base of new Set(reads(instruction).map(baseOf))) readers.set(base, [...(readers.get(base) ?? []), instruction]);
-  }
-  return readers;
 }
 
 function pick(instruction: Instruction, names: readonly string[]): Record<string, number> {
