@@ -5,7 +5,7 @@
 //   indirect  one pointer for each tap and row; a row of zeros stands for padding. Any geometry.
 //   dense     neighbouring taps of a kernel line are neighbours in memory, so one pointer serves a whole line. If the image is
 //             padded, the lines that a block of rows needs are copied to scratch first. For few channels, where pointers would
-//             cost as much as the arithmetic.
+//             cost as much as the arithmetic, and for pointwise convolutions (one tap, stride 1), where any run of pixels will do.
 // An input gradient of few channels may take a third way: conv2d_scatter.h.
 #include "native/ops/conv2d_depthwise.h"
 #include "native/ops/conv2d_hwcn.h"
@@ -21,6 +21,9 @@ namespace {
 constexpr int64_t kDenseChannels = 32;
 constexpr int64_t kTableBytes = 128 * 1024;
 constexpr int64_t kWindowBytes = 256 * 1024;
+// Most rows of a block of a pointwise convolution: with few channels, block and panel together fit the first-level cache. Register tiles
+// of 5, 6 and 12 rows divide it.
+constexpr int64_t kPointwiseBlockRows = 60;
 // Writing a number takes as long as this many multiply-adds in registers.
 constexpr int64_t kStoreWeight = 64;
 // Multiply-adds that take as long as one in a panel of a single vector, which broadcasts a number of the source for each.
@@ -37,8 +40,20 @@ struct Conv2dCall {
   float* dst;
 };
 
+// Where every pixel is read and written by itself, the pixels of all images are the lines of one, which blocks can be cut from anywhere.
+void joinPixels(Conv2dShape* shape) {
+  shape->ih = shape->oh = shape->n * shape->ih * shape->iw;
+  shape->n = shape->iw = shape->ow = 1;
+}
+
+bool isPointwise(const Conv2dShape& shape) {
+  return shape.algorithm == Algorithm::direct && shape.kh * shape.kw * shape.sh * shape.sw * shape.widen * shape.groups == 1 &&
+         shape.ih == shape.oh && shape.iw == shape.ow;
+}
+
 Status readCall(const Call& call, Conv2dCall* conv) {
   Status status = readConv2d(call, &conv->shape);
+  if (status.isOk() && isPointwise(conv->shape)) joinPixels(&conv->shape);
   const Operand* operands = call.operands;
   const bool isForward = call.opcode == Opcode::conv2d;
   conv->kernels = call.kernels;
@@ -57,6 +72,7 @@ struct Blocks {
   int64_t rows;              // of all images
   int64_t count, perImage;   // blocks; perImage (of whole lines) is for dense blocks only
   int64_t largest;           // rows in the largest block
+  int64_t following;         // rows after a block that its table has, too
   int64_t windowRows, windowColumns;
   size_t tableBytes, zeroBytes, windowBytes;
 
@@ -79,7 +95,8 @@ Blocks cutBlocks(const Conv2dShape& shape, const SubConvolution& sub, const Kern
   blocks.isCopied =
       sub.h.src < 0 || sub.w.src < 0 || sourceEnd(sub.h, sub.h.taps) > shape.srcH() || sourceEnd(sub.w, sub.w.taps) > shape.srcW();
   if (isContiguous && sub.rowsPerLine() <= denseLimit && (!blocks.isCopied || channels <= kDenseChannels)) {
-    const int64_t target = chooseBlockRows(blocks.rows, panels.count, denseLimit);
+    const bool pointwise = isPointwise(shape);
+    const int64_t target = chooseBlockRows(blocks.rows, panels.count, pointwise ? kPointwiseBlockRows : denseLimit);
     const int64_t lines = target > sub.rowsPerLine() ? target / sub.rowsPerLine() : 1;
     blocks.perImage = ceilDiv(sub.h.positions, lines);
     const int64_t largestLines = ceilDiv(sub.h.positions, blocks.perImage);
@@ -95,7 +112,8 @@ Blocks cutBlocks(const Conv2dShape& shape, const SubConvolution& sub, const Kern
       blocks.segments = sub.h.taps;
       blocks.length = sub.unionTaps() * channels;
       blocks.count = shape.n * blocks.perImage;
-      blocks.tableBytes = RowTable::bytes(blocks.segments, blocks.largest);
+      blocks.following = pointwise ? kMaxTileRows : 0;
+      blocks.tableBytes = RowTable::bytes(blocks.segments, blocks.largest + blocks.following);
       blocks.windowBytes = static_cast<size_t>(windowBytes);
       return blocks;
     }
@@ -122,7 +140,7 @@ class BlockRows {
         sub_(sub),
         blocks_(blocks),
         cursor_(scratch),
-        table_(cursor_.takeBytes(blocks.tableBytes), blocks.segments, blocks.largest, conv.add != nullptr),
+        table_(cursor_.takeBytes(blocks.tableBytes), blocks.segments, blocks.largest + blocks.following, conv.add != nullptr),
         zeros_(static_cast<float*>(cursor_.takeBytes(blocks.zeroBytes))),
         window_(static_cast<float*>(cursor_.takeBytes(blocks.windowBytes))) {
     std::memset(zeros_, 0, blocks.zeroBytes);
@@ -159,7 +177,7 @@ class BlockRows {
     const int64_t perLine = sub_.rowsPerLine(), channels = shape_.srcC(), step = sub_.rowStep() * channels;
     const float* pixels = blocks_.isCopied ? window_ : conv_.src + (sub_.h.src * shape_.srcW() + sub_.w.src) * channels;
     const int64_t pitch = (blocks_.isCopied ? blocks_.windowColumns : shape_.srcW()) * channels;
-    for (int64_t at = 0, line = 0; at < blocks_.largest; at += perLine, ++line) {
+    for (int64_t at = 0, line = 0; at < table_.pitch; at += perLine, ++line) {
       fillDestinations(at, lineOffset(0, line), 0, perLine);
       for (int64_t i = 0; i < sub_.h.taps; ++i) {
         const float* tapLine = pixels + (line * sub_.h.srcStep + i * sub_.h.tapStep) * pitch;
@@ -229,6 +247,7 @@ class TaskRun {
                  conv.shape.activation},
         packed_(conv.packed + packedOffset(conv.shape, sub, *conv.kernels)),
         groupLength_(blocks.segments * blocks.length * product_.panels.paddedColumns()),
+        blocks_(blocks),
         order_{blocks.count, conv.shape.groups * product_.panels.count, isByPanel(conv.shape, blocks, groupLength_)},
         blockRows_(conv, sub, blocks, scratch) {}
 
@@ -242,10 +261,15 @@ class TaskRun {
     }
     product_.packed = packed_ + group * groupLength_;
     product_.bias = conv_.bias == nullptr ? nullptr : conv_.bias + group * dstChannels;
-    multiplyPanel(product_, *table_, panel, group * srcChannels, group * dstChannels);
+    multiplyPanel(product_, *table_, panel, group * srcChannels, group * dstChannels, nextOf(task));
   }
 
  private:
+  NextPanel nextOf(int64_t task) const {
+    if (blocks_.following == 0) return {0, order_.panel(task) + 1};
+    return {order_.block(task + 1) == block_ ? 0 : table_->count, order_.panel(task + 1)};
+  }
+
   static bool isByPanel(const Conv2dShape& shape, const Blocks& blocks, int64_t groupLength) {
     // A copied window is expensive to prepare: all panels use it at once.
     return !(blocks.isDense && blocks.isCopied) && shape.groups * groupLength > shape.n * shape.srcH() * shape.srcW() * shape.srcC();
@@ -255,6 +279,7 @@ class TaskRun {
   PanelProduct product_;
   const float* packed_;
   int64_t groupLength_;
+  const Blocks& blocks_;
   TaskOrder order_;
   BlockRows blockRows_;
   const RowTable* table_ = nullptr;

@@ -92,7 +92,7 @@ void runScatter(const Call& call, const Conv2dShape& s, const Lane& lane) {
       const int64_t lines = endDyLine - p < scatter.dyLines ? endDyLine - p : scatter.dyLines;
       table.count = lines * s.ow;
       table.aOffset = (image * s.oh + p) * s.ow * s.oc;
-      for (int64_t panel = 0; panel < panelProduct.panels.count; ++panel) multiplyPanel(panelProduct, table, panel, 0, 0);
+      for (int64_t panel = 0; panel < panelProduct.panels.count; ++panel) multiplyPanel(panelProduct, table, panel, 0, 0, {0, panel + 1});
       for (int64_t q = 0; q < lines; ++q) {
         // Kernel lines whose dx line belongs to this block.
         const int64_t top = (p + q) * s.sh - s.pt;

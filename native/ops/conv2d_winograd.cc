@@ -156,7 +156,7 @@ class WinogradRun {
     for (int64_t point = 0; point < blocks_.points; ++point) {
       // multiplyPanel adds firstColumn * k for the panels before this one, of which each point has its own here.
       product.packed = packed_ + firstColumn * k * (blocks_.points - 1) + point * k * width;
-      multiplyPanel(product, table_, panel, point * blocks_.vPoint, point * blocks_.mPoint - firstColumn);
+      multiplyPanel(product, table_, panel, point * blocks_.vPoint, point * blocks_.mPoint - firstColumn, {0, panel + 1});
     }
   }
 

@@ -70,7 +70,8 @@ void packMatrix(const PlainMatrix& matrix, const KernelTable& kernels, int64_t u
            packed + panels.firstColumn(panel) * matrix.k + row * panels.vectorsOf(panel) * panels.lanes);
 }
 
-void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t panel, int64_t aOffset, int64_t cOffset) {
+void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t panel, int64_t aOffset, int64_t cOffset,
+                   NextPanel following) {
   const GemmKernels& gemm = product.kernels->gemm;
   const Panels& panels = product.panels;
   const int vectors = panels.vectorsOf(panel);
@@ -101,11 +102,11 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
       tile.a = table.a + s * table.pitch + row;
       tile.c = table.c + row;
       tile.add = !first ? const_cast<const float* const*>(tile.c) : table.add == nullptr ? nullptr : table.add + row;
-      const int64_t nextRow = row + rows < table.count - rows ? row + rows : table.count - rows;
-      tile.nextA = partLength < kPrefetchLength || width < kPrefetchWidth ? nullptr : table.a + s * table.pitch + nextRow;
       const bool isLastTile = i + 1 == tiles;
-      tile.nextC = isLastTile ? table.c : table.c + nextRow;
-      tile.nextCOffset = isLastTile && last ? tile.cOffset + width : tile.cOffset;
+      const int64_t nextRow = !isLastTile ? (row + rows < table.count - rows ? row + rows : table.count - rows) : last ? following.row : 0;
+      tile.nextA = partLength < kPrefetchLength || width < kPrefetchWidth ? nullptr : table.a + s * table.pitch + nextRow;
+      tile.nextC = table.c + nextRow;
+      tile.nextCOffset = isLastTile && last ? table.cOffset + cOffset + panels.firstColumn(following.panel) : tile.cOffset;
       if (plain != nullptr) {
         tile.ahead = aheadOfPlain(*plain, panels, panel, k + partLength, i, tiles, partLength);
       } else if (tiles > 2) {  // fewer do not compute long enough; the processor's own prefetching of the one stream does better

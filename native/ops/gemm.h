@@ -89,9 +89,15 @@ struct PanelProduct {
   float* scratch = nullptr;
 };
 
+// What is multiplied after a panel, a hint: another panel of the same rows (row 0) or of those that follow in the table (row `count`),
+// which then has kMaxTileRows more.
+struct NextPanel {
+  int64_t row, panel;
+};
+
 // C rows [0, table.count), columns of one panel; aOffset and cOffset come on top of the table's.
 // The sum over K runs in one order, whatever the rest of the problem.
-void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t panel, int64_t aOffset, int64_t cOffset);
+void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t panel, int64_t aOffset, int64_t cOffset, NextPanel next);
 
 // As many panels are enough to share out without cutting the rows.
 constexpr int64_t kLeastPanels = 8;

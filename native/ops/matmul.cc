@@ -126,7 +126,7 @@ void runMatmul(const Call& call, const Lane& lane) {
         if (table.add != nullptr) table.add[r] = o[kAdd].f32() + (row + r) * n;
       }
     }
-    multiplyPanel(product, table, order.panel(task), 0, 0);
+    multiplyPanel(product, table, order.panel(task), 0, 0, {0, order.panel(task) + 1});
   }
 }
 
