@@ -14,7 +14,7 @@ import { nativeQueries } from '../runtime/queries';
 import { Session } from '../runtime/session';
 import { State } from '../runtime/state';
 import { casesOf, type Case } from './kernelCases';
-import { quantile } from './statistics';
+import { summarize } from './statistics';
 
 export interface KernelOptions {
   /** Among KERNEL_GROUPS. */
@@ -34,7 +34,8 @@ export interface Peaks {
 
 /**
  * `share`: the least time that the machine's peaks allow, by arithmetic or by memory, over the time taken. What fits the caches can be faster than
- * memory, so shares over 1 occur where memory is the bound.
+ * memory, so shares over 1 occur where memory is the bound. A machine's speed may change within seconds: the peak of arithmetic is the one
+ * measured between the runs of the operation.
  */
 export interface KernelResult {
   readonly group: string;
@@ -47,6 +48,8 @@ export interface KernelResult {
   /** Median of one run. */
   readonly milliseconds: number;
   readonly gflops?: number;
+  /** Median of the peaks that were measured in turns with the runs; beside `gflops`. */
+  readonly peakGflops?: number;
   readonly gigabytesPerSecond?: number;
   readonly share: number;
 }
@@ -82,14 +85,20 @@ function measureCase(one: Case, { threads, algorithm, seconds }: KernelOptions, 
   };
   run(1);
   const steps = Math.max(1, Math.min(100_000, Math.floor(seconds / WINDOWS / Math.max(1e-7, run(2)))));
-  const times = Array.from({ length: WINDOWS }, () => run(steps)).sort((a, b) => a - b);
-  const time = quantile(times, 0.5);
+  const times: number[] = [];
+  const probes: number[] = [];
+  for (let i = 0; i < WINDOWS; ++i) {
+    if (one.flops !== undefined) probes.push(binding().probeFlops(threads));
+    times.push(run(steps));
+  }
+  const time = summarize(times).median;
   const { group, operation, shape, batch, flops, bytes } = one;
   const result = { group, operation, shape, batch, algorithm: algorithmOf(program.words), milliseconds: 1e3 * time };
   // Products mostly read, the others write as much as they read.
   if (flops === undefined) return { ...result, gigabytesPerSecond: bytes / time / 1e9, share: bytes / time / peaks.copyBytesPerSecond };
-  const least = Math.max(flops / peaks.flopsPerSecond, bytes / peaks.readBytesPerSecond);
-  return { ...result, gflops: flops / time / 1e9, share: least / time };
+  const peak = summarize(probes).median;
+  const least = Math.max(flops / peak, bytes / peaks.readBytesPerSecond);
+  return { ...result, gflops: flops / time / 1e9, peakGflops: peak / 1e9, share: least / time };
 }
 
 /** What the compiler chose. */

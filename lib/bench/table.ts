@@ -116,16 +116,25 @@ export function alignColumns(rows: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
-/** Speed of each operation and its share of the peak that bounds it. */
+/** Speed of each operation and its share of the peak that bounds it, that of arithmetic as it was in turns with the operation. */
 export function formatKernels({ flopsPerSecond, readBytesPerSecond, copyBytesPerSecond }: Peaks, results: readonly KernelResult[]): string {
   const [gflops, read, copy] = [flopsPerSecond, readBytesPerSecond, copyBytesPerSecond].map((rate) => (rate / 1e9).toFixed(1));
-  const rows = results.map(({ group, operation, shape, batch, algorithm, milliseconds, gflops: speed, gigabytesPerSecond, share }) => {
-    const rate = speed === undefined ? `${gigabytesPerSecond!.toFixed(1)} GB/s` : `${speed.toFixed(1)} GFLOP/s`;
-    return [`${group} ${operation} ${shape} b${batch}`, algorithm, formatMs(milliseconds), rate, `${(100 * share).toFixed(0)} %`];
-  });
+  const rows = results.map(
+    ({ group, operation, shape, batch, algorithm, milliseconds, gflops: speed, gigabytesPerSecond, peakGflops, share }) => {
+      const rate = speed === undefined ? `${gigabytesPerSecond!.toFixed(1)} GB/s` : `${speed.toFixed(1)} GFLOP/s`;
+      return [
+        `${group} ${operation} ${shape} b${batch}`,
+        algorithm,
+        formatMs(milliseconds),
+        rate,
+        peakGflops?.toFixed(1) ?? '',
+        `${(100 * share).toFixed(0)} %`,
+      ];
+    },
+  );
   return [
     `peak: ${gflops} GFLOP/s multiplying and adding in registers, ${read} GB/s reading memory, ${copy} GB/s copying it`,
     '',
-    alignColumns([['', 'algorithm', 'time', 'rate', 'share'], ...rows]),
+    alignColumns([['', 'algorithm', 'time', 'rate', 'peak', 'share'], ...rows]),
   ].join('\n');
 }

@@ -64,6 +64,8 @@ export interface NativeBinding {
   plan(words: Int32Array): Float64Array;
   /** Measured on all `threads` at once: floating-point operations, bytes read and bytes copied per second. Blocks for some tenths of a second. */
   probe(threads: number): Float64Array;
+  /** Floating-point operations per second on all `threads` at once, at this moment. Blocks for some milliseconds. */
+  probeFlops(threads: number): number;
   packedLength(opcode: number, weightShape: Int32Array, attrs: Int32Array): number;
   /** `RandomFill` of lib/random.ts with plain arguments. */
   fillRandom(normal: boolean, counters: Int32Array, first: number, second: number, out: Float32Array): void;

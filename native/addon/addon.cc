@@ -77,17 +77,25 @@ napi_value plan(napi_env env, napi_callback_info call) {
   return array;
 }
 
-// probe(threads): Float64Array of floating-point operations, bytes read and bytes copied per second
-napi_value probe(napi_env env, napi_callback_info info) {
+bool getProbeArguments(napi_env env, napi_callback_info info, const char* what, int* threads, const KernelTable** kernels) {
   size_t argc = 1;
   napi_value argument = nullptr;
   napi_get_cb_info(env, info, &argc, &argument, nullptr, nullptr);
-  int64_t threads = 0;
+  int64_t count = 0;
+  Status status = getInteger(env, argument, what, 1, kMaxThreads, &count);
+  if (status.isOk()) status = selectKernels(kernels);
+  *threads = static_cast<int>(count);
+  if (!status.isOk()) throwStatus(env, status);
+  return status.isOk();
+}
+
+// probe(threads): Float64Array of floating-point operations, bytes read and bytes copied per second
+napi_value probe(napi_env env, napi_callback_info info) {
+  int threads;
   const KernelTable* kernels;
+  if (!getProbeArguments(env, info, "probe: threads", &threads, &kernels)) return nullptr;
   MachinePeaks peaks;
-  Status status = getInteger(env, argument, "probe: threads", 1, kMaxThreads, &threads);
-  if (status.isOk()) status = selectKernels(&kernels);
-  if (status.isOk()) status = probeMachine(*kernels, static_cast<int>(threads), &peaks);
+  const Status status = probeMachine(*kernels, threads, &peaks);
   if (!status.isOk()) return throwStatus(env, status);
   void* data = nullptr;
   napi_value array = makeTypedArray(env, napi_float64_array, 3, sizeof(double), &data);
@@ -97,6 +105,16 @@ napi_value probe(napi_env env, napi_callback_info info) {
   numbers[1] = peaks.readBytesPerSecond;
   numbers[2] = peaks.copyBytesPerSecond;
   return array;
+}
+
+// probeFlops(threads): floating-point operations per second at this moment
+napi_value probeFlops(napi_env env, napi_callback_info info) {
+  int threads;
+  const KernelTable* kernels;
+  if (!getProbeArguments(env, info, "probeFlops: threads", &threads, &kernels)) return nullptr;
+  napi_value result = nullptr;
+  napi_create_double(env, probeFlopsPerSecond(*kernels, threads), &result);
+  return result;
 }
 
 // packedLength(opcode, weightShape, attrs): number; 0 when the operation refuses them
@@ -178,6 +196,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
       {"info", nullptr, info, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"plan", nullptr, plan, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"fillRandom", nullptr, fillRandom, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"probeFlops", nullptr, probeFlops, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"probe", nullptr, probe, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"packedLength", nullptr, packedLength, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };

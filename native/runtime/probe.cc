@@ -17,21 +17,22 @@ constexpr int kRepetitions = 7;
 
 using Clock = std::chrono::steady_clock;
 
-// One repetition on every thread; thread 0 takes the time between two barriers.
+// One repetition on every thread.
 struct Probe {
   enum class Kind { multiplyAdd, read, copy };
 
   const KernelTable& kernels;
   Kind kind;
   float* memory;
-  double seconds = 0;
-  float results[kMaxThreads] = {};  // so that no work can be left out
+  double seconds[kMaxThreads] = {};  // of each thread by itself
+  double longest = 0;                // between two barriers
+  float results[kMaxThreads] = {};   // so that no work can be left out
 
   static void run(void* context, int thread, Team& team) {
     Probe& probe = *static_cast<Probe*>(context);
     const ProbeKernels& kernels = probe.kernels.probe;
     const int64_t floats = static_cast<int64_t>(kBytes / sizeof(float)), share = floats / team.size();
-    float* const own = probe.memory + thread * share;
+    float* const own = probe.memory == nullptr ? nullptr : probe.memory + thread * share;
     team.barrier();
     const Clock::time_point start = Clock::now();
     switch (probe.kind) {
@@ -45,12 +46,24 @@ struct Probe {
         kernels.copy(own, own + share / 2, share / 2);
         break;
     }
+    auto elapsed = [start] { return std::chrono::duration<double>(Clock::now() - start).count(); };
+    probe.seconds[thread] = elapsed();
     team.barrier();
-    if (thread == 0) probe.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    if (thread == 0) probe.longest = elapsed();
   }
 };
 
 }  // namespace
+
+double probeFlopsPerSecond(const KernelTable& kernels, int threads) {
+  Probe probe = {kernels, Probe::Kind::multiplyAdd, nullptr};
+  ThreadPool::instance().run(threads, Probe::run, &probe);
+  double rate = 0;
+  for (int thread = 0; thread < threads; ++thread) {
+    rate += static_cast<double>(kRounds) * kernels.probe.flopsPerRound / probe.seconds[thread];
+  }
+  return rate;
+}
 
 Status probeMachine(const KernelTable& kernels, int threads, MachinePeaks* result) {
   AlignedBuffer buffer;
@@ -58,18 +71,19 @@ Status probeMachine(const KernelTable& kernels, int threads, MachinePeaks* resul
   if (!status.isOk()) return status;
   // Memory that was never written is one page of zeros however often it is mapped: reading it would measure a cache.
   std::memset(buffer.data(), 1, kBytes);
-  const auto best = [&](Probe::Kind kind, double amount) {
+  const auto bandwidth = [&](Probe::Kind kind) {
     double rate = 0;
     for (int i = 0; i < kRepetitions; ++i) {
       Probe probe = {kernels, kind, static_cast<float*>(buffer.data())};
       ThreadPool::instance().run(threads, Probe::run, &probe);
-      rate = std::max(rate, amount / probe.seconds);
+      rate = std::max(rate, static_cast<double>(kBytes) / probe.longest);
     }
     return rate;
   };
-  result->flopsPerSecond = best(Probe::Kind::multiplyAdd, static_cast<double>(kRounds) * kernels.probe.flopsPerRound * threads);
-  result->copyBytesPerSecond = best(Probe::Kind::copy, static_cast<double>(kBytes));
-  result->readBytesPerSecond = best(Probe::Kind::read, static_cast<double>(kBytes));
+  result->flopsPerSecond = 0;
+  for (int i = 0; i < kRepetitions; ++i) result->flopsPerSecond = std::max(result->flopsPerSecond, probeFlopsPerSecond(kernels, threads));
+  result->copyBytesPerSecond = bandwidth(Probe::Kind::copy);
+  result->readBytesPerSecond = bandwidth(Probe::Kind::read);
   return Status::ok();
 }
 

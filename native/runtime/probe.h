@@ -13,6 +13,10 @@ struct MachinePeaks {
   double copyBytesPerSecond;  // bytes read plus bytes written, by ordinary stores
 };
 
+// Multiply-adds of one repetition, some milliseconds: what the machine can do at this moment. Each thread's rate is taken by itself and
+// summed, for processors may differ in speed.
+double probeFlopsPerSecond(const KernelTable& kernels, int threads);
+
 // The best of several repetitions. ERR_OUT_OF_MEMORY.
 Status probeMachine(const KernelTable& kernels, int threads, MachinePeaks* result);
 
