@@ -44,6 +44,11 @@ STRIDENET_INLINE const float* multiplyAdd(Vec (&acc)[R][V], const float* const (
   return b;
 }
 
+STRIDENET_INLINE void fetchPiece(const GemmAhead& ahead, const float* piece) {
+  for (int64_t i = 0; i < ahead.rows; ++i)
+    for (int64_t line = 0; line < ahead.lines; ++line) prefetchFar(piece + i * ahead.pitch + line * kLineFloats);
+}
+
 template <int R, int V>
 void gemmTile(const GemmTile& t) {
   Vec acc[R][V];
@@ -86,11 +91,15 @@ void gemmTile(const GemmTile& t) {
             b = multiplyAdd<R, V>(acc, a, b, k + j, k + j + 2);
           }
         } else {
-          for (int64_t i = 0; i < t.ahead.rows; ++i)
-            for (int64_t line = 0; line < t.ahead.lines; ++line) prefetchFar(ahead + i * t.ahead.pitch + line * kLineFloats);
+          fetchPiece(t.ahead, ahead);
           b = multiplyAdd<R, V>(acc, a, b, k, k + kLineFloats);
         }
         ahead += t.ahead.step;
+      }
+    } else if (V * kLanes < 2 * kLineFloats && t.ahead.lines > 0) {
+      for (; k + kLineFloats <= length; k += kLineFloats, ahead += t.ahead.step) {
+        fetchPiece(t.ahead, ahead);
+        b = multiplyAdd<R, V>(acc, a, b, k, k + kLineFloats);
       }
     }
     b = multiplyAdd<R, V>(acc, a, b, k, length);

@@ -33,7 +33,8 @@ struct GemmTile {
   const float* bias;        // `columns` numbers, or null
   const float* const* add;  // rows as in c, or null; may be c itself
   // Hints, which change no result. For every cache line of its own rows of A the tile fetches one of those of the tile that comes
-  // next, laid out as a and at least as many, and a piece of what is read after this tile. Null: neither, nor nextC.
+  // next, laid out as a and at least as many, and a piece of what is read after this tile. Null: neither, nor nextC; tiles that are
+  // narrower than two cache lines still fetch the piece.
   const float* const* nextA = nullptr;
   // Rows of C (and of an addend that is C) of the tile that comes next, as many as this tile's: fetched into the second-level cache, for
   // the time of one tile of short rows is not enough to bring them from memory.

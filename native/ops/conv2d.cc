@@ -7,6 +7,8 @@
 //             padded, the lines that a block of rows needs are copied to scratch first. For few channels, where pointers would
 //             cost as much as the arithmetic, and for pointwise convolutions (one tap, stride 1), where any run of pixels will do.
 // An input gradient of few channels may take a third way: conv2d_scatter.h.
+#include <algorithm>
+
 #include "native/ops/conv2d_depthwise.h"
 #include "native/ops/conv2d_hwcn.h"
 #include "native/ops/conv2d_hwcn_winograd.h"
@@ -21,9 +23,9 @@ namespace {
 constexpr int64_t kDenseChannels = 32;
 constexpr int64_t kTableBytes = 128 * 1024;
 constexpr int64_t kWindowBytes = 256 * 1024;
-// Most rows of a block of a pointwise convolution: with few channels, block and panel together fit the first-level cache. Register tiles
-// of 5, 6 and 12 rows divide it.
-constexpr int64_t kPointwiseBlockRows = 60;
+// Most rows of a block: tall enough to use a panel well. Those of a pointwise convolution fit the first-level cache together with a panel
+// if there are few channels, and register tiles of 5, 6 and 12 rows divide them.
+constexpr int64_t kBlockRows = 96, kPointwiseBlockRows = 60;
 // Writing a number takes as long as this many multiply-adds in registers.
 constexpr int64_t kStoreWeight = 64;
 // Multiply-adds that take as long as one in a panel of a single vector, which broadcasts a number of the source for each.
@@ -83,6 +85,11 @@ int64_t sourceEnd(const Axis& axis, int64_t taps) {
   return (axis.positions - 1) * axis.srcStep + axis.src + (taps - 1) * axis.tapStep + 1;
 }
 
+// Rows that a table has room for.
+int64_t mostRows(int64_t segments) {
+  return kTableBytes / ((segments + 2) * static_cast<int64_t>(sizeof(void*)));
+}
+
 Blocks cutBlocks(const Conv2dShape& shape, const SubConvolution& sub, const KernelTable& kernels) {
   const Panels panels(kernels, productColumns(shape));
   const int64_t channels = shape.srcC();
@@ -90,13 +97,13 @@ Blocks cutBlocks(const Conv2dShape& shape, const SubConvolution& sub, const Kern
   blocks.rows = shape.n * sub.h.positions * sub.rowsPerLine();
 
   // The dense form, if it is possible and pays.
-  const int64_t denseLimit = kTableBytes / ((sub.h.taps + 2) * static_cast<int64_t>(sizeof(void*)));
+  const int64_t denseLimit = mostRows(sub.h.taps);
   const bool isContiguous = shape.groups == 1 && sub.w.taps > 0 && sub.h.taps > 0 && (sub.w.taps == 1 || sub.w.tapStep == 1);
   blocks.isCopied =
       sub.h.src < 0 || sub.w.src < 0 || sourceEnd(sub.h, sub.h.taps) > shape.srcH() || sourceEnd(sub.w, sub.w.taps) > shape.srcW();
   if (isContiguous && sub.rowsPerLine() <= denseLimit && (!blocks.isCopied || channels <= kDenseChannels)) {
     const bool pointwise = isPointwise(shape);
-    const int64_t target = chooseBlockRows(blocks.rows, panels.count, pointwise ? kPointwiseBlockRows : denseLimit);
+    const int64_t target = chooseBlockRows(blocks.rows, panels.count, pointwise ? kPointwiseBlockRows : std::min(kBlockRows, denseLimit));
     const int64_t lines = target > sub.rowsPerLine() ? target / sub.rowsPerLine() : 1;
     blocks.perImage = ceilDiv(sub.h.positions, lines);
     const int64_t largestLines = ceilDiv(sub.h.positions, blocks.perImage);
@@ -121,9 +128,9 @@ Blocks cutBlocks(const Conv2dShape& shape, const SubConvolution& sub, const Kern
 
   blocks.segments = sub.segments();
   blocks.length = channels / shape.groups;
-  const int64_t limit = kTableBytes / ((blocks.segments + 2) * static_cast<int64_t>(sizeof(void*)));
   if (blocks.rows > 0) {
-    blocks.count = ceilDiv(blocks.rows, chooseBlockRows(blocks.rows, panels.count * shape.groups, limit));
+    const int64_t most = std::min(kBlockRows, mostRows(blocks.segments));
+    blocks.count = ceilDiv(blocks.rows, chooseBlockRows(blocks.rows, panels.count * shape.groups, most));
     blocks.largest = ceilDiv(blocks.rows, blocks.count);
   }
   blocks.tableBytes = RowTable::bytes(blocks.segments, blocks.largest);

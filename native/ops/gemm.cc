@@ -5,11 +5,11 @@ namespace stridenet {
 
 namespace {
 
-constexpr int64_t kBlockRows = 96;
 constexpr int64_t kLineFloats = 16;  // a cache line
 // Shorter pieces of a row are not worth the instructions that prefetch them; a narrower panel is done with them so soon that the
-// second-level cache has no time left beside what the panel itself reads.
-constexpr int64_t kPrefetchLength = 64, kPrefetchWidth = 32;
+// second-level cache has no time left beside what the panel itself reads. What it reads in the next pass is fetched all the same if this
+// many bytes are, for the processor's own prefetching stops at the end of each page.
+constexpr int64_t kPrefetchLength = 64, kPrefetchWidth = 32, kNarrowAheadBytes = 96 * 1024;
 // Tasks that a product is cut into at least, unless it has kLeastPanels: every block of rows passes over all of a panel again.
 constexpr int64_t kLeastTasks = 16;
 // Rows of a unit of packing.
@@ -107,7 +107,9 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
       tile.nextA = partLength < kPrefetchLength || width < kPrefetchWidth ? nullptr : table.a + s * table.pitch + nextRow;
       tile.nextC = table.c + nextRow;
       tile.nextCOffset = isLastTile && last ? table.cOffset + cOffset + panels.firstColumn(following.panel) : tile.cOffset;
-      if (plain != nullptr) {
+      if (tile.nextA == nullptr && count * partLength * width * static_cast<int64_t>(sizeof(float)) < kNarrowAheadBytes) {
+        tile.ahead = {};
+      } else if (plain != nullptr) {
         tile.ahead = aheadOfPlain(*plain, panels, panel, k + partLength, i, tiles, partLength);
       } else if (tiles > 2) {  // fewer do not compute long enough; the processor's own prefetching of the one stream does better
         tile.ahead = aheadOfPacked(next, width, i, tiles, count * partLength);
@@ -137,8 +139,8 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
   }
 }
 
-int64_t chooseBlockRows(int64_t rows, int64_t panels, int64_t limit) {
-  int64_t most = limit < kBlockRows ? (limit < 1 ? 1 : limit) : kBlockRows;
+int64_t chooseBlockRows(int64_t rows, int64_t panels, int64_t most) {
+  if (most < 1) most = 1;
   int64_t blocks = ceilDiv(rows, most);
   if (blocks * panels < kLeastTasks && panels < kLeastPanels) {
     // Not below a tile's rows: a panel is read once per block.

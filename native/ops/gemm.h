@@ -101,9 +101,8 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
 
 // As many panels are enough to share out without cutting the rows.
 constexpr int64_t kLeastPanels = 8;
-// Rows of a block such that a problem of `rows` rows with `panels` panels has enough blocks to share out and each block is tall
-// enough to use a panel well; `limit` is the most that the caller's tables can hold.
-int64_t chooseBlockRows(int64_t rows, int64_t panels, int64_t limit);
+// Rows of a block, `most` at most, such that a problem of `rows` rows with `panels` panels has enough blocks to share out.
+int64_t chooseBlockRows(int64_t rows, int64_t panels, int64_t most);
 
 // The order of the tasks (block of rows, panel) of a product: a thread takes a run of them. Whichever of A and B is larger is passed
 // over less often, and threads share it out.

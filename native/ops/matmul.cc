@@ -8,8 +8,8 @@ namespace stridenet {
 
 namespace {
 
-// A panel that is packed inside the product is packed again for each block of rows.
-constexpr int64_t kPlainBlockRows = 1024;
+// Most rows of a block; register tiles of 5, 6 and 12 rows divide them. A panel that is packed inside the product is packed again for each.
+constexpr int64_t kBlockRows = 120, kPlainBlockRows = 1024;
 // Packing a number takes as long as so many floating-point operations of a product.
 constexpr double kPackFlops = 10;
 
@@ -84,7 +84,7 @@ Status verifyMatmul(const Call& call) {
 int64_t blockCount(const Call& call, const Panels& panels) {
   const int64_t rows = call.operands[kA].dims[0];
   if (isPlain(call) && panels.count >= kLeastPanels) return ceilDiv(rows, kPlainBlockRows);
-  return ceilDiv(rows, chooseBlockRows(rows, panels.count, rows));
+  return ceilDiv(rows, chooseBlockRows(rows, panels.count, kBlockRows));
 }
 
 Plan planMatmul(const Call& call) {
