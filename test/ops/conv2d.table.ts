@@ -88,6 +88,9 @@ const rows: OpRow[] = [
   // Weight gradients of 1x1: blocks that do not end where an image does.
   row('1x1 to 256 channels, blocks across images', [3, 19, 10, 11], [256, 19, 1, 1], { bias: true }),
   row('3x3 to 256 channels, stride 2', [2, 5, 9, 7], [256, 5, 3, 3], { stride: 2, padding: 1, bias: true }),
+  // Blocks of pixels that do not end where an image does, by blocks and, with large weights, by panels.
+  row('1x1, 70 to 132 channels, blocks across images', [3, 70, 9, 7], [132, 70, 1, 1], { bias: true }),
+  row('1x1, 80 to 200 channels, more weights than pixels', [2, 80, 9, 7], [200, 80, 1, 1]),
   row('1x1 with padding', [1, 4, 3, 3], [5, 4, 1, 1], { padding: 1, bias: true }),
   row('1x1 of one pixel', [3, 65, 1, 1], [7, 65, 1, 1]),
   row('kernel 1x7', [1, 5, 4, 9], [6, 5, 1, 7], { padding: [0, 3] }),
@@ -122,6 +125,11 @@ const fused: OpRow[] = ([relu, sigmoid, tanh, relu6] as const).flatMap((activati
     name: `bias, residual and ${activation.name}`,
     operands: [{ shape: [2, 5, 6, 7] }, { shape: [17, 5, 3, 3] }, { shape: [17] }, { shape: [2, 17, 6, 7] }],
     build: (x, w, b, r) => activation(add(conv2d(x, w, { bias: b, padding: 1 }), r)),
+  },
+  {
+    name: `1x1, bias, residual and ${activation.name}`,
+    operands: [{ shape: [3, 66, 9, 7] }, { shape: [70, 66, 1, 1] }, { shape: [70] }, { shape: [3, 70, 9, 7] }],
+    build: (x, w, b, r) => activation(add(conv2d(x, w, { bias: b }), r)),
   },
   {
     name: `18 images, bias, residual and ${activation.name}`,

@@ -31,6 +31,9 @@ export const matmulTable: OpTable = {
     // Packed within the product: several parts of k, several panels, a partial last vector.
     product(3, 2100, 135),
     product(40, 1100, 530),
+    // Panels that are fetched ahead of three tiles and more, narrow ones too.
+    product(20, 1700, 70),
+    layer(20, 1700, 70),
     layer(1, 7, 5),
     layer(3, 65, 10),
     layer(1, 400, 120),
