@@ -50,7 +50,7 @@ void joinPixels(Conv2dShape* shape) {
 
 bool isPointwise(const Conv2dShape& shape) {
   return shape.algorithm == Algorithm::direct && shape.kh * shape.kw * shape.sh * shape.sw * shape.widen * shape.groups == 1 &&
-         shape.ih == shape.oh && shape.iw == shape.ow;
+         shape.pt + shape.pl == 0 && shape.ih == shape.oh && shape.iw == shape.ow;
 }
 
 Status readCall(const Call& call, Conv2dCall* conv) {
