@@ -20,7 +20,7 @@ export function summarize(values: readonly number[]): Summary {
 }
 
 /** By linear interpolation between neighbours (Hyndman and Fan's type 7). @param sorted ascending, not empty */
-export function quantile(sorted: readonly number[], q: number): number {
+function quantile(sorted: readonly number[], q: number): number {
   const at = q * (sorted.length - 1);
   const below = Math.floor(at);
   const low = sorted[below]!;

@@ -97,7 +97,8 @@ struct NextPanel {
 
 // C rows [0, table.count), columns of one panel; aOffset and cOffset come on top of the table's.
 // The sum over K runs in one order, whatever the rest of the problem.
-void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t panel, int64_t aOffset, int64_t cOffset, NextPanel next);
+void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t panel, int64_t aOffset, int64_t cOffset,
+                   NextPanel following);
 
 // As many panels are enough to share out without cutting the rows.
 constexpr int64_t kLeastPanels = 8;
