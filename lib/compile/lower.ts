@@ -4,6 +4,7 @@
  * goes to the prepare list and lives in derived slots. How each operation is lowered stands in lowerOps.ts.
  */
 
+import { exactKey } from '../graph/exactKey';
 import type { Tensor } from '../graph/tensor';
 import { topologicalOrder, useCounts } from '../graph/traverse';
 import { elementCount, physicalAxes, physicalShape, type Shape } from '../graph/types';
@@ -26,7 +27,7 @@ function transposeAttrs(axes: readonly number[]): Record<string, number> {
 /** Names a constant by its value where that is short, so that graphs built anew for another batch size share derived slots. */
 function constantKey(node: Tensor): string {
   const { data } = node.leaf as { data: ArrayLike<number> };
-  return data.length <= 64 ? `${node.dtype}${JSON.stringify(node.shape)}{${Array.from(data).join()}}` : `c${node.id}`;
+  return data.length <= 64 ? `${node.dtype}${exactKey(node.shape)}${exactKey(data)}` : `c${node.id}`;
 }
 
 export class Lowering {
@@ -252,7 +253,7 @@ export class Lowering {
       }
       const keys = node.inputs.map((input) => this.staticKeys.get(input) ?? constants.get(input));
       if (node.inputs.some((input) => this.staticKeys.has(input)) && keys.every((key) => key !== undefined)) {
-        this.staticKeys.set(node, `${node.op}${JSON.stringify(node.attrs)}[${keys.join()}]`);
+        this.staticKeys.set(node, `${node.op}${exactKey(node.attrs)}[${keys.join()}]`);
       }
     }
   }
@@ -268,7 +269,7 @@ export class Lowering {
    * packed in the prepare list although its user is not static.
    */
   packed(opcode: 'conv2d_pack' | 'matmul_pack', weight: Tensor, attrs: Readonly<Record<string, number>>): Buffer {
-    const key = `${opcode}${JSON.stringify(attrs)}`;
+    const key = `${opcode}${exactKey(attrs)}`;
     const known = this.packs.get(weight)?.get(key);
     if (known) return known;
     const [source, scale] = this.packSource(weight);

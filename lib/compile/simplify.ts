@@ -3,6 +3,7 @@
  * rule keeps each bit of the results.
  */
 
+import { exactKey } from '../graph/exactKey';
 import { type Tensor } from '../graph/tensor';
 import type { Shape } from '../graph/types';
 import { rewrite, withInputs, type Graph } from './rewrite';
@@ -12,7 +13,7 @@ export function simplify(graph: Graph): Graph {
   return rewrite(graph, (node) => {
     const simple = simplifyNode(node);
     if (simple.leaf) return simple;
-    const key = `${simple.op} ${JSON.stringify(simple.attrs)} ${simple.inputs.map((input) => input.id).join()}`;
+    const key = `${simple.op} ${exactKey(simple.attrs)} ${simple.inputs.map((input) => input.id).join()}`;
     const known = seen.get(key);
     if (known) return known;
     seen.set(key, simple);

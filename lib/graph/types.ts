@@ -5,7 +5,7 @@ export type Shape = readonly number[];
 export type TypedArray = Float32Array | Int32Array | Uint8Array;
 export type NestedArray = number | readonly NestedArray[];
 
-/** Attributes of a node: plain data, equal when their JSON is equal. */
+/** Attributes of a node: plain data, equal when their `exactKey` is. */
 export type AttrValue = number | string | boolean | readonly AttrValue[] | Attrs;
 export interface Attrs {
   readonly [name: string]: AttrValue;

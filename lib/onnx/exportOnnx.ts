@@ -6,6 +6,7 @@
 import { fold } from '../compile/fold';
 import { simplify } from '../compile/simplify';
 import { checkBoolean, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import { exactKey } from '../graph/exactKey';
 import { inputTensor } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
 import { topologicalOrder } from '../graph/traverse';
@@ -116,7 +117,7 @@ class Exporter {
       this.values.set(node, 'input');
       return;
     }
-    const sameAttrs = JSON.stringify(node.attrs) === JSON.stringify(twin.attrs);
+    const sameAttrs = exactKey(node.attrs) === exactKey(twin.attrs);
     const rests = node.leaf ? sameLeaf(node, twin) : sameAttrs && node.inputs.every((input) => this.resting.has(input));
     if (rests) {
       this.resting.add(node);
@@ -147,7 +148,7 @@ class Exporter {
       integers: (values) => writer.integers(node.name, values),
       constant(what, read) {
         const [value, other] = [read(node), read(twin)];
-        if (JSON.stringify(value) === JSON.stringify(other)) return value;
+        if (exactKey(value) === exactKey(other)) return value;
         throw refusal(where, `cannot be written for every batch size: ${what} depends on it`);
       },
       shape() {

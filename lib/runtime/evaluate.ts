@@ -7,6 +7,7 @@
 import { compileGraph } from '../compile/compile';
 import { withInputs } from '../compile/rewrite';
 import { StridenetError } from '../errors';
+import { exactKey } from '../graph/exactKey';
 import { inputTensor } from '../graph/leaves';
 import { registerEvaluator, type Evaluator, type Tensor } from '../graph/tensor';
 import type { TypedArray } from '../graph/types';
@@ -83,7 +84,7 @@ export function gather(tensors: readonly Tensor[]): Subgraph {
     parts.push(
       isLeaf(node)
         ? `${node.dtype}[${node.shape.join()}]`
-        : `${node.op}${JSON.stringify(node.attrs)}(${node.inputs.map((input) => index.get(input)).join()})`,
+        : `${node.op}${exactKey(node.attrs)}(${node.inputs.map((input) => index.get(input)).join()})`,
     );
   };
   // Iterative: a graph may be deeper than the call stack.

@@ -2,6 +2,7 @@
 
 import type { Dataset } from '../data/dataset';
 import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
+import { exactKey } from '../graph/exactKey';
 import type { Shape } from '../graph/types';
 import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
@@ -81,7 +82,7 @@ export async function score(where: string, target: ScoreTarget, dataset: Dataset
     DEPTH,
     async (batch) => {
       const { data, dtype, count } = readImages(where, batch.images, input);
-      const key = `evaluate ${count} ${dtype} ${JSON.stringify(preprocess)}`;
+      const key = `evaluate ${count} ${dtype} ${exactKey(preprocess)}`;
       const { graph, loaded } = programs.get(key, () => evaluationGraph(model, loss, accuracy, { count, dtype, input, preprocess }));
       const results = await programs.session.run(loaded, [data, readLabels(where, batch.labels, count, classCount(graph))]);
       return { count, loss: results[0]![0]!, correct: results[1]?.[0] ?? 0 };
