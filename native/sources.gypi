@@ -13,6 +13,7 @@
       "native/runtime/probe.cc",
       "native/runtime/slot.cc",
       "native/runtime/state.cc",
+      "native/runtime/switches.cc",
       "native/runtime/threading.cc",
       "native/runtime/thread_pool.cc",
       "native/runtime/bound_program.cc",

@@ -2,7 +2,7 @@
 
 import { cpus, totalmem } from 'node:os';
 import type { AlgorithmMode } from '../compile/algorithm';
-import { binding } from '../runtime/binding';
+import { nativeInfo } from '../runtime/binding';
 import { packageVersion } from '../version';
 import type { RowResult } from './compare';
 import type { KernelResult, Peaks } from './kernels';
@@ -35,7 +35,7 @@ export interface Report {
 
 /** @throws StridenetError ERR_NATIVE_UNAVAILABLE */
 export function thisMachine(): Machine {
-  const { isa, cores } = binding().info();
+  const { isa, cores } = nativeInfo();
   const cpu = cpus()[0]?.model.trim() ?? 'unknown processor';
   return { cpu, cores, memoryBytes: totalmem(), platform: `${process.platform}-${process.arch}`, node: process.version, isa };
 }

@@ -16,6 +16,10 @@ export interface NativeInfo {
   threadsSource: string; // 'cores' | 'affinity' | 'cgroup' | 'STRIDENET_THREADS'
   cores: number;
   compiler: string;
+  /** What STRIDENET_PROFILE, STRIDENET_VALIDATE and STRIDENET_PLAN ask for. */
+  profile: boolean;
+  validate: boolean;
+  plan: boolean;
 }
 
 export interface NativeState {
@@ -95,11 +99,14 @@ export function bindingFile(): string {
 }
 
 function loadOwn(): NonNullable<typeof loaded> {
-  loaded = loadBinding(binaryCandidates());
-  const { binding } = loaded;
+  const found = loadBinding(binaryCandidates());
+  const { binding } = found;
+  // A switch that is out of place is refused by whatever comes first, and again by all that follows.
+  infoOf(binding);
   setRandomFill((distribution, counters, [first, second], out) => {
     binding.fillRandom(distribution === 'normal', counters, first, second, out);
   });
+  loaded = found;
   return loaded;
 }
 
@@ -118,7 +125,7 @@ export function loadBinding(files: readonly string[], load: (file: string) => un
     try {
       candidate = load(file) as NativeBinding;
     } catch (error) {
-      // A wrong STRIDENET_ISA or STRIDENET_THREADS is the user's mistake, not the file's.
+      // What native code refuses by itself is the user's mistake, not the file's.
       const own = fromNative(error);
       if (own instanceof StridenetError) throw own;
       tried.push(`${file}: ${(error as Error).message}`);
@@ -162,7 +169,23 @@ export function fromNative(error: unknown, caller?: Error): unknown {
   return own;
 }
 
+/**
+ * What the machine has and the environment variables ask for.
+ * @throws StridenetError ERR_NATIVE_UNAVAILABLE; ERR_INVALID_ARGUMENT and ERR_UNSUPPORTED_ISA for an environment variable that is out of place
+ */
+export function nativeInfo(): NativeInfo {
+  return infoOf(binding());
+}
+
 /** Whether the compiler may let buffers share memory: not with STRIDENET_PLAN=off. */
 export function planningEnabled(): boolean {
-  return process.env['STRIDENET_PLAN'] !== 'off';
+  return nativeInfo().plan;
+}
+
+function infoOf(binding: NativeBinding): NativeInfo {
+  try {
+    return binding.info();
+  } catch (error) {
+    throw fromNative(error);
+  }
 }

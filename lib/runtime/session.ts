@@ -7,7 +7,7 @@ import { disassemble, formatBytes } from '../compile/disassemble';
 import type { Program } from '../compile/ir';
 import { checkInteger, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import { elementCount, type DType, type TypedArray } from '../graph/types';
-import { binding, fromNative, type NativeProgram, type NativeSession } from './binding';
+import { binding, fromNative, nativeInfo, type NativeProgram, type NativeSession } from './binding';
 import { formatProfile, type ProfileRow } from './profile';
 import { planProgram } from './queries';
 import type { Mirrors, State } from './state';
@@ -103,7 +103,7 @@ export class Session {
     this.state = state;
     this.specialise = specialise;
     try {
-      this.native = new (binding().Session)(state.native, threads ?? binding().info().threads, profile);
+      this.native = new (binding().Session)(state.native, threads ?? nativeInfo().threads, profile);
     } catch (error) {
       throw fromNative(error);
     }
@@ -215,5 +215,5 @@ export class Session {
 }
 
 function isProfiling(): boolean {
-  return process.env['STRIDENET_PROFILE'] === '1';
+  return nativeInfo().profile;
 }

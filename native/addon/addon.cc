@@ -9,6 +9,7 @@
 #include "native/runtime/dispatch.h"
 #include "native/runtime/executor.h"
 #include "native/runtime/probe.h"
+#include "native/runtime/switches.h"
 
 namespace stridenet::addon {
 
@@ -20,11 +21,19 @@ napi_value makeString(napi_env env, const char* text) {
   return result;
 }
 
+napi_value makeBoolean(napi_env env, bool value) {
+  napi_value result = nullptr;
+  napi_get_boolean(env, value, &result);
+  return result;
+}
+
 // info(): NativeInfo
 napi_value info(napi_env env, napi_callback_info) {
   const KernelTable* kernels;
   ThreadChoice choice;
-  Status status = selectKernels(&kernels);
+  Switches switches;
+  Status status = readSwitches(&switches);
+  if (status.isOk()) status = selectKernels(&kernels);
   if (status.isOk()) status = defaultThreads(&choice);
   if (!status.isOk()) return throwStatus(env, status);
   napi_value result, names, threads, cores;
@@ -38,6 +47,9 @@ napi_value info(napi_env env, napi_callback_info) {
   napi_set_named_property(env, result, "threads", threads);
   napi_set_named_property(env, result, "threadsSource", makeString(env, choice.source));
   napi_set_named_property(env, result, "cores", cores);
+  napi_set_named_property(env, result, "profile", makeBoolean(env, switches.profile));
+  napi_set_named_property(env, result, "validate", makeBoolean(env, switches.validate));
+  napi_set_named_property(env, result, "plan", makeBoolean(env, switches.plan));
 #if defined(__clang__)
   napi_set_named_property(env, result, "compiler", makeString(env, "clang " __clang_version__));
 #else

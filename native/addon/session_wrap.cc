@@ -1,20 +1,15 @@
 #include "native/addon/session_wrap.h"
 
-#include <cstdlib>
 #include <cstring>
 
 #include "native/addon/program_wrap.h"
 #include "native/addon/state_wrap.h"
 #include "native/runtime/cpu.h"
+#include "native/runtime/switches.h"
 
 namespace stridenet::addon {
 
 namespace {
-
-bool isSwitchedOn(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value != nullptr && std::strcmp(value, "1") == 0;
-}
 
 Status closedError() {
   return Status::error("ERR_CLOSED", "The session is closed. Make a new one.");
@@ -33,7 +28,8 @@ SessionWrap::SessionWrap(const Napi::CallbackInfo& info) : ObjectWrap(info), env
   const StateWrap* state = unwrap<StateWrap>(env_, info[0]);
   int64_t threads = 0;
   ThreadChoice choice;
-  Status status;
+  Switches switches;
+  Status status = readSwitches(&switches);
   if (state == nullptr) status = Status::error("ERR_INVALID_ARGUMENT", "Session: the first argument must be a State.");
   if (status.isOk()) status = getInteger(env_, info[1], "Session: threads", 0, kMaxThreads, &threads);
   if (status.isOk() && threads == 0) status = defaultThreads(&choice);
@@ -43,8 +39,8 @@ SessionWrap::SessionWrap(const Napi::CallbackInfo& info) : ObjectWrap(info), env
   }
   ExecutorSettings settings;
   settings.threads = threads == 0 ? choice.threads : static_cast<int>(threads);
-  settings.profile = isSwitchedOn("STRIDENET_PROFILE") || info[2].ToBoolean().Value();
-  settings.validate = isSwitchedOn("STRIDENET_VALIDATE");
+  settings.profile = switches.profile || info[2].ToBoolean().Value();
+  settings.validate = switches.validate;
   session_ = std::make_unique<Session>(state->state(), settings, notify, this);
   napi_type_tag_object(env_, info.This(), &kTag);
 }

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <set>
 #include <string>
 
+#include "native/runtime/switches.h"
 #include "native/runtime/text_file.h"
 #ifdef __linux__
 #include <sched.h>
@@ -86,18 +86,14 @@ const Processors& processors() {
 }
 
 Status defaultThreads(ThreadChoice* result) {
-  const char* text = std::getenv("STRIDENET_THREADS");
-  if (text == nullptr || *text == '\0') {
+  Switches switches;
+  const Status status = readSwitches(&switches);
+  if (switches.threads > 0) {
+    *result = {switches.threads, "STRIDENET_THREADS"};
+  } else {
     *result = {std::min(processors().usable, kMaxThreads), processors().source};
-    return Status::ok();
   }
-  char* end = nullptr;
-  const long value = std::strtol(text, &end, 10);
-  if (*end != '\0' || value < 1 || value > kMaxThreads) {
-    return Status::error("ERR_INVALID_ARGUMENT", "STRIDENET_THREADS expects an integer from 1 to %d but is '%.100s'.", kMaxThreads, text);
-  }
-  *result = {static_cast<int>(value), "STRIDENET_THREADS"};
-  return Status::ok();
+  return status;
 }
 
 }  // namespace stridenet

@@ -31,7 +31,7 @@ struct ThreadChoice {
 
 constexpr int kMaxThreads = 256;
 
-// The default number of threads; ERR_INVALID_ARGUMENT when STRIDENET_THREADS is set and not an integer in [1, kMaxThreads].
+// The default number of threads; STRIDENET_THREADS if it is set; fails as readSwitches does.
 Status defaultThreads(ThreadChoice* result);
 
 // CPUs' worth of time that the cgroup (v1 or v2) of this process allows; 0 when there is no limit. `procRoot` is /proc but in tests.

@@ -1,8 +1,7 @@
 #include "native/runtime/dispatch.h"
 
-#include <cstdlib>
-
 #include "native/runtime/cpu.h"
+#include "native/runtime/switches.h"
 
 namespace stridenet {
 
@@ -46,16 +45,17 @@ struct Selection {
 
 Selection decide() {
   const auto& tables = availableKernels();
-  const char* wanted = std::getenv("STRIDENET_ISA");
-  if (wanted == nullptr || *wanted == '\0') return {tables.back(), Status::ok()};
+  Switches switches;
+  const Status status = readSwitches(&switches);
+  if (!status.isOk()) return {nullptr, status};
+  if (switches.isa.empty()) return {tables.back(), Status::ok()};
   std::string names;
   for (const KernelTable* table : tables) {
-    if (std::string(table->isa) == wanted) return {table, Status::ok()};
+    if (table->isa == switches.isa) return {table, Status::ok()};
     names += (names.empty() ? "" : ", ") + std::string(table->isa);
   }
-  return {nullptr,
-          Status::error("ERR_UNSUPPORTED_ISA", "STRIDENET_ISA is '%.100s' but this processor and build offer: %s. Unset it to get %s.",
-                        wanted, names.c_str(), tables.back()->isa)};
+  return {nullptr, Status::error("ERR_UNSUPPORTED_ISA", "STRIDENET_ISA is '%s' but this processor and build offer: %s. Unset it to get %s.",
+                                 switches.isa.c_str(), names.c_str(), tables.back()->isa)};
 }
 
 }  // namespace

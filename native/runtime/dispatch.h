@@ -13,7 +13,7 @@ namespace stridenet {
 const std::vector<const KernelTable*>& availableKernels();
 
 // Decided at the first call and kept for the life of the process: mixed tables would make packed weights unreadable.
-// ERR_UNSUPPORTED_ISA when STRIDENET_ISA names an unknown table or one that the processor cannot run.
+// ERR_UNSUPPORTED_ISA when STRIDENET_ISA names a table that the processor cannot run; otherwise what readSwitches says.
 Status selectKernels(const KernelTable** result);
 
 }  // namespace stridenet

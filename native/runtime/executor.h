@@ -10,8 +10,8 @@ namespace stridenet {
 
 struct ExecutorSettings {
   int threads = 1;
-  bool profile = false;   // STRIDENET_PROFILE=1: seconds by instruction; threads wait for each other after every instruction
-  bool validate = false;  // STRIDENET_VALIDATE=1: every float output must be finite
+  bool profile = false;   // STRIDENET_PROFILE: seconds by instruction; threads wait for each other after every instruction
+  bool validate = false;  // STRIDENET_VALIDATE: every float output must be finite
 };
 
 // Runs `program` `steps` times. Its feeds and fetches are set and `workspace` has room for it. Waits for other runs on the State.

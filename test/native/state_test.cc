@@ -13,6 +13,7 @@
 
 #include "native/runtime/cpu.h"
 #include "native/runtime/dispatch.h"
+#include "native/runtime/switches.h"
 #include "test/native/check.h"
 
 namespace stridenet {
@@ -203,12 +204,18 @@ void testQuotaV1() {
   CHECK(cgroupQuota(proc.root().c_str()) == 2.5);
 }
 
+#if defined(__aarch64__)
+constexpr const char* kForeignIsa = "AVX2";
+#else
+constexpr const char* kForeignIsa = "NEON";
+#endif
+
 void testChoices() {
   ThreadChoice choice;
   setenv("STRIDENET_THREADS", "7", 1);
   CHECK_OK(defaultThreads(&choice));
   CHECK(choice.threads == 7 && std::string(choice.source) == "STRIDENET_THREADS");
-  for (const char* wrong : {"0", "257", "two", "3x", "-1"}) {
+  for (const char* wrong : {"0", "257", "two", "3x", "-1", " 3", "99999999999999999999"}) {
     setenv("STRIDENET_THREADS", wrong, 1);
     CHECK(!defaultThreads(&choice).isOk());
   }
@@ -216,10 +223,53 @@ void testChoices() {
   CHECK_OK(defaultThreads(&choice));
   CHECK(choice.threads >= 1 && choice.threads <= processors().cores);
   // Decided once per process, so only one wrong name can be tried.
-  setenv("STRIDENET_ISA", "sse9", 1);
+  setenv("STRIDENET_ISA", kForeignIsa, 1);
   const KernelTable* kernels;
   const Status status = selectKernels(&kernels);
   CHECK(std::string(status.code()) == "ERR_UNSUPPORTED_ISA" && status.message().find("scalar") != std::string::npos);
+  unsetenv("STRIDENET_ISA");
+}
+
+void testSwitches() {
+  struct {
+    const char* variable;
+    bool Switches::*value;
+    bool usual;
+  } const flags[] = {{"STRIDENET_PROFILE", &Switches::profile, false},
+                     {"STRIDENET_VALIDATE", &Switches::validate, false},
+                     {"STRIDENET_PLAN", &Switches::plan, true}};
+  for (const auto& flag : flags) {
+    Switches switches;
+    const auto read = [&](const char* text) {
+      setenv(flag.variable, text, 1);
+      const Status status = readSwitches(&switches);
+      unsetenv(flag.variable);
+      return status;
+    };
+    for (const char* on : {"1", "on", "ON", "true", "Yes"}) {
+      CHECK_OK(read(on));
+      CHECK(switches.*flag.value);
+    }
+    for (const char* off : {"0", "off", "Off", "FALSE", "no"}) {
+      CHECK_OK(read(off));
+      CHECK(!(switches.*flag.value));
+    }
+    CHECK_OK(read(""));
+    CHECK(switches.*flag.value == flag.usual);
+    for (const char* wrong : {"2", "y", "onn", " 1", "0x1"}) {
+      const Status status = read(wrong);
+      CHECK(!status.isOk() && std::string(status.code()) == "ERR_INVALID_ARGUMENT");
+      CHECK(status.message().find(flag.variable) != std::string::npos && status.message().find("off") != std::string::npos);
+    }
+  }
+  Switches switches;
+  setenv("STRIDENET_ISA", "AVX512", 1);
+  CHECK_OK(readSwitches(&switches));
+  CHECK(switches.isa == "avx512");
+  setenv("STRIDENET_ISA", "sse9", 1);
+  const Status status = readSwitches(&switches);
+  CHECK(!status.isOk() && status.message().find("scalar, avx2, avx512 or neon") != std::string::npos);
+  unsetenv("STRIDENET_ISA");
 }
 
 }  // namespace
@@ -235,6 +285,7 @@ int main() {
   testQuotaV2();
   testQuotaV1();
   testChoices();
+  testSwitches();
   std::puts("state_test: ok");
   return 0;
 }

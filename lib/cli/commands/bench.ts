@@ -11,7 +11,7 @@ import { PEERS, type PeerName } from '../../bench/peerProcess';
 import { formatReport, slugOf, startReport, toMarkdown, type Report } from '../../bench/report';
 import { formatValue, nearest } from '../../errors';
 import { fileError, writeFileAtomic } from '../../io/file';
-import { binding } from '../../runtime/binding';
+import { nativeInfo } from '../../runtime/binding';
 import { UsageError, type Arguments, type Command, type Terminal } from '../arguments';
 
 const PARTS = ['inference', 'training', 'kernels'] as const;
@@ -45,7 +45,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const models = listOf(args, 'models')?.map((name) => checkName('models', name, only === 'kernels' ? KERNEL_GROUPS : NETWORK_NAMES));
   const batches = listOf(args, 'batch')?.map(checkBatch);
   const peers = checkPeers(listOf(args, 'peers'));
-  const threads = args.integer('threads', 1) ?? binding().info().threads;
+  const threads = args.integer('threads', 1) ?? nativeInfo().threads;
   const algorithm = args.choice('algorithm', ['fast', 'exact'])!;
   const rounds = args.integer('rounds', 1)!;
   const seconds = args.number('seconds', 0);

@@ -3,7 +3,7 @@
 import { StridenetError } from '../../errors';
 import { tensor } from '../../graph/leaves';
 import * as ops from '../../ops';
-import { binding, bindingFile, fromNative } from '../../runtime/binding';
+import { bindingFile, fromNative, nativeInfo } from '../../runtime/binding';
 import '../../runtime/evaluate';
 import { packageVersion } from '../../version';
 import type { Arguments, Command, Terminal } from '../arguments';
@@ -34,7 +34,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   }
   try {
     const binary = bindingFile();
-    const { isa, availableIsas, threads, threadsSource, cores, compiler } = binding().info();
+    const { isa, availableIsas, threads, threadsSource, cores, compiler } = nativeInfo();
     if (!json) {
       print('binary', `${binary} (${compiler})`);
       print('instruction set', `${isa} (this processor can use ${availableIsas.join(', ')})`);

@@ -6,7 +6,7 @@ import type { Dataset } from '../../data';
 import { crossEntropy, type Module } from '../../nn';
 import { constant, cosine, sgd } from '../../optim';
 import { manualSeed } from '../../random';
-import { binding } from '../../runtime/binding';
+import { nativeInfo } from '../../runtime/binding';
 import { fit, type EpochRecord, type History } from '../../train';
 import type { Arguments, Command, Terminal } from '../arguments';
 import { DATA_OPTIONS, loadData } from '../datasets';
@@ -114,7 +114,7 @@ function readTraining(args: Arguments) {
 
 async function report(setup: Setup, model: Module, test: Dataset, history: History, seconds: number, terminal: Terminal): Promise<void> {
   const last = history.epochs.at(-1)!;
-  const { isa, threads } = binding().info();
+  const { isa, threads } = nativeInfo();
   const result = {
     model: setup.name,
     data: setup.args.required('data'),
