@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatValue, StridenetError } from '../errors';
-import { fileError, writeFileAtomic } from '../io/file';
+import { fileError } from '../io/file';
+import { writeFileAtomic } from '../io/replaceFile';
 
 /** A file as its publisher released it. */
 export interface RemoteFile {

@@ -1,63 +1,39 @@
 /**
- * Files written whole or not at all, and file errors in words. It knows no format.
+ * Regular files read in pieces, and file errors in words. It knows no format.
  */
 
-import { randomBytes } from 'node:crypto';
-import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { constants } from 'node:fs';
+import { open, stat, type FileHandle } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { formatValue, StridenetError } from '../errors';
 
 /** One system call moves at most this much: Node refuses more than 2 GiB at a time, and the thread pool is not held for long. */
-const TRANSFER_BYTES = 1 << 26;
+export const TRANSFER_BYTES = 1 << 26;
 
-/**
- * Writes `chunks`, one after the other, as the file `path`: to a temporary name in the same folder first, flushed to the disk,
- * then renamed. A reader sees the old file or the new one. When anything fails the temporary file is removed.
- * @throws StridenetError ERR_FILE_ACCESS with the path and the reason
- */
-export async function writeFileAtomic(path: string, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
-  const temporary = temporaryName(path);
-  let handle: FileHandle | undefined;
-  let created = false;
-  try {
-    handle = await open(temporary, 'wx');
-    created = true;
-    for await (const chunk of chunks) await writeFully(handle, chunk);
-    await handle.sync();
-    await handle.close();
-    handle = undefined;
-    await rename(temporary, path);
-    created = false;
-    await syncFolder(dirname(resolve(path)));
-  } catch (error) {
-    await handle?.close().catch(() => undefined);
-    if (created) await rm(temporary, { force: true }).catch(() => undefined);
-    throw fileError('write', path, error);
-  }
-}
-
-/**
- * Finds out whether `writeFileAtomic(path)` can work, before hours of training: the folder takes a new file and `path` is not a folder.
- * @throws StridenetError ERR_FILE_ACCESS with the path and the reason
- */
-export async function checkWritable(path: string): Promise<void> {
-  const temporary = temporaryName(path);
-  try {
-    const existing = await stat(path).catch(() => undefined);
-    if (existing?.isDirectory()) throw Object.assign(new Error('it is a folder'), { code: 'EISDIR' });
-    await (await open(temporary, 'wx')).close();
-    await rm(temporary);
-  } catch (error) {
-    throw fileError('write', path, error);
-  }
+/** @throws StridenetError ERR_INVALID_ARGUMENT unless `path` is the text of a path */
+export function checkPath(where: string, path: unknown): asserts path is string {
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects a path but got ${formatValue(path)}.`);
 }
 
 /** Opens a regular file for reading; a folder, pipe or device is an error (opening a pipe would wait for its writer). */
 export async function openRegular(path: string): Promise<{ handle: FileHandle; size: number }> {
-  const stats = await stat(path);
-  if (!stats.isFile()) throw Object.assign(new Error('it is not a regular file'), stats.isDirectory() && { code: 'EISDIR' });
-  const handle = await open(path, 'r');
-  return { handle, size: stats.size };
+  if (!(await stat(path)).isFile()) await refuseIrregular(path);
+  // Should a pipe have come in its place meanwhile, opening does not wait either.
+  const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const stats = await handle.stat();
+    if (!stats.isFile()) await refuseIrregular(path);
+    return { handle, size: stats.size };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+async function refuseIrregular(path: string): Promise<never> {
+  const isFolder = (await stat(path)).isDirectory();
+  throw Object.assign(new Error('it is not a regular file'), isFolder && { code: 'EISDIR' });
 }
 
 /** Fills `target` from `position` on; returns the bytes read, fewer than asked for only at the end of the file. */
@@ -71,41 +47,39 @@ export async function readFully(handle: FileHandle, target: Uint8Array, position
   return done;
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  EISDIR: 'it is a folder; give the name of a file',
+  ENOTDIR: 'a part of the path is not a folder',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file would be larger than the system allows',
+  ENAMETOOLONG: 'the name is too long',
+  ELOOP: 'its symbolic links lead in a circle',
+  EMFILE: 'this process has too many files open',
+  ENFILE: 'the system has too many files open',
+  EBUSY: 'it is in use, perhaps the place where something is mounted',
+  ENXIO: 'nobody reads from this pipe',
+  EPIPE: 'nobody reads from this pipe any more',
+};
+
 /** An operating system's error as ERR_FILE_ACCESS; a StridenetError passes through. */
 export function fileError(action: 'read' | 'write', path: string, error: unknown): StridenetError {
   if (error instanceof StridenetError) return error;
   const code = (error as NodeJS.ErrnoException | null)?.code ?? '';
-  const folder = dirname(resolve(path));
-  const reasons: Record<string, string> = {
-    ENOENT: action === 'read' ? 'there is no such file' : `the folder ${formatValue(folder)} does not exist; create it first`,
-    EACCES: 'permission denied',
-    EPERM: 'permission denied',
-    EROFS: 'the file system is read-only',
-    EISDIR: 'it is a folder; give the name of a file',
-    ENOTDIR: 'a part of the path is not a folder',
-    ENOSPC: 'the disk is full',
-    EDQUOT: 'the disk quota is used up',
-  };
-  const reason = reasons[code] ? `${reasons[code]} (${code})` : error instanceof Error ? error.message : String(error);
+  const known = code === 'ENOENT' ? missingReason(action, path) : REASONS[code];
+  const reason = known ? `${known} (${code})` : error instanceof Error ? error.message : String(error);
   return new StridenetError('ERR_FILE_ACCESS', `Cannot ${action} ${formatValue(path)}: ${reason}.`, { cause: error });
 }
 
-async function writeFully(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let done = 0; done < chunk.length;) {
-    done += (await handle.write(chunk, done, Math.min(TRANSFER_BYTES, chunk.length - done))).bytesWritten;
-  }
-}
-
-function temporaryName(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
-}
-
-/** Makes the rename itself durable. Not every platform can open a folder, and the file is complete either way. */
-async function syncFolder(folder: string): Promise<void> {
+function missingReason(action: 'read' | 'write', path: string): string {
+  let folder: string;
   try {
-    const handle = await open(folder, 'r');
-    await handle.sync().finally(() => handle.close());
+    folder = dirname(resolve(path));
   } catch {
-    // Nothing is lost but durability across a power failure in the next seconds.
+    return 'the current folder was deleted; give a whole path'; // process.cwd() says so by failing
   }
+  return action === 'read' ? 'there is no such file' : `the folder ${formatValue(folder)} does not exist; create it first`;
 }

@@ -4,12 +4,14 @@
  */
 
 import type { FileHandle } from 'node:fs/promises';
+import { types } from 'node:util';
 import { formatShape, formatValue, StridenetError } from '../errors';
 import { checkShape, constantTensor, storedTensor } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
 import { elementCount, type DType, type Shape, type TypedArray } from '../graph/types';
 import { STORED_TYPES, type StoredType } from './elementTypes';
-import { fileError, openRegular, readFully, writeFileAtomic } from './file';
+import { checkPath, fileError, openRegular, readFully } from './file';
+import { writeFileAtomic } from './replaceFile';
 import { StoredFile, StoredNumbers } from './storedFile';
 
 /** Values with their shape and type, in row-major logical order. */
@@ -72,7 +74,8 @@ export async function saveSafetensors(
     fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype: type, shape, data_offsets: [offset, end] })}`);
     offset = end;
   }
-  await writeFileAtomic(path, [frameHeader(`{${fields.join(',')}}`), ...named.map(([, { bytes }]) => bytes)]);
+  const header = frameHeader(`{${fields.join(',')}}`);
+  await writeFileAtomic(path, [header, ...named.map(([, { bytes }]) => bytes)], header.length + offset);
 }
 
 /**
@@ -330,15 +333,12 @@ async function snapshot(name: unknown, value: Tensor | RawTensor): Promise<Store
       `saveSafetensors expects names other than "${METADATA_KEY}" that are strings but got ${formatValue(name)}.`,
     );
   }
-  if (value instanceof Tensor) {
-    const { shape, dtype, leaf } = value;
-    if (leaf?.kind !== 'variable') return stored(shape, dtype, value.value ?? (await value.data()));
-    const data = leaf.storage.value();
-    if (leaf.storage.isInteger) return { shape, type: 'I64', bytes: int64Bytes(data) };
-    return stored(shape, dtype, data.slice());
-  }
-  checkRaw(name, value);
-  return stored(value.shape, value.dtype, value.data);
+  if (!(value instanceof Tensor)) return stored(name, checkRaw(name, value));
+  const { shape, dtype, leaf } = value;
+  if (leaf?.kind !== 'variable') return stored(name, { shape, dtype, data: value.value ?? (await value.data()) });
+  const data = leaf.storage.value();
+  if (leaf.storage.isInteger) return { shape, type: 'I64', bytes: int64Bytes(data) };
+  return stored(name, { shape, dtype, data: data.slice() });
 }
 
 /** A tensor as its bytes in a file. */
@@ -349,8 +349,15 @@ interface StoredTensor {
   readonly bytes: Uint8Array;
 }
 
-function stored(shape: Shape, dtype: DType, data: TypedArray): StoredTensor {
-  return { shape, type: FILE_TYPES[dtype], bytes: bytesOf(data) };
+function stored(name: string, { shape, dtype, data }: RawTensor): StoredTensor {
+  const bytes = bytesOf(data);
+  const elements = bytes.length / data.BYTES_PER_ELEMENT;
+  if (elements === elementCount(shape)) return { shape, type: FILE_TYPES[dtype], bytes };
+  throw new StridenetError(
+    'ERR_SHAPE_MISMATCH',
+    `saveSafetensors: ${formatValue(name)} of shape ${formatShape(shape)} expects ${elementCount(shape)} values but got ${elements}` +
+      `${elements === 0 ? '; was its array transferred to another thread?' : '.'}`,
+  );
 }
 
 function int64Bytes(values: Float32Array): Uint8Array {
@@ -360,22 +367,24 @@ function int64Bytes(values: Float32Array): Uint8Array {
   return bytes;
 }
 
-function checkRaw(name: string, value: unknown): void {
-  const { shape, dtype, data } = (value ?? {}) as Partial<RawTensor>;
-  const tags = { float32: 'Float32Array', int32: 'Int32Array', uint8: 'Uint8Array' };
-  const tag = dtype !== undefined && Object.hasOwn(tags, dtype) ? tags[dtype] : undefined;
-  if (!tag || !isCountArray(shape) || Object.prototype.toString.call(data) !== `[object ${tag}]`) {
+/** Whether a value is the typed array that it seems to be: of any realm, but no object that only calls itself one. */
+const IS_ARRAY_OF: Readonly<Record<DType, (value: unknown) => boolean>> = {
+  float32: types.isFloat32Array,
+  int32: types.isInt32Array,
+  uint8: types.isUint8Array,
+};
+
+/** The parts of `value`, each read once. @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH */
+function checkRaw(name: string, value: unknown): RawTensor {
+  const { shape: given, dtype, data } = (value ?? {}) as Partial<RawTensor>;
+  const shape: unknown = Array.isArray(given) ? Array.from(given as Shape) : given;
+  if (typeof dtype !== 'string' || !Object.hasOwn(IS_ARRAY_OF, dtype) || !isCountArray(shape) || !IS_ARRAY_OF[dtype](data)) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `saveSafetensors expects ${formatValue(name)} to be a Tensor or { shape, dtype, data } with the typed array of its dtype but got ${formatValue(value)}.`,
     );
   }
-  if (elementCount(shape) !== data!.length) {
-    throw new StridenetError(
-      'ERR_SHAPE_MISMATCH',
-      `saveSafetensors: ${formatValue(name)} of shape ${formatShape(shape)} expects ${elementCount(shape)} values but got ${data!.length}.`,
-    );
-  }
+  return { shape, dtype, data: data! };
 }
 
 function checkMetadata(metadata: unknown): void {
@@ -384,11 +393,6 @@ function checkMetadata(metadata: unknown): void {
     'ERR_INVALID_ARGUMENT',
     `saveSafetensors expects metadata to be an object of strings but got ${formatValue(metadata)}.`,
   );
-}
-
-function checkPath(where: string, path: unknown): void {
-  if (typeof path === 'string' && path !== '') return;
-  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects a path but got ${formatValue(path)}.`);
 }
 
 /** The length field and the header, padded by spaces so that the data begins at a multiple of 8. */

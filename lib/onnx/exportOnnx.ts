@@ -11,7 +11,7 @@ import { inputTensor } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
 import { topologicalOrder } from '../graph/traverse';
 import { BYTES_PER_ELEMENT, type Shape } from '../graph/types';
-import { writeFileAtomic } from '../io/file';
+import { writeFileAtomic } from '../io/replaceFile';
 import type { Module } from '../nn/module';
 import { describe } from '../ops/builder';
 import { callModel, checkModel } from '../train/graphs';

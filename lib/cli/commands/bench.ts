@@ -10,7 +10,8 @@ import { NETWORK_NAMES, rowsOf } from '../../bench/networks';
 import { PEERS, type PeerName } from '../../bench/peerProcess';
 import { formatReport, slugOf, startReport, toMarkdown, type Report } from '../../bench/report';
 import { formatValue, nearest } from '../../errors';
-import { fileError, writeFileAtomic } from '../../io/file';
+import { fileError } from '../../io/file';
+import { writeFileAtomic } from '../../io/replaceFile';
 import { nativeInfo } from '../../runtime/binding';
 import { UsageError, type Arguments, type Command, type Terminal } from '../arguments';
 

@@ -1,7 +1,7 @@
 /** stridenet train: a model from a data set to a weights file, with what it learned. */
 
 import { resolve } from 'node:path';
-import { checkWritable } from '../../io/file';
+import { checkWritable } from '../../io/replaceFile';
 import type { Dataset } from '../../data';
 import { crossEntropy, type Module } from '../../nn';
 import { constant, cosine, sgd } from '../../optim';
