@@ -14,6 +14,7 @@ import { recompute } from './recompute';
 import type { Graph } from './rewrite';
 import { schedule } from './schedule';
 import { simplify } from './simplify';
+import { atOnce, type Work } from './work';
 
 export type { Graph } from './rewrite';
 
@@ -29,16 +30,32 @@ export interface CompileOptions {
 }
 
 /**
- * Compiles one specialisation (batch and mode are in the graph's shapes and nodes).
+ * Compiles one specialisation (batch and mode are in the graph's shapes and nodes), in pieces of few milliseconds.
  * @throws StridenetError ERR_OUT_OF_MEMORY when the memory plan exceeds what a program can address
  */
-export function compileGraph(graph: Graph, queries: NativeQueries, options: CompileOptions = {}): Program {
+export function* compiling(graph: Graph, queries: NativeQueries, options: CompileOptions = {}): Work<Program> {
   const simple = simplify(graph);
-  const fused = options.fuse === false ? simple : fuse(simplify(fold(simple)));
+  yield;
+  const fused = options.fuse === false ? simple : yield* fusing(simple);
+  yield;
   const kept = options.recompute === false ? fused : recompute(fused);
-  const lowered = lower(kept, queries, options.algorithm ?? 'fast');
+  const lowered = yield* lower(kept, queries, options.algorithm ?? 'fast');
   const joined = options.fuse === false ? lowered : joinDepthwise(joinPooling(lowered));
-  const lists = schedule(localise(joined));
+  const lists = yield* schedule(localise(joined));
   const plan = planMemory(lists, { plan: options.plan ?? true });
+  yield;
   return encode(lists, plan);
+}
+
+function* fusing(graph: Graph): Work<Graph> {
+  const folded = fold(graph);
+  yield;
+  const simple = simplify(folded);
+  yield;
+  return fuse(simple);
+}
+
+/** The same at once. @throws StridenetError as `compiling` */
+export function compileGraph(graph: Graph, queries: NativeQueries, options: CompileOptions = {}): Program {
+  return atOnce(compiling(graph, queries, options));
 }

@@ -13,8 +13,9 @@ import type { Buffer, Instruction, InstructionLists, NativeQueries, Place } from
 import { LOWERINGS, lowerUpdates } from './lowerOps';
 import { OPCODES, UNARY_KIND, LAYOUT, type OpcodeName } from './opcodes';
 import { roots, type Graph } from './rewrite';
+import { inPieces, type Work } from './work';
 
-export function lower(graph: Graph, queries: NativeQueries, algorithm: AlgorithmMode): InstructionLists {
+export function lower(graph: Graph, queries: NativeQueries, algorithm: AlgorithmMode): Work<InstructionLists> {
   return new Lowering(graph, queries, algorithm).run();
 }
 
@@ -60,11 +61,13 @@ export class Lowering {
     this.findStatic();
   }
 
-  run(): InstructionLists {
+  *run(): Work<InstructionLists> {
     for (const feed of this.graph.feeds) this.lowerFeed(feed);
     const updated = new Set(this.graph.updates.map((update) => update.value));
     // A scaled weight is made only for those who do not pack it.
-    for (const node of this.order) if (!updated.has(node) && node.op !== 'scaledWeight') this.bufferOf(node);
+    yield* inPieces(this.order, (node) => {
+      if (!updated.has(node) && node.op !== 'scaledWeight') this.bufferOf(node);
+    });
     this.graph.outputs.forEach((output, index) => this.lowerFetch(output, index));
     lowerUpdates(this, this.graph.updates);
     return { prepare: this.prepare, step: this.step, feeds: this.feeds, fetches: this.fetches };

@@ -14,19 +14,22 @@
 
 import { baseOf, byteLength, inArena, memoryKey, reads, writes } from './buffers';
 import type { Buffer, Instruction, InstructionLists } from './ir';
+import { inPieces, type Work } from './work';
 
 /** A single number of 32 bits. */
 const NUMBER_BYTES = 4;
 
-export function schedule(lists: InstructionLists): InstructionLists {
-  return { ...lists, prepare: scheduleList(lists.prepare), step: scheduleList(lists.step) };
+export function* schedule(lists: InstructionLists): Work<InstructionLists> {
+  return { ...lists, prepare: yield* scheduleList(lists.prepare), step: yield* scheduleList(lists.step) };
 }
 
-function scheduleList(list: readonly Instruction[]): Instruction[] {
+function* scheduleList(list: readonly Instruction[]): Work<Instruction[]> {
   const predecessors = orderings(list);
   const readers = arenaReaders(list);
+  yield;
   const lazy = findLazy(list, readers);
   const units = findUnits(list, readers);
+  yield;
 
   // What an instruction waits for: its predecessors, a lazy one replaced by what that one waits for.
   const waitsFor = list.map(() => new Set<number>());
@@ -71,7 +74,7 @@ function scheduleList(list: readonly Instruction[]): Instruction[] {
     }
   };
   for (const [i, count] of waiting.entries()) if (count === 0 && !lazy[i]) ready.add(i);
-  for (let i = ready.pick(memory); i !== undefined; i = ready.pick(memory)) emit(i);
+  yield* inPieces(ready.all(memory), emit);
   for (const i of list.keys()) if (!emitted[i]) emit(i);
   return order.map((i) => list[i]!);
 }
@@ -114,7 +117,12 @@ class Ready {
     if (this.members.has(unit) && this.waiting.get(unit) === 0) this.released.add(unit);
   }
 
-  pick(memory: LiveMemory): number | undefined {
+  /** One after the other, as `pick` chooses; each is to be deleted before the next. */
+  *all(memory: LiveMemory): Generator<number, void, void> {
+    for (let i = this.pick(memory); i !== undefined; i = this.pick(memory)) yield i;
+  }
+
+  private pick(memory: LiveMemory): number | undefined {
     // The unit nearest to its end first, so that units do not interleave.
     const unit = least(this.released, (a, b) => this.left.get(a)! - this.left.get(b)! || this.first(a) - this.first(b));
     if (unit !== undefined) return this.first(unit);

@@ -163,10 +163,14 @@ const NATIVE_CODES: ReadonlySet<string> = new Set<ErrorCode>([
 export function fromNative(error: unknown, caller?: Error): unknown {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   if (error instanceof StridenetError || typeof code !== 'string' || !NATIVE_CODES.has(code)) return error;
-  const own = new StridenetError(code as ErrorCode, String(message), { cause: error });
+  return withCaller(new StridenetError(code as ErrorCode, String(message), { cause: error }), caller);
+}
+
+/** The error, if it is one of ours, with the stack of `caller`, an Error made where the user called. */
+export function withCaller(error: unknown, caller?: Error): unknown {
   const frames = caller?.stack?.indexOf('\n    at ') ?? -1;
-  if (frames >= 0) own.stack = `${own.name}: ${own.message}${caller!.stack!.slice(frames)}`;
-  return own;
+  if (error instanceof StridenetError && frames >= 0) error.stack = `${error.name}: ${error.message}${caller!.stack!.slice(frames)}`;
+  return error;
 }
 
 /**

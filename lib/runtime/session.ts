@@ -210,8 +210,13 @@ export class Session {
   }
 
   private checkOpen(): void {
-    if (this.closed) throw new StridenetError('ERR_CLOSED', 'This session is closed. Make a new one, or close it after its last run.');
+    if (this.closed) throw closedError();
   }
+}
+
+/** What a closed session says to everything. */
+export function closedError(): StridenetError {
+  return new StridenetError('ERR_CLOSED', 'This session is closed. Make a new one, or close it after its last run.');
 }
 
 function isProfiling(): boolean {

@@ -1,5 +1,6 @@
 /** compile: a model made ready for inference, one program for each number of images that comes. */
 
+import type { Graph } from '../compile/compile';
 import { checkInteger, checkOptions } from '../errors';
 import { constantTensor } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
@@ -48,15 +49,13 @@ export async function compile(model: Module, options: CompileModelOptions): Prom
   const expectedBytes = FLOAT_BYTES * model.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
   const programs = new Programs('compile', options, { releasesSources: true, expectedBytes });
   // The first program now, so that the first run need not wait for it.
-  programs.get(programKey(1, 'float32'), () => graph);
+  await programs.prepare(programKey(1, 'float32'), () => graph);
   return new CompiledModel(model, input, graph.outputs[0]!.shape.slice(1), maxBatch, preprocess, programs);
 }
 
 /** A model ready for inference; made by `compile`. */
 export class CompiledModel {
   private readonly imageSize: number;
-  /** By number of images. */
-  private readonly loaded: Record<ImageDType, (LoadedProgram | undefined)[]> = { float32: [], uint8: [] };
 
   /** @internal Call `compile`. */
   constructor(
@@ -82,7 +81,10 @@ export class CompiledModel {
   async run(images: Images): Promise<Tensor> {
     const batch = readImages('run', images, this.input);
     const results = await Promise.all(
-      this.slices(batch).map(async ({ program, data }) => (await this.programs.session.run(program, [data]))[0] as Float32Array),
+      this.slices(batch).map(async ({ data, dtype, count }) => {
+        const [output] = await this.programs.run(programKey(count, dtype), this.builder(count, dtype), () => [data]);
+        return output as Float32Array;
+      }),
     );
     return this.join(batch.count, results);
   }
@@ -93,7 +95,9 @@ export class CompiledModel {
    */
   runSync(images: Images): Tensor {
     const batch = readImages('runSync', images, this.input);
-    const results = this.slices(batch).map(({ program, data }) => this.programs.session.runSync(program, [data])[0] as Float32Array);
+    const results = this.slices(batch).map(
+      ({ data, dtype, count }) => this.programs.session.runSync(this.program(count, dtype), [data])[0] as Float32Array,
+    );
     return this.join(batch.count, results);
   }
 
@@ -112,19 +116,22 @@ export class CompiledModel {
   }
 
   /** At most maxBatch images each. */
-  private slices({ data, dtype, count }: ImageBatch): { program: LoadedProgram; data: Float32Array | Uint8Array }[] {
-    if (count <= this.maxBatch) return [{ program: this.program(count, dtype), data }];
+  private slices(batch: ImageBatch): ImageBatch[] {
+    const { data, dtype, count } = batch;
+    if (count <= this.maxBatch) return [batch];
     return Array.from({ length: Math.ceil(count / this.maxBatch) }, (_, i) => {
       const start = i * this.maxBatch;
       const n = Math.min(this.maxBatch, count - start);
-      return { program: this.program(n, dtype), data: data.subarray(start * this.imageSize, (start + n) * this.imageSize) };
+      return { data: data.subarray(start * this.imageSize, (start + n) * this.imageSize), dtype, count: n };
     });
   }
 
   private program(count: number, dtype: ImageDType): LoadedProgram {
-    return (this.loaded[dtype][count] ??= this.programs.get(programKey(count, dtype), () =>
-      inferenceGraph(this.model, { count, dtype, input: this.input, preprocess: this.preprocess }),
-    ).loaded);
+    return this.programs.now(programKey(count, dtype), this.builder(count, dtype));
+  }
+
+  private builder(count: number, dtype: ImageDType): () => Graph {
+    return () => inferenceGraph(this.model, { count, dtype, input: this.input, preprocess: this.preprocess });
   }
 
   private join(count: number, results: readonly Float32Array[]): Tensor {

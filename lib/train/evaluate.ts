@@ -83,8 +83,11 @@ export async function score(where: string, target: ScoreTarget, dataset: Dataset
     async (batch) => {
       const { data, dtype, count } = readImages(where, batch.images, input);
       const key = `evaluate ${count} ${dtype} ${exactKey(preprocess)}`;
-      const { graph, loaded } = programs.get(key, () => evaluationGraph(model, loss, accuracy, { count, dtype, input, preprocess }));
-      const results = await programs.session.run(loaded, [data, readLabels(where, batch.labels, count, classCount(graph))]);
+      const results = await programs.run(
+        key,
+        () => evaluationGraph(model, loss, accuracy, { count, dtype, input, preprocess }),
+        (graph) => [data, readLabels(where, batch.labels, count, classCount(graph))],
+      );
       return { count, loss: results[0]![0]!, correct: results[1]?.[0] ?? 0 };
     },
     (result) => {

@@ -1,12 +1,16 @@
 /** The programs of one model in one session: compiled when first needed, kept by what they are specialised for. */
 
 import { checkAlgorithm, type AlgorithmMode } from '../compile/algorithm';
-import { compileGraph, type Graph } from '../compile/compile';
+import { compiling, type Graph } from '../compile/compile';
+import type { Work } from '../compile/work';
 import { checkInteger } from '../errors';
-import { planningEnabled } from '../runtime/binding';
+import type { TypedArray } from '../graph/types';
+import { planningEnabled, withCaller } from '../runtime/binding';
 import { nativeQueries } from '../runtime/queries';
-import { Session, type LoadedProgram } from '../runtime/session';
+import { closedError, Session, type LoadedProgram } from '../runtime/session';
 import { State, type StateOptions } from '../runtime/state';
+import { Task } from '../runtime/task';
+import { Turns } from './turns';
 
 /** Options of everything that runs programs. */
 export interface ExecutionOptions {
@@ -22,17 +26,20 @@ export interface ExecutionOptions {
 /** Their names, for checkOptions. */
 export const EXECUTION_OPTIONS = ['threads', 'algorithm'];
 
-/** A program with the graph that it was made from. */
-export interface ReadyProgram {
+/** The program of a key, or as much of it as there is. */
+interface Entry {
   readonly graph: Graph;
-  readonly loaded: LoadedProgram;
+  readonly loading: Task<LoadedProgram>;
 }
 
 export class Programs {
   readonly session: Session;
   readonly algorithm: AlgorithmMode;
   private readonly state: State;
-  private readonly programs = new Map<string, ReadyProgram>();
+  private readonly entries = new Map<string, Entry>();
+  /** Of the runs, so that one whose program is there does not overtake one whose program is being made. */
+  private readonly turns = new Turns();
+  private closed = false;
 
   /** @throws StridenetError ERR_NATIVE_UNAVAILABLE, ERR_INVALID_ARGUMENT */
   constructor(where: string, { threads, algorithm }: ExecutionOptions, stateOptions: StateOptions = {}) {
@@ -42,22 +49,65 @@ export class Programs {
     this.session = new Session({ state: this.state, threads });
   }
 
-  /** The program of `key`; `build` makes its graph the first time. */
-  get(key: string, build: () => Graph): ReadyProgram {
-    let ready = this.programs.get(key);
-    if (!ready) {
-      const graph = build();
-      const program = compileGraph(graph, nativeQueries(), { plan: planningEnabled(), algorithm: this.algorithm });
-      ready = { graph, loaded: this.session.load(program) };
-      this.programs.set(key, ready);
+  /** The program of `key`, at once; `build` makes its graph the first time. */
+  now(key: string, build: () => Graph): LoadedProgram {
+    return this.entry(key, build).loading.now();
+  }
+
+  /** The same without holding up the event loop. */
+  async prepare(key: string, build: () => Graph): Promise<LoadedProgram> {
+    return this.entry(key, build).loading.inSlices();
+  }
+
+  /**
+   * Runs the program of `key` off the event loop; runs queue in the order of calls. `build` and `feed` are called before this returns its
+   * promise, and the feeds may be reused then.
+   * @throws StridenetError as Session.run
+   */
+  async run(key: string, build: () => Graph, feed: (graph: Graph) => readonly TypedArray[]): Promise<TypedArray[]> {
+    const { graph, loading } = this.entry(key, build);
+    const feeds = feed(graph);
+    if (loading.value && this.turns.allStarted) return this.session.run(loading.value, feeds);
+    const copies = feeds.map((values) => values.slice());
+    const caller = new Error();
+    try {
+      return await this.turns.take(
+        () => loading.inSlices(),
+        (program) => this.session.run(program, copies),
+      );
+    } catch (error) {
+      throw withCaller(error, caller);
     }
-    return ready;
   }
 
   /** Closes the session; the model gets its values back. Idempotent. */
   close(): void {
+    this.closed = true;
+    for (const { loading } of this.entries.values()) loading.cancel(closedError());
+    this.entries.clear();
     this.session.close();
     this.state.release();
-    this.programs.clear();
+  }
+
+  private entry(key: string, build: () => Graph): Entry {
+    let entry = this.entries.get(key);
+    if (!entry) {
+      if (this.closed) throw closedError();
+      const graph = build();
+      entry = { graph, loading: new Task(this.load(key, graph)) };
+      this.entries.set(key, entry);
+    }
+    return entry;
+  }
+
+  private *load(key: string, graph: Graph): Work<LoadedProgram> {
+    try {
+      const program = yield* compiling(graph, nativeQueries(), { plan: planningEnabled(), algorithm: this.algorithm });
+      yield;
+      return this.session.load(program);
+    } catch (error) {
+      this.entries.delete(key); // the next one may find more memory
+      throw error;
+    }
   }
 }

@@ -151,16 +151,22 @@ export class Trainer {
         `Trainer.step expects at most batchSize = ${this.batchSize} images but got ${batch.count}.`,
       );
     }
-    const { graph, loaded } = this.programs.get(`train ${batch.count} ${batch.dtype}`, () => this.buildGraph(batch.count, batch.dtype));
-    const targets =
-      this.loss.targets === 'values'
-        ? readTargets('Trainer.step', labels, graph.feeds[1]!.shape)
-        : readLabels('Trainer.step', labels as Labels, batch.count, this.classes);
     const { rate } = this;
-    const feeds = [batch.data, targets, Float32Array.of(rate)];
-    const random = randomStepValue(this.shuffleSeed, this.submitted);
-    const running = this.programs.session.run(loaded, graph.feeds.length > feeds.length ? [...feeds, random] : feeds);
-    const step = ++this.submitted;
+    let step = 0;
+    const running = this.programs.run(
+      `train ${batch.count} ${batch.dtype}`,
+      () => this.buildGraph(batch.count, batch.dtype),
+      (graph) => {
+        const targets =
+          this.loss.targets === 'values'
+            ? readTargets('Trainer.step', labels, graph.feeds[1]!.shape)
+            : readLabels('Trainer.step', labels as Labels, batch.count, this.classes);
+        const feeds = [batch.data, targets, Float32Array.of(rate)];
+        const random = randomStepValue(this.shuffleSeed, this.submitted);
+        step = ++this.submitted;
+        return graph.feeds.length > feeds.length ? [...feeds, random] : feeds;
+      },
+    );
     this.last = running.catch(() => undefined);
     const [loss, correct] = (await running).map((values) => values[0]!);
     this.completed = step;

@@ -7,6 +7,7 @@ import { IN_PLACE } from '../../lib/compile/inPlace';
 import { OPCODES, type OpcodeName } from '../../lib/compile/opcodes';
 import { lifetimes, planMemory } from '../../lib/compile/planMemory';
 import { schedule } from '../../lib/compile/schedule';
+import { atOnce } from '../../lib/compile/work';
 import { Buffers, instruction, liveLines, randomLists, runOnSymbols, variable } from './randomProgram';
 
 const seeds = Array.from({ length: 150 }, (_, i) => i + 1);
@@ -103,14 +104,14 @@ describe('schedule', () => {
   test('keeps what the program computes', () => {
     for (const seed of seeds) {
       const lists = randomLists(seed);
-      const ordered = schedule(lists);
+      const ordered = atOnce(schedule(lists));
       expect([...ordered.step].sort(byName)).toEqual([...lists.step].sort(byName));
       expect([seed, runOnSymbols(ordered, planMemory(ordered))]).toEqual([seed, runOnSymbols(lists)]);
     }
   });
 
   test('is a fixed function of its input', () => {
-    const names = (seed: number): string[] => schedule(randomLists(seed)).step.map((each) => each.name);
+    const names = (seed: number): string[] => atOnce(schedule(randomLists(seed))).step.map((each) => each.name);
     for (const seed of seeds.slice(0, 20)) expect(names(seed)).toEqual(names(seed));
   });
 
@@ -140,7 +141,7 @@ describe('schedule', () => {
     const updates = layers.map((l, i) => instruction('sgd', [l.gradient, lr], [l.weight, null], {}, `update${i}`));
     const usedPacks = packs.filter((p) => p.name !== 'packBack0');
     const step = [...usedPacks, ...forward, lossStep, start, ...backward, ...gradients, ...updates];
-    expect(schedule({ prepare: [], step, feeds: [x, lr], fetches: [loss] }).step.map((each) => each.name)).toEqual([
+    expect(atOnce(schedule({ prepare: [], step, feeds: [x, lr], fetches: [loss] })).step.map((each) => each.name)).toEqual([
       ...['pack0', 'forward0', 'pack1', 'forward1', 'pack2', 'forward2', 'loss', 'dLoss', 'gradient2'],
       ...['packBack2', 'update2', 'backward2', 'gradient1', 'packBack1', 'update1', 'backward1', 'gradient0', 'update0'],
     ]);

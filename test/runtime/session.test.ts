@@ -5,6 +5,7 @@ import type { Buffer, Instruction, Program } from '../../lib/compile/ir';
 import { UNARY_KIND } from '../../lib/compile/opcodes';
 import { planMemory } from '../../lib/compile/planMemory';
 import { schedule } from '../../lib/compile/schedule';
+import { atOnce } from '../../lib/compile/work';
 import { StridenetError } from '../../lib/errors';
 import { variableTensor } from '../../lib/graph/leaves';
 import { VariableStorage } from '../../lib/graph/storage';
@@ -16,7 +17,7 @@ import { State } from '../../lib/runtime/state';
 import { Buffers, instruction } from '../compile/randomProgram';
 
 function finish(prepare: Instruction[], step: Instruction[], feeds: Buffer[], fetches: Buffer[]): Program {
-  const lists = schedule({ prepare, step, feeds, fetches });
+  const lists = atOnce(schedule({ prepare, step, feeds, fetches }));
   return encode(lists, planMemory(lists));
 }
 
