@@ -89,8 +89,15 @@ export async function saveSafetensors(
  * @example model.loadStateDict(await loadSafetensors('lenet.safetensors'));
  */
 export async function loadSafetensors(path: string): Promise<Map<string, Tensor>> {
+  return (await loadSafetensorsWithMetadata(path)).tensors;
+}
+
+/** The same with the free text of the same file, also when another takes its place meanwhile. @throws StridenetError as `loadSafetensors` */
+export async function loadSafetensorsWithMetadata(
+  path: string,
+): Promise<{ tensors: Map<string, Tensor>; metadata: Record<string, string> }> {
   return withFile(path, async (handle, size, keep) => {
-    const { entries: found, dataStart } = await readHeader(path, handle, size);
+    const { entries: found, dataStart, metadata } = await readHeader(path, handle, size);
     const entries = found.map((entry) => ({ ...entry, shape: tensorShape(path, entry) }));
     const file = keep();
     const staying = ({ type }: Entry): boolean => file !== undefined && type.dtype === 'float32';
@@ -100,7 +107,7 @@ export async function loadSafetensors(path: string): Promise<Map<string, Tensor>
       dataStart,
       entries.filter((entry) => !staying(entry) || entry.end - entry.begin < KNOWN_BYTES),
     );
-    return new Map(
+    const tensors = new Map(
       entries.map((entry): [string, Tensor] => {
         const { name, type, shape, begin } = entry;
         const data = read.get(name)?.data;
@@ -108,6 +115,7 @@ export async function loadSafetensors(path: string): Promise<Map<string, Tensor>
         return [name, storedTensor(new StoredNumbers(file!, type, shape, dataStart + begin, data as Float32Array | undefined))];
       }),
     );
+    return { tensors, metadata };
   });
 }
 

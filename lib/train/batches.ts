@@ -11,9 +11,10 @@ export interface Batch {
   readonly count: number;
 }
 
-/** Consecutive batches, in the order of `order` if given; the last one may be smaller. */
+/** Consecutive batches, of the images that `order` names if given, else of all; the last one may be smaller. */
 export function* batches(dataset: Dataset, batchSize: number, order?: Int32Array): Generator<Batch> {
-  const { images, labels, length } = dataset;
+  const { images, labels } = dataset;
+  const length = order?.length ?? dataset.length;
   const size = elementCount(dataset.shape);
   const gathered = order && { images: sameKind(images, batchSize * size), labels: sameKind(labels, batchSize) };
   for (let start = 0; start < length; start += batchSize) {

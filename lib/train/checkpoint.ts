@@ -5,7 +5,7 @@
 
 import { formatShape, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
-import { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from '../io/safetensors';
+import { loadSafetensorsWithMetadata, saveSafetensors } from '../io/safetensors';
 import * as models from '../models';
 import { lossFrom, type LossRecipe } from '../nn/loss';
 import type { Module } from '../nn/module';
@@ -14,6 +14,7 @@ import { moduleFrom, type ModuleRecipe } from '../nn/recipe';
 import type { Optimizer } from '../optim/optimizer';
 import { sgd } from '../optim/sgd';
 import { randomState, restoreRandomState } from '../random';
+import { formatProgress, parseProgress, type FitProgress } from './fitProgress';
 import type { TrainerOptions } from './trainer';
 
 const FORMAT = 'stridenet checkpoint 1';
@@ -25,8 +26,22 @@ export interface CheckpointState {
   readonly optimizer: string;
   readonly epoch: number;
   readonly step: number;
+  /** Without the factor of a schedule. */
   readonly learningRate: number;
   readonly seed: number;
+}
+
+/** A checkpoint, read at one go: its parts belong together even if another file takes its place meanwhile. */
+export interface Checkpoint {
+  readonly path: string;
+  readonly state: CheckpointState;
+  /** Of the `fit` that it was saved in. */
+  readonly progress: FitProgress | undefined;
+  readonly random: { readonly seed: number; readonly nextStream: number };
+  /** A TrainerRecipe as JSON. */
+  readonly recipe: string | undefined;
+  readonly weights: ReadonlyMap<string, Tensor>;
+  readonly slots: ReadonlyMap<string, Tensor>;
 }
 
 /** How to build the trainer again, for a model of the package or one made of its layers. */
@@ -39,31 +54,38 @@ export interface TrainerRecipe {
   readonly options: Pick<TrainerOptions, 'input' | 'batchSize' | 'metrics' | 'preprocess' | 'algorithm'>;
 }
 
-/** @throws StridenetError ERR_FILE_ACCESS */
+/** The values are those at the time of the call. @throws StridenetError ERR_FILE_ACCESS */
 export async function saveCheckpoint(
   path: string,
   model: Module,
   slots: ReadonlyMap<string, Variable>,
   state: CheckpointState,
-  recipe: TrainerRecipe | undefined,
+  { recipe, progress }: { recipe: TrainerRecipe | undefined; progress: FitProgress | undefined },
 ): Promise<void> {
   const metadata = {
     format: FORMAT,
     state: JSON.stringify(state),
     random: JSON.stringify(randomState()),
+    ...(progress && { fit: formatProgress(progress) }),
     ...(recipe && { recipe: JSON.stringify(recipe) }),
   };
   await saveSafetensors(path, new Map([...model.stateDict(), ...slots]), metadata);
 }
 
+/** @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE */
+export async function readCheckpoint(path: string): Promise<Checkpoint> {
+  const { tensors, metadata } = await loadSafetensorsWithMetadata(path);
+  const parsed = parseMetadata(path, metadata);
+  const part = (isSlot: boolean): Map<string, Tensor> => new Map([...tensors].filter(([name]) => name.startsWith(SLOT_PREFIX) === isSlot));
+  return { path, ...parsed, recipe: metadata['recipe'], weights: part(false), slots: part(true) };
+}
+
 /**
  * Model and options as they were when the checkpoint was saved.
- * @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE; ERR_INVALID_ARGUMENT when the file cannot say
+ * @throws StridenetError ERR_BAD_FILE; ERR_INVALID_ARGUMENT when the file cannot say
  */
-export async function rebuildFromCheckpoint(path: string): Promise<{ model: Module; options: TrainerOptions }> {
-  const metadata = await readSafetensorsMetadata(path);
-  parseMetadata(path, metadata);
-  if (metadata['recipe'] === undefined) {
+export function rebuildFromCheckpoint({ path, recipe: text }: Checkpoint): { model: Module; options: TrainerOptions } {
+  if (text === undefined) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `Trainer.resume expects a model and options for ${path}: it was saved with a model, loss or optimizer whose code is not in the file. ` +
@@ -71,7 +93,7 @@ export async function rebuildFromCheckpoint(path: string): Promise<{ model: Modu
     );
   }
   try {
-    const recipe = JSON.parse(metadata['recipe']) as TrainerRecipe;
+    const recipe = JSON.parse(text) as TrainerRecipe;
     const model = moduleFrom(recipe.model, models);
     const frozen = new Set(recipe.frozen);
     for (const parameter of model.parameters()) parameter.requiresGrad = !frozen.has(parameter.name);
@@ -82,31 +104,19 @@ export async function rebuildFromCheckpoint(path: string): Promise<{ model: Modu
 }
 
 /**
- * Loads into `model` and `slots`; nothing changes unless everything fits.
- * @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH
+ * Puts the values of a checkpoint into `model` and `slots`, and the global random state; nothing changes unless everything fits.
+ * @throws StridenetError ERR_STATE_DICT_MISMATCH; ERR_FILE_CHANGED, ERR_FILE_ACCESS when the values can no longer be read
  */
-export async function loadCheckpoint(
-  path: string,
-  model: Module,
-  slots: ReadonlyMap<string, Variable>,
-  optimizer: string,
-): Promise<CheckpointState> {
-  const metadata = await readSafetensorsMetadata(path);
-  const { state, random } = parseMetadata(path, metadata);
-  const tensors = await loadSafetensors(path);
-  const weights = new Map([...tensors].filter(([name]) => !name.startsWith(SLOT_PREFIX)));
-  const saved = new Map([...tensors].filter(([name]) => name.startsWith(SLOT_PREFIX)));
+export function restoreCheckpoint(checkpoint: Checkpoint, model: Module, slots: ReadonlyMap<string, Variable>, optimizer: string): void {
+  const { path, state, weights, slots: saved, random } = checkpoint;
   checkSlots(path, saved, slots, state.optimizer, optimizer);
+  const values = [...slots].map(([name, variable]) => [variable, Float32Array.from(saved.get(name)!.dataSync())] as const);
   model.loadStateDict(weights);
-  for (const [name, variable] of slots) variable.storage.set(Float32Array.from(saved.get(name)!.dataSync()));
+  for (const [variable, value] of values) variable.storage.set(value);
   restoreRandomState(random);
-  return state;
 }
 
-function parseMetadata(
-  path: string,
-  metadata: Record<string, string>,
-): { state: CheckpointState; random: { seed: number; nextStream: number } } {
+function parseMetadata(path: string, metadata: Record<string, string>): Pick<Checkpoint, 'state' | 'progress' | 'random'> {
   const refuse = (reason: string): never => {
     throw new StridenetError(
       'ERR_BAD_FILE',
@@ -115,8 +125,10 @@ function parseMetadata(
   };
   if (metadata['format'] !== FORMAT) refuse(`its metadata does not say "${FORMAT}"`);
   let parsed: { state: Record<string, unknown>; random: Record<string, unknown> };
+  let progress: FitProgress | undefined;
   try {
     parsed = { state: JSON.parse(metadata['state'] ?? '{}'), random: JSON.parse(metadata['random'] ?? '{}') };
+    progress = metadata['fit'] === undefined ? undefined : parseProgress(metadata['fit']);
   } catch {
     return refuse('its metadata is damaged');
   }
@@ -131,7 +143,8 @@ function parseMetadata(
   if (counts.some((n) => !Number.isSafeInteger(n) || (n as number) < 0) || typeof rate !== 'number' || !(rate >= 0)) {
     refuse('its metadata lacks epoch, step, learning rate or random state');
   }
-  return parsed as never;
+  if (metadata['fit'] !== undefined && !progress) refuse('it does not say where its fit stood');
+  return { ...parsed, progress } as never;
 }
 
 function checkSlots(

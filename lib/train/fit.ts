@@ -1,24 +1,26 @@
 /** fit: trains a model on a data set for some epochs and reports how it went. */
 
 import type { Dataset } from '../data/dataset';
-import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
+import { checkBoolean, checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
 import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import type { Optimizer } from '../optim/optimizer';
 import { constant, type Schedule } from '../optim/schedule';
-import { Philox, PURPOSE } from '../random';
-import { batches, checkDataset, checkImageShape, pipeline } from './batches';
-import { checkCallbacks, Notifier, type Callback, type EpochRecord, type History } from './callbacks';
-import { checkClassLoss, datasetPreprocessing, DEPTH, type Metric } from './evaluate';
+import { checkDataset, checkImageShape } from './batches';
+import { checkCallbacks, Notifier, type Callback, type History } from './callbacks';
+import { readCheckpoint } from './checkpoint';
+import { checkClassLoss, datasetPreprocessing, type Metric } from './evaluate';
+import type { FitProgress } from './fitProgress';
+import { countSteps, Fitting } from './fitting';
 import { checkClasses } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 import { ProgressBar } from './progress';
 import { Trainer } from './trainer';
 
 export interface FitOptions extends ExecutionOptions {
-  /** Passes over the data set. */
+  /** Passes over the data set, those before `initialEpoch` or `resume` included. */
   epochs: number;
-  /** Images of a step; the last step of an epoch takes what is left. Default 32. */
+  /** Images of a step; the last step of an epoch takes what is left (see `dropLast`). Default 32. */
   batchSize?: number;
   /** Measured after every epoch. */
   validation?: Dataset;
@@ -32,10 +34,22 @@ export interface FitOptions extends ExecutionOptions {
   schedule?: Schedule;
   /** Default none. */
   callbacks?: readonly Callback[];
-  /** Stops at the next batch: `fit` rejects with the signal's reason and the model keeps the weights of the last completed step. */
+  /**
+   * Stops at the next batch: `fit` rejects with the signal's reason, which gets the records so far as `history`, and the model keeps the
+   * weights of the last completed step. `context.trainer.stop()` ends a fit without an error.
+   */
   signal?: AbortSignal;
   /** Seed of the order of the images. Default: drawn from `manualSeed`. The same seed and weights give bit-identical results. */
   seed?: number;
+  /** Leave out the images of an epoch that do not fill a batch; others in every epoch. Default false: they are a smaller batch. */
+  dropLast?: boolean;
+  /**
+   * A file that `trainer.save` wrote, in a callback say: weights, optimizer slots, epoch, step, seed, learning rate, history and the global
+   * random state are taken from it, and training goes on up to `epochs`. Its learning rate goes before the optimizer's.
+   */
+  resume?: string;
+  /** Epochs that count as done: training begins with the next one, as do order, schedule and records. Default 0. */
+  initialEpoch?: number;
   /** Show a progress bar if standard error is a terminal; default true. */
   progress?: boolean;
 }
@@ -52,6 +66,9 @@ const OPTIONS = [
     'callbacks',
     'signal',
     'seed',
+    'dropLast',
+    'resume',
+    'initialEpoch',
     'progress',
     ...EXECUTION_OPTIONS,
   ],
@@ -60,12 +77,19 @@ const OPTIONS = [
 /**
  * Trains a model on a data set, off the event loop. The images are shuffled anew in every epoch.
  *
+ * A fit that was killed goes on with `resume` from what its last `context.trainer.save(path)` wrote, also in the middle of an epoch: model,
+ * data set and options being the same, weights and history become those of a fit that was never interrupted, to the last bit.
+ *
  * @returns one record for each epoch; loss and accuracy are means over the epoch, measured while the weights moved
  * @throws StridenetError ERR_NOT_FINITE when the loss becomes NaN or infinite; ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION for
- *   what does not fit; the signal's reason
+ *   what does not fit; ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH for `resume`; the signal's reason. What ends training after it
+ *   began is an error that has the records so far as `history`.
  * @example
  * const history = await fit(model, train, { epochs: 10, batchSize: 256, validation: test, optimizer: optim.sgd({ lr: 0.1, momentum: 0.9 }) });
  * history.epochs.at(-1).valAccuracy;
+ * @example
+ * const callbacks = [{ onEpochEnd: (_, { trainer }) => trainer.save('last.safetensors') }];
+ * await fit(model, train, { ...options, callbacks, resume: existsSync('last.safetensors') ? 'last.safetensors' : undefined });
  */
 export async function fit(model: Module, dataset: Dataset, options: FitOptions): Promise<History> {
   checkOptions('fit', options, OPTIONS);
@@ -74,138 +98,87 @@ export async function fit(model: Module, dataset: Dataset, options: FitOptions):
   const epochs = checkInteger('fit', 'epochs', options?.epochs, 1);
   const schedule = checkSchedule(options.schedule);
   const callbacks = checkCallbacks('fit', options.callbacks);
-  options.signal?.throwIfAborted();
+  const dropLast = checkBoolean('fit', 'dropLast', options.dropLast ?? false);
+  const { validation, signal } = options;
+  signal?.throwIfAborted();
   const trainer = new Trainer(model, {
     optimizer: options.optimizer,
     loss: options.loss,
     metrics: options.metrics,
     input: dataset.shape,
-    batchSize: Math.min(checkInteger('fit', 'batchSize', options.batchSize ?? 32, 1), dataset.length),
+    batchSize: batchSizeOf(options.batchSize, dataset, dropLast),
     threads: options.threads,
     algorithm: options.algorithm,
     seed: options.seed,
     preprocess: datasetPreprocessing('fit', dataset),
   });
   const bar = options.progress === false ? undefined : new ProgressBar();
+  let fitting: Fitting | undefined;
   try {
     checkClassLoss('fit', trainer.loss);
     // All of it before the first step, so that a mistake in the last image does not leave a model trained in part.
     checkClasses('fit', dataset.labels, trainer.classes);
-    if (options.validation) {
-      checkImageShape('fit validation', options.validation, dataset.shape);
-      checkClasses('fit validation', options.validation.labels, trainer.classes);
+    if (validation) {
+      checkImageShape('fit validation', validation, dataset.shape);
+      checkClasses('fit validation', validation.labels, trainer.classes);
     }
+    const start = await begin(trainer, dataset, options, dropLast);
     const notify = new Notifier(callbacks, { model, trainer });
-    return await new Fitting(
-      trainer,
-      dataset,
-      { epochs, schedule, validation: options.validation, signal: options.signal },
-      notify,
-      bar,
-    ).run();
+    fitting = new Fitting(trainer, dataset, { epochs, schedule, dropLast, validation, signal }, notify, bar, start);
+    return await fitting.run();
+  } catch (error) {
+    throw fitting ? withHistory(error, fitting.history) : error;
   } finally {
     bar?.clear();
     trainer.close();
   }
 }
 
-interface Plan {
-  readonly epochs: number;
-  readonly schedule: Schedule;
-  readonly validation: Dataset | undefined;
-  readonly signal: AbortSignal | undefined;
+function batchSizeOf(wanted: unknown, { length }: Dataset, dropLast: boolean): number {
+  const batchSize = checkInteger('fit', 'batchSize', wanted ?? 32, 1);
+  if (!dropLast || batchSize <= length) return Math.min(batchSize, length);
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `fit expects at least one whole batch with dropLast but the data set has ${length} images and batchSize is ${batchSize}. Pass a smaller batchSize.`,
+  );
 }
 
-/** Sums over the images of an epoch so far. */
-interface Totals {
-  batches: number;
-  images: number;
-  loss: number;
-  correct: number;
+/** Puts the trainer where training is to begin, and gives what a fit before this one had got to. */
+async function begin(trainer: Trainer, dataset: Dataset, options: FitOptions, dropLast: boolean): Promise<FitProgress | undefined> {
+  const { resume, initialEpoch, seed } = options;
+  if (resume === undefined) {
+    const epoch = checkInteger('fit', 'initialEpoch', initialEpoch ?? 0, 0);
+    trainer.startAt(epoch, epoch * countSteps(dataset.length, trainer.batchSize, dropLast));
+    return undefined;
+  }
+  if (typeof resume !== 'string' || resume === '') {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `fit expects resume to be the path of a checkpoint but got ${formatValue(resume)}.`);
+  }
+  if (initialEpoch !== undefined) {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', 'fit expects either resume or initialEpoch: a checkpoint knows its epoch.');
+  }
+  const checkpoint = await readCheckpoint(resume);
+  checkSame(resume, 'seed', checkpoint.state.seed, seed ?? checkpoint.state.seed);
+  if (checkpoint.progress && checkpoint.progress.totals.batches > 0) {
+    // Which images are left to an epoch depends on these.
+    checkSame(resume, 'batchSize', checkpoint.progress.batchSize, trainer.batchSize);
+    checkSame(resume, 'number of images', checkpoint.progress.images, dataset.length);
+  }
+  trainer.restore(checkpoint);
+  return checkpoint.progress;
 }
 
-class Fitting {
-  private readonly history: { epochs: EpochRecord[] } = { epochs: [] };
-  private readonly stepsPerEpoch: number;
-  private step = 0;
+function checkSame(path: string, name: string, saved: number, given: number): void {
+  if (saved === given) return;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `fit expects the ${name} that ${path} was saved with, ${saved}, but got ${given}.`);
+}
 
-  constructor(
-    private readonly trainer: Trainer,
-    private readonly dataset: Dataset,
-    private readonly plan: Plan,
-    private readonly notify: Notifier,
-    private readonly bar: ProgressBar | undefined,
-  ) {
-    this.stepsPerEpoch = Math.ceil(dataset.length / trainer.batchSize);
-  }
-
-  async run(): Promise<History> {
-    await this.notify.trainBegin();
-    for (let epoch = 1; epoch <= this.plan.epochs; epoch++) {
-      await this.notify.epochBegin(epoch);
-      const record = await this.epoch(epoch);
-      this.history.epochs.push(record);
-      this.trainer.epoch = epoch;
-      this.bar?.finish(formatEpoch(record, this.plan.epochs));
-      await this.notify.epochEnd(record);
-    }
-    await this.notify.trainEnd(this.history);
-    return this.history;
-  }
-
-  private async epoch(epoch: number): Promise<EpochRecord> {
-    const { trainer, dataset, plan } = this;
-    const start = performance.now();
-    const totals: Totals = { batches: 0, images: 0, loss: 0, correct: 0 };
-    const order = new Philox(trainer.seed, epoch, PURPOSE.shuffle).permutation(dataset.length);
-    await pipeline(
-      batches(dataset, trainer.batchSize, order),
-      // A callback between batches sees the weights of its batch, so nothing may run ahead.
-      this.notify.wantsBatches ? 1 : DEPTH,
-      async ({ images, labels, count }) => {
-        trainer.learningRate = trainer.optimizer.lr * this.factor();
-        return { count, ...(await trainer.step(images, labels)) };
-      },
-      async ({ count, loss, accuracy }) => {
-        totals.batches++;
-        totals.images += count;
-        totals.loss += loss * count;
-        totals.correct += (accuracy ?? 0) * count;
-        this.showProgress(epoch, totals, start);
-        await this.notify.batchEnd({ epoch, batch: totals.batches, step: trainer.steps, loss, accuracy });
-      },
-      plan.signal,
-    );
-    const trained = performance.now();
-    const validation = plan.validation && (await trainer.evaluate(plan.validation, { signal: plan.signal }));
-    return {
-      epoch,
-      loss: totals.loss / totals.images,
-      ...(trainer.accuracy ? { accuracy: totals.correct / totals.images } : {}),
-      ...(validation ? { valLoss: validation.loss } : {}),
-      ...(validation?.accuracy === undefined ? {} : { valAccuracy: validation.accuracy }),
-      imagesPerSecond: totals.images / ((trained - start) / 1000),
-      seconds: (performance.now() - start) / 1000,
-    };
-  }
-
-  /** The schedule's factor for the next step. */
-  private factor(): number {
-    const { stepsPerEpoch, plan } = this;
-    return plan.schedule({ step: this.step++, totalSteps: stepsPerEpoch * plan.epochs, stepsPerEpoch });
-  }
-
-  private showProgress(epoch: number, totals: Totals, start: number): void {
-    this.bar?.update({
-      epoch,
-      epochs: this.plan.epochs,
-      batch: totals.batches,
-      batches: this.stepsPerEpoch,
-      loss: totals.loss / totals.images,
-      accuracy: this.trainer.accuracy ? totals.correct / totals.images : undefined,
-      imagesPerSecond: totals.images / ((performance.now() - start) / 1000),
-    });
-  }
+/** What ended training, with the records so far as `history` where it can have properties. */
+function withHistory(error: unknown, history: History): unknown {
+  const isObject = (typeof error === 'object' && error !== null) || typeof error === 'function';
+  // Not enumerable: printing the error does not print all of training.
+  if (isObject) Reflect.defineProperty(error, 'history', { value: history, configurable: true, writable: true });
+  return error;
 }
 
 function checkSchedule(schedule: unknown): Schedule {
@@ -215,15 +188,4 @@ function checkSchedule(schedule: unknown): Schedule {
     'ERR_INVALID_ARGUMENT',
     `fit expects schedule to be a function of the step, such as optim.cosine({ warmupEpochs: 1 }), but got ${formatValue(schedule)}.`,
   );
-}
-
-function formatEpoch(record: EpochRecord, epochs: number): string {
-  const numbers = Object.entries({
-    loss: record.loss,
-    accuracy: record.accuracy,
-    'val loss': record.valLoss,
-    'val accuracy': record.valAccuracy,
-  }).flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value.toFixed(4)}`]));
-  const speed = `${Math.round(record.imagesPerSecond).toLocaleString('en-US')} images/s`;
-  return [`epoch ${record.epoch}/${epochs}`, ...numbers, speed, `${record.seconds.toFixed(1)} s`].join('  ');
 }

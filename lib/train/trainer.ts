@@ -1,7 +1,7 @@
 /** Trainer: one model, one optimizer, one step at a time. What `fit` is made of, and for training loops of one's own. */
 
 import type { Graph } from '../compile/compile';
-import { checkInteger, checkNumber, checkOptions, StridenetError } from '../errors';
+import { checkInteger, checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
 import type { Dataset } from '../data/dataset';
 import type { Shape } from '../graph/types';
 import * as models from '../models';
@@ -12,8 +12,17 @@ import { recipeOf } from '../nn/recipe';
 import { randomStepValue } from '../ops/dropout';
 import type { Optimizer } from '../optim/optimizer';
 import { Philox } from '../random';
-import { loadCheckpoint, rebuildFromCheckpoint, saveCheckpoint, SLOT_PREFIX, type TrainerRecipe } from './checkpoint';
+import {
+  readCheckpoint,
+  rebuildFromCheckpoint,
+  restoreCheckpoint,
+  saveCheckpoint,
+  SLOT_PREFIX,
+  type Checkpoint,
+  type TrainerRecipe,
+} from './checkpoint';
 import { checkMetrics, score, type Metric, type Score } from './evaluate';
+import type { FitProgress } from './fitProgress';
 import { checkLoss, checkModel, checkOptimizer, classCount, trainingGraph } from './graphs';
 import {
   checkInputShape,
@@ -86,8 +95,15 @@ export class Trainer {
   /** @internal */
   readonly programs: Programs;
   private readonly slots = new Map<Parameter, readonly Variable[]>();
+  /** @internal Where the `fit` of this trainer will stand when the steps submitted so far are done. */
+  progress?: () => FitProgress | Promise<FitProgress>;
   private shuffleSeed: number;
+  /** Of the steps to come. */
   private rate: number;
+  /** What a schedule multiplies, and its factor at present. */
+  private baseRate: number;
+  private factor = 1;
+  private stopRequested = false;
   private submitted = 0;
   private completed = 0;
   private last: Promise<unknown> = Promise.resolve();
@@ -106,7 +122,7 @@ export class Trainer {
     this.batchSize = checkInteger('Trainer', 'batchSize', options.batchSize, 1);
     this.preprocess = checkPreprocessing('Trainer', options.preprocess, this.input);
     this.shuffleSeed = checkInteger('Trainer', 'seed', options.seed ?? Philox.next().uint32(), 0);
-    this.rate = this.optimizer.lr;
+    this.rate = this.baseRate = this.optimizer.lr;
     for (const parameter of model.parameters()) {
       this.slots.set(
         parameter,
@@ -128,12 +144,43 @@ export class Trainer {
     return this.shuffleSeed;
   }
 
-  /** The learning rate of the steps to come; at first the optimizer's. */
+  /**
+   * The learning rate of the steps to come; at first the optimizer's. What a callback of `fit` or a loop of one's own sets holds from the next
+   * step on. A `schedule` goes on from there: if its factor is f at present and g for the next step, that has g / f times the rate that
+   * was set.
+   */
   get learningRate(): number {
     return this.rate;
   }
   set learningRate(value: number) {
     this.rate = checkNumber('Trainer', 'learningRate', value, 0);
+    this.baseRate = this.factor > 0 ? value / this.factor : value;
+  }
+
+  /** @internal The factor of a schedule for the steps to come. @throws StridenetError ERR_INVALID_ARGUMENT for one that gives no rate */
+  schedule(factor: number): void {
+    const rate = this.baseRate * factor;
+    if (!(factor >= 0) || !Number.isFinite(Math.fround(rate))) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `fit expects schedule to give a factor of at least 0 that leaves the learning rate of ${this.baseRate} finite but got ${formatValue(factor)}.`,
+      );
+    }
+    this.factor = factor;
+    this.rate = rate;
+  }
+
+  /**
+   * Ends the `fit` that this trainer belongs to after the steps under way, as `stop_training` does in Keras: the epoch's record is made of the
+   * steps so far, the validation set is measured, callbacks are called, and `fit` gives its history. A loop of one's own may ask `stopped`.
+   */
+  stop(): void {
+    this.stopRequested = true;
+  }
+
+  /** Whether `stop` was called. */
+  get stopped(): boolean {
+    return this.stopRequested;
   }
 
   /**
@@ -195,10 +242,10 @@ export class Trainer {
    * @throws StridenetError ERR_FILE_ACCESS
    */
   async save(path: string): Promise<void> {
-    await this.last;
-    const { epoch, completed: step, rate: learningRate, seed } = this;
+    const { epoch, submitted: step, baseRate: learningRate, seed } = this;
+    const [progress] = await Promise.all([this.progress?.(), this.last]);
     const state = { optimizer: this.optimizer.name, epoch, step, learningRate, seed };
-    await saveCheckpoint(path, this.model, this.slotVariables(), state, this.recipe());
+    await saveCheckpoint(path, this.model, this.slotVariables(), state, { recipe: this.recipe(), progress });
   }
 
   /**
@@ -212,22 +259,31 @@ export class Trainer {
    * @example const trainer = await Trainer.resume('checkpoint.safetensors'); // trainer.model is the model
    */
   static async resume(path: string, model?: Module, options?: TrainerOptions): Promise<Trainer> {
-    if (model === undefined && options === undefined) {
-      const built = await rebuildFromCheckpoint(path);
-      return Trainer.resume(path, built.model, built.options);
-    }
-    const trainer = new Trainer(model!, options!);
+    const checkpoint = await readCheckpoint(path);
+    const built = model === undefined && options === undefined ? rebuildFromCheckpoint(checkpoint) : undefined;
+    const trainer = new Trainer(built?.model ?? model!, built?.options ?? options!);
     try {
-      const saved = await loadCheckpoint(path, trainer.model, trainer.slotVariables(), trainer.optimizer.name);
-      trainer.epoch = saved.epoch;
-      trainer.submitted = trainer.completed = saved.step;
-      trainer.rate = saved.learningRate;
-      trainer.shuffleSeed = saved.seed;
+      trainer.restore(checkpoint);
       return trainer;
     } catch (error) {
       trainer.close();
       throw error;
     }
+  }
+
+  /** @internal Goes on from a checkpoint; nothing changes unless it fits. @throws StridenetError ERR_STATE_DICT_MISMATCH */
+  restore(checkpoint: Checkpoint): void {
+    restoreCheckpoint(checkpoint, this.model, this.slotVariables(), this.optimizer.name);
+    const { epoch, step, learningRate, seed } = checkpoint.state;
+    this.rate = this.baseRate = learningRate;
+    this.shuffleSeed = seed;
+    this.startAt(epoch, step);
+  }
+
+  /** @internal Counts from here on, as if so many epochs and steps were done. */
+  startAt(epoch: number, step: number): void {
+    this.epoch = epoch;
+    this.submitted = this.completed = step;
   }
 
   /** Frees threads and memory; the module keeps the trained values. Idempotent. */
