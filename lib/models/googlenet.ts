@@ -1,11 +1,12 @@
 /** GoogLeNet (Szegedy et al.: "Going deeper with convolutions", 2014) with batch normalisation, as torchvision has it. */
 
-import { checkBoolean } from '../errors';
+import { checkBoolean, StridenetError } from '../errors';
+import { tensor } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
 import { AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential } from '../nn';
 import { normal } from '../nn/init';
 import { noteBuilder } from '../nn/recipe';
-import { concat } from '../ops';
+import { add, concat, mul } from '../ops';
 import { initialize, readOptions, type ClassifierOptions, type DropoutOptions } from './common';
 
 /** `dropout` acts before the last linear layer; default 0.2. */
@@ -14,6 +15,21 @@ export interface GoogLeNetOptions extends ClassifierOptions, DropoutOptions {
   auxLogits?: boolean;
   /** Dropout of the auxiliary classifiers; default 0.7. */
   dropoutAux?: number;
+  /**
+   * For images that are normalised by ImageNet's mean [0.485, 0.456, 0.406] and deviation [0.229, 0.224, 0.225]: the model makes of them
+   * images of mean 0.5 and deviation 0.5, which torchvision's weights were trained on. Needs 3 channels. Default false, as torchvision's
+   * without weights; pass true when its weights are loaded.
+   */
+  transformInput?: boolean;
+}
+
+const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
+
+/** Images [N, 3, H, W] normalised by ImageNet's mean and deviation, as they are when normalised by 0.5 and 0.5. */
+function fromImageNet(x: Tensor): Tensor {
+  const scale = IMAGENET.std.map((std) => std / 0.5);
+  const shift = IMAGENET.mean.map((mean) => (mean - 0.5) / 0.5);
+  return add(mul(x, tensor(scale, [1, 3, 1, 1])), tensor(shift, [1, 3, 1, 1]));
 }
 
 /** The six widths of an inception block: 1x1; 3x3 and what stands before it; "5x5" and what stands before it; after pooling. */
@@ -82,6 +98,7 @@ class InceptionAux extends Module {
 export class GoogLeNet extends Module {
   /** The paper's. */
   readonly auxiliaryWeight = 0.3;
+  readonly transformInput: boolean;
   readonly conv1: BasicConv2d;
   readonly maxpool1 = new MaxPool2d(3, { stride: 2, ceilMode: true });
   readonly conv2 = new BasicConv2d(64, 64, 1);
@@ -105,8 +122,9 @@ export class GoogLeNet extends Module {
   readonly dropout: Dropout;
   fc: Linear;
 
-  constructor({ classes, inChannels, dropout, auxLogits, dropoutAux }: Required<GoogLeNetOptions>) {
+  constructor({ classes, inChannels, dropout, auxLogits, dropoutAux, transformInput }: Required<GoogLeNetOptions>) {
     super();
+    this.transformInput = transformInput;
     this.conv1 = new BasicConv2d(inChannels, 64, 7, { stride: 2, padding: 3 });
     if (auxLogits) {
       this.aux1 = new InceptionAux(512, classes, dropoutAux);
@@ -132,7 +150,7 @@ export class GoogLeNet extends Module {
 
   private body(x: Tensor): { logits: Tensor; middle1: Tensor; middle2: Tensor } {
     const through = (y: Tensor, ...layers: Module[]): Tensor => layers.reduce((z, layer) => layer.forward(z), y);
-    const stem = through(x, this.conv1, this.maxpool1, this.conv2, this.conv3, this.maxpool2);
+    const stem = through(this.transformInput ? fromImageNet(x) : x, this.conv1, this.maxpool1, this.conv2, this.conv3, this.maxpool2);
     const middle1 = through(stem, this.inception3a, this.inception3b, this.maxpool3, this.inception4a);
     const middle2 = through(middle1, this.inception4b, this.inception4c, this.inception4d);
     const top = through(middle2, this.inception4e, this.maxpool4, this.inception5a, this.inception5b);
@@ -145,8 +163,14 @@ export class GoogLeNet extends Module {
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
 export function googlenet(options: GoogLeNetOptions = {}): GoogLeNet {
-  const defaults = { classes: 1000, inChannels: 3, dropout: 0.2, auxLogits: true, dropoutAux: 0.7 };
+  const defaults = { classes: 1000, inChannels: 3, dropout: 0.2, auxLogits: true, dropoutAux: 0.7, transformInput: false };
   const read = readOptions('googlenet', options, defaults);
   checkBoolean('googlenet', 'auxLogits', read.auxLogits);
+  if (checkBoolean('googlenet', 'transformInput', read.transformInput) && read.inChannels !== 3) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `googlenet expects inChannels to be 3 with transformInput, which is about red, green and blue, but got ${read.inChannels}.`,
+    );
+  }
   return noteBuilder(new GoogLeNet(read), 'googlenet', read);
 }

@@ -5,6 +5,7 @@
  */
 
 import { formatValue, StridenetError } from '../errors';
+import { exactKey } from '../graph/exactKey';
 import { randomState, restoreRandomState } from '../random';
 import { Flatten, GELU, Hardswish, Identity, LeakyReLU, LogSoftmax, ReLU, ReLU6, Sigmoid, SiLU, Softmax, Tanh } from './activation';
 import { Conv2d } from './conv';
@@ -134,7 +135,7 @@ function asBuilt({ kind, args }: ModuleRecipe, builders: Builders): Module {
 function replacedIn(module: Module, built: Module, path: string, builders: Builders): Record<string, ModuleRecipe> | undefined {
   if (path !== '') {
     const [recipe, expected] = [recipeOf(module, builders), recipeOf(built, builders)];
-    if (recipe && JSON.stringify(recipe) === JSON.stringify(expected)) return {};
+    if (recipe && exactKey(recipe) === exactKey(expected)) return {};
     if (recipe && !(expected?.kind === 'Sequential' && sameFields(module, built))) return { [path]: recipe };
   }
   if (module.constructor !== built.constructor || !sameFields(module, built)) return undefined;

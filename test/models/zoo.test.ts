@@ -1,10 +1,13 @@
 /** Every model: parameter names, shapes, parameter counts and multiply-adds against torchvision's and the published ones; output shapes; options. */
 
-import { inputTensor } from '../../lib/graph/leaves';
+import { inputTensor, tensor } from '../../lib/graph/leaves';
 import type { Tensor } from '../../lib/graph/tensor';
 import * as models from '../../lib/models';
 import type { Module } from '../../lib/nn';
+import { recipeOf } from '../../lib/nn/recipe';
+import * as ops from '../../lib/ops';
 import { summary } from '../../lib/summary';
+import { periodic, zooValue } from '../golden/zoo';
 import { expectError } from '../support/expectError';
 import { compute, PUBLISHED, TORCHVISION } from './published';
 
@@ -74,6 +77,29 @@ test('options of single families', () => {
   // The width multipliers of the paper: 0.5 has 1.95 million parameters, 0.35 has 1.66 (Keras and timm publish the same counts).
   expect(summary(models.mobilenetV2({ width: 0.5 }), [1, 3, 224, 224]).parameters).toBe(1_968_680);
   expect(outputOf(models.mobilenetV2({ width: 0.35 }), 1, 3, 32, 32)).toEqual([1, 1000]);
+});
+
+test("googlenet takes ImageNet's images for weights that were trained on others", async () => {
+  const plain = models.googlenet({ classes: 4, auxLogits: false }).eval();
+  for (const [name, { shape, storage }] of plain.stateDict()) if (shape.length > 0) storage.set(zooValue(name, shape, 4));
+  const transforming = models.googlenet({ classes: 4, auxLogits: false, transformInput: true }).eval();
+  transforming.loadStateDict(plain.stateDict());
+  const pixels = tensor(periodic(3 * 32 * 32, 1, 0.5, 0.5), [1, 3, 32, 32]);
+  const normalized = (mean: number[], std: number[]): Tensor =>
+    ops.div(ops.sub(pixels, tensor(mean, [1, 3, 1, 1])), tensor(std, [1, 3, 1, 1]));
+  const byHalves = normalized([0.5, 0.5, 0.5], [0.5, 0.5, 0.5]);
+  const byImageNet = normalized([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+  const logits = await plain.forward(ops.concat([byHalves, byImageNet], { axis: 0 })).data();
+  const [wanted, other] = [logits.subarray(0, 4), logits.subarray(4)];
+  const found = await transforming.forward(byImageNet).data();
+  const distance = (a: ArrayLike<number>): number => Math.hypot(...wanted.map((value, i) => value - a[i]!)) / Math.hypot(...wanted);
+  expect(distance(found)).toBeLessThan(1e-5);
+  expect(distance(other)).toBeGreaterThan(0.05);
+  expect(recipeOf(transforming, models)!.args).toMatchObject([{ transformInput: true }]);
+
+  const refuse = (options: object, message: string): void => expectError('ERR_INVALID_ARGUMENT', () => models.googlenet(options), message);
+  refuse({ transformInput: 1 }, 'googlenet expects transformInput to be true or false');
+  refuse({ transformInput: true, inChannels: 1 }, 'googlenet expects inChannels to be 3 with transformInput');
 });
 
 test('googlenet gives its auxiliary logits when asked', () => {
