@@ -8,6 +8,7 @@ import type { Attrs } from '../graph/types';
 import type { BatchNormAttrs, ResponseNormAttrs } from '../ops/norm';
 import type { Conv2dAttrs } from '../ops/conv';
 import type { MatmulAttrs } from '../ops/matmul';
+import type { Sides } from '../ops/window';
 import { float, int, ints, text, type Attribute, type ValueName } from './graphWriter';
 import { averageMatrix, averageWindows, overhang, type PoolAttrs } from './windows';
 
@@ -144,10 +145,17 @@ export const CONVERSIONS: Readonly<Record<string, Convert>> = {
     const attrs = c.attrs as unknown as PoolAttrs;
     const [bottom, right] = overhang(c.node.inputs[0]!.shape, c.node.shape, attrs);
     const [top, below, left, beside] = attrs.padding;
-    return c.emit('MaxPool', c.inputs, {
+    let sides: Sides = [top, below + bottom, left, beside + right];
+    let [x] = c.inputs as [ValueName];
+    // Dilated windows may reach further out than their kernel counts pixels, which onnxruntime takes from a Pad only.
+    if (sides.some((amount, side) => amount >= attrs.kernel[side >> 1]!)) {
+      x = c.emit('Pad', [x, c.integers([0, 0, sides[0], sides[2], 0, 0, sides[1], sides[3]]), c.floats([-Infinity])]);
+      sides = [0, 0, 0, 0];
+    }
+    return c.emit('MaxPool', [x], {
       kernel_shape: ints(attrs.kernel),
       strides: ints(attrs.stride),
-      pads: ints(pads([top, below + bottom, left, beside + right])),
+      pads: ints(pads(sides)),
       dilations: ints(attrs.dilation),
     });
   },

@@ -179,6 +179,54 @@ test.each(OPERATIONS)('%s', async (_, body, input) => {
   expect(await difference(new Lambda(body), input)).toBeLessThan(2e-6);
 });
 
+describe('pooling', () => {
+  /** Every kind of window over images of several sizes: what the options and the sizes allow. */
+  const combinations = [2, 3, [3, 2], [2, 3]].flatMap((kernel) =>
+    [1, 2, 3].flatMap((stride) =>
+      [
+        0,
+        1,
+        [
+          [1, 0],
+          [0, 1],
+        ],
+      ].flatMap((padding) =>
+        // prettier-ignore
+        [[8, 13], [9, 10], [11, 7]].flatMap((size) => // prettier-ignore
+          [false, true].flatMap((ceilMode) => [
+            ...[1, 2, 3].map((dilation) => ({ size, kernel, options: { stride, padding, dilation, ceilMode } })),
+            ...[true, false].map((countIncludePad) => ({ size, kernel, options: { stride, padding, ceilMode, countIncludePad } })),
+          ]),
+        ),
+      ),
+    ),
+  );
+  // The rest differs in nothing new; STRIDENET_TEST_ALL=1 runs them all.
+  const step = process.env.STRIDENET_TEST_ALL ? 1 : 17;
+  const sample = combinations.filter((_, i) => i % step === 0);
+
+  test(`${sample.length} of ${combinations.length} combinations of windows and sizes`, async () => {
+    const faults: string[] = [];
+    for (const { size, kernel, options } of sample) {
+      const body = (x: Tensor): Tensor =>
+        'dilation' in options ? ops.maxPool2d(x, kernel as 2, options as object) : ops.avgPool2d(x, kernel as 2, options as object);
+      const text = JSON.stringify({ size, kernel, options });
+      await difference(new Lambda(body), [1, ...size]).then(
+        (found) => found < 1e-6 || faults.push(`${text} differs by ${found}`),
+        (error) => faults.push(`${text}: ${(error as Error).message}`),
+      );
+    }
+    expect(faults).toEqual([]);
+  });
+
+  test.each<[string, (x: Tensor) => Tensor]>([
+    ['rounded up', (x) => ops.maxPool2d(x, 2, { stride: 3, dilation: 2, ceilMode: true })],
+    ['padded by as much as the kernel has', (x) => ops.maxPool2d(x, 2, { dilation: 3, padding: 2 })],
+  ])('maxima of dilated windows, %s', async (_, body) => {
+    expect(await difference(new Lambda(body), [1, 8, 13])).toBe(0);
+  });
+});
+
 test('batch normalisation as a node of its own', async () => {
   const layer = new nn.BatchNorm2d(4);
   for (const [name, { shape, storage }] of layer.stateDict()) if (shape.length === 1) storage.set(zooValue(name, shape, 1));
