@@ -62,7 +62,7 @@ export function differentiate(loss: Tensor, wrt: readonly Tensor[]): (Tensor | n
  * const x = tensor([3]);
  * await ops.grad(ops.sum(ops.mul(x, x)), [x])[0].array(); // [6]
  */
-export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor[] {
+export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor<'float32'>[] {
   if (!(loss instanceof Tensor) || !Array.isArray(wrt) || wrt.some((t) => !(t instanceof Tensor))) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',

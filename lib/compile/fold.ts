@@ -40,8 +40,8 @@ function foldInto(node: Tensor): Tensor {
   const [conv, mean, variance, weight, bias] = node.inputs as [Tensor, Tensor, Tensor, Tensor, Tensor];
   const [x, kernel, ...convBias] = conv.inputs as [Tensor, Tensor, ...Tensor[]];
   const columns = [mean, variance, weight, bias, ...convBias];
-  const column = (op: string): Tensor => new Tensor(op, columns, { eps: node.attrs.eps as number }, mean.shape, mean.dtype, conv.name);
+  const column = (op: string): Tensor => Tensor.make(op, columns, { eps: node.attrs.eps as number }, mean.shape, mean.dtype, conv.name);
   const [scale, shift] = [column('batchNormScale'), column('batchNormShift')];
-  const scaled = new Tensor('scaledWeight', [kernel, scale], {}, kernel.shape, kernel.dtype, conv.name);
-  return new Tensor('conv2d', [x, scaled, shift], conv.attrs, conv.shape, conv.dtype, conv.name);
+  const scaled = Tensor.make('scaledWeight', [kernel, scale], {}, kernel.shape, kernel.dtype, conv.name);
+  return Tensor.make('conv2d', [x, scaled, shift], conv.attrs, conv.shape, conv.dtype, conv.name);
 }

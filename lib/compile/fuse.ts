@@ -105,5 +105,5 @@ function withEpilogue(node: Tensor, inputs: readonly Tensor[], epilogue: Epilogu
 }
 
 function copyWith(node: Tensor, inputs: readonly Tensor[], attrs: Attrs): Tensor {
-  return new Tensor(node.op, inputs, attrs, node.shape, node.dtype, node.name);
+  return Tensor.make(node.op, inputs, attrs, node.shape, node.dtype, node.name);
 }

@@ -48,7 +48,7 @@ class Recomputed {
     if (!this.copies.has(node)) {
       const inputs = node.inputs.map((input) => this.available(input));
       const copy = inputs.every((input) => input !== undefined)
-        ? new Tensor(node.op, inputs, { ...node.attrs, recomputed: true }, node.shape, node.dtype, node.name)
+        ? Tensor.make(node.op, inputs, { ...node.attrs, recomputed: true }, node.shape, node.dtype, node.name)
         : undefined;
       this.copies.set(node, copy);
     }

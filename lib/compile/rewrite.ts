@@ -39,5 +39,5 @@ export function rewrite(graph: Graph, rule: (node: Tensor, original: Tensor) => 
 
 /** The same operation on other inputs of the same shapes. */
 export function withInputs(node: Tensor, inputs: readonly Tensor[]): Tensor {
-  return new Tensor(node.op, inputs, node.attrs, node.shape, node.dtype, node.name, node.leaf);
+  return Tensor.make(node.op, inputs, node.attrs, node.shape, node.dtype, node.name, node.leaf);
 }

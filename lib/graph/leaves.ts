@@ -4,7 +4,7 @@ import { checkOptions, formatShape, formatValue, StridenetError } from '../error
 import { Philox } from '../random';
 import type { StoredValue, VariableStorage } from './storage';
 import { Tensor, type InputSpec } from './tensor';
-import { elementCount, type DType, type NestedArray, type Shape, type TypedArray } from './types';
+import { elementCount, type DType, type DTypeOf, type NestedArray, type Shape, type TypedArray } from './types';
 
 const MAX_RANK = 6;
 
@@ -22,6 +22,11 @@ export function checkShape(where: string, shape: unknown): Shape {
   return Object.freeze([...(shape as number[])]);
 }
 
+export interface TensorOptions<D extends DType = DType> {
+  /** Element type; default: that of a typed array, 'float32' for numbers. */
+  dtype?: D;
+}
+
 /**
  * A constant tensor from nested arrays, a number, or a typed array with its shape. The values are copied.
  *
@@ -30,7 +35,11 @@ export function checkShape(where: string, shape: unknown): Shape {
  * @throws StridenetError ERR_SHAPE_MISMATCH for ragged nesting or a length that does not fit the shape
  * @example tensor([[1, 2], [3, 4]]).shape // [2, 2]
  */
-export function tensor(values: NestedArray | TypedArray, shape?: Shape, options: { dtype?: DType } = {}): Tensor {
+export function tensor<V extends NestedArray | TypedArray, D extends DType = DTypeOf<V>>(
+  values: V,
+  shape?: Shape,
+  options: TensorOptions<D> = {},
+): Tensor<D> {
   checkOptions('tensor', options, ['dtype']);
   const typed = typedArrayDType(values);
   let data: TypedArray;
@@ -55,11 +64,11 @@ export function tensor(values: NestedArray | TypedArray, shape?: Shape, options:
 
 /** A constant that takes `data` over without a copy. */
 export function constantTensor(data: TypedArray, shape: Shape, dtype: DType): Tensor {
-  return new Tensor('constant', [], {}, shape, dtype, '', { kind: 'constant', data });
+  return Tensor.make('constant', [], {}, shape, dtype, '', { kind: 'constant', data });
 }
 
 /** A float32 constant that is read when its value is first asked for, and then kept. */
-export function storedTensor(stored: StoredValue): Tensor {
+export function storedTensor(stored: StoredValue): Tensor<'float32'> {
   let read: Float32Array | undefined;
   const leaf = {
     kind: 'constant',
@@ -68,36 +77,58 @@ export function storedTensor(stored: StoredValue): Tensor {
       return (read ??= stored.read());
     },
   } as const;
-  return new Tensor('constant', [], {}, stored.shape, 'float32', '', leaf);
+  return Tensor.make('constant', [], {}, stored.shape, 'float32', '', leaf);
 }
 
-/** A tensor of zeros. @param shape logical shape */
-export function zeros(shape: Shape): Tensor {
+/**
+ * A float32 tensor of zeros.
+ * @param shape logical shape
+ * @throws StridenetError ERR_INVALID_ARGUMENT
+ * @example zeros([2, 3])
+ */
+export function zeros(shape: Shape): Tensor<'float32'> {
   const checked = checkShape('zeros', shape);
   return constantTensor(new Float32Array(elementCount(checked)), checked, 'float32');
 }
 
-/** A tensor of ones. @param shape logical shape */
-export function ones(shape: Shape): Tensor {
+/**
+ * A float32 tensor of ones.
+ * @param shape logical shape
+ * @throws StridenetError ERR_INVALID_ARGUMENT
+ * @example ones([2, 3])
+ */
+export function ones(shape: Shape): Tensor<'float32'> {
   return full(shape, 1);
 }
 
-/** A tensor of one repeated value. @param shape logical shape */
-export function full(shape: Shape, value: number): Tensor {
+/**
+ * A float32 tensor of one repeated value.
+ * @param shape logical shape
+ * @throws StridenetError ERR_INVALID_ARGUMENT
+ * @example full([2, 3], 0.5)
+ */
+export function full(shape: Shape, value: number): Tensor<'float32'> {
   const checked = checkShape('full', shape);
   return constantTensor(new Float32Array(elementCount(checked)).fill(value), checked, 'float32');
 }
 
 /** A scalar constant of shape []. */
-export function scalar(value: number): Tensor {
+export function scalar(value: number): Tensor<'float32'> {
   return constantTensor(Float32Array.of(value), [], 'float32');
 }
 
+export interface RandnOptions {
+  /** The same seed gives the same numbers on every machine; default: the next stream of `manualSeed`. */
+  seed?: number;
+}
+
 /**
- * Normally distributed numbers, mean 0 and variance 1 (Philox4x32-10 and Box-Muller).
- * @param options.seed the same seed gives the same numbers on every machine; default: the next stream of `manualSeed`
+ * A float32 tensor of normally distributed numbers, mean 0 and variance 1 (Philox4x32-10 and Box-Muller).
+ * @param shape logical shape
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+ * @example randn([8, 3, 32, 32], { seed: 1 })
  */
-export function randn(shape: Shape, options: { seed?: number } = {}): Tensor {
+export function randn(shape: Shape, options: RandnOptions = {}): Tensor<'float32'> {
   checkOptions('randn', options, ['seed']);
   const checked = checkShape('randn', shape);
   const generator = options.seed === undefined ? Philox.next() : new Philox(options.seed);
@@ -108,12 +139,12 @@ export function randn(shape: Shape, options: { seed?: number } = {}): Tensor {
 
 /** A variable: its value lives in `storage` and may change between runs. */
 export function variableTensor(storage: VariableStorage, name: string): Tensor {
-  return new Tensor('variable', [], {}, storage.shape, 'float32', name, { kind: 'variable', storage });
+  return Tensor.make('variable', [], {}, storage.shape, 'float32', name, { kind: 'variable', storage });
 }
 
 /** A placeholder of a graph, fed at every run. */
 export function inputTensor(spec: InputSpec, shape: Shape, dtype: DType): Tensor {
-  return new Tensor('input', [], {}, shape, dtype, spec.name, { kind: 'input', input: spec });
+  return Tensor.make('input', [], {}, shape, dtype, spec.name, { kind: 'input', input: spec });
 }
 
 // By tag, not instanceof: arrays may come from another realm (vm contexts, test runners).

@@ -5,7 +5,16 @@
 
 import { StridenetError } from '../errors';
 import type { StoredValue, VariableStorage } from './storage';
-import { elementCount, type Attrs, type DType, type NestedArray, type Shape, type TypedArray } from './types';
+import {
+  elementCount,
+  type ArrayOf,
+  type Attrs,
+  type DType,
+  type ElementType,
+  type NestedArray,
+  type Shape,
+  type TypedArray,
+} from './types';
 
 /** What stands behind a node without inputs. */
 export type Leaf =
@@ -41,26 +50,57 @@ function theEvaluator(): Evaluator {
 
 let nextId = 1;
 
-export class Tensor {
+/**
+ * A node of an immutable graph: values of one element type under a shape, given (`tensor`, `zeros`, `randn`) or computed (`ops.*`). Nothing
+ * is computed until its value is asked for, and nothing has to be disposed.
+ *
+ * `Tensor<'float32'>` gives a Float32Array. A plain `Tensor` may hold any type, and may stand where a definite one is asked for.
+ *
+ * @example
+ * const x = tensor([[1, 2], [3, 4]]);
+ * const values = await ops.matmul(x, x).data(); // Float32Array [7, 10, 15, 22]
+ */
+// `any` and not DType: a forward(x: Tensor): Tensor must fit where layers say Tensor<'float32'>.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export class Tensor<D extends DType = any> {
+  /** @internal */
   readonly id = nextId++;
   /** What the value is computed from. */
-  inputs: readonly Tensor[];
+  readonly inputs: readonly Tensor[];
+  /** The element type. */
+  readonly dtype: ElementType<D>;
+  /** @internal */
+  readonly attrs: Attrs;
+  /** @internal */
+  readonly leaf?: Leaf;
   /** The computed value, remembered after the first evaluation, in logical order. */
-  private known: TypedArray | undefined;
+  private known: ArrayOf<D> | undefined;
 
-  /** Made by `build` and the leaf functions only; user code calls `tensor`, `zeros`, `ops.*`. */
-  constructor(
+  /** Code of one's own calls `tensor`, `zeros` or `ops.*`. */
+  protected constructor(
+    /** The operation that computes the value, such as 'conv2d'; 'constant', 'variable' or 'input' for a leaf. */
     readonly op: string,
     inputs: readonly Tensor[],
-    readonly attrs: Attrs,
+    attrs: Attrs,
+    /** Extents of the axes in logical order, such as [N, C, H, W]. */
     readonly shape: Shape,
-    readonly dtype: DType,
+    dtype: DType,
+    /** The layer or parameter that it belongs to, such as 'layer1.0.conv1'; '' for none. */
     readonly name: string,
-    readonly leaf?: Leaf,
+    leaf?: Leaf,
   ) {
     this.inputs = inputs;
+    this.attrs = attrs;
+    this.dtype = dtype as ElementType<D>;
+    this.leaf = leaf;
   }
 
+  /** @internal Called by `build`, the leaf functions and passes of the compiler, which have checked that the parts fit each other. */
+  static make(op: string, inputs: readonly Tensor[], attrs: Attrs, shape: Shape, dtype: DType, name: string, leaf?: Leaf): Tensor {
+    return new Tensor(op, inputs, attrs, shape, dtype, name, leaf);
+  }
+
+  /** Number of axes. */
   get rank(): number {
     return this.shape.length;
   }
@@ -69,26 +109,28 @@ export class Tensor {
     return elementCount(this.shape);
   }
   /** The value if it is known without computing: a constant, or a result remembered from an earlier evaluation. */
-  get value(): TypedArray | undefined {
-    return this.leaf?.kind === 'constant' ? this.leaf.data : this.known;
+  get value(): ArrayOf<D> | undefined {
+    return this.leaf?.kind === 'constant' ? (this.leaf.data as ArrayOf<D>) : this.known;
   }
-  /** Called by the evaluator. A detached value gives up what it was computed from. */
+  /** @internal Called by the evaluator. A detached value gives up what it was computed from. */
   remember(value: TypedArray): void {
-    this.known = value;
-    if (this.op === 'detach') this.inputs = [];
+    this.known = value as ArrayOf<D>;
+    if (this.op === 'detach') (this as { inputs: readonly Tensor[] }).inputs = [];
   }
 
-  /** The value in row-major logical order; a fresh copy. */
-  async data(): Promise<TypedArray> {
-    return (this.value ?? (await theEvaluator().evaluate([this]))[0]!).slice();
+  /** The value in row-major logical order, computed off the event loop; a fresh copy. */
+  async data(): Promise<ArrayOf<D>> {
+    return (this.value ?? (await theEvaluator().evaluate([this]))[0]!).slice() as ArrayOf<D>;
   }
-  dataSync(): TypedArray {
-    return (this.value ?? theEvaluator().evaluateSync([this])[0]!).slice();
+  /** Like `data`, but waits. */
+  dataSync(): ArrayOf<D> {
+    return (this.value ?? theEvaluator().evaluateSync([this])[0]!).slice() as ArrayOf<D>;
   }
   /** The value as nested arrays; a number for shape []. */
   async array(): Promise<NestedArray> {
     return nest(this.value ?? (await theEvaluator().evaluate([this]))[0]!, this.shape);
   }
+  /** Like `array`, but waits. */
   arraySync(): NestedArray {
     return nest(this.value ?? theEvaluator().evaluateSync([this])[0]!, this.shape);
   }
@@ -97,6 +139,7 @@ export class Tensor {
     this.checkSingle();
     return (await this.data())[0]!;
   }
+  /** Like `item`, but waits. @throws StridenetError ERR_SHAPE_MISMATCH when there are several elements */
   itemSync(): number {
     this.checkSingle();
     return this.dataSync()[0]!;

@@ -1,9 +1,22 @@
 /** Words shared by graph, ops and compile. */
 
+/** The element types of tensors. */
 export type DType = 'float32' | 'int32' | 'uint8';
+/** The extents of a tensor's axes, in logical order: [N, C, H, W]; [] for a single number. */
 export type Shape = readonly number[];
+/** The arrays that hold values of tensors. */
 export type TypedArray = Float32Array | Int32Array | Uint8Array;
+/** The values of a tensor, nested by axis: a number for shape [], number[] for [n], number[][] for [n, m]. */
 export type NestedArray = number | readonly NestedArray[];
+
+// Conditional types, so that `any` in the place of D gives every possibility and not `any`.
+
+/** The array that holds values of an element type: Float32Array for 'float32'. */
+export type ArrayOf<D extends DType> = D extends 'float32' ? Float32Array : D extends 'int32' ? Int32Array : Uint8Array;
+/** The element type itself; any of them while it is not known. */
+export type ElementType<D extends DType> = D extends 'float32' ? 'float32' : D extends 'int32' ? 'int32' : 'uint8';
+/** The element type that `tensor` gives values: that of a typed array, float32 for numbers. */
+export type DTypeOf<V> = V extends Int32Array ? 'int32' : V extends Uint8Array ? 'uint8' : 'float32';
 
 /** Attributes of a node: plain data, equal when their `exactKey` is. */
 export type AttrValue = number | string | boolean | readonly AttrValue[] | Attrs;

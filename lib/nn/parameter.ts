@@ -11,12 +11,25 @@ import { elementCount, type Shape } from '../graph/types';
 /** Writes the first value of a variable, in logical order, over zeros. */
 export type Initializer = (data: Float32Array, shape: Shape) => void;
 
-export class Variable extends Tensor {
+/**
+ * A float32 tensor whose value lives beyond a run and is saved with its model, but is not trained: PyTorch's buffer.
+ * @example
+ * class Whiten extends nn.Module {
+ *   readonly shift = new nn.Variable([3, 1, 1]);
+ *   forward(x: Tensor): Tensor { return ops.sub(x, this.shift); }
+ * }
+ */
+export class Variable extends Tensor<'float32'> {
   /** The path from the root module, such as `layer1.0.conv1.weight`; set when a module is walked. */
   declare name: string;
+  /** @internal */
   readonly storage: VariableStorage;
 
-  /** @param value the first value; or a shape, for zeros */
+  /**
+   * A variable with a first value.
+   * @param value the value, which is copied; or a shape, for zeros
+   * @throws StridenetError ERR_INVALID_ARGUMENT for something else
+   */
   constructor(value: Tensor | Shape) {
     const shape = value instanceof Tensor ? value.shape : checkShape('Parameter', value);
     const storage = new VariableStorage(
@@ -31,11 +44,12 @@ export class Variable extends Tensor {
   override get value(): Float32Array {
     return this.storage.value();
   }
+  /** @internal */
   override remember(): void {
     // The storage remembers.
   }
 
-  /** Replaces the value by one that `initializer` makes when it is first needed. */
+  /** Replaces the value by one that `initializer` makes when it is first needed: it writes over zeros, in logical order. */
   initialize(initializer: Initializer): void {
     this.storage.initialize(() => {
       const data = new Float32Array(this.size);
@@ -47,7 +61,11 @@ export class Variable extends Tensor {
 
 /**
  * A variable that training changes.
- * @example class Scale extends nn.Module { factor = new nn.Parameter(ones([1])); forward(x) { return ops.mul(x, this.factor); } }
+ * @example
+ * class Scale extends nn.Module {
+ *   readonly factor = new nn.Parameter(ones([1]));
+ *   forward(x: Tensor): Tensor { return ops.mul(x, this.factor); }
+ * }
  */
 export class Parameter extends Variable {
   /** Whether training computes a gradient for it and updates it; `module.freeze()` clears it. */

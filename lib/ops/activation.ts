@@ -6,7 +6,7 @@
 import { checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
-import { build, checkDType, checkTensor, defineOp, describe } from './builder';
+import { build, checkDType, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import { add, defineBinary, defineUnary, div, exp, greater, mul, sigmoid, sub, tanh } from './elementwise';
 import type { GradientContext, InferContext } from './opDef';
 
@@ -65,17 +65,22 @@ export const geluTanhGrad = defineBinary('geluTanhGrad', ({ dy: g, a: dy, b: x }
   },
 ]);
 
+export interface GeluOptions extends OpOptions {
+  /** 'none' (default), or 'tanh': x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2. */
+  approximate?: GeluApproximation;
+}
+
 /**
  * Gaussian error linear unit x Phi(x), where Phi is the standard normal distribution function.
- * @param options.approximate 'none' (default) or 'tanh': x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_DTYPE_MISMATCH
  */
-export function gelu(x: Tensor, options: { approximate?: GeluApproximation; name?: string } = {}): Tensor {
+export function gelu(x: Tensor, options: GeluOptions = {}): Tensor<'float32'> {
   checkOptions('gelu', options, ['approximate', 'name']);
   const approximate = checkApproximation(describe('gelu', options.name ?? ''), options.approximate ?? 'none');
   return (approximate === 'tanh' ? geluTanh : geluExact)(x, { name: options.name });
 }
 
+/** How the normal distribution function of GELU is computed. */
 export type GeluApproximation = 'none' | 'tanh';
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT */
@@ -121,13 +126,18 @@ defineOp<LeakyReluAttrs>({
   gradient: ({ inputs: [, x], attrs, dy: g }: GradientContext<LeakyReluAttrs>) => [build('leakyReluGrad', [g, x!], attrs), null],
 });
 
+export interface ClampOptions extends OpOptions {
+  /** Lower bound; default none. */
+  min?: number;
+  /** Upper bound; default none. Where it is less than min the result is max. */
+  max?: number;
+}
+
 /**
  * min(max(x, min), max); NaN stays. The derivative is 1 from min to max inclusive and 0 outside, as in PyTorch.
- * @param options.min lower bound, default none
- * @param options.max upper bound, default none; where it is less than min the result is max
  * @throws StridenetError ERR_INVALID_ARGUMENT without a bound, ERR_UNKNOWN_OPTION, ERR_DTYPE_MISMATCH
  */
-export function clamp(x: Tensor, options: { min?: number; max?: number; name?: string }): Tensor {
+export function clamp(x: Tensor, options: ClampOptions): Tensor<'float32'> {
   checkOptions('clamp', options, ['min', 'max', 'name']);
   const where = describe('clamp', options?.name ?? '');
   checkTensor(where, 'its input', x);
@@ -142,12 +152,16 @@ export function clamp(x: Tensor, options: { min?: number; max?: number; name?: s
   return build('clamp', [x], attrs, options.name);
 }
 
+export interface LeakyReluOptions extends OpOptions {
+  /** Default 0.01. */
+  negativeSlope?: number;
+}
+
 /**
  * x where it is positive, else negativeSlope x. The derivative at 0 is negativeSlope, as in PyTorch.
- * @param options.negativeSlope default 0.01
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_DTYPE_MISMATCH
  */
-export function leakyRelu(x: Tensor, options: { negativeSlope?: number; name?: string } = {}): Tensor {
+export function leakyRelu(x: Tensor, options: LeakyReluOptions = {}): Tensor<'float32'> {
   checkOptions('leakyRelu', options, ['negativeSlope', 'name']);
   const where = describe('leakyRelu', options.name ?? '');
   checkTensor(where, 'its input', x);

@@ -3,7 +3,7 @@
 import { checkOptions } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
-import { build, checkDType, checkRank, checkTensor, defineOp, describe } from './builder';
+import { build, checkDType, checkRank, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import type { GradientContext } from './opDef';
 import { checkPair, type Pair } from './window';
 
@@ -45,7 +45,7 @@ function adaptive(op: string, x: Tensor, outputSize: Pair, name: string): Tensor
  * @param outputSize `n` or `[h, w]`
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
-export function adaptiveAvgPool2d(x: Tensor, outputSize: Pair, options: { name?: string } = {}): Tensor {
+export function adaptiveAvgPool2d(x: Tensor, outputSize: Pair, options: OpOptions = {}): Tensor<'float32'> {
   checkOptions('adaptiveAvgPool2d', options, ['name']);
   return adaptive('adaptiveAvgPool2d', x, outputSize, options.name ?? '');
 }
@@ -54,7 +54,7 @@ export function adaptiveAvgPool2d(x: Tensor, outputSize: Pair, options: { name?:
  * The mean of each channel: [N, C, H, W] becomes [N, C, 1, 1].
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
-export function globalAvgPool2d(x: Tensor, options: { name?: string } = {}): Tensor {
+export function globalAvgPool2d(x: Tensor, options: OpOptions = {}): Tensor<'float32'> {
   checkOptions('globalAvgPool2d', options, ['name']);
   return adaptive('globalAvgPool2d', x, 1, options.name ?? '');
 }

@@ -5,6 +5,12 @@ import { Tensor } from '../graph/tensor';
 import type { Attrs, DType } from '../graph/types';
 import type { OpDef } from './opDef';
 
+/** What every operation takes. */
+export interface OpOptions {
+  /** The layer or part of a model that the operation belongs to, for error messages, listings and `summary`; default none. */
+  name?: string;
+}
+
 const registry = new Map<string, OpDef>();
 
 /** Registers an operation; the families of lib/ops call it once per operation when they load. */
@@ -44,7 +50,7 @@ export function build(op: string, inputs: readonly Tensor[], attrs: Attrs = {}, 
   const where = describe(op, name);
   for (const [i, input] of inputs.entries()) checkTensor(where, `input ${i}`, input);
   const { shape, dtype } = opDef(op).infer({ where, inputs, attrs });
-  return new Tensor(op, Object.freeze([...inputs]), Object.freeze(attrs), Object.freeze([...shape]), dtype, name);
+  return Tensor.make(op, Object.freeze([...inputs]), Object.freeze(attrs), Object.freeze([...shape]), dtype, name);
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless `value` is a Tensor */

@@ -9,12 +9,12 @@
 import { checkInteger, checkOptions, formatShape, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
-import { build, checkDType, checkRank, checkTensor, defineOp, describe } from './builder';
+import { build, checkDType, checkRank, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import type { GradientContext } from './opDef';
 import { sum } from './reduce';
 import { checkPadding, checkPair, resolvePadding, windowOutput, type Padding, type Pair, type Sides } from './window';
 
-export interface Conv2dOptions {
+export interface Conv2dOptions extends OpOptions {
   /** [O]; default: none. */
   bias?: Tensor;
   /** Default 1. */
@@ -25,7 +25,6 @@ export interface Conv2dOptions {
   dilation?: Pair;
   /** Channels are cut into this many groups that do not see each other; default 1. */
   groups?: number;
-  name?: string;
 }
 
 export interface Conv2dAttrs extends Attrs {
@@ -134,7 +133,7 @@ defineOp<GradWeightAttrs>({
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  * @see https://d2l.ai/chapter_convolutional-neural-networks/conv-layer.html
  */
-export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): Tensor {
+export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): Tensor<'float32'> {
   checkOptions('conv2d', options, ['bias', 'stride', 'padding', 'dilation', 'groups', 'name']);
   const { bias, name = '' } = options;
   const where = describe('conv2d', name);

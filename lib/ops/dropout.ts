@@ -9,16 +9,15 @@ import { constantTensor } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
 import { Philox } from '../random';
-import { build, checkDType, checkRank, checkTensor, defineOp, describe } from './builder';
+import { build, checkDType, checkRank, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import { mul } from './elementwise';
 import type { GradientContext } from './opDef';
 
-export interface DropoutOptions {
+export interface DropoutOptions extends OpOptions {
   /** Whether anything is dropped; default true. Without, the result is the input. */
   training?: boolean;
   /** The same seed gives the same mask; default: the seed and step of the training graph, else drawn from `manualSeed`. */
   seed?: number;
-  name?: string;
 }
 
 interface DropoutAttrs extends Attrs {
@@ -74,7 +73,7 @@ export function checkProbability(where: string, p: unknown): number {
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_DTYPE_MISMATCH, ERR_UNKNOWN_OPTION
  * @example ops.dropout(x, 0.2, { seed: 1 })
  */
-export function dropout(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor {
+export function dropout(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor<'float32'> {
   return drop('dropout', x, p, options, (input) => input);
 }
 
@@ -85,7 +84,7 @@ export function dropout(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tenso
  * @param p in [0, 1); default 0.5
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_DTYPE_MISMATCH, ERR_UNKNOWN_OPTION
  */
-export function dropout2d(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor {
+export function dropout2d(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor<'float32'> {
   return drop('dropout2d', x, p, options, (input, where) => {
     checkRank(where, 'an input', input, 4, '[N, C, H, W]');
     const [n, c] = input.shape as [number, number];

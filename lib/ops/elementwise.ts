@@ -7,10 +7,11 @@ import { formatShape, StridenetError } from '../errors';
 import { scalar } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
 import type { Shape } from '../graph/types';
-import { build, checkDType, checkTensor, defineOp } from './builder';
+import { build, checkDType, checkTensor, defineOp, type OpOptions } from './builder';
 import type { GradientContext } from './opDef';
 import { reduceToShape } from './reduce';
 
+/** A tensor, or a number in its place. */
 export type TensorLike = Tensor | number;
 
 type UnaryRule = (dy: Tensor, x: Tensor, y: Tensor) => Tensor | null;
@@ -33,7 +34,7 @@ function broadcastShapes(where: string, a: Shape, b: Shape): Shape {
 }
 
 /** Registers y = f(x) with its gradient rule and gives its builder. */
-export function defineUnary(name: string, gradient: UnaryRule): (x: TensorLike, options?: { name?: string }) => Tensor {
+export function defineUnary(name: string, gradient: UnaryRule): (x: TensorLike, options?: OpOptions) => Tensor<'float32'> {
   defineOp({
     name,
     infer({ where, inputs: [x] }) {
@@ -46,7 +47,7 @@ export function defineUnary(name: string, gradient: UnaryRule): (x: TensorLike, 
 }
 
 /** Registers y = f(a, b) with broadcasting and its gradient rules and gives its builder. */
-export function defineBinary(name: string, gradient: BinaryRule): (a: TensorLike, b: TensorLike, options?: { name?: string }) => Tensor {
+export function defineBinary(name: string, gradient: BinaryRule): (a: TensorLike, b: TensorLike, options?: OpOptions) => Tensor<'float32'> {
   defineOp({
     name,
     infer({ where, inputs: [a, b] }) {
@@ -73,25 +74,34 @@ function toTensor(where: string, x: TensorLike): Tensor {
 
 // Unary. y = f(x); the rule gives dy f'(x).
 
+/** -x */
 export const neg = defineUnary('neg', (dy) => neg(dy));
+/** The absolute value; the derivative at 0 is 0. */
 export const abs = defineUnary('abs', (dy, x) => mul(dy, sign(x)));
 /** -1, 0 or 1; derivative zero. */
 export const sign = defineUnary('sign', () => null);
+/** The exponential function, e to the power x. */
 export const exp = defineUnary('exp', (dy, _x, y) => mul(dy, y));
 /** Natural logarithm. */
 export const log = defineUnary('log', (dy, x) => div(dy, x));
+/** The square root; NaN below 0. */
 export const sqrt = defineUnary('sqrt', (dy, _x, y) => div(mul(dy, 0.5), y));
 /** max(x, 0); the derivative at 0 is 0, as in PyTorch. */
 export const relu = defineUnary('relu', (dy, _x, y) => reluGrad(dy, y));
 /** 1 / (1 + exp(-x)) */
 export const sigmoid = defineUnary('sigmoid', (dy, _x, y) => sigmoidGrad(dy, y));
+/** The hyperbolic tangent. */
 export const tanh = defineUnary('tanh', (dy, _x, y) => tanhGrad(dy, y));
 
 // Binary. The rule gives dy dy/da and dy dy/db at the broadcast shape; defineBinary sums them back.
 
+/** a + b */
 export const add = defineBinary('add', ({ dy }) => [() => dy, () => dy]);
+/** a - b */
 export const sub = defineBinary('sub', ({ dy }) => [() => dy, () => neg(dy)]);
+/** a b, element by element; the product of matrices is `matmul`. */
 export const mul = defineBinary('mul', ({ dy, a, b }) => [() => mul(dy, b), () => mul(dy, a)]);
+/** a / b; by zero it gives infinity or NaN. */
 export const div = defineBinary('div', ({ dy, b, y }) => [() => div(dy, b), () => neg(div(mul(dy, y), b))]);
 /** a to the power b. A gradient through b needs a > 0, as ln a enters. */
 export const pow = defineBinary('pow', ({ dy, a, b, y }) => [() => mul(dy, mul(b, pow(a, sub(b, 1)))), () => mul(dy, mul(y, log(a)))]);

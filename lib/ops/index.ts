@@ -2,19 +2,22 @@
 
 import './methods';
 
-export { abs, add, div, exp, log, maximum, minimum, mul, neg, pow, relu, sigmoid, sqrt, sub, tanh } from './elementwise';
+export { abs, add, div, exp, log, maximum, minimum, mul, neg, pow, relu, sigmoid, sqrt, sub, tanh, type TensorLike } from './elementwise';
 export { conv2d, type Conv2dOptions } from './conv';
 export { avgPool2d, maxPool2d, type AvgPool2dOptions, type MaxPool2dOptions } from './pool';
 export { adaptiveAvgPool2d, globalAvgPool2d } from './adaptivePool';
-export { concat, slice } from './region';
+export { concat, slice, type ConcatOptions } from './region';
 export { pad2d, type Pad2dOptions, type PadAmount, type PadMode } from './pad';
 export { dropout, dropout2d, type DropoutOptions } from './dropout';
-export { linear, matmul } from './matmul';
+export { linear, matmul, type LinearOptions } from './matmul';
 export { batchNorm2d, localResponseNorm, type BatchNorm2dOptions, type LocalResponseNormOptions } from './norm';
 export { broadcastTo, max, mean, sum, type ReduceOptions } from './reduce';
 export { detach, flatten, reshape, transpose } from './shape';
-export { clamp, gelu, hardswish, leakyRelu, relu6, silu, type GeluApproximation } from './activation';
-export { bceWithLogits, crossEntropy, mseLoss, type CrossEntropyOptions, type LossReduction } from './loss';
+export { clamp, gelu, hardswish, leakyRelu, relu6, silu } from './activation';
+export type { ClampOptions, GeluApproximation, GeluOptions, LeakyReluOptions } from './activation';
+export { bceWithLogits, crossEntropy, mseLoss } from './loss';
+export type { BceWithLogitsOptions, CrossEntropyOptions, LossReduction, MseLossOptions } from './loss';
 export { countCorrect, logSoftmax, softmax, type SoftmaxOptions } from './softmax';
 export { grad } from '../compile/differentiate';
+export type { OpOptions } from './builder';
 export type { Padding, Pair } from './window';

@@ -2,7 +2,7 @@
 
 import { checkNumber, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
-import { build, checkDType, checkTensor, defineOp, describe } from './builder';
+import { build, checkDType, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import { softplus } from './activation';
 import { add, div, mul, neg, sub } from './elementwise';
 import { mean, sum } from './reduce';
@@ -29,12 +29,17 @@ function checkTarget(where: string, x: Tensor, target: Tensor): void {
   );
 }
 
+export interface MseLossOptions extends OpOptions {
+  /** 'mean' (default) or 'sum' over all elements. */
+  reduction?: LossReduction;
+}
+
 /**
  * Mean (or sum) of (x - target)^2.
  * @param x any shape @param target float32 of the same shape
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
-export function mseLoss(x: Tensor, target: Tensor, options: { reduction?: LossReduction; name?: string } = {}): Tensor {
+export function mseLoss(x: Tensor, target: Tensor, options: MseLossOptions = {}): Tensor<'float32'> {
   checkOptions('mseLoss', options, ['reduction', 'name']);
   const where = describe('mseLoss', options.name ?? '');
   const reduction = checkReduction(where, options.reduction ?? 'mean');
@@ -43,18 +48,18 @@ export function mseLoss(x: Tensor, target: Tensor, options: { reduction?: LossRe
   return (reduction === 'mean' ? mean : sum)(mul(error, error), { name: options.name });
 }
 
+export interface BceWithLogitsOptions extends MseLossOptions {
+  /** Weight of the positive answers, a tensor that broadcasts to the output's shape; default 1. */
+  posWeight?: Tensor;
+}
+
 /**
  * Binary cross entropy of sigmoid(x): mean (or sum) of -(posWeight target log sigmoid(x) + (1 - target) log(1 - sigmoid(x))), in a form
  * that neither overflows nor cancels.
  * @param x any shape @param target float32 of the same shape, in [0, 1]
- * @param options.posWeight weight of the positive answers, a tensor that broadcasts to x's shape; default 1
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
-export function bceWithLogits(
-  x: Tensor,
-  target: Tensor,
-  options: { posWeight?: Tensor; reduction?: LossReduction; name?: string } = {},
-): Tensor {
+export function bceWithLogits(x: Tensor, target: Tensor, options: BceWithLogitsOptions = {}): Tensor<'float32'> {
   checkOptions('bceWithLogits', options, ['posWeight', 'reduction', 'name']);
   const where = describe('bceWithLogits', options.name ?? '');
   const reduction = checkReduction(where, options.reduction ?? 'mean');
@@ -85,12 +90,11 @@ defineOp<{ readonly classes: number }>({
 });
 
 /** Options of `crossEntropy`. */
-export interface CrossEntropyOptions {
+export interface CrossEntropyOptions extends OpOptions {
   /** In [0, 1]; default 0. */
   labelSmoothing?: number;
   /** A weight for each class, float32 [classes]; default 1. */
   weight?: Tensor;
-  name?: string;
 }
 
 /**
@@ -105,7 +109,7 @@ export interface CrossEntropyOptions {
  * @returns the loss, a scalar; NaN if a label is out of range that was not known when the graph was built
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
-export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor<'float32'> {
   checkOptions('crossEntropy', options, ['labelSmoothing', 'weight', 'name']);
   const where = describe('crossEntropy', options.name ?? '');
   checkTensor(where, 'logits', logits);

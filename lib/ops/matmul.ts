@@ -3,7 +3,7 @@
 import { checkOptions, formatShape, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
-import { build, checkDType, checkTensor, defineOp, describe } from './builder';
+import { build, checkDType, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import type { GradientContext } from './opDef';
 import { sum } from './reduce';
 import { reshape } from './shape';
@@ -94,7 +94,7 @@ defineOp({
  * @returns [..., n]
  * @throws StridenetError ERR_SHAPE_MISMATCH
  */
-export function matmul(a: Tensor, b: Tensor, options: { name?: string } = {}): Tensor {
+export function matmul(a: Tensor, b: Tensor, options: OpOptions = {}): Tensor<'float32'> {
   checkOptions('matmul', options, ['name']);
   checkTensor('matmul', 'its first operand', a);
   checkTensor('matmul', 'its second operand', b);
@@ -103,14 +103,19 @@ export function matmul(a: Tensor, b: Tensor, options: { name?: string } = {}): T
   return reshape(rows, [...a.shape.slice(0, -1), rows.shape[1]!]);
 }
 
+export interface LinearOptions extends OpOptions {
+  /** Added to each row, [out]; default none. */
+  bias?: Tensor;
+}
+
 /**
  * A fully connected layer: y = x weight^T + bias.
  *
- * @param x [N, in] @param weight [out, in] @param options.bias [out]
+ * @param x [N, in] @param weight [out, in]
  * @returns [N, out]
  * @throws StridenetError ERR_SHAPE_MISMATCH
  */
-export function linear(x: Tensor, weight: Tensor, options: { bias?: Tensor; name?: string } = {}): Tensor {
+export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor<'float32'> {
   checkOptions('linear', options, ['bias', 'name']);
   const { bias, name = '' } = options;
   const where = describe('linear', name);

@@ -11,14 +11,14 @@ import { checkBoolean, checkInteger, checkNumber, checkOptions, formatShape, Str
 import { ones, zeros } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
 import type { Attrs, Shape } from '../graph/types';
-import { build, checkDType, checkRank, checkTensor, defineOp, describe } from './builder';
+import { build, checkDType, checkRank, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import { add, div, mul, neg, pow, sqrt, sub } from './elementwise';
 import type { GradientContext, InferContext } from './opDef';
 import { broadcastTo, sum } from './reduce';
 import { reshape } from './shape';
 import { deferUpdate, runningAverage } from './update';
 
-export interface BatchNorm2dOptions {
+export interface BatchNorm2dOptions extends OpOptions {
   /** [C]; used in evaluation, moved towards the batch's by a training step. */
   runningMean?: Tensor;
   /** [C], of unbiased variances. */
@@ -33,10 +33,9 @@ export interface BatchNorm2dOptions {
   momentum?: number | Tensor;
   /** Added to the variance; default 1e-5. */
   eps?: number;
-  name?: string;
 }
 
-export interface LocalResponseNormOptions {
+export interface LocalResponseNormOptions extends OpOptions {
   /** Channels in a window. */
   size: number;
   /** Default 1e-4. */
@@ -45,7 +44,6 @@ export interface LocalResponseNormOptions {
   beta?: number;
   /** Default 1. */
   k?: number;
-  name?: string;
 }
 
 export interface BatchNormAttrs extends Attrs {
@@ -178,7 +176,7 @@ defineOp<BatchNormGradAttrs>({
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  * @example ops.batchNorm2d(x, { training: true })
  */
-export function batchNorm2d(x: Tensor, options: BatchNorm2dOptions = {}): Tensor {
+export function batchNorm2d(x: Tensor, options: BatchNorm2dOptions = {}): Tensor<'float32'> {
   checkOptions('batchNorm2d', options, ['runningMean', 'runningVar', 'weight', 'bias', 'training', 'momentum', 'eps', 'name']);
   const { runningMean, runningVar, name = '' } = options;
   const where = describe('batchNorm2d', name);
@@ -303,7 +301,7 @@ defineOp<ResponseNormAttrs>({
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  * @example ops.localResponseNorm(x, { size: 5, alpha: 1e-4, beta: 0.75, k: 2 })
  */
-export function localResponseNorm(x: Tensor, options: LocalResponseNormOptions): Tensor {
+export function localResponseNorm(x: Tensor, options: LocalResponseNormOptions): Tensor<'float32'> {
   checkOptions('localResponseNorm', options, ['size', 'alpha', 'beta', 'k', 'name']);
   const name = options?.name ?? '';
   const where = describe('localResponseNorm', name);

@@ -3,7 +3,7 @@
 import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
-import { build, checkDType, checkRank, checkTensor, defineOp, describe } from './builder';
+import { build, checkDType, checkRank, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import type { GradientContext } from './opDef';
 import { padAt } from './region';
 import { checkPadding, resolvePadding, type Pair, type Sides } from './window';
@@ -13,12 +13,11 @@ export type PadMode = 'constant' | 'reflect' | 'replicate';
 /** `n`, `[h, w]` or `[[top, bottom], [left, right]]` */
 export type PadAmount = Pair | readonly [readonly [number, number], readonly [number, number]];
 
-export interface Pad2dOptions {
+export interface Pad2dOptions extends OpOptions {
   /** Default 'constant'. */
   mode?: PadMode;
   /** The constant; default 0. */
   value?: number;
-  name?: string;
 }
 
 interface Pad2dAttrs extends Attrs {
@@ -76,7 +75,7 @@ export function checkPadMode(where: string, mode: unknown): PadMode {
  * @throws StridenetError ERR_SHAPE_MISMATCH when an image is too small to be mirrored, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  * @example ops.pad2d(x, [[1, 0], [2, 2]], { mode: 'reflect' })
  */
-export function pad2d(x: Tensor, padding: PadAmount, options: Pad2dOptions = {}): Tensor {
+export function pad2d(x: Tensor, padding: PadAmount, options: Pad2dOptions = {}): Tensor<'float32'> {
   checkOptions('pad2d', options, ['mode', 'value', 'name']);
   const where = describe('pad2d', options.name ?? '');
   checkTensor(where, 'its input', x);

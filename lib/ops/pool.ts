@@ -3,18 +3,17 @@
 import { checkBoolean, checkOptions, formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
-import { build, checkDType, checkRank, checkTensor, defineOp, describe } from './builder';
+import { build, checkDType, checkRank, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import type { GradientContext, InferContext } from './opDef';
 import { checkPadding, checkPair, resolvePadding, windowOutput, type Padding, type Pair, type Sides } from './window';
 
-interface PoolOptions {
+interface PoolOptions extends OpOptions {
   /** Default: the kernel size. */
   stride?: Pair;
   /** Default 0; at most half of the kernel on each side. */
   padding?: Padding;
   /** Round the output size up instead of down; default false. */
   ceilMode?: boolean;
-  name?: string;
 }
 export interface MaxPool2dOptions extends PoolOptions {
   /** Distance between the elements of a window; default 1. */
@@ -106,7 +105,7 @@ function poolAttrs(where: string, x: Tensor, kernelSize: Pair, options: MaxPool2
  * @param kernelSize window extents
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
-export function maxPool2d(x: Tensor, kernelSize: Pair, options: MaxPool2dOptions = {}): Tensor {
+export function maxPool2d(x: Tensor, kernelSize: Pair, options: MaxPool2dOptions = {}): Tensor<'float32'> {
   checkOptions('maxPool2d', options, ['stride', 'padding', 'dilation', 'ceilMode', 'name']);
   const where = describe('maxPool2d', options.name ?? '');
   return build('maxPool2d', [x], poolAttrs(where, x, kernelSize, options), options.name);
@@ -119,7 +118,7 @@ export function maxPool2d(x: Tensor, kernelSize: Pair, options: MaxPool2dOptions
  * @param kernelSize window extents
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
-export function avgPool2d(x: Tensor, kernelSize: Pair, options: AvgPool2dOptions = {}): Tensor {
+export function avgPool2d(x: Tensor, kernelSize: Pair, options: AvgPool2dOptions = {}): Tensor<'float32'> {
   checkOptions('avgPool2d', options, ['stride', 'padding', 'ceilMode', 'countIncludePad', 'name']);
   const { countIncludePad: counts = true, ...rest } = options;
   const where = describe('avgPool2d', options.name ?? '');

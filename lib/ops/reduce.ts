@@ -3,7 +3,7 @@
 import { formatShape, formatValue, checkBoolean, checkOptions, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import { elementCount, type Attrs, type Shape } from '../graph/types';
-import { build, checkDType, checkTensor, defineOp } from './builder';
+import { build, checkDType, checkTensor, defineOp, type OpOptions } from './builder';
 import { div, equal, mul } from './elementwise';
 import type { GradientContext, InferContext } from './opDef';
 import { reshape } from './shape';
@@ -14,12 +14,11 @@ interface ReduceAttrs extends Attrs {
   readonly keepDims: boolean;
 }
 
-export interface ReduceOptions {
+export interface ReduceOptions extends OpOptions {
   /** Axis or axes to reduce, negative ones counting from the end; default: all of them. */
   axis?: number | readonly number[];
   /** Keep reduced axes with extent 1; default false. */
   keepDims?: boolean;
-  name?: string;
 }
 
 function inferReduce({ where, inputs: [x], attrs }: InferContext<ReduceAttrs>): { shape: Shape; dtype: 'float32' } {
@@ -84,11 +83,11 @@ export function normalizeAxes(where: string, x: Tensor, axis: number | readonly 
 }
 
 /** Sum over axes. Accumulated in a fixed order, the same for any thread count. */
-export const sum = (x: Tensor, options?: ReduceOptions): Tensor => reduce('sum', x, options);
+export const sum = (x: Tensor, options?: ReduceOptions): Tensor<'float32'> => reduce('sum', x, options);
 /** Arithmetic mean over axes. */
-export const mean = (x: Tensor, options?: ReduceOptions): Tensor => reduce('mean', x, options);
+export const mean = (x: Tensor, options?: ReduceOptions): Tensor<'float32'> => reduce('mean', x, options);
 /** Largest value over axes; NaN wins. */
-export const max = (x: Tensor, options?: ReduceOptions): Tensor => reduce('max', x, options);
+export const max = (x: Tensor, options?: ReduceOptions): Tensor<'float32'> => reduce('max', x, options);
 
 defineOp<{ readonly shape: readonly number[] }>({
   name: 'broadcastTo',
@@ -107,7 +106,7 @@ defineOp<{ readonly shape: readonly number[] }>({
 });
 
 /** Repeats extents of 1 (and missing leading axes) to `shape`. */
-export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+export function broadcastTo(x: Tensor, shape: Shape): Tensor<'float32'> {
   if (x.rank === shape.length && x.shape.every((d, i) => d === shape[i])) return x;
   return build('broadcastTo', [x], { shape: [...shape] });
 }

@@ -2,8 +2,8 @@
 
 import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
-import type { Attrs, Shape } from '../graph/types';
-import { build, checkTensor, defineOp, describe } from './builder';
+import type { Attrs, DType, Shape } from '../graph/types';
+import { build, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import type { GradientContext, InferContext } from './opDef';
 
 interface ConcatAttrs extends Attrs {
@@ -74,15 +74,19 @@ export function padAt(x: Tensor, starts: readonly number[], shape: Shape, value:
   return build('pad', [x], { starts: [...starts], shape: [...shape], value }, name);
 }
 
+export interface ConcatOptions extends OpOptions {
+  /** The axis along which they follow each other; default 1, the channels of [N, C, H, W]. A negative one counts from the end. */
+  axis?: number;
+}
+
 /**
  * The tensors one after the other along an axis, as torch.cat.
  *
  * @param tensors at least one; their shapes differ along `axis` only
- * @param options.axis default 1, the channels of [N, C, H, W]; a negative one counts from the end
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  * @example ops.concat([a, b]).shape // [N, C of a + C of b, H, W]
  */
-export function concat(tensors: readonly Tensor[], options: { axis?: number; name?: string } = {}): Tensor {
+export function concat<D extends DType>(tensors: readonly Tensor<D>[], options: ConcatOptions = {}): Tensor<D> {
   checkOptions('concat', options, ['axis', 'name']);
   const where = describe('concat', options.name ?? '');
   if (!Array.isArray(tensors) || tensors.length === 0) {
@@ -112,7 +116,12 @@ export function concat(tensors: readonly Tensor[], options: { axis?: number; nam
  * @throws StridenetError ERR_INVALID_ARGUMENT for indices outside of the tensor or an empty part, ERR_UNKNOWN_OPTION
  * @example ops.slice(tensor([[1, 2, 3], [4, 5, 6]]), [0, 1], [1]) // [[2, 3]]
  */
-export function slice(x: Tensor, start: readonly number[], stop: readonly number[] = [], options: { name?: string } = {}): Tensor {
+export function slice<D extends DType>(
+  x: Tensor<D>,
+  start: readonly number[],
+  stop: readonly number[] = [],
+  options: OpOptions = {},
+): Tensor<D> {
   checkOptions('slice', options, ['name']);
   const where = describe('slice', options.name ?? '');
   checkTensor(where, 'its input', x);

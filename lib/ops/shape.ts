@@ -3,8 +3,8 @@
 import { formatShape, formatValue, StridenetError } from '../errors';
 import { checkShape } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
-import { elementCount, type Shape } from '../graph/types';
-import { build, checkTensor, defineOp } from './builder';
+import { elementCount, type DType, type Shape } from '../graph/types';
+import { build, checkTensor, defineOp, type OpOptions } from './builder';
 import type { GradientContext } from './opDef';
 
 type ReshapeAttrs = { readonly shape: readonly number[] };
@@ -44,7 +44,7 @@ defineOp({
 });
 
 /** The same value without its history: gradients stop here, and once computed nothing it was made of is kept. */
-export function detach(x: Tensor): Tensor {
+export function detach<D extends DType>(x: Tensor<D>): Tensor<D> {
   checkTensor('detach', 'its input', x);
   return build('detach', [x]);
 }
@@ -53,7 +53,7 @@ export function detach(x: Tensor): Tensor {
  * The same elements in logical row-major order under another shape.
  * @param shape the new shape; one extent may be -1 and is computed
  */
-export function reshape(x: Tensor, shape: Shape, options: { name?: string } = {}): Tensor {
+export function reshape<D extends DType>(x: Tensor<D>, shape: Shape, options: OpOptions = {}): Tensor<D> {
   checkTensor('reshape', 'its input', x);
   const holes = Array.isArray(shape) ? shape.filter((d) => d === -1).length : 0;
   let wanted = shape;
@@ -76,7 +76,7 @@ export function reshape(x: Tensor, shape: Shape, options: { name?: string } = {}
  * Joins the axes from `startAxis` on into one: [n, c, h, w] becomes [n, c h w].
  * @param startAxis default 1
  */
-export function flatten(x: Tensor, startAxis = 1, options: { name?: string } = {}): Tensor {
+export function flatten<D extends DType>(x: Tensor<D>, startAxis = 1, options: OpOptions = {}): Tensor<D> {
   checkTensor('flatten', 'its input', x);
   const start = startAxis < 0 ? startAxis + x.rank : startAxis;
   if (!Number.isInteger(start) || start < 0 || start > Math.max(0, x.rank - 1)) {
@@ -92,7 +92,7 @@ export function flatten(x: Tensor, startAxis = 1, options: { name?: string } = {
  * Permutes axes: y.shape[i] = x.shape[permutation[i]].
  * @param permutation default: the axes reversed
  */
-export function transpose(x: Tensor, permutation?: readonly number[], options: { name?: string } = {}): Tensor {
+export function transpose<D extends DType>(x: Tensor<D>, permutation?: readonly number[], options: OpOptions = {}): Tensor<D> {
   checkTensor('transpose', 'its input', x);
   const axes = (permutation ?? x.shape.map((_, i) => x.rank - 1 - i)).map((a) => (a < 0 ? a + x.rank : a));
   if (axes.length !== x.rank || [...axes].sort((a, b) => a - b).some((a, i) => a !== i)) {

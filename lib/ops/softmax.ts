@@ -4,7 +4,7 @@ import { checkOptions, formatShape, formatValue, StridenetError } from '../error
 import { scalar } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
-import { build, checkDType, checkTensor, defineOp, describe } from './builder';
+import { build, checkDType, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import { exp, mul, sub } from './elementwise';
 import type { GradientContext, InferContext } from './opDef';
 import { normalizeAxes, sum } from './reduce';
@@ -111,10 +111,9 @@ function buildSoftmax(op: 'softmax' | 'logSoftmax', x: Tensor, options: SoftmaxO
   return build(op, [x], { axis: normalizeAxes(where, x, checkAxis(where, options.axis ?? -1))[0]! }, options.name);
 }
 
-export interface SoftmaxOptions {
+export interface SoftmaxOptions extends OpOptions {
   /** The axis whose values are set against each other, negative ones counting from the end; default -1. */
   axis?: number;
-  name?: string;
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT */
@@ -127,13 +126,13 @@ export function checkAxis(where: string, axis: unknown): number {
  * exp(x) / sum exp(x) over an axis.
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
-export const softmax = (x: Tensor, options: SoftmaxOptions = {}): Tensor => buildSoftmax('softmax', x, options);
+export const softmax = (x: Tensor, options: SoftmaxOptions = {}): Tensor<'float32'> => buildSoftmax('softmax', x, options);
 
 /**
  * The logarithm of softmax over an axis, without overflow.
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
-export const logSoftmax = (x: Tensor, options: SoftmaxOptions = {}): Tensor => buildSoftmax('logSoftmax', x, options);
+export const logSoftmax = (x: Tensor, options: SoftmaxOptions = {}): Tensor<'float32'> => buildSoftmax('logSoftmax', x, options);
 
 /**
  * Mean over the rows of -sum_c target_c log softmax(logits)_c in one instruction, where the target is 1 at the label, or with label
@@ -144,6 +143,6 @@ export function crossEntropyOfLabels(logits: Tensor, labels: Tensor, labelSmooth
 }
 
 /** The number of rows whose largest logit is the label's. @param logits [N, classes] @param labels [N] of type int32 */
-export function countCorrect(logits: Tensor, labels: Tensor): Tensor {
+export function countCorrect(logits: Tensor, labels: Tensor): Tensor<'float32'> {
   return build('countCorrect', [logits, labels]);
 }

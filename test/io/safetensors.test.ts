@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StridenetError } from '../../lib/errors';
 import { tensor, variableTensor } from '../../lib/graph/leaves';
+import type { Tensor } from '../../lib/graph/tensor';
 import { VariableStorage } from '../../lib/graph/storage';
 import { loadSafetensors, readSafetensors, readSafetensorsMetadata, saveSafetensors, type RawTensor } from '../../lib/io/safetensors';
 
@@ -62,9 +63,9 @@ describe('round trip', () => {
   it('gives equal bytes for equal contents in any order, data aligned to 8', async () => {
     const a = tensor([[1, 2]]);
     const b = tensor(Uint8Array.of(1, 2, 3));
-    await saveSafetensors(path, new Map([['b', b], ['a', a]]), { y: '1', x: '2' }); // prettier-ignore
+    await saveSafetensors(path, new Map<string, Tensor>([['b', b], ['a', a]]), { y: '1', x: '2' }); // prettier-ignore
     const first = readFileSync(path);
-    await saveSafetensors(path, new Map([['a', a], ['b', b]]), { x: '2', y: '1' }); // prettier-ignore
+    await saveSafetensors(path, new Map<string, Tensor>([['a', a], ['b', b]]), { x: '2', y: '1' }); // prettier-ignore
     expect(readFileSync(path)).toEqual(first);
     expect(Number(first.readBigUInt64LE()) % 8).toBe(0);
     expect(readdirSync(folder)).toEqual(['w.safetensors']);
