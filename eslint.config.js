@@ -36,6 +36,13 @@ function layerRule(layer, files = `lib/${layer}/**/*.ts`, more = []) {
   };
 }
 
+/** Globals of Node that environments such as Jest's jsdom lack or replace with a browser's; the library imports them from node: modules. */
+const notEverywhere = [
+  ...['setImmediate', 'clearImmediate', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'queueMicrotask', 'structuredClone'],
+  ...['performance', 'TextDecoder', 'TextEncoder', 'URL', 'URLSearchParams', 'Blob', 'ReadableStream', 'MessageChannel', 'MessagePort'],
+  ...['BroadcastChannel', 'AbortController', 'DOMException', 'Event', 'EventTarget', 'WebAssembly', 'crypto', 'navigator', 'atob', 'btoa'],
+];
+
 module.exports = tseslint.config(
   { ignores: ['build/', 'build-*/', 'dist/', 'prebuilds/', 'coverage/', 'node_modules/', 'lib/onnx/onnx_pb.ts'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
@@ -60,6 +67,17 @@ module.exports = tseslint.config(
       '@typescript-eslint/prefer-for-of': 'off',
       '@typescript-eslint/consistent-type-definitions': 'off',
       eqeqeq: 'error',
+    },
+  },
+  {
+    files: ['lib/**/*.ts'],
+    // Programs of their own run in no foreign environment.
+    ignores: ['lib/cli/**', 'lib/bench/**'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...notEverywhere.map((name) => ({ name, message: "Import it from its node: module: Jest's jsdom environment lacks it." })),
+      ],
     },
   },
   {

@@ -4,7 +4,7 @@
  */
 
 import type { FileHandle } from 'node:fs/promises';
-import { types } from 'node:util';
+import { TextDecoder, types } from 'node:util';
 import { formatShape, formatValue, StridenetError } from '../errors';
 import { checkShape, constantTensor, storedTensor } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';

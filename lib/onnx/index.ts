@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+import './textEncoding';
 import '../runtime/evaluate';
 
 export { exportOnnx, type ExportOnnxOptions } from './exportOnnx';

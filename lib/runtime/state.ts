@@ -3,6 +3,7 @@
  * VariableStorage of each variable: uploads what changed outside, and holds what a training step changed inside.
  */
 
+import { setImmediate } from 'node:timers';
 import type { Program, SlotRequest } from '../compile/ir';
 import { DTYPE } from '../compile/opcodes';
 import { formatShape, StridenetError } from '../errors';

@@ -1,5 +1,6 @@
 /** Long work that whoever needs the result drives: in slices between which the event loop turns, or, when it cannot wait, to the end at once. */
 
+import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers';
 import { atOnce, type Work } from '../compile/work';
 

@@ -1,5 +1,6 @@
 /** The epochs of a `fit`: steps in order, what they sum up to, and who is told. */
 
+import { performance } from 'node:perf_hooks';
 import type { Dataset } from '../data/dataset';
 import type { Schedule } from '../optim/schedule';
 import { Philox, PURPOSE } from '../random';
