@@ -3,14 +3,15 @@
 import type { Dataset } from '../data';
 import type { Module } from '../nn';
 import { compile } from '../train';
+import { datasetReading } from '../train/evaluate';
 
 const BATCH = 256;
 
 /** The class of highest score for each image. */
 export async function predictClasses(model: Module, dataset: Dataset, threads?: number): Promise<Int32Array> {
-  const { shape, images, length, scale, mean, std } = dataset;
+  const { shape, images, length } = dataset;
   const size = shape[0] * shape[1] * shape[2];
-  const net = await compile(model, { input: [...shape], maxBatch: Math.min(BATCH, length), threads, preprocess: { scale, mean, std } });
+  const net = await compile(model, { input: [...shape], maxBatch: Math.min(BATCH, length), threads, ...datasetReading(dataset) });
   try {
     const predicted = new Int32Array(length);
     for (let start = 0; start < length; start += BATCH) {

@@ -3,27 +3,36 @@
  * It neither reads files nor shuffles; values stay as they were stored and are scaled where they are fed.
  */
 
-import { checkInteger, formatValue, StridenetError } from '../errors';
+import { checkInteger, formatShape, formatValue, StridenetError } from '../errors';
+import { checkShape } from '../graph/leaves';
+import { checkPreprocessing, type ImageLayout } from '../graph/preprocess';
+import { elementCount, type Shape } from '../graph/types';
+import { NO_ALPHA, readClassNumbers, readPixels, type ClassNumbers, type Pixels } from './values';
 
 /** Labelled images, all of one shape. */
 export interface Dataset {
-  /** `length` images one after the other, each in C, H, W order. */
+  /** `length` images one after the other, each in C, H, W order unless `layout` says otherwise. */
   readonly images: Uint8Array | Float32Array;
   /** The class of each image, in [0, classes.length). */
   readonly labels: Uint8Array | Int32Array;
-  /** [channels, height, width] of one image. */
+  /** [channels, height, width] of one image, whatever the layout. */
   readonly shape: readonly [number, number, number];
   /** Names of the classes, in label order. */
   readonly classes: readonly string[];
   /** Number of images. */
   readonly length: number;
-  /** A stored value times `scale` is what the model sees, before mean and deviation. Default 1/255 for Uint8Array, 1 for Float32Array. */
+  /** Order of the values of an image; default 'nchw'. */
+  readonly layout?: ImageLayout;
+  /** A stored value times `scale` is what the model sees, before mean and deviation. Default 1/255 for uint8 values, 1 for float32. */
   readonly scale?: number;
   /** Subtracted from the scaled value, one per channel. Default 0. */
   readonly mean?: readonly number[];
   /** Divides the scaled value less the mean, one per channel. Default 1. */
   readonly std?: readonly number[];
 }
+
+/** What functions take for a data set: one made by hand may hold pixels of a canvas and labels in any array of integers. */
+export type DatasetLike = Omit<Dataset, 'images' | 'labels'> & { readonly images: Pixels; readonly labels: ClassNumbers };
 
 /** A data set with its usual division. */
 export interface TrainTest {
@@ -32,46 +41,141 @@ export interface TrainTest {
 }
 
 /**
- * The first `n` images of a data set, without copying.
- * @throws StridenetError ERR_INVALID_ARGUMENT when `n` is not an integer in [1, dataset.length]
+ * The data set with its images and labels as they are fed, sharing memory with what was given where it can. Checks every field but
+ * not whether labels are below a number of classes.
+ *
+ * @throws StridenetError ERR_INVALID_ARGUMENT naming the field, ERR_SHAPE_MISMATCH unless the parts fit each other
  */
-export function take(dataset: Dataset, n: number): Dataset {
-  checkInteger('data.take', 'n', n, 1);
-  if (n > dataset.length) {
-    throw new StridenetError('ERR_INVALID_ARGUMENT', `data.take expects n to be at most ${dataset.length}, the length of the data set, but got ${n}.`);
+export function readDataset(where: string, dataset: unknown): Dataset {
+  const given = (dataset ?? {}) as Partial<DatasetLike>;
+  if (typeof dataset !== 'object' || dataset === null || (given.images === undefined && given.labels === undefined)) {
+    const parts = Object.keys(given).filter((name) => ['train', 'test', 'validation'].includes(name));
+    const advice = parts.length > 0 ? ` Pass one of its parts: ${parts.join(', ')}.` : '';
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects a data set { images, labels, shape, classes, length }, such as data.fashionMnist() gives, but got ${formatValue(dataset)}.${advice}`,
+    );
   }
-  const size = imageSize(dataset);
-  return { ...dataset, images: dataset.images.subarray(0, n * size), labels: dataset.labels.subarray(0, n), length: n };
+  const shape = checkImageShapeOf(where, "the data set's shape", given.shape);
+  const images = readPixels(where, "the data set's images", given.images);
+  const size = elementCount(shape);
+  const length = checkLength(where, given.length, images.length / size);
+  const labelCount = (given.labels as { length?: unknown } | undefined)?.length;
+  if (images.length !== length * size || (typeof labelCount === 'number' && labelCount !== length)) {
+    throw new StridenetError(
+      'ERR_SHAPE_MISMATCH',
+      `${where} expects ${length} images of shape ${formatShape(shape)} (${length * size} values) and as many labels but the data set has ` +
+        `${images.length} values and ${String(labelCount)} labels.${alphaAdvice(images.length, shape, length)}`,
+    );
+  }
+  const labels = readClassNumbers(where, "the data set's labels", given.labels, length);
+  const classes = given.classes === undefined ? [] : checkClassNames(where, "the data set's classes", given.classes);
+  const { scale, mean, std, layout } = given;
+  const preprocessing = checkPreprocessing(where, { scale, mean, std, layout }, shape, "the data set's ");
+  return { images, labels, shape: shape as Dataset['shape'], classes, length, ...preprocessing };
+}
+
+/**
+ * The shape of one image. @param what the argument, for messages
+ * @throws StridenetError ERR_INVALID_ARGUMENT
+ */
+export function checkImageShapeOf(where: string, what: string, shape: unknown): Shape {
+  // Array.from: a hole is no extent.
+  const extents = Array.isArray(shape) ? Array.from(shape as unknown[]) : [];
+  if (extents.length > 0 && extents.every((d) => Number.isSafeInteger(d) && (d as number) > 0)) return checkShape(where, extents);
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects ${what} to be the shape of one image without the batch, such as [1, 28, 28], but got ${formatValue(shape)}.`,
+  );
+}
+
+/** Names of classes, in label order. @throws StridenetError ERR_INVALID_ARGUMENT */
+export function checkClassNames(where: string, what: string, classes: unknown): readonly string[] {
+  const names = Array.isArray(classes) ? Array.from(classes as unknown[]) : [];
+  if (names.length > 0 && names.every((name) => typeof name === 'string')) return names;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects ${what} to be the names of the classes in label order, such as ['cat', 'dog'], but got ${formatValue(classes)}.`,
+  );
+}
+
+/**
+ * What to do about pixels with alpha, as a canvas gives them: text for an error about `values` that are no images of three channels.
+ * @param count number of images, if it is known
+ */
+export function alphaAdvice(values: number, [channels, height, width]: Shape, count?: number): string {
+  const size = 4 * height! * width!;
+  if (channels !== 3 || !(count === undefined ? values > 0 && values % size === 0 : values === count * size)) return '';
+  return ` It would fit pixels of four values: leave alpha out with pixels.filter(${NO_ALPHA}).`;
+}
+
+/**
+ * The first `n` images of a data set, without copying.
+ * @throws StridenetError ERR_INVALID_ARGUMENT when `n` is not an integer in [1, dataset.length], and for what is no data set
+ */
+export function take(dataset: DatasetLike, n: number): Dataset {
+  const whole = readDataset('data.take', dataset);
+  checkInteger('data.take', 'n', n, 1);
+  if (n > whole.length) {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `data.take expects n to be at most ${whole.length}, the length of the data set, but got ${n}.`);
+  }
+  const size = elementCount(whole.shape);
+  return { ...dataset, images: whole.images.subarray(0, n * size), labels: whole.labels.subarray(0, n), length: n };
 }
 
 /**
  * The images at `indices`, copied in that order; an index may come more than once.
- * @throws StridenetError ERR_INVALID_ARGUMENT when an index is not an integer in [0, dataset.length)
+ * @throws StridenetError ERR_INVALID_ARGUMENT when an index is not an integer in [0, dataset.length) or there is none, and for what is no
+ *   data set; ERR_OUT_OF_MEMORY
  */
-export function subset(dataset: Dataset, indices: ArrayLike<number>): Dataset {
-  const size = imageSize(dataset);
-  const images = sameKind(dataset.images, indices.length * size);
-  const labels = sameKind(dataset.labels, indices.length);
-  for (let i = 0; i < indices.length; i++) {
-    const index = indices[i]!;
-    if (!Number.isInteger(index) || index < 0 || index >= dataset.length) {
-      throw new StridenetError(
-        'ERR_INVALID_ARGUMENT',
-        `data.subset expects indices in [0, ${dataset.length}) but indices[${i}] is ${formatValue(index)}.`,
-      );
-    }
-    images.set(dataset.images.subarray(index * size, (index + 1) * size), i * size);
-    labels[i] = dataset.labels[index]!;
+export function subset(dataset: DatasetLike, indices: ArrayLike<number>): Dataset {
+  const whole = readDataset('data.subset', dataset);
+  const chosen = checkIndices(indices, whole.length);
+  const size = elementCount(whole.shape);
+  const images = sameKind(whole.images, chosen.length * size);
+  const labels = sameKind(whole.labels, chosen.length);
+  for (let i = 0; i < chosen.length; i++) {
+    const index = chosen[i]!;
+    images.set(whole.images.subarray(index * size, (index + 1) * size), i * size);
+    labels[i] = whole.labels[index]!;
   }
-  return { ...dataset, images, labels, length: indices.length };
+  return { ...dataset, images, labels, length: chosen.length };
 }
 
-/** Number of values of one image. */
-function imageSize(dataset: Dataset): number {
-  const [channels, height, width] = dataset.shape;
-  return channels * height * width;
+/** An array of zeros of the element type of `like`. @throws StridenetError ERR_OUT_OF_MEMORY */
+export function sameKind<T extends Uint8Array | Int32Array | Float32Array>(like: T, length: number): T {
+  try {
+    return new (like.constructor as new (length: number) => T)(length);
+  } catch (error) {
+    throw new StridenetError('ERR_OUT_OF_MEMORY', `Cannot allocate ${length} values for images.`, { cause: error });
+  }
 }
 
-function sameKind<T extends Uint8Array | Int32Array | Float32Array>(like: T, length: number): T {
-  return new (like.constructor as new (length: number) => T)(length);
+function checkLength(where: string, length: unknown, images: number): number {
+  if (Number.isSafeInteger(length) && (length as number) > 0) return length as number;
+  const advice = Number.isInteger(images) && images > 0 ? ` Its images are ${images} of its shape.` : '';
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects the data set's length to be the number of its images, at least 1, but got ${formatValue(length)}.${advice}`,
+  );
+}
+
+function checkIndices(indices: unknown, length: number): ArrayLike<number> {
+  const { length: count } = Object(indices) as { length?: unknown };
+  if (!Number.isSafeInteger(count) || (count as number) < 1 || typeof indices === 'string') {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `data.subset expects indices to be an array of at least one index but got ${formatValue(indices)}.`,
+    );
+  }
+  const list = indices as ArrayLike<unknown>;
+  for (let i = 0; i < list.length; i++) {
+    const index = list[i];
+    if (Number.isInteger(index) && (index as number) >= 0 && (index as number) < length) continue;
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `data.subset expects indices in [0, ${length}) but indices[${i}] is ${formatValue(index)}.`,
+    );
+  }
+  return list as ArrayLike<number>;
 }

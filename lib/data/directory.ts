@@ -1,14 +1,17 @@
 /** A folder with the four IDX files of an MNIST-like data set, under the names that MNIST gave them. */
 
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkOptions, formatValue, StridenetError } from '../errors';
-import type { Dataset, TrainTest } from './dataset';
+import { checkClassNames, type Dataset, type TrainTest } from './dataset';
 import { readIdx } from './idx';
 
 /** The files of a data set, in the order in which they are looked for. Each may be gzipped (`.gz`). */
 export const IDX_FILES = ['train-images-idx3-ubyte', 'train-labels-idx1-ubyte', 't10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte'] as const;
 export type IdxFile = (typeof IDX_FILES)[number];
+
+/** Names of picture files. */
+const PICTURE = /\.(jpe?g|png|gif|webp|avif|bmp|tiff?)$/i;
 
 /** The path of each file. */
 export type IdxPaths = Readonly<Record<IdxFile, string>>;
@@ -31,9 +34,15 @@ export async function directory(dir: string, options: DirectoryOptions = {}): Pr
   if (typeof dir !== 'string' || dir === '') {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `data.directory expects the path of a folder but got ${formatValue(dir)}.`);
   }
+  const classes = options.classes === undefined ? undefined : checkClassNames('data.directory', 'classes', options.classes);
   const { paths, missing } = await findIdxFiles(dir);
-  if (!paths) throw new StridenetError('ERR_DATA_UNAVAILABLE', `The folder ${formatValue(dir)} has no ${missing.join(', no ')} (plain or .gz).`);
-  return readIdxFiles(paths, options.classes);
+  if (!paths) {
+    throw new StridenetError(
+      'ERR_DATA_UNAVAILABLE',
+      `The folder ${formatValue(dir)} has no ${missing.join(', no ')} (plain or .gz).${await pictureAdvice(dir)}`,
+    );
+  }
+  return readIdxFiles(paths, classes);
 }
 
 /** Looks for the four files in a folder. */
@@ -63,6 +72,19 @@ export async function readIdxFiles(paths: IdxPaths, classes?: readonly string[])
   }
   const dataset = ({ images, labels, shape }: Part): Dataset => ({ images, labels, shape, classes: names, length: labels.length });
   return { train: dataset(train), test: dataset(test) };
+}
+
+/** What to do about a folder of pictures, or of folders with the pictures of a class each. */
+async function pictureAdvice(dir: string): Promise<string> {
+  const entries = await readdir(dir, { withFileTypes: true }).catch(() => []);
+  const folders = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name);
+  const pictures = entries.some((entry) => entry.isFile() && PICTURE.test(entry.name));
+  if (folders.length === 0 && !pictures) return '';
+  const shown = [...folders.slice(0, 3).map(formatValue), ...(folders.length > 3 ? ['...'] : [])].join(', ');
+  return (
+    ` It has ${folders.length > 0 ? `folders (${shown})` : 'pictures'}, but only the four IDX files of an MNIST-like data set are read. Decode pictures, with the ` +
+    "package sharp for one, and pass them to data.arrays(pixels, labels, { shape, layout: 'nhwc', classes })."
+  );
 }
 
 interface Part {

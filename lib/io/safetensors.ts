@@ -7,6 +7,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { TextDecoder, types } from 'node:util';
 import { formatShape, formatValue, StridenetError } from '../errors';
 import { checkShape, constantTensor, storedTensor } from '../graph/leaves';
+import { notedPreprocessing, notePreprocessing, preprocessingFromMetadata, preprocessingMetadata } from '../graph/preprocess';
 import { Tensor } from '../graph/tensor';
 import { elementCount, type DType, type Shape, type TypedArray } from '../graph/types';
 import { STORED_TYPES, type StoredType } from './elementTypes';
@@ -46,7 +47,7 @@ const READERS = 4;
  *
  * @param path file to write; replaced when it exists
  * @param map tensors by name; `module.stateDict()` is one
- * @param metadata free text, stored as given
+ * @param metadata free text, stored as given; beside it that of `module.stateDict()` says how images are read (`module.preprocess`)
  * @throws StridenetError ERR_FILE_ACCESS when the file cannot be written; ERR_INVALID_ARGUMENT for a map that cannot be stored
  * @example await saveSafetensors('lenet.safetensors', model.stateDict());
  */
@@ -65,7 +66,7 @@ export async function saveSafetensors(
   named.sort(([a, x], [b, y]) => STORED_TYPES[y.type]!.bytes - STORED_TYPES[x.type]!.bytes || (a < b ? -1 : 1));
 
   const fields: string[] = [];
-  const texts = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
+  const texts = Object.entries({ ...preprocessingMetadata(notedPreprocessing(map)), ...metadata }).sort(([a], [b]) => (a < b ? -1 : 1));
   if (texts.length > 0)
     fields.push(`${JSON.stringify(METADATA_KEY)}:{${texts.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`).join(',')}}`);
   let offset = 0;
@@ -98,6 +99,7 @@ export async function loadSafetensorsWithMetadata(
 ): Promise<{ tensors: Map<string, Tensor>; metadata: Record<string, string> }> {
   return withFile(path, async (handle, size, keep) => {
     const { entries: found, dataStart, metadata } = await readHeader(path, handle, size);
+    const preprocess = preprocessingFromMetadata(path, metadata);
     const entries = found.map((entry) => ({ ...entry, shape: tensorShape(path, entry) }));
     const file = keep();
     const staying = ({ type }: Entry): boolean => file !== undefined && type.dtype === 'float32';
@@ -115,7 +117,7 @@ export async function loadSafetensorsWithMetadata(
         return [name, storedTensor(new StoredNumbers(file!, type, shape, dataStart + begin, data as Float32Array | undefined))];
       }),
     );
-    return { tensors, metadata };
+    return { tensors: notePreprocessing(tensors, () => preprocess), metadata };
   });
 }
 

@@ -4,6 +4,14 @@
  */
 
 import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import {
+  checkPreprocessing,
+  notedPreprocessing,
+  notePreprocessing,
+  rememberPreprocessing,
+  statedPreprocessing,
+  type Preprocessing,
+} from '../graph/preprocess';
 import type { StoredValue } from '../graph/storage';
 import type { Tensor } from '../graph/tensor';
 import { checkTensor } from '../ops/builder';
@@ -29,6 +37,22 @@ export abstract class Module {
   training = true;
   /** Name from the root module, such as `layer1.0.conv1`; '' for the root and before a root was walked. */
   path = '';
+
+  /**
+   * How raw images become what this model sees. Training sets it, from the data set or the options of `Trainer`; `stateDict()` and files
+   * of weights take it along, `loadStateDict` takes it over. `compile`, `evaluate` and further training read images so unless told
+   * otherwise. A model whose first layer is a trained model (Sequential) reads them as that. Checked when it is set.
+   */
+  get preprocess(): Preprocessing | undefined {
+    return preprocessings.get(this);
+  }
+  set preprocess(value: Preprocessing | undefined) {
+    const { layout, ...rest } = value === undefined ? {} : checkPreprocessing(this.constructor.name, value);
+    // What is usual goes without saying.
+    const kept = layout === 'nhwc' ? { ...rest, layout } : rest;
+    if (Object.keys(kept).length > 0) preprocessings.set(this, Object.freeze(kept));
+    else preprocessings.delete(this);
+  }
 
   /** Builds the part of the graph that computes the output from the input. Pure: called once per graph, not once per run. */
   abstract forward(...inputs: Tensor[]): Tensor;
@@ -57,7 +81,7 @@ export abstract class Module {
 
   /** Live references by name, in PyTorch's order: own variables first, then the children's. Reading one gives its newest value. */
   stateDict(): Map<string, Variable> {
-    return namedVariables(this);
+    return notePreprocessing(namedVariables(this), () => statedPreprocessing(this));
   }
 
   /**
@@ -101,6 +125,8 @@ export abstract class Module {
       if ('read' in value) storage.store(value);
       else storage.set(value);
     }
+    const preprocess = notedPreprocessing(map);
+    if (preprocess) rememberPreprocessing(this, preprocess);
     return { missing, unexpected };
   }
 
@@ -134,6 +160,9 @@ export abstract class Module {
     return this;
   }
 }
+
+/** What modules remember, kept apart from their fields, which are their children. */
+const preprocessings = new WeakMap<Module, Preprocessing>();
 
 /** The numbers of a tensor as float32: without a copy where nothing can change them, and where they stay in a file, that. */
 function valueOf(x: Tensor): Float32Array | StoredValue {

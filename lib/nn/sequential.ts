@@ -1,6 +1,7 @@
 /** Sequential: layers one after the other, named by their number. */
 
 import { checkInteger, formatValue, StridenetError } from '../errors';
+import { statedPreprocessing, type Preprocessing } from '../graph/preprocess';
 import type { Tensor } from '../graph/tensor';
 import { Module } from './module';
 
@@ -30,6 +31,15 @@ export class Sequential extends Module {
   at(index: number): Module | undefined {
     const i = index < 0 ? index + this.length : index;
     return this[checkInteger('Sequential.at', 'index', i, 0)];
+  }
+
+  /** As set here or by training; else as the first layer reads them, which may be a trained model. */
+  override get preprocess(): Preprocessing | undefined {
+    const first = this[0];
+    return super.preprocess ?? (first && statedPreprocessing(first));
+  }
+  override set preprocess(value: Preprocessing | undefined) {
+    super.preprocess = value;
   }
 
   *[Symbol.iterator](): Iterator<Module> {

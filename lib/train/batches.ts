@@ -1,7 +1,7 @@
 /** Cutting a data set into batches, and keeping more than one of them under way. */
 
-import { formatShape, formatValue, StridenetError } from '../errors';
-import type { Dataset } from '../data/dataset';
+import { sameKind, type Dataset } from '../data/dataset';
+import { formatShape, StridenetError } from '../errors';
 import { elementCount, type Shape } from '../graph/types';
 
 export interface Batch {
@@ -29,25 +29,6 @@ export function* batches(dataset: Dataset, batchSize: number, order?: Int32Array
       gathered.labels[i] = labels[from]!;
     }
     yield { images: gathered.images.subarray(0, count * size), labels: gathered.labels.subarray(0, count), count };
-  }
-}
-
-/** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH unless `dataset` is a Dataset whose parts fit each other */
-export function checkDataset(where: string, dataset: unknown): asserts dataset is Dataset {
-  const { images, labels, shape, length } = (dataset ?? {}) as Partial<Dataset>;
-  if (!ArrayBuffer.isView(images) || !ArrayBuffer.isView(labels) || !Array.isArray(shape) || typeof length !== 'number') {
-    throw new StridenetError(
-      'ERR_INVALID_ARGUMENT',
-      `${where} expects a data set { images, labels, shape, classes, length }, such as data.fashionMnist() gives, but got ${formatValue(dataset)}.`,
-    );
-  }
-  const size = elementCount(shape);
-  if (length < 1 || images.length !== length * size || labels.length !== length) {
-    throw new StridenetError(
-      'ERR_SHAPE_MISMATCH',
-      `${where} expects ${length} images of shape ${formatShape(shape)} (${length * size} values) and as many labels but the data set has ` +
-        `${images.length} values and ${labels.length} labels.`,
-    );
   }
 }
 
@@ -87,8 +68,4 @@ export async function pipeline<Item, Result>(
     await Promise.allSettled(outstanding);
   }
   signal?.throwIfAborted();
-}
-
-function sameKind<T extends Uint8Array | Int32Array | Float32Array>(like: T, length: number): T {
-  return new (like.constructor as new (length: number) => T)(length);
 }

@@ -4,6 +4,7 @@
  */
 
 import { formatShape, StridenetError } from '../errors';
+import { notedPreprocessing, notePreprocessing, preprocessingMetadata, statedPreprocessing } from '../graph/preprocess';
 import type { Tensor } from '../graph/tensor';
 import { loadSafetensorsWithMetadata, saveSafetensors } from '../io/safetensors';
 import * as models from '../models';
@@ -68,6 +69,7 @@ export async function saveCheckpoint(
     random: JSON.stringify(randomState()),
     ...(progress && { fit: formatProgress(progress) }),
     ...(recipe && { recipe: JSON.stringify(recipe) }),
+    ...preprocessingMetadata(statedPreprocessing(model)),
   };
   await saveSafetensors(path, new Map([...model.stateDict(), ...slots]), metadata);
 }
@@ -77,7 +79,8 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const { tensors, metadata } = await loadSafetensorsWithMetadata(path);
   const parsed = parseMetadata(path, metadata);
   const part = (isSlot: boolean): Map<string, Tensor> => new Map([...tensors].filter(([name]) => name.startsWith(SLOT_PREFIX) === isSlot));
-  return { path, ...parsed, recipe: metadata['recipe'], weights: part(false), slots: part(true) };
+  const weights = notePreprocessing(part(false), () => notedPreprocessing(tensors));
+  return { path, ...parsed, recipe: metadata['recipe'], weights, slots: part(true) };
 }
 
 /**

@@ -3,6 +3,7 @@
 import type { Graph } from '../compile/compile';
 import { checkInteger, checkOptions } from '../errors';
 import { constantTensor } from '../graph/leaves';
+import type { Preprocessing } from '../graph/preprocess';
 import type { Tensor } from '../graph/tensor';
 import { elementCount, type Shape } from '../graph/types';
 import type { Module } from '../nn/module';
@@ -10,29 +11,29 @@ import type { LoadedProgram } from '../runtime/session';
 import { checkModel, inferenceGraph } from './graphs';
 import {
   checkInputShape,
-  checkPreprocessing,
+  READING_OPTIONS,
   readImages,
+  readingOf,
   type ImageBatch,
   type ImageDType,
   type Images,
-  type Preprocessing,
+  type ReadingOptions,
 } from './images';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 
 const FLOAT_BYTES = 4;
 
-export interface CompileModelOptions extends ExecutionOptions {
-  /** Shape of one image, such as [1, 28, 28]. */
+export interface CompileModelOptions extends ExecutionOptions, ReadingOptions {
+  /** [channels, height, width] of one image, such as [1, 28, 28], whatever the layout. */
   input: Shape;
   /** Most images of one run of a program; more are run in slices. Default 32. */
   maxBatch?: number;
-  /** How raw images become what the model sees; default: uint8 is scaled by 1/255. */
-  preprocess?: Preprocessing;
 }
 
 /**
  * Makes a model ready for inference in evaluation mode: folds, fuses and packs once. The programs read the module's weights: when those
- * change, by training or `loadStateDict`, the next run packs them again.
+ * change, by training or `loadStateDict`, the next run packs them again. Images are read as in training, unless told otherwise
+ * (`preprocess`, `layout`).
  *
  * @throws StridenetError ERR_SHAPE_MISMATCH when the model does not take the input, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_NATIVE_UNAVAILABLE
  * @example
@@ -41,10 +42,10 @@ export interface CompileModelOptions extends ExecutionOptions {
  */
 export async function compile(model: Module, options: CompileModelOptions): Promise<CompiledModel> {
   checkModel('compile', model);
-  checkOptions('compile', options, ['input', 'maxBatch', 'preprocess', ...EXECUTION_OPTIONS]);
+  checkOptions('compile', options, ['input', 'maxBatch', ...READING_OPTIONS, ...EXECUTION_OPTIONS]);
   const input = checkInputShape('compile', options?.input);
   const maxBatch = checkInteger('compile', 'maxBatch', options.maxBatch ?? 32, 1);
-  const preprocess = checkPreprocessing('compile', options.preprocess, input);
+  const preprocess = readingOf('compile', model, input, options);
   const graph = inferenceGraph(model, { count: 1, dtype: 'float32', input, preprocess });
   const expectedBytes = FLOAT_BYTES * model.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
   const programs = new Programs('compile', options, { releasesSources: true, expectedBytes });
@@ -65,7 +66,8 @@ export class CompiledModel {
     /** Shape of one image's output: [10] for ten classes. */
     readonly output: Shape,
     readonly maxBatch: number,
-    private readonly preprocess: Preprocessing,
+    /** How raw images become what the model sees. */
+    readonly preprocess: Preprocessing,
     private readonly programs: Programs,
   ) {
     this.imageSize = elementCount(input);
@@ -74,12 +76,12 @@ export class CompiledModel {
   /**
    * Runs off the event loop. Calls may overlap: they queue in order. The input may be reused as soon as this returns its promise.
    *
-   * @param images n images, one after the other
+   * @param images n images, one after the other, in the order of `layout`; a Tensor [n, ...input]
    * @returns [n, ...output]
    * @throws StridenetError ERR_SHAPE_MISMATCH for a length that is no number of images, ERR_INVALID_ARGUMENT, ERR_CLOSED
    */
   async run(images: Images): Promise<Tensor> {
-    const batch = readImages('run', images, this.input);
+    const batch = readImages('run', images, this.input, this.preprocess.layout);
     const results = await Promise.all(
       this.slices(batch).map(async ({ data, dtype, count }) => {
         const [output] = await this.programs.run(programKey(count, dtype), this.builder(count, dtype), () => [data]);
@@ -94,7 +96,7 @@ export class CompiledModel {
    * @throws StridenetError as `run`
    */
   runSync(images: Images): Tensor {
-    const batch = readImages('runSync', images, this.input);
+    const batch = readImages('runSync', images, this.input, this.preprocess.layout);
     const results = this.slices(batch).map(
       ({ data, dtype, count }) => this.programs.session.runSync(this.program(count, dtype), [data])[0] as Float32Array,
     );

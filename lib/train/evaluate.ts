@@ -1,14 +1,15 @@
 /** evaluate: loss and accuracy of a model on a data set. Changes nothing. */
 
-import type { Dataset } from '../data/dataset';
+import { readDataset, type Dataset, type DatasetLike } from '../data/dataset';
 import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
 import { exactKey } from '../graph/exactKey';
+import type { Preprocessing } from '../graph/preprocess';
 import type { Shape } from '../graph/types';
 import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
-import { batches, checkDataset, checkImageShape, pipeline } from './batches';
+import { batches, checkImageShape, pipeline } from './batches';
 import { checkLoss, checkModel, classCount, evaluationGraph } from './graphs';
-import { checkPreprocessing, readImages, readLabels, type Preprocessing } from './images';
+import { readImages, readingOf, readLabels, type ReadingOptions } from './images';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 
 export type Metric = 'accuracy';
@@ -39,7 +40,7 @@ export interface ScoreTarget {
   readonly accuracy: boolean;
   readonly input: Shape;
   readonly batchSize: number;
-  /** For data sets that say nothing of their own. */
+  /** For data sets that say nothing of their own but the order of their values. */
   readonly preprocess: Preprocessing;
   readonly programs: Programs;
 }
@@ -48,40 +49,43 @@ export interface ScoreTarget {
 export const DEPTH = 2;
 
 /**
- * Loss and accuracy of a model on a data set, computed off the event loop in evaluation mode.
+ * Loss and accuracy of a model on a data set, computed off the event loop in evaluation mode. Images are scaled and normalised as the
+ * data set says or, when it has neither scale nor mean nor std, as in training (`model.preprocess`).
  *
  * @throws StridenetError ERR_SHAPE_MISMATCH when images and model do not fit, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  * @example const { loss, accuracy } = await evaluate(model, test);
  */
-export async function evaluate(model: Module, dataset: Dataset, options: EvaluateOptions = {}): Promise<Score> {
+export async function evaluate(model: Module, dataset: DatasetLike, options: EvaluateOptions = {}): Promise<Score> {
   checkModel('evaluate', model);
   checkOptions('evaluate', options, ['batchSize', 'loss', 'metrics', 'signal', ...EXECUTION_OPTIONS]);
-  checkDataset('evaluate', dataset);
+  const ready = readDataset('evaluate', dataset);
   const loss = checkLoss('evaluate', options.loss);
   const accuracy = checkMetrics('evaluate', loss, options.metrics);
   const batchSize = checkInteger('evaluate', 'batchSize', options.batchSize ?? 256, 1);
   const programs = new Programs('evaluate', options);
   try {
-    const target = { model, loss, accuracy, input: dataset.shape, batchSize, preprocess: {}, programs };
-    return await score('evaluate', target, dataset, options.signal);
+    const preprocess = readingOf('evaluate', model, ready.shape, {});
+    const target = { model, loss, accuracy, input: ready.shape, batchSize, preprocess, programs };
+    return await score('evaluate', target, ready, options.signal);
   } finally {
     programs.close();
   }
 }
 
 /** @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT; the signal's reason */
-export async function score(where: string, target: ScoreTarget, dataset: Dataset, signal?: AbortSignal): Promise<Score> {
-  checkDataset(where, dataset);
+export async function score(where: string, target: ScoreTarget, given: DatasetLike, signal?: AbortSignal): Promise<Score> {
+  const dataset = readDataset(where, given);
   const { model, loss, accuracy, input, batchSize, programs } = target;
   checkClassLoss(where, loss);
   checkImageShape(where, dataset, input);
-  const preprocess = datasetPreprocessing(where, dataset) ?? target.preprocess;
+  const { preprocess: own, layout } = datasetReading(dataset);
+  const preprocess = { ...(own ?? target.preprocess), layout };
   const totals = { loss: 0, correct: 0 };
   await pipeline(
     batches(dataset, batchSize),
     DEPTH,
     async (batch) => {
-      const { data, dtype, count } = readImages(where, batch.images, input);
+      const { data, dtype, count } = readImages(where, batch.images, input, layout);
       const key = `evaluate ${count} ${dtype} ${exactKey(preprocess)}`;
       const results = await programs.run(
         key,
@@ -109,10 +113,10 @@ export function checkClassLoss(where: string, loss: Loss): void {
   );
 }
 
-/** What a data set says about its values; undefined if nothing. */
-export function datasetPreprocessing(where: string, { scale, mean, std, shape }: Dataset): Preprocessing | undefined {
-  if (scale === undefined && mean === undefined && std === undefined) return undefined;
-  return checkPreprocessing(where, { scale, mean, std }, shape);
+/** How a data set is read: the order is its own, and so are scale, mean and deviation when it says anything of them. */
+export function datasetReading({ scale, mean, std, layout = 'nchw' }: Dataset): ReadingOptions {
+  const silent = scale === undefined && mean === undefined && std === undefined;
+  return { preprocess: silent ? undefined : { scale, mean, std }, layout };
 }
 
 /** Whether accuracy is wanted; by default where the targets are classes. @throws StridenetError ERR_INVALID_ARGUMENT */

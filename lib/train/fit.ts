@@ -1,15 +1,15 @@
 /** fit: trains a model on a data set for some epochs and reports how it went. */
 
-import type { Dataset } from '../data/dataset';
+import { readDataset, type Dataset, type DatasetLike } from '../data/dataset';
 import { checkBoolean, checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
 import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import type { Optimizer } from '../optim/optimizer';
 import { constant, type Schedule } from '../optim/schedule';
-import { checkDataset, checkImageShape } from './batches';
+import { checkImageShape } from './batches';
 import { checkCallbacks, Notifier, type Callback, type History } from './callbacks';
 import { readCheckpoint } from './checkpoint';
-import { checkClassLoss, datasetPreprocessing, type Metric } from './evaluate';
+import { checkClassLoss, datasetReading, type Metric } from './evaluate';
 import type { FitProgress } from './fitProgress';
 import { countSteps, Fitting } from './fitting';
 import { checkClasses } from './images';
@@ -23,7 +23,7 @@ export interface FitOptions extends ExecutionOptions {
   /** Images of a step; the last step of an epoch takes what is left (see `dropLast`). Default 32. */
   batchSize?: number;
   /** Measured after every epoch. */
-  validation?: Dataset;
+  validation?: DatasetLike;
   /** Default `nn.crossEntropy()`. */
   loss?: Loss;
   /** Default ['accuracy']. */
@@ -75,7 +75,8 @@ const OPTIONS = [
 ];
 
 /**
- * Trains a model on a data set, off the event loop. The images are shuffled anew in every epoch.
+ * Trains a model on a data set, off the event loop. The images are shuffled anew in every epoch. The model remembers how they were read
+ * (`model.preprocess`); a data set without scale, mean and std is read as the model remembers from before.
  *
  * A fit that was killed goes on with `resume` from what its last `context.trainer.save(path)` wrote, also in the middle of an epoch: model,
  * data set and options being the same, weights and history become those of a fit that was never interrupted, to the last bit.
@@ -91,15 +92,15 @@ const OPTIONS = [
  * const callbacks = [{ onEpochEnd: (_, { trainer }) => trainer.save('last.safetensors') }];
  * await fit(model, train, { ...options, callbacks, resume: existsSync('last.safetensors') ? 'last.safetensors' : undefined });
  */
-export async function fit(model: Module, dataset: Dataset, options: FitOptions): Promise<History> {
+export async function fit(model: Module, data: DatasetLike, options: FitOptions): Promise<History> {
   checkOptions('fit', options, OPTIONS);
-  checkDataset('fit', dataset);
-  if (options?.validation !== undefined) checkDataset('fit validation', options.validation);
+  const dataset = readDataset('fit', data);
+  const validation = options?.validation === undefined ? undefined : readDataset('fit validation', options.validation);
   const epochs = checkInteger('fit', 'epochs', options?.epochs, 1);
   const schedule = checkSchedule(options.schedule);
   const callbacks = checkCallbacks('fit', options.callbacks);
   const dropLast = checkBoolean('fit', 'dropLast', options.dropLast ?? false);
-  const { validation, signal } = options;
+  const { signal } = options;
   signal?.throwIfAborted();
   const trainer = new Trainer(model, {
     optimizer: options.optimizer,
@@ -110,7 +111,7 @@ export async function fit(model: Module, dataset: Dataset, options: FitOptions):
     threads: options.threads,
     algorithm: options.algorithm,
     seed: options.seed,
-    preprocess: datasetPreprocessing('fit', dataset),
+    ...datasetReading(dataset),
   });
   const bar = options.progress === false ? undefined : new ProgressBar();
   let fitting: Fitting | undefined;

@@ -4,6 +4,7 @@ import { differentiate } from '../compile/differentiate';
 import type { Graph } from '../compile/rewrite';
 import { formatShape, formatValue, StridenetError } from '../errors';
 import { inputTensor } from '../graph/leaves';
+import type { Preprocessing } from '../graph/preprocess';
 import { Tensor } from '../graph/tensor';
 import { topologicalOrder } from '../graph/traverse';
 import type { Shape } from '../graph/types';
@@ -15,7 +16,7 @@ import { withRandomStep } from '../ops/dropout';
 import { add, mul } from '../ops/elementwise';
 import { countCorrect } from '../ops/softmax';
 import { collectUpdates, type Update } from '../ops/update';
-import { imageInput, labelInput, targetInput, type ImageDType, type Preprocessing } from './images';
+import { imageInput, labelInput, targetInput, type ImageDType } from './images';
 
 /** What a graph is specialised for. */
 export interface BatchForm {

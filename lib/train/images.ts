@@ -1,26 +1,31 @@
 /** Batches of images and labels as they are handed over by a caller: what may come, how it is scaled, how it is fed. */
 
-import { checkNumber, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
-import { checkShape, inputTensor } from '../graph/leaves';
+import { alphaAdvice, checkImageShapeOf } from '../data/dataset';
+import { readClassNumbers, readPixels, type ClassNumbers, type Pixels } from '../data/values';
+import { formatShape, formatValue, StridenetError } from '../errors';
+import { inputTensor } from '../graph/leaves';
+import { affine, checkLayout, checkPreprocessing, statedPreprocessing, type ImageLayout, type Preprocessing } from '../graph/preprocess';
 import { Tensor } from '../graph/tensor';
-import { elementCount, type Shape } from '../graph/types';
+import { elementCount, type Shape, type TypedArray } from '../graph/types';
+import type { Module } from '../nn/module';
 
-/** Images one after the other, each in C, H, W order; a Tensor has shape [n, ...input] or, for one image, the input's. */
-export type Images = Tensor | Float32Array | Uint8Array;
+/** Images one after the other, in the order that the layout says; a Tensor has shape [n, ...input] or, for one image, the input's. */
+export type Images = Tensor | Pixels;
 /** The class of each image. */
-export type Labels = Tensor | Int32Array | Uint8Array;
+export type Labels = Tensor | ClassNumbers;
 /** What the model should give for each image, one after the other; a Tensor has the shape of its output. */
-export type Targets = Tensor | Float32Array;
+export type Targets = Tensor | Float32Array | readonly number[];
 
-/** How raw values become what the model sees: (raw scale - mean) / std. */
-export interface Preprocessing {
-  /** Default 1/255 for uint8 images, 1 for float32. */
-  scale?: number;
-  /** One per channel, or one for all; default 0. */
-  mean?: readonly number[];
-  /** One per channel, or one for all, above 0; default 1. */
-  std?: readonly number[];
+/** How raw images are read, for everything that takes them. */
+export interface ReadingOptions {
+  /** How raw images become what the model sees. Default: as in training (`model.preprocess`); without any, uint8 is scaled by 1/255. */
+  preprocess?: Preprocessing;
+  /** Order of the values of raw images: 'nhwc' for interleaved channels. Default: that of `preprocess` or of training, else 'nchw'. */
+  layout?: ImageLayout;
 }
+
+/** Their names, for checkOptions. */
+export const READING_OPTIONS = ['preprocess', 'layout'];
 
 export type ImageDType = 'float32' | 'uint8';
 
@@ -32,46 +37,26 @@ export interface ImageBatch {
 
 /** The shape of one image. @throws StridenetError ERR_INVALID_ARGUMENT */
 export function checkInputShape(where: string, input: unknown): Shape {
-  if (!Array.isArray(input) || input.length === 0) {
-    throw new StridenetError(
-      'ERR_INVALID_ARGUMENT',
-      `${where} expects input to be the shape of one image without the batch, such as [1, 28, 28], but got ${formatValue(input)}.`,
-    );
-  }
-  return checkShape(`${where} input`, input);
+  return checkImageShapeOf(where, 'input', input);
 }
 
-/** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
-export function checkPreprocessing(where: string, value: Preprocessing | undefined, input: Shape): Preprocessing {
-  if (value === undefined) return {};
-  checkOptions(`${where} preprocess`, value, ['scale', 'mean', 'std']);
-  if (value.scale !== undefined) checkNumber(where, 'preprocess.scale', value.scale);
-  const channels = input.length === 3 ? input[0]! : 1;
-  for (const name of ['mean', 'std'] as const) {
-    const numbers = value[name];
-    if (numbers === undefined) continue;
-    const fits = Array.isArray(numbers) && (numbers.length === 1 || numbers.length === channels);
-    if (!fits || numbers.some((v) => !Number.isFinite(v) || (name === 'std' && v <= 0))) {
-      throw new StridenetError(
-        'ERR_INVALID_ARGUMENT',
-        `${where} expects preprocess.${name} to be 1 or ${channels} numbers${name === 'std' ? ' above 0' : ''} (one per channel) but got ${formatValue(numbers)}.`,
-      );
-    }
-  }
-  return value;
+/**
+ * How raw images become what `model` sees: what the options say or, as a whole, what the model remembers; layout is asked for by itself.
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+ */
+export function readingOf(where: string, model: Module, input: Shape, { preprocess, layout }: ReadingOptions): Preprocessing {
+  const known = statedPreprocessing(model);
+  const said = checkPreprocessing(where, preprocess ?? known, input, preprocess === undefined ? 'model.preprocess.' : 'preprocess.');
+  if (layout !== undefined) return { ...said, layout: checkLayout(where, 'layout', layout, input) };
+  return { ...said, layout: said.layout ?? known?.layout ?? 'nchw' };
 }
 
 /** The placeholder of `n` images. */
-export function imageInput(n: number, input: Shape, dtype: ImageDType, { scale, mean = [0], std = [1] }: Preprocessing): Tensor {
-  const factor = scale ?? (dtype === 'uint8' ? 1 / 255 : 1);
-  const channels = Math.max(mean.length, std.length);
-  const at = (values: readonly number[], c: number): number => values[values.length === 1 ? 0 : c]!;
-  const perChannel = (of: (c: number) => number): number[] => Array.from({ length: channels }, (_, c) => of(c));
-  const scaling = perChannel((c) => factor / at(std, c));
-  const shift = perChannel((c) => -at(mean, c) / at(std, c));
-  const changes = scaling.some((v) => v !== 1) || shift.some((v) => v !== 0);
+export function imageInput(n: number, input: Shape, dtype: ImageDType, preprocess: Preprocessing): Tensor {
+  const { factors, shifts } = affine(preprocess, preprocess.scale ?? (dtype === 'uint8' ? 1 / 255 : 1));
+  const changes = factors.some((v) => v !== 1) || shifts.some((v) => v !== 0);
   return inputTensor(
-    { name: 'images', feedDType: dtype, layout: 'nchw', ...(changes ? { scale: scaling, shift } : {}) },
+    { name: 'images', feedDType: dtype, layout: preprocess.layout ?? 'nchw', ...(changes ? { scale: factors, shift: shifts } : {}) },
     [n, ...input],
     'float32',
   );
@@ -87,35 +72,49 @@ export function targetInput(shape: Shape): Tensor {
   return inputTensor({ name: 'targets', feedDType: 'float32', layout: 'nchw' }, shape, 'float32');
 }
 
-/** @throws StridenetError ERR_INVALID_ARGUMENT for another type, ERR_SHAPE_MISMATCH for a length that is no number of images */
-export function readImages(where: string, images: Images, input: Shape): ImageBatch {
-  let data: unknown = images;
-  if (images instanceof Tensor) {
-    const fits = formatShape(images.shape) === formatShape(input) || formatShape(images.shape.slice(1)) === formatShape(input);
-    if (!fits) {
-      throw new StridenetError(
-        'ERR_SHAPE_MISMATCH',
-        `${where} expects images of shape [n, ${input.join(', ')}] but got a tensor of shape ${formatShape(images.shape)}.`,
-      );
-    }
-    data = images.value ?? images.dataSync();
-  }
-  const dtype = imageDType(data);
-  if (!dtype) {
-    throw new StridenetError(
-      'ERR_INVALID_ARGUMENT',
-      `${where} expects images as a Tensor, Float32Array or Uint8Array but got ${formatValue(data)}.`,
-    );
-  }
-  const { length } = data as Float32Array;
+/**
+ * Images as they are fed. @param layout that of what is fed; a Tensor is put in that order
+ * @throws StridenetError ERR_INVALID_ARGUMENT for another type, ERR_SHAPE_MISMATCH for a length that is no number of images
+ */
+export function readImages(where: string, images: Images, input: Shape, layout: ImageLayout = 'nchw'): ImageBatch {
+  const data = readPixels(where, 'images', images instanceof Tensor ? tensorValues(where, images, input, layout) : images);
   const size = elementCount(input);
-  if (length === 0 || length % size !== 0) {
+  if (data.length === 0 || data.length % size !== 0) {
+    const advice = layout === 'nhwc' ? alphaAdvice(data.length, input) : '';
     throw new StridenetError(
       'ERR_SHAPE_MISMATCH',
-      `${where} expects a multiple of ${size} values (one image is ${formatShape(input)}) but got ${length}.`,
+      `${where} expects a multiple of ${size} values (one image is ${formatShape(input)}) but got ${data.length}.${advice}`,
     );
   }
-  return { data: data as Float32Array | Uint8Array, dtype, count: length / size };
+  return { data, dtype: data instanceof Float32Array ? 'float32' : 'uint8', count: data.length / size };
+}
+
+/** The values of a batch, or of one image, in the order of `layout`. */
+function tensorValues(where: string, images: Tensor, input: Shape, layout: ImageLayout): unknown {
+  const { shape } = images;
+  if (formatShape(shape) !== formatShape(input) && formatShape(shape.slice(1)) !== formatShape(input)) {
+    const [channels, height, width] = input;
+    const interleaved = input.length === 3 && formatShape(shape.slice(-3)) === formatShape([height!, width!, channels!]);
+    const advice = interleaved
+      ? ` Channels come before height and width, whatever the layout: use x.transpose(${shape.length === 3 ? '[2, 0, 1]' : '[0, 3, 1, 2]'}).`
+      : '';
+    throw new StridenetError(
+      'ERR_SHAPE_MISMATCH',
+      `${where} expects images of shape [n, ${input.join(', ')}] but got a tensor of shape ${formatShape(shape)}.${advice}`,
+    );
+  }
+  const values = images.value ?? images.dataSync();
+  return layout === 'nhwc' ? interleave(values, input) : values;
+}
+
+/** Images of planes as images of pixels. */
+function interleave<T extends TypedArray>(planes: T, [channels, height, width]: Shape): T {
+  const pixels = planes.slice() as T;
+  const [count, size] = [channels!, height! * width!];
+  for (let image = 0; image < planes.length; image += count * size) {
+    for (let c = 0; c < count; c++) for (let i = 0; i < size; i++) pixels[image + i * count + c] = planes[image + c * size + i]!;
+  }
+  return pixels;
 }
 
 /**
@@ -123,20 +122,9 @@ export function readImages(where: string, images: Images, input: Shape): ImageBa
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH
  */
 export function readLabels(where: string, labels: Labels, count: number, classes: number | undefined): Int32Array {
-  const data: unknown = labels instanceof Tensor ? (labels.value ?? labels.dataSync()) : labels;
-  const tag = Object.prototype.toString.call(data);
-  if (tag !== '[object Int32Array]' && tag !== '[object Uint8Array]') {
-    throw new StridenetError(
-      'ERR_INVALID_ARGUMENT',
-      `${where} expects labels as an Int32Array or Uint8Array but got ${formatValue(data)}.`,
-    );
-  }
-  const values = data as Int32Array | Uint8Array;
-  if (values.length !== count) {
-    throw new StridenetError('ERR_SHAPE_MISMATCH', `${where} expects one label for each of the ${count} images but got ${values.length}.`);
-  }
+  const values = readClassNumbers(where, 'labels', labels instanceof Tensor ? (labels.value ?? labels.dataSync()) : labels, count);
   checkClasses(where, values, classes);
-  return tag === '[object Int32Array]' ? (values as Int32Array) : Int32Array.from(values);
+  return values instanceof Int32Array ? values : Int32Array.from(values);
 }
 
 /**
@@ -144,14 +132,14 @@ export function readLabels(where: string, labels: Labels, count: number, classes
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH
  */
 export function readTargets(where: string, targets: unknown, shape: Shape): Float32Array {
-  const data: unknown = targets instanceof Tensor ? (targets.value ?? targets.dataSync()) : targets;
-  if (imageDType(data) !== 'float32') {
+  const given: unknown = targets instanceof Tensor ? (targets.value ?? targets.dataSync()) : targets;
+  const values = readNumbers(given);
+  if (!values) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
-      `${where} expects target values as a Float32Array or a float32 Tensor, since its loss compares values, but got ${formatValue(data)}.`,
+      `${where} expects target values as a Float32Array, an array of numbers or a float32 Tensor, since its loss compares values, but got ${formatValue(given)}.`,
     );
   }
-  const values = data as Float32Array;
   const fits = targets instanceof Tensor ? formatShape(targets.shape) === formatShape(shape) : values.length === elementCount(shape);
   if (fits) return values;
   const got = targets instanceof Tensor ? `a tensor of shape ${formatShape(targets.shape)}` : `${values.length} values`;
@@ -159,6 +147,14 @@ export function readTargets(where: string, targets: unknown, shape: Shape): Floa
     'ERR_SHAPE_MISMATCH',
     `${where} expects targets of the shape of the model's output, ${formatShape(shape)} (${elementCount(shape)} values), but got ${got}.`,
   );
+}
+
+function readNumbers(given: unknown): Float32Array | undefined {
+  if (Object.prototype.toString.call(given) === '[object Float32Array]') return given as Float32Array;
+  // Array.from: a hole is no number.
+  if (Array.isArray(given) && Array.from(given as unknown[]).every((v) => typeof v === 'number'))
+    return Float32Array.from(given as number[]);
+  return undefined;
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless every label lies in [0, classes); nothing is checked without `classes` */
@@ -170,16 +166,4 @@ export function checkClasses(where: string, labels: Int32Array | Uint8Array, cla
     'ERR_INVALID_ARGUMENT',
     `${where} expects labels in [0, ${classes - 1}] (the model has ${classes} outputs) but label ${bad} is ${labels[bad]}.`,
   );
-}
-
-// By tag, not instanceof: arrays may come from another realm (vm contexts, test runners).
-function imageDType(data: unknown): ImageDType | undefined {
-  switch (Object.prototype.toString.call(data)) {
-    case '[object Float32Array]':
-      return 'float32';
-    case '[object Uint8Array]':
-      return 'uint8';
-    default:
-      return undefined;
-  }
 }

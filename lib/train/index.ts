@@ -4,7 +4,8 @@ export type { BatchRecord, Callback, EpochRecord, FitContext, History } from './
 export { compile, CompiledModel, type CompileModelOptions } from './compile';
 export { evaluate, type EvaluateOptions, type Metric, type Score } from './evaluate';
 export { fit, type FitOptions } from './fit';
-export type { ImageDType, Images, Labels, Preprocessing, Targets } from './images';
+export type { ImageLayout, Preprocessing } from '../graph/preprocess';
+export type { ImageDType, Images, Labels, ReadingOptions, Targets } from './images';
 export type { AlgorithmMode } from '../compile/algorithm';
 export type { ExecutionOptions } from './programs';
 export { Trainer, type StepResult, type TrainerOptions } from './trainer';

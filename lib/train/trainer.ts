@@ -2,7 +2,8 @@
 
 import type { Graph } from '../compile/compile';
 import { checkInteger, checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
-import type { Dataset } from '../data/dataset';
+import type { DatasetLike } from '../data/dataset';
+import { rememberPreprocessing, type Preprocessing } from '../graph/preprocess';
 import type { Shape } from '../graph/types';
 import * as models from '../models';
 import type { Loss } from '../nn/loss';
@@ -26,24 +27,25 @@ import type { FitProgress } from './fitProgress';
 import { checkLoss, checkModel, checkOptimizer, classCount, trainingGraph } from './graphs';
 import {
   checkInputShape,
-  checkPreprocessing,
+  READING_OPTIONS,
   readImages,
+  readingOf,
   readLabels,
   readTargets,
   type ImageDType,
   type Images,
   type Labels,
-  type Preprocessing,
+  type ReadingOptions,
   type Targets,
 } from './images';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 
-export interface TrainerOptions extends ExecutionOptions {
+export interface TrainerOptions extends ExecutionOptions, ReadingOptions {
   /** Such as `optim.sgd({ lr: 0.1 })`. */
   optimizer: Optimizer;
   /** Default `nn.crossEntropy()`. */
   loss?: Loss;
-  /** Shape of one image, such as [1, 28, 28]. */
+  /** [channels, height, width] of one image, such as [1, 28, 28], whatever the layout. */
   input: Shape;
   /** Largest number of images of a step. */
   batchSize: number;
@@ -51,8 +53,6 @@ export interface TrainerOptions extends ExecutionOptions {
   metrics?: readonly Metric[];
   /** For dropout and for shuffling by `fit`; kept in checkpoints. Default: drawn from `manualSeed`. */
   seed?: number;
-  /** How raw images become what the model sees; default: uint8 is scaled by 1/255. */
-  preprocess?: Preprocessing;
 }
 
 /** Outcome of one step, measured before the update. */
@@ -63,7 +63,7 @@ export interface StepResult {
   readonly accuracy?: number;
 }
 
-const OPTIONS = ['optimizer', 'loss', 'input', 'batchSize', 'metrics', 'seed', 'preprocess', ...EXECUTION_OPTIONS];
+const OPTIONS = ['optimizer', 'loss', 'input', 'batchSize', 'metrics', 'seed', ...READING_OPTIONS, ...EXECUTION_OPTIONS];
 
 /**
  * Trains a model step by step, off the event loop.
@@ -91,7 +91,7 @@ export class Trainer {
   /** @internal */
   readonly accuracy: boolean;
   /** @internal */
-  readonly preprocess: Preprocessing;
+  preprocess: Preprocessing;
   /** @internal */
   readonly programs: Programs;
   private readonly slots = new Map<Parameter, readonly Variable[]>();
@@ -104,6 +104,9 @@ export class Trainer {
   private baseRate: number;
   private factor = 1;
   private stopRequested = false;
+  /** What the options say of how images are read, and whether the model knows how they are. */
+  private readonly said: ReadingOptions;
+  private remembered = false;
   private submitted = 0;
   private completed = 0;
   private last: Promise<unknown> = Promise.resolve();
@@ -120,7 +123,8 @@ export class Trainer {
     this.accuracy = checkMetrics('Trainer', this.loss, options.metrics);
     this.input = checkInputShape('Trainer', options.input);
     this.batchSize = checkInteger('Trainer', 'batchSize', options.batchSize, 1);
-    this.preprocess = checkPreprocessing('Trainer', options.preprocess, this.input);
+    this.said = { preprocess: options.preprocess, layout: options.layout };
+    this.preprocess = readingOf('Trainer', model, this.input, this.said);
     this.shuffleSeed = checkInteger('Trainer', 'seed', options.seed ?? Philox.next().uint32(), 0);
     this.rate = this.baseRate = this.optimizer.lr;
     for (const parameter of model.parameters()) {
@@ -191,7 +195,7 @@ export class Trainer {
    * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT; ERR_NOT_FINITE when the loss is NaN or infinite; ERR_CLOSED
    */
   async step(images: Images, labels: Labels | Targets): Promise<StepResult> {
-    const batch = readImages('Trainer.step', images, this.input);
+    const batch = readImages('Trainer.step', images, this.input, this.preprocess.layout);
     if (batch.count > this.batchSize) {
       throw new StridenetError(
         'ERR_SHAPE_MISMATCH',
@@ -208,6 +212,8 @@ export class Trainer {
           this.loss.targets === 'values'
             ? readTargets('Trainer.step', labels, graph.feeds[1]!.shape)
             : readLabels('Trainer.step', labels as Labels, batch.count, this.classes);
+        if (!this.remembered) rememberPreprocessing(this.model, this.preprocess);
+        this.remembered = true;
         const feeds = [batch.data, targets, Float32Array.of(rate)];
         const random = randomStepValue(this.shuffleSeed, this.submitted);
         step = ++this.submitted;
@@ -231,7 +237,7 @@ export class Trainer {
    * Loss and accuracy on a data set, with the weights as they are when the steps so far are done.
    * @throws StridenetError as `evaluate`
    */
-  async evaluate(dataset: Dataset, options: { signal?: AbortSignal } = {}): Promise<Score> {
+  async evaluate(dataset: DatasetLike, options: { signal?: AbortSignal } = {}): Promise<Score> {
     checkOptions('Trainer.evaluate', options, ['signal']);
     return score('Trainer.evaluate', this, dataset, options.signal);
   }
@@ -274,6 +280,8 @@ export class Trainer {
   /** @internal Goes on from a checkpoint; nothing changes unless it fits. @throws StridenetError ERR_STATE_DICT_MISMATCH */
   restore(checkpoint: Checkpoint): void {
     restoreCheckpoint(checkpoint, this.model, this.slotVariables(), this.optimizer.name);
+    // The model knows by now how images were read; nothing is compiled yet.
+    if (this.said.preprocess === undefined) this.preprocess = readingOf('Trainer', this.model, this.input, this.said);
     const { epoch, step, learningRate, seed } = checkpoint.state;
     this.rate = this.baseRate = learningRate;
     this.shuffleSeed = seed;

@@ -32,7 +32,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const { model, classNames, input } = await loadModel(name, weights, variantOf(args));
   const sharp = loadSharp();
   const images: { file: string; top: { label: number; class: string; probability: number }[] }[] = [];
-  const net = await compile(model, { input: [...input], maxBatch: Math.min(BATCH, files.length), threads });
+  const net = await compile(model, { input: [...input], layout: 'nchw', maxBatch: Math.min(BATCH, files.length), threads });
   try {
     for (let start = 0; start < files.length; start += BATCH) {
       const names = files.slice(start, start + BATCH);

@@ -1,0 +1,136 @@
+/** Pixels and labels as callers hand them over, as the arrays that are fed: what may come, and what to do about what may not. */
+
+import { formatValue, StridenetError } from '../errors';
+
+/** Raw values of images, one image after the other. */
+export type Pixels = Float32Array | Uint8Array | Uint8ClampedArray;
+/** The number of the class of each image. */
+export type ClassNumbers =
+  | readonly number[]
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array;
+
+/**
+ * The same memory as an array of this realm and of no subclass such as Buffer, whose constructor and `subarray` are others.
+ * @param what the argument, for messages
+ * @throws StridenetError ERR_INVALID_ARGUMENT for another type and for memory that was given away
+ */
+export function readPixels(where: string, what: string, data: unknown): Float32Array | Uint8Array {
+  switch (kindOf(data)) {
+    case 'Float32Array':
+      return viewOf(where, what, data as Float32Array, Float32Array);
+    case 'Uint8Array':
+    case 'Uint8ClampedArray':
+      return viewOf(where, what, data as Uint8Array, Uint8Array);
+  }
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects ${what} as a Float32Array, Uint8Array or Uint8ClampedArray but got ${formatValue(data)}.${pixelAdvice(data)}`,
+  );
+}
+
+/**
+ * Class numbers as int32 or, where they lie so already, uint8.
+ * @param what the argument, for messages
+ * @param count number of images
+ * @throws StridenetError ERR_INVALID_ARGUMENT for another type and for what is no integer, ERR_SHAPE_MISMATCH for another number of them
+ */
+export function readClassNumbers(where: string, what: string, data: unknown, count: number): Int32Array | Uint8Array {
+  switch (kindOf(data)) {
+    case 'Int32Array':
+      return checkCount(where, viewOf(where, what, data as Int32Array, Int32Array), count);
+    case 'Uint8Array':
+    case 'Uint8ClampedArray':
+      return checkCount(where, viewOf(where, what, data as Uint8Array, Uint8Array), count);
+    case 'Array':
+    case 'Int8Array':
+    case 'Int16Array':
+    case 'Uint16Array':
+    case 'Uint32Array':
+      return toInt32(where, what, checkCount(where, data as ArrayLike<unknown>, count));
+  }
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects ${what} as an Int32Array, Uint8Array or an array of integers but got ${formatValue(data)}.${labelAdvice(data)}`,
+  );
+}
+
+/** What leaves every fourth value out. */
+export const NO_ALPHA = '(_, i) => i % 4 < 3';
+
+type Fed = Float32Array | Int32Array | Uint8Array;
+
+function viewOf<T extends Fed>(
+  where: string,
+  what: string,
+  data: Fed,
+  type: new (buffer: ArrayBufferLike, offset: number, length: number) => T,
+): T {
+  try {
+    return new type(data.buffer, data.byteOffset, data.length);
+  } catch (error) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects ${what} in memory of this thread but the ${formatValue(data)} is detached: its memory was transferred elsewhere.`,
+      { cause: error },
+    );
+  }
+}
+
+function checkCount<T extends ArrayLike<unknown>>(where: string, labels: T, count: number): T {
+  if (labels.length === count) return labels;
+  throw new StridenetError('ERR_SHAPE_MISMATCH', `${where} expects one label for each of the ${count} images but got ${labels.length}.`);
+}
+
+function toInt32(where: string, what: string, values: ArrayLike<unknown>): Int32Array {
+  const numbers = new Int32Array(values.length);
+  for (let i = 0; i < numbers.length; i++) {
+    const value = values[i];
+    numbers[i] = value as number;
+    if (numbers[i] === value) continue;
+    const advice = Array.isArray(value) || ArrayBuffer.isView(value) ? ' A row of scores or of ones and zeros names its class by its position.' : '';
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects ${what} to be integers, the number of each image's class, but label ${i} is ${formatValue(value)}.${advice}`,
+    );
+  }
+  return numbers;
+}
+
+function pixelAdvice(data: unknown): string {
+  const kind = kindOf(data);
+  if (kind.startsWith('Big')) return ' Convert them: Float32Array.from(images, Number).';
+  if (kind.endsWith('ArrayBuffer')) return ' Say what it holds: new Uint8Array(images) or new Float32Array(images).';
+  if (ArrayBuffer.isView(data) && kind !== 'DataView') return ' Convert them: Float32Array.from(images).';
+  if (Array.isArray(data)) {
+    if (ArrayBuffer.isView(data[0])) return ' Put the images one after the other into one array.';
+    if (Array.isArray(data[0])) return ' Make a tensor of nested arrays: tensor(images).';
+    return ' Convert them: Float32Array.from(images), or Uint8Array.from(images) if they are 0 to 255.';
+  }
+  const { data: pixels, width } = Object(data) as { data?: unknown; width?: unknown };
+  if (!ArrayBuffer.isView(pixels)) return '';
+  // ImageData of a canvas says its width and is RGBA; what sharp resolves with has it elsewhere.
+  return width === undefined ? ' Pass its data.' : ` Pass its data without alpha: image.data.filter(${NO_ALPHA}), with layout: 'nhwc'.`;
+}
+
+function labelAdvice(data: unknown): string {
+  const kind = kindOf(data);
+  if (kind.startsWith('Big')) return ' Convert them: Int32Array.from(labels, Number).';
+  if (kind.endsWith('ArrayBuffer')) return ' Say what it holds: new Uint8Array(labels) or new Int32Array(labels).';
+  if (kind.startsWith('Float')) return ' Class numbers are integers: Int32Array.from(labels).';
+  return typeof data === 'object' && data !== null && Symbol.iterator in data ? ' Pass [...labels].' : '';
+}
+
+const typedArrayName = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!;
+
+/** 'Float32Array', 'Array', ... Not instanceof: arrays may come from another realm (vm contexts, test runners). */
+function kindOf(value: unknown): string {
+  const typed = typedArrayName.call(value) as string | undefined;
+  if (typed !== undefined) return typed;
+  return Array.isArray(value) ? 'Array' : Object.prototype.toString.call(value).slice('[object '.length, -1);
+}
