@@ -1,12 +1,10 @@
 /** The data set inside the package: what makes a first training possible without a download. data/README.md states its origin. */
 
 import { join } from 'node:path';
+import { packageRoot } from '../installation';
 import type { TrainTest } from './dataset';
 import { directory } from './directory';
 import { FASHION_MNIST } from './mnist';
-
-/** The package's root lies two folders up from both lib/data and dist/data. */
-const FOLDER = join(__dirname, '..', '..', 'data', 'fashion-mnist-mini');
 
 /**
  * A class-balanced subset of Fashion-MNIST that comes with the package: 6,000 training and 1,000 test images of clothing,
@@ -15,6 +13,6 @@ const FOLDER = join(__dirname, '..', '..', 'data', 'fashion-mnist-mini');
  * @throws StridenetError ERR_DATA_UNAVAILABLE or ERR_BAD_FILE when the installation is damaged
  * @example const { train, test } = await data.mini();
  */
-export function mini(): Promise<TrainTest> {
-  return directory(FOLDER, { classes: FASHION_MNIST.classes });
+export async function mini(): Promise<TrainTest> {
+  return directory(join(packageRoot('ERR_DATA_UNAVAILABLE'), 'data', 'fashion-mnist-mini'), { classes: FASHION_MNIST.classes });
 }

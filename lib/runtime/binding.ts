@@ -5,6 +5,7 @@ import path from 'node:path';
 import { OPS_HASH } from '../compile/opcodes';
 import { StridenetError, type ErrorCode } from '../errors';
 import type { TypedArray } from '../graph/types';
+import { nodeRequire, packageRoot } from '../installation';
 import { setRandomFill } from '../random';
 
 export interface NativeInfo {
@@ -75,11 +76,8 @@ export interface NativeBinding {
   fillRandom(normal: boolean, counters: Int32Array, first: number, second: number, out: Float32Array): void;
 }
 
-/** The package's own folder, seen from lib/runtime and from dist/runtime. */
-const PACKAGE_ROOT = path.join(__dirname, '..', '..');
-
 /** Where a binary may lie. A local build comes first: in a clone it is newer than what `npm run prebuild` left. */
-export function binaryCandidates(root: string = PACKAGE_ROOT): string[] {
+export function binaryCandidates(root: string = packageRoot('ERR_NATIVE_UNAVAILABLE')): string[] {
   return [
     path.join(root, 'build', 'Release', 'stridenet.node'),
     path.join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'stridenet.node'),
@@ -114,7 +112,10 @@ function loadOwn(): NonNullable<typeof loaded> {
  * Loads the first of `files` that exists and fits.
  * @throws StridenetError ERR_NATIVE_UNAVAILABLE, listing what was tried and why it failed; ERR_UNSUPPORTED_ISA as native code says
  */
-export function loadBinding(files: readonly string[], load: (file: string) => unknown = require): { binding: NativeBinding; file: string } {
+export function loadBinding(
+  files: readonly string[],
+  load: (file: string) => unknown = nodeRequire,
+): { binding: NativeBinding; file: string } {
   const tried: string[] = [];
   for (const file of files) {
     if (!existsSync(file)) {
