@@ -2,6 +2,8 @@
  * The one error class of the package and the checks that raise it. Every code stands in docs/errors.md; test/docs ties the two.
  */
 
+import { printable } from './printable';
+
 /** Stable identifiers of what went wrong, safe to branch on. */
 export type ErrorCode =
   | 'ERR_SHAPE_MISMATCH' // shapes, ranks or channel counts do not fit each other
@@ -32,7 +34,7 @@ export class StridenetError extends Error {
     message: string,
     options?: ErrorOptions,
   ) {
-    super(message, options);
+    super(printable(message), options);
   }
 }
 

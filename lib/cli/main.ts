@@ -10,12 +10,19 @@ import { predict } from './commands/predict';
 import { summary } from './commands/summary';
 import { train } from './commands/train';
 import { MODELS } from './models';
+import { printable } from '../printable';
 import { packageVersion } from '../version';
 
 const COMMANDS: readonly Command[] = [train, evaluate, predict, summary, bench, doctor];
 
 /** Exit code 0: done; 1: an error, as `stridenet: CODE: message` on standard error; 2: wrong usage; 130: interrupted. */
-export async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
+export async function main(argv: readonly string[], watched: Terminal): Promise<number> {
+  // Whatever a name in a file or an argument holds, the terminal shows it and does not obey it.
+  const terminal: Terminal = {
+    out: (text) => watched.out(printable(text)),
+    err: (text) => watched.err(printable(text)),
+    interactive: watched.interactive,
+  };
   const [name, ...rest] = argv;
   let command: Command | undefined;
   try {

@@ -2,6 +2,7 @@
 
 import type { Dataset } from '../data';
 import type { Module } from '../nn';
+import { printableName } from '../printable';
 import { compile } from '../train';
 import { datasetReading } from '../train/evaluate';
 
@@ -36,7 +37,7 @@ export function confusion(labels: ArrayLike<number>, predicted: ArrayLike<number
 
 /** A table with a row for each class and a column for each prediction; the share of the class that was found ends the row. */
 export function formatConfusion(counts: readonly (readonly number[])[], names: readonly string[]): string {
-  const titles = names.map((name, i) => `${name} ${i}`);
+  const titles = names.map((name, i) => `${printableName(name)} ${i}`);
   const titleWidth = Math.max(...titles.map((title) => title.length));
   const cellWidth = Math.max(2, ...counts.flat().map((count) => String(count).length)) + 1;
   const row = (title: string, cells: readonly string[], found: string): string =>

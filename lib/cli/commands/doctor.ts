@@ -3,6 +3,7 @@
 import { StridenetError } from '../../errors';
 import { tensor } from '../../graph/leaves';
 import * as ops from '../../ops';
+import { printableName } from '../../printable';
 import { bindingFile, fromNative, nativeInfo } from '../../runtime/binding';
 import '../../runtime/evaluate';
 import { packageVersion } from '../../version';
@@ -30,7 +31,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   if (!json) {
     print('stridenet', machine.version);
     print('node', `${machine.node}, ${machine.platform}`);
-    for (const [name, value] of Object.entries(machine.env)) print(name, value ?? '');
+    for (const [name, value] of Object.entries(machine.env)) print(name, printableName(value ?? ''));
   }
   try {
     const binary = bindingFile();

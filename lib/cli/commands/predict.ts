@@ -1,6 +1,7 @@
 /** stridenet predict: the likeliest classes of image files. */
 
 import { formatValue, StridenetError } from '../../errors';
+import { printableName } from '../../printable';
 import { compile } from '../../train';
 import type { Arguments, Command, Terminal } from '../arguments';
 import { loadSharp, readImage } from '../images';
@@ -57,10 +58,10 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     net.close();
   }
   if (args.flag('json')) terminal.out(JSON.stringify({ model: name, weights, images }));
-  else for (const { file, top } of images) terminal.out([file, ...top.map(formatRow)].join('\n'));
+  else for (const { file, top } of images) terminal.out([printableName(file), ...top.map(formatRow)].join('\n'));
   return 0;
 }
 
 function formatRow(row: { class: string; probability: number }): string {
-  return `  ${(100 * row.probability).toFixed(1).padStart(5)} %  ${row.class}`;
+  return `  ${(100 * row.probability).toFixed(1).padStart(5)} %  ${printableName(row.class)}`;
 }
