@@ -32,7 +32,7 @@ export class StridenetError extends Error {
   constructor(
     readonly code: ErrorCode,
     message: string,
-    options?: ErrorOptions,
+    options?: { cause?: unknown },
   ) {
     super(printable(message), options);
   }

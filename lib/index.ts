@@ -4,11 +4,14 @@
  * @packageDocumentation
  */
 
+// For Symbol.dispose in the types, whatever library the user's settings name.
+/// <reference lib="esnext.disposable" preserve="true" />
+
 import './runtime/evaluate';
 
-export { full, ones, randn, tensor, zeros } from './graph/leaves';
+export { full, ones, randn, tensor, zeros, type RandnOptions, type TensorOptions } from './graph/leaves';
 export { Tensor } from './graph/tensor';
-export type { DType, NestedArray, Shape, TypedArray } from './graph/types';
+export type { ArrayOf, DType, DTypeOf, ElementType, NestedArray, Shape, TypedArray } from './graph/types';
 export { StridenetError, type ErrorCode } from './errors';
 export { manualSeed } from './random';
 export * as ops from './ops';

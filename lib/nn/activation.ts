@@ -2,6 +2,7 @@
 
 import { checkNumber, checkOptions } from '../errors';
 import type { Tensor } from '../graph/tensor';
+import type { DType } from '../graph/types';
 import { checkApproximation, gelu, hardswish, leakyRelu, relu6, silu, type GeluApproximation } from '../ops/activation';
 import { relu, sigmoid, tanh } from '../ops/elementwise';
 import { flatten } from '../ops/shape';
@@ -18,28 +19,28 @@ abstract class Plain extends Module {
 
 /** max(x, 0) */
 export class ReLU extends Plain {
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return relu(x, { name: this.path });
   }
 }
 
 /** 1 / (1 + exp(-x)) */
 export class Sigmoid extends Plain {
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return sigmoid(x, { name: this.path });
   }
 }
 
 /** Hyperbolic tangent. */
 export class Tanh extends Plain {
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return tanh(x, { name: this.path });
   }
 }
 
 /** min(max(x, 0), 6) */
 export class ReLU6 extends Plain {
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return relu6(x, { name: this.path });
   }
 }
@@ -55,7 +56,7 @@ export class LeakyReLU extends Module {
     this.negativeSlope = checkNumber('LeakyReLU', 'negativeSlope', options.negativeSlope ?? 0.01);
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return leakyRelu(x, { negativeSlope: this.negativeSlope, name: this.path });
   }
 }
@@ -71,21 +72,21 @@ export class GELU extends Module {
     this.approximate = checkApproximation('GELU', options.approximate ?? 'none');
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return gelu(x, { approximate: this.approximate, name: this.path });
   }
 }
 
 /** x sigmoid(x) */
 export class SiLU extends Plain {
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return silu(x, { name: this.path });
   }
 }
 
 /** x relu6(x + 3) / 6 */
 export class Hardswish extends Plain {
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return hardswish(x, { name: this.path });
   }
 }
@@ -101,7 +102,7 @@ export class Softmax extends Module {
     this.axis = checkAxis('Softmax', options.axis ?? -1);
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return softmax(x, { axis: this.axis, name: this.path });
   }
 }
@@ -117,14 +118,14 @@ export class LogSoftmax extends Module {
     this.axis = checkAxis('LogSoftmax', options.axis ?? -1);
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return logSoftmax(x, { axis: this.axis, name: this.path });
   }
 }
 
 /** Hands its input on. */
 export class Identity extends Plain {
-  forward(x: Tensor): Tensor {
+  forward<D extends DType>(x: Tensor<D>): Tensor<D> {
     return x;
   }
 }
@@ -139,7 +140,7 @@ export class Flatten extends Module {
     this.startAxis = options.startAxis ?? 1;
   }
 
-  forward(x: Tensor): Tensor {
+  forward<D extends DType>(x: Tensor<D>): Tensor<D> {
     return flatten(x, this.startAxis, { name: this.path });
   }
 }

@@ -62,7 +62,7 @@ export class Conv2d extends Module {
     if (checkBias('Conv2d', options.bias)) this.bias = defaultBias(this.weight);
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     const { weight, bias, stride, padding, dilation, groups, path } = this;
     return conv2d(x, weight, { bias, stride, padding, dilation, groups, name: path });
   }

@@ -16,7 +16,7 @@ export class Dropout extends Module {
     this.p = checkProbability('Dropout', p);
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return dropout(x, this.p, { training: this.training, name: this.path });
   }
 }
@@ -32,7 +32,7 @@ export class Dropout2d extends Module {
     this.p = checkProbability('Dropout2d', p);
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return dropout2d(x, this.p, { training: this.training, name: this.path });
   }
 }

@@ -30,7 +30,7 @@ export class Linear extends Module {
     if (checkBias('Linear', options.bias)) this.bias = defaultBias(this.weight);
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return linear(x, this.weight, { bias: this.bias, name: this.path });
   }
 }

@@ -66,7 +66,7 @@ export class BatchNorm2d extends Module {
   }
 
   /** @throws StridenetError ERR_INVALID_ARGUMENT for running statistics that are not finite or a negative variance, in evaluation */
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     const { weight, bias, running_mean: runningMean, running_var: runningVar, num_batches_tracked: steps, eps, path: name } = this;
     const training = this.training || !this.trackRunningStats;
     if (!training) this.checkStatistics();
@@ -119,7 +119,7 @@ export class LocalResponseNorm extends Module {
     this.k = options.k ?? 1;
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     const { size, alpha, beta, k, path } = this;
     return localResponseNorm(x, { size, alpha, beta, k, name: path });
   }

@@ -20,7 +20,7 @@ abstract class Pad2d extends Module {
     this.padding = padding;
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return pad2d(x, this.padding, { mode: this.mode, name: this.path });
   }
 }

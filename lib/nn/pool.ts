@@ -43,7 +43,7 @@ export class MaxPool2d extends Module {
     this.ceilMode = checkBoolean('MaxPool2d', 'ceilMode', options.ceilMode ?? false);
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     const { stride, padding, dilation, ceilMode, path } = this;
     return maxPool2d(x, this.kernelSize, { stride, padding, dilation, ceilMode, name: path });
   }
@@ -68,7 +68,7 @@ export class AvgPool2d extends Module {
     this.countIncludePad = checkBoolean('AvgPool2d', 'countIncludePad', options.countIncludePad ?? true);
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     const { stride, padding, ceilMode, countIncludePad, path } = this;
     return avgPool2d(x, this.kernelSize, { stride, padding, ceilMode, countIncludePad, name: path });
   }
@@ -85,7 +85,7 @@ export class AdaptiveAvgPool2d extends Module {
     this.outputSize = checkPair('AdaptiveAvgPool2d', 'outputSize', outputSize, 1);
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return adaptiveAvgPool2d(x, this.outputSize, { name: this.path });
   }
 }
@@ -97,7 +97,7 @@ export class GlobalAvgPool2d extends Module {
     checkOptions('GlobalAvgPool2d', options, []);
   }
 
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor): Tensor<'float32'> {
     return globalAvgPool2d(x, { name: this.path });
   }
 }

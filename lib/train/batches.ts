@@ -3,6 +3,7 @@
 import { sameKind, type Dataset } from '../data/dataset';
 import { formatShape, StridenetError } from '../errors';
 import { elementCount, type Shape } from '../graph/types';
+import type { StopSignal } from './stopSignal';
 
 export interface Batch {
   /** Valid until the next batch is asked for: a run copies its feeds before it returns. */
@@ -51,7 +52,7 @@ export async function pipeline<Item, Result>(
   depth: number,
   submit: (item: Item) => Promise<Result>,
   done: (result: Result) => unknown,
-  signal?: AbortSignal,
+  signal?: StopSignal,
 ): Promise<void> {
   const outstanding: Promise<Result>[] = [];
   try {

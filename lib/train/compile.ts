@@ -51,26 +51,31 @@ export async function compile(model: Module, options: CompileModelOptions): Prom
   const programs = new Programs('compile', options, { releasesSources: true, expectedBytes });
   // The first program now, so that the first run need not wait for it.
   await programs.prepare(programKey(1, 'float32'), () => graph);
-  return new CompiledModel(model, input, graph.outputs[0]!.shape.slice(1), maxBatch, preprocess, programs);
+  return CompiledModel.make(model, input, graph.outputs[0]!.shape.slice(1), maxBatch, preprocess, programs);
 }
 
 /** A model ready for inference; made by `compile`. */
 export class CompiledModel {
   private readonly imageSize: number;
 
-  /** @internal Call `compile`. */
-  constructor(
+  private constructor(
     private readonly model: Module,
     /** Shape of one image. */
     readonly input: Shape,
     /** Shape of one image's output: [10] for ten classes. */
     readonly output: Shape,
+    /** Most images of one run of a program. */
     readonly maxBatch: number,
     /** How raw images become what the model sees. */
     readonly preprocess: Preprocessing,
     private readonly programs: Programs,
   ) {
     this.imageSize = elementCount(input);
+  }
+
+  /** @internal `compile` calls it. */
+  static make(model: Module, input: Shape, output: Shape, maxBatch: number, preprocess: Preprocessing, programs: Programs): CompiledModel {
+    return new CompiledModel(model, input, output, maxBatch, preprocess, programs);
   }
 
   /**
@@ -80,7 +85,7 @@ export class CompiledModel {
    * @returns [n, ...output]
    * @throws StridenetError ERR_SHAPE_MISMATCH for a length that is no number of images, ERR_INVALID_ARGUMENT, ERR_CLOSED
    */
-  async run(images: Images): Promise<Tensor> {
+  async run(images: Images): Promise<Tensor<'float32'>> {
     const batch = readImages('run', images, this.input, this.preprocess.layout);
     const results = await Promise.all(
       this.slices(batch).map(async ({ data, dtype, count }) => {
@@ -95,7 +100,7 @@ export class CompiledModel {
    * Like `run`, but waits: the fastest way for one small input.
    * @throws StridenetError as `run`
    */
-  runSync(images: Images): Tensor {
+  runSync(images: Images): Tensor<'float32'> {
     const batch = readImages('runSync', images, this.input, this.preprocess.layout);
     const results = this.slices(batch).map(
       ({ data, dtype, count }) => this.programs.session.runSync(this.program(count, dtype), [data])[0] as Float32Array,
@@ -136,7 +141,7 @@ export class CompiledModel {
     return () => inferenceGraph(this.model, { count, dtype, input: this.input, preprocess: this.preprocess });
   }
 
-  private join(count: number, results: readonly Float32Array[]): Tensor {
+  private join(count: number, results: readonly Float32Array[]): Tensor<'float32'> {
     const shape = [count, ...this.output];
     if (results.length === 1) return constantTensor(results[0]!, shape, 'float32');
     const all = new Float32Array(elementCount(shape));

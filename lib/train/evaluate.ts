@@ -11,6 +11,7 @@ import { batches, checkImageShape, pipeline } from './batches';
 import { checkLoss, checkModel, classCount, evaluationGraph } from './graphs';
 import { readImages, readingOf, readLabels, type ReadingOptions } from './images';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
+import type { StopSignal } from './stopSignal';
 
 export type Metric = 'accuracy';
 
@@ -30,7 +31,7 @@ export interface EvaluateOptions extends ExecutionOptions {
   /** Default ['accuracy']. */
   metrics?: readonly Metric[];
   /** Stops at the next batch and rejects with its reason. */
-  signal?: AbortSignal;
+  signal?: StopSignal;
 }
 
 /** A model with programs at hand. */
@@ -73,7 +74,7 @@ export async function evaluate(model: Module, dataset: DatasetLike, options: Eva
 }
 
 /** @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT; the signal's reason */
-export async function score(where: string, target: ScoreTarget, given: DatasetLike, signal?: AbortSignal): Promise<Score> {
+export async function score(where: string, target: ScoreTarget, given: DatasetLike, signal?: StopSignal): Promise<Score> {
   const dataset = readDataset(where, given);
   const { model, loss, accuracy, input, batchSize, programs } = target;
   checkClassLoss(where, loss);

@@ -15,6 +15,7 @@ import { countSteps, Fitting } from './fitting';
 import { checkClasses } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 import { ProgressBar } from './progress';
+import type { StopSignal } from './stopSignal';
 import { Trainer } from './trainer';
 
 export interface FitOptions extends ExecutionOptions {
@@ -38,7 +39,7 @@ export interface FitOptions extends ExecutionOptions {
    * Stops at the next batch: `fit` rejects with the signal's reason, which gets the records so far as `history`, and the model keeps the
    * weights of the last completed step. `context.trainer.stop()` ends a fit without an error.
    */
-  signal?: AbortSignal;
+  signal?: StopSignal;
   /** Seed of the order of the images. Default: drawn from `manualSeed`. The same seed and weights give bit-identical results. */
   seed?: number;
   /** Leave out the images of an epoch that do not fill a batch; others in every epoch. Default false: they are a smaller batch. */

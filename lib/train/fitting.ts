@@ -10,6 +10,7 @@ import { DEPTH } from './evaluate';
 import { NO_TOTALS, type FitProgress, type Totals } from './fitProgress';
 import type { ProgressBar } from './progress';
 import type { Trainer } from './trainer';
+import type { StopSignal } from './stopSignal';
 
 /** What is to be done. */
 export interface FitPlan {
@@ -18,7 +19,7 @@ export interface FitPlan {
   /** Whether an epoch leaves out the images that do not fill a batch. */
   readonly dropLast: boolean;
   readonly validation: Dataset | undefined;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: StopSignal | undefined;
 }
 
 export class Fitting {

@@ -39,6 +39,7 @@ import {
   type Targets,
 } from './images';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
+import type { StopSignal } from './stopSignal';
 
 export interface TrainerOptions extends ExecutionOptions, ReadingOptions {
   /** Such as `optim.sgd({ lr: 0.1 })`. */
@@ -237,7 +238,7 @@ export class Trainer {
    * Loss and accuracy on a data set, with the weights as they are when the steps so far are done.
    * @throws StridenetError as `evaluate`
    */
-  async evaluate(dataset: DatasetLike, options: { signal?: AbortSignal } = {}): Promise<Score> {
+  async evaluate(dataset: DatasetLike, options: { signal?: StopSignal } = {}): Promise<Score> {
     checkOptions('Trainer.evaluate', options, ['signal']);
     return score('Trainer.evaluate', this, dataset, options.signal);
   }
