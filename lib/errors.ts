@@ -2,7 +2,8 @@
  * The one error class of the package and the checks that raise it. Every code stands in docs/errors.md; test/docs ties the two.
  */
 
-import { printable } from './printable';
+import { types } from 'node:util';
+import { printable, printableName } from './printable';
 
 /** Stable identifiers of what went wrong, safe to branch on. */
 export type ErrorCode =
@@ -34,7 +35,7 @@ export class StridenetError extends Error {
     message: string,
     options?: { cause?: unknown },
   ) {
-    super(printable(message), options);
+    super(printable(String(message)), options);
   }
 }
 
@@ -43,17 +44,83 @@ export function formatShape(shape: readonly number[]): string {
   return `[${shape.join(', ')}]`;
 }
 
-/** A short rendering of any value for messages. */
+/** Strings are quoted up to here. */
+const LONGEST_QUOTE = 80;
+/** Arrays are written out up to this length and depth, and as long as the text is no longer than this. */
+const LONGEST_ARRAY = 8;
+const DEEPEST_ARRAY = 3;
+const LONGEST_TEXT = 120;
+
+/** A short rendering of any value for messages. It never throws, whatever the value is, and is never longer than a line or two. */
 export function formatValue(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
-  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as Uint8Array).length})`;
-  if (Array.isArray(value)) return value.length <= 8 ? `[${value.map(formatValue).join(', ')}]` : `an array of ${value.length}`;
-  if (typeof value === 'object' && value !== null) {
-    const name = value.constructor?.name;
-    return !name || name === 'Object' ? 'an object' : `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
+  try {
+    return format(value, 0);
+  } catch {
+    return 'a value that cannot be read';
   }
-  return String(value);
+}
+
+function format(value: unknown, depth: number): string {
+  switch (typeof value) {
+    case 'string':
+      return quote(value);
+    case 'number':
+      return Object.is(value, -0) ? '-0' : String(value);
+    case 'bigint':
+      return `${shorten(String(value))}n`;
+    case 'symbol':
+      return `Symbol(${printableName(shorten(value.description ?? ''))})`;
+    case 'function':
+      return types.isProxy(value) ? 'a Proxy' : `function ${identifier(value.name) ?? '(anonymous)'}`;
+    case 'object':
+      return value === null ? 'null' : formatObject(value, depth);
+    default:
+      return String(value);
+  }
+}
+
+function formatObject(value: object, depth: number): string {
+  if (types.isProxy(value)) return 'a Proxy';
+  if (Array.isArray(value)) return formatArray(value, depth);
+  const name = identifier((value.constructor as { name?: unknown } | null | undefined)?.name);
+  if (ArrayBuffer.isView(value)) return `${name ?? 'DataView'}(${'length' in value ? String(value.length) : value.byteLength})`;
+  return !name || name === 'Object' ? 'an object' : `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
+}
+
+function formatArray(value: readonly unknown[], depth: number): string {
+  const { length } = value;
+  if (length <= LONGEST_ARRAY && depth < DEEPEST_ARRAY) {
+    const entries = Array.from({ length }, (_, i) => (i in value ? format(value[i], depth + 1) : 'nothing'));
+    const text = `[${entries.join(', ')}]`;
+    if (text.length <= LONGEST_TEXT) return text;
+  }
+  return `an array of ${length}`;
+}
+
+/** The name of a class or function if it is one and not some text, which could do harm in a terminal. */
+function identifier(name: unknown): string | undefined {
+  return typeof name === 'string' && name.length <= LONGEST_QUOTE && /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) ? name : undefined;
+}
+
+function shorten(text: string): string {
+  return text.length <= LONGEST_QUOTE ? text : `${text.slice(0, LONGEST_QUOTE)}...`;
+}
+
+/** The text in quotation marks, without characters that a terminal obeys, and not all of a long one. */
+export function quote(text: string): string {
+  const rest = text.length - LONGEST_QUOTE;
+  return `${printableName(JSON.stringify(text.slice(0, LONGEST_QUOTE)))}${rest > 0 ? ` and ${rest} more characters` : ''}`;
+}
+
+/**
+ * The entries of an array, read once each into a plain copy, so that what was checked is what is used, whatever a getter or proxy gives the
+ * second time. A hole is undefined. Gives undefined for what is no array and for one of more than `most` entries.
+ */
+export function readArray(value: unknown, most: number): unknown[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const length: unknown = value.length;
+  if (!Number.isSafeInteger(length) || (length as number) > most) return undefined;
+  return Array.from({ length: length as number }, (_, i) => (value as unknown[])[i]);
 }
 
 /**
@@ -69,7 +136,7 @@ export function checkOptions(where: string, options: unknown, allowed: readonly 
     if (allowed.includes(key)) continue;
     const near = nearest(key, allowed);
     const hint = near ? `Did you mean "${near}"?` : `Known options: ${allowed.join(', ') || 'none'}.`;
-    throw new StridenetError('ERR_UNKNOWN_OPTION', `${where} has no option "${key}". ${hint}`);
+    throw new StridenetError('ERR_UNKNOWN_OPTION', `${where} has no option ${quote(key)}. ${hint}`);
   }
 }
 
@@ -123,4 +190,16 @@ export function checkNumber(where: string, name: string, value: unknown, min = -
     );
   }
   return value;
+}
+
+/** Checks that `value` is a number, which may be infinite or NaN. */
+export function checkNumeric(where: string, name: string, value: unknown): number {
+  if (typeof value === 'number') return value;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${name} to be a number but got ${formatValue(value)}.`);
+}
+
+/** Checks that `value` is a function. */
+export function checkFunction(where: string, name: string, value: unknown): (...args: never) => unknown {
+  if (typeof value === 'function') return value as (...args: never) => unknown;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${name} to be a function but got ${formatValue(value)}.`);
 }

@@ -257,7 +257,7 @@ function countMultiplyAdds(y: Tensor, counted: Set<object>): number {
   for (let node = stack.pop(); node; node = stack.pop()) {
     if (counted.has(node)) continue;
     counted.add(node);
-    stack.push(...node.inputs);
+    for (const input of node.inputs) stack.push(input);
     sum += multiplyAddsOf(node);
   }
   return sum;

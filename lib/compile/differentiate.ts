@@ -3,7 +3,7 @@
  * are ordinary nodes, so they can be printed, fused and differentiated again.
  */
 
-import { formatShape, formatValue, StridenetError } from '../errors';
+import { formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { scalar } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
 import { topologicalOrder } from '../graph/traverse';
@@ -63,7 +63,8 @@ export function differentiate(loss: Tensor, wrt: readonly Tensor[]): (Tensor | n
  * await ops.grad(ops.sum(ops.mul(x, x)), [x])[0].array(); // [6]
  */
 export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor<'float32'>[] {
-  if (!(loss instanceof Tensor) || !Array.isArray(wrt) || wrt.some((t) => !(t instanceof Tensor))) {
+  const tensors = readArray(wrt, Infinity);
+  if (!Tensor.is(loss) || !tensors?.every(Tensor.is)) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `grad expects a loss and an array of tensors but got ${formatValue(loss)} and ${formatValue(wrt)}.`,
@@ -75,11 +76,11 @@ export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor<'float32'>[] 
       `grad expects a loss of one element but got shape ${formatShape(loss.shape)}. Reduce it with sum or mean.`,
     );
   }
-  return differentiate(loss, wrt).map((gradient, i) => {
+  return differentiate(loss, tensors).map((gradient, i) => {
     if (gradient) return gradient;
     throw new StridenetError(
       'ERR_NOT_DIFFERENTIABLE',
-      `grad expects a loss that depends on every tensor it is given but it does not depend on number ${i}, ${wrt[i]!.name || 'a tensor'} of shape ${formatShape(wrt[i]!.shape)}.`,
+      `grad expects a loss that depends on every tensor it is given but it does not depend on number ${i}, ${tensors[i]!.name || 'a tensor'} of shape ${formatShape(tensors[i]!.shape)}.`,
     );
   });
 }

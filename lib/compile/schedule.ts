@@ -56,8 +56,17 @@ function* scheduleList(list: readonly Instruction[]): Work<Instruction[]> {
   const emitted = new Array<boolean>(list.length).fill(false);
   const ready = new Ready(units, unitWaiting, unitLeft);
   const memory = new LiveMemory(list);
+  // With the lazy ones that it waits for before it, and what those wait for (iterative: such a chain may be deeper than the call stack).
   const emit = (i: number): void => {
-    for (const p of predecessors[i]!) if (!emitted[p]) emit(p); // lazy ones only
+    const stack = [{ i, rest: predecessors[i]!.values() }];
+    while (stack.length > 0) {
+      const top = stack.at(-1)!;
+      const before = top.rest.next();
+      if (before.done) run(stack.pop()!.i);
+      else if (!emitted[before.value]) stack.push({ i: before.value, rest: predecessors[before.value]!.values() });
+    }
+  };
+  const run = (i: number): void => {
     emitted[i] = true;
     order.push(i);
     memory.run(i);

@@ -32,7 +32,7 @@ export function arrays(images: Tensor | Pixels, targets: Tensor | ClassNumbers, 
   const where = 'data.arrays';
   checkOptions(where, options, ['shape', 'classes', 'scale', 'mean', 'std', 'layout']);
   const { classes, layout = 'nchw', ...preprocessing } = options;
-  const ofTensor = images instanceof Tensor;
+  const ofTensor = Tensor.is(images);
   const shape = ofTensor ? tensorShape(images, options) : checkImageShapeOf(where, 'shape', options.shape);
   const pixels = readPixels(where, 'images', ofTensor ? (images.value ?? images.dataSync()) : images);
   const size = elementCount(shape);
@@ -43,7 +43,7 @@ export function arrays(images: Tensor | Pixels, targets: Tensor | ClassNumbers, 
       `${where} expects a multiple of ${size} values (one image is ${formatShape(shape)}) but got ${pixels.length}.${alphaAdvice(pixels.length, shape)}`,
     );
   }
-  const labels = readClassNumbers(where, 'targets', targets instanceof Tensor ? (targets.value ?? targets.dataSync()) : targets, length);
+  const labels = readClassNumbers(where, 'targets', Tensor.is(targets) ? (targets.value ?? targets.dataSync()) : targets, length);
   const names = classes === undefined ? numberedClasses(labels) : checkClassNames(where, 'classes', classes);
   const bad = labels.findIndex((label) => label < 0 || label >= names.length);
   if (bad >= 0) {

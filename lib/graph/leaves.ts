@@ -1,25 +1,44 @@
 /** Nodes without inputs: constants, variables and placeholders. */
 
-import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import { checkNumeric, checkOptions, formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { Philox } from '../random';
 import type { StoredValue, VariableStorage } from './storage';
 import { Tensor, type InputSpec } from './tensor';
-import { elementCount, type DType, type DTypeOf, type NestedArray, type Shape, type TypedArray } from './types';
+import {
+  dtypeOf,
+  elementCount,
+  MAX_RANK,
+  newArray,
+  type DType,
+  type DTypeOf,
+  type NestedArray,
+  type Shape,
+  type TypedArray,
+} from './types';
 
-const MAX_RANK = 6;
+/** More elements than any machine can hold. */
+const MAX_ELEMENTS = 2 ** 38;
 
 /** Checks a shape given by a user: integers of at least 1, at most six of them. */
 export function checkShape(where: string, shape: unknown): Shape {
-  if (!Array.isArray(shape) || shape.length > MAX_RANK || shape.some((d) => !Number.isSafeInteger(d) || (d as number) < 1)) {
+  const extents = readArray(shape, MAX_RANK);
+  if (!extents?.every(isExtent)) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `${where} expects a shape of at most ${MAX_RANK} integers of at least 1 but got ${formatValue(shape)}.`,
     );
   }
-  if (elementCount(shape as number[]) > 2 ** 38) {
-    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where}: a tensor of shape ${formatShape(shape as number[])} is too large.`);
-  }
-  return Object.freeze([...(shape as number[])]);
+  return Object.freeze(checkSize(where, extents));
+}
+
+function isExtent(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 1;
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT for a shape of more elements than any machine can hold */
+export function checkSize<S extends Shape>(where: string, shape: S): S {
+  if (elementCount(shape) <= MAX_ELEMENTS) return shape;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where}: a tensor of shape ${formatShape(shape)} is too large.`);
 }
 
 export interface TensorOptions<D extends DType = DType> {
@@ -41,16 +60,18 @@ export function tensor<V extends NestedArray | TypedArray, D extends DType = DTy
   options: TensorOptions<D> = {},
 ): Tensor<D> {
   checkOptions('tensor', options, ['dtype']);
-  const typed = typedArrayDType(values);
+  const typed = dtypeOf(values);
+  const dtype = checkDTypeName(options.dtype ?? typed ?? 'float32');
   let data: TypedArray;
   let inferred: Shape;
   if (typed) {
-    data = convert(values as TypedArray, options.dtype ?? typed);
-    inferred = [data.length];
+    inferred = [(values as TypedArray).length];
+    data = newArray('tensor', inferred, dtype);
+    data.set(values as TypedArray);
   } else {
-    const flat: number[] = [];
-    inferred = flatten(values as NestedArray, flat);
-    data = convert(flat, options.dtype ?? 'float32');
+    inferred = nestingOf(values);
+    data = newArray('tensor', inferred, dtype);
+    fill(values, inferred, data);
   }
   const finalShape = checkShape('tensor', shape ?? inferred);
   if (elementCount(finalShape) !== data.length) {
@@ -59,7 +80,7 @@ export function tensor<V extends NestedArray | TypedArray, D extends DType = DTy
       `tensor of shape ${formatShape(finalShape)} expects ${elementCount(finalShape)} values but got ${data.length}.`,
     );
   }
-  return constantTensor(data, finalShape, options.dtype ?? typed ?? 'float32');
+  return constantTensor(data, finalShape, dtype);
 }
 
 /** A constant that takes `data` over without a copy. */
@@ -88,7 +109,7 @@ export function storedTensor(stored: StoredValue): Tensor<'float32'> {
  */
 export function zeros(shape: Shape): Tensor<'float32'> {
   const checked = checkShape('zeros', shape);
-  return constantTensor(new Float32Array(elementCount(checked)), checked, 'float32');
+  return constantTensor(newArray('zeros', checked, 'float32'), checked, 'float32');
 }
 
 /**
@@ -98,7 +119,7 @@ export function zeros(shape: Shape): Tensor<'float32'> {
  * @example ones([2, 3])
  */
 export function ones(shape: Shape): Tensor<'float32'> {
-  return full(shape, 1);
+  return filled('ones', shape, 1);
 }
 
 /**
@@ -108,8 +129,12 @@ export function ones(shape: Shape): Tensor<'float32'> {
  * @example full([2, 3], 0.5)
  */
 export function full(shape: Shape, value: number): Tensor<'float32'> {
-  const checked = checkShape('full', shape);
-  return constantTensor(new Float32Array(elementCount(checked)).fill(value), checked, 'float32');
+  return filled('full', shape, checkNumeric('full', 'value', value));
+}
+
+function filled(where: string, shape: Shape, value: number): Tensor<'float32'> {
+  const checked = checkShape(where, shape);
+  return constantTensor(newArray(where, checked, 'float32').fill(value), checked, 'float32');
 }
 
 /** A scalar constant of shape []. */
@@ -132,7 +157,7 @@ export function randn(shape: Shape, options: RandnOptions = {}): Tensor<'float32
   checkOptions('randn', options, ['seed']);
   const checked = checkShape('randn', shape);
   const generator = options.seed === undefined ? Philox.next() : new Philox(options.seed);
-  const data = new Float32Array(elementCount(checked));
+  const data = newArray('randn', checked, 'float32');
   generator.fillNormal(data);
   return constantTensor(data, checked, 'float32');
 }
@@ -147,50 +172,55 @@ export function inputTensor(spec: InputSpec, shape: Shape, dtype: DType): Tensor
   return Tensor.make('input', [], {}, shape, dtype, spec.name, { kind: 'input', input: spec });
 }
 
-// By tag, not instanceof: arrays may come from another realm (vm contexts, test runners).
-function typedArrayDType(values: unknown): DType | undefined {
-  switch (Object.prototype.toString.call(values)) {
-    case '[object Float32Array]':
-      return 'float32';
-    case '[object Int32Array]':
-      return 'int32';
-    case '[object Uint8Array]':
-      return 'uint8';
-    default:
-      return undefined;
-  }
+function checkDTypeName(dtype: unknown): DType {
+  if (dtype === 'float32' || dtype === 'int32' || dtype === 'uint8') return dtype;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `tensor expects dtype float32, int32 or uint8 but got ${formatValue(dtype)}.`);
 }
 
-function convert(values: ArrayLike<number>, dtype: DType): TypedArray {
-  switch (dtype) {
-    case 'float32':
-      return Float32Array.from(values);
-    case 'int32':
-      return Int32Array.from(values);
-    case 'uint8':
-      return Uint8Array.from(values);
-    default:
-      throw new StridenetError('ERR_INVALID_ARGUMENT', `tensor expects dtype float32, int32 or uint8 but got ${formatValue(dtype)}.`);
-  }
-}
-
-function flatten(values: NestedArray, out: number[]): Shape {
-  if (typeof values === 'number') {
-    out.push(values);
-    return [];
-  }
-  if (!Array.isArray(values) || values.length === 0) {
-    throw new StridenetError('ERR_INVALID_ARGUMENT', `tensor expects numbers in non-empty nested arrays but got ${formatValue(values)}.`);
-  }
-  const shapes = (values as readonly NestedArray[]).map((v) => flatten(v, out));
-  const first = shapes[0]!;
-  for (const [i, shape] of shapes.entries()) {
-    if (shape.length !== first.length || shape.some((d, axis) => d !== first[axis])) {
+/**
+ * The shape of nested arrays as their first entries say.
+ * @throws StridenetError ERR_INVALID_ARGUMENT for what is neither a number nor a non-empty array, or nested too deep
+ */
+function nestingOf(values: unknown): number[] {
+  const shape: number[] = [];
+  let first = values;
+  while (typeof first !== 'number') {
+    if (!Array.isArray(first) || first.length === 0) throw noNumbers(first);
+    if (shape.length === MAX_RANK) {
       throw new StridenetError(
-        'ERR_SHAPE_MISMATCH',
-        `tensor expects evenly nested arrays but entry 0 has shape ${formatShape(first)} and entry ${i} has shape ${formatShape(shape)}.`,
+        'ERR_INVALID_ARGUMENT',
+        `tensor expects arrays nested at most ${MAX_RANK} deep but got ${formatValue(values)}, which is deeper.`,
       );
     }
+    shape.push(first.length);
+    first = (first as unknown[])[0];
   }
-  return [values.length, ...first];
+  return [...checkSize('tensor', shape)];
+}
+
+/** Writes nested numbers one after the other. @throws StridenetError ERR_SHAPE_MISMATCH unless they are nested as `shape` says */
+function fill(values: unknown, shape: Shape, out: TypedArray): void {
+  let at = 0;
+  const walk = (array: readonly unknown[], axis: number): void => {
+    const isLast = axis === shape.length - 1;
+    for (let i = 0; i < shape[axis]!; i++) {
+      const entry = array[i];
+      if (isLast && typeof entry === 'number') out[at++] = entry;
+      else if (!isLast && Array.isArray(entry) && entry.length === shape[axis + 1]) walk(entry, axis + 1);
+      else throw ragged(entry, i, shape.slice(axis + 1));
+    }
+  };
+  if (shape.length === 0) out[0] = values as number;
+  else walk(values as readonly unknown[], 0);
+}
+
+function ragged(entry: unknown, index: number, expected: Shape): StridenetError {
+  return new StridenetError(
+    'ERR_SHAPE_MISMATCH',
+    `tensor expects evenly nested arrays but entry 0 has shape ${formatShape(expected)} and entry ${index} has shape ${formatShape(nestingOf(entry))}.`,
+  );
+}
+
+function noNumbers(found: unknown): StridenetError {
+  return new StridenetError('ERR_INVALID_ARGUMENT', `tensor expects numbers in non-empty nested arrays but got ${formatValue(found)}.`);
 }

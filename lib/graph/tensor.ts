@@ -76,6 +76,14 @@ export class Tensor<D extends DType = any> {
   /** The computed value, remembered after the first evaluation, in logical order. */
   private known: ArrayOf<D> | undefined;
 
+  /** On every node, and on nothing that only looks like one: proxies, objects that inherit from the prototype. */
+  readonly #isNode = true;
+
+  /** @internal Whether `value` is a node that this package made. */
+  static is(value: unknown): value is Tensor {
+    return typeof value === 'object' && value !== null && #isNode in value;
+  }
+
   /** Code of one's own calls `tensor`, `zeros` or `ops.*`. */
   protected constructor(
     /** The operation that computes the value, such as 'conv2d'; 'constant', 'variable' or 'input' for a leaf. */

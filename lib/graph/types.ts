@@ -1,5 +1,8 @@
 /** Words shared by graph, ops and compile. */
 
+import { types } from 'node:util';
+import { formatShape, StridenetError } from '../errors';
+
 /** The element types of tensors. */
 export type DType = 'float32' | 'int32' | 'uint8';
 /** The extents of a tensor's axes, in logical order: [N, C, H, W]; [] for a single number. */
@@ -25,6 +28,33 @@ export interface Attrs {
 }
 
 export const BYTES_PER_ELEMENT: Readonly<Record<DType, number>> = { float32: 4, int32: 4, uint8: 1 };
+
+/** The most axes that a tensor can have. */
+export const MAX_RANK = 6;
+
+/** The element type of a typed array that tensors can be made of, also of one from another realm (vm contexts, test runners). */
+export function dtypeOf(values: unknown): DType | undefined {
+  if (types.isFloat32Array(values)) return 'float32';
+  if (types.isInt32Array(values)) return 'int32';
+  return types.isUint8Array(values) ? 'uint8' : undefined;
+}
+
+const ARRAYS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array } as const;
+
+/** Zeros for a value of `shape`. @throws StridenetError ERR_OUT_OF_MEMORY when the engine or the machine cannot have as many */
+export function newArray<D extends DType>(where: string, shape: Shape, dtype: D): InstanceType<(typeof ARRAYS)[D]> {
+  const count = elementCount(shape);
+  try {
+    return new ARRAYS[dtype](count) as InstanceType<(typeof ARRAYS)[D]>;
+  } catch (cause) {
+    const gib = ((count * BYTES_PER_ELEMENT[dtype]) / 2 ** 30).toFixed(1);
+    throw new StridenetError(
+      'ERR_OUT_OF_MEMORY',
+      `${where} expects ${gib} GiB of memory in one piece for ${dtype} values of shape ${formatShape(shape)} but cannot have them.`,
+      { cause },
+    );
+  }
+}
 
 /** The number of elements of a shape. */
 export function elementCount(shape: Shape): number {

@@ -343,7 +343,7 @@ async function snapshot(name: unknown, value: Tensor | RawTensor): Promise<Store
       `saveSafetensors expects names other than "${METADATA_KEY}" that are strings but got ${formatValue(name)}.`,
     );
   }
-  if (!(value instanceof Tensor)) return stored(name, checkRaw(name, value));
+  if (!Tensor.is(value)) return stored(name, checkRaw(name, value));
   const { shape, dtype, leaf } = value;
   if (leaf?.kind !== 'variable') return stored(name, { shape, dtype, data: value.value ?? (await value.data()) });
   const data = leaf.storage.value();

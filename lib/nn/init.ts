@@ -4,6 +4,7 @@
  */
 
 import { checkNumber, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import { checkShape } from '../graph/leaves';
 import type { Shape } from '../graph/types';
 import { Philox } from '../random';
 import { Variable, type Initializer, type Parameter } from './parameter';
@@ -88,6 +89,7 @@ export function kaimingNormal<P extends Variable>(parameter: P, options: Kaiming
  * @param a negative slope, for 'leakyRelu' only; default 0.01
  */
 export function calculateGain(nonlinearity: Nonlinearity, a = 0.01): number {
+  checkNumber('init.calculateGain', 'a', a);
   switch (nonlinearity) {
     case 'linear':
     case 'conv2d':
@@ -110,7 +112,8 @@ export function calculateGain(nonlinearity: Nonlinearity, a = 0.01): number {
 }
 
 /** The inputs and outputs of one weight [out, in, ...kernel]. @throws StridenetError ERR_SHAPE_MISMATCH below two axes */
-export function calculateFans(where: string, shape: Shape): { fanIn: number; fanOut: number } {
+export function calculateFans(where: string, given: Shape): { fanIn: number; fanOut: number } {
+  const shape = checkShape(where, given);
   if (shape.length < 2) {
     throw new StridenetError(
       'ERR_SHAPE_MISMATCH',

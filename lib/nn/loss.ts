@@ -60,7 +60,7 @@ export function crossEntropy(options: { labelSmoothing?: number; weight?: Tensor
 }
 
 function classWeight(weight: unknown): Tensor {
-  if (weight instanceof Tensor && weight.dtype === 'float32' && weight.rank === 1) return weight;
+  if (Tensor.is(weight) && weight.dtype === 'float32' && weight.rank === 1) return weight;
   if (Array.isArray(weight) && weight.length > 0 && weight.every((w) => Number.isFinite(w))) return tensor(weight as number[]);
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
@@ -88,7 +88,7 @@ export function bceWithLogits(options: { posWeight?: Tensor; reduction?: LossRed
   checkOptions('nn.bceWithLogits', options, ['posWeight', 'reduction']);
   const reduction = checkReduction('nn.bceWithLogits', options.reduction ?? 'mean');
   const { posWeight } = options;
-  if (posWeight !== undefined && !(posWeight instanceof Tensor)) {
+  if (posWeight !== undefined && !Tensor.is(posWeight)) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `nn.bceWithLogits expects posWeight to be a Tensor but got ${formatValue(posWeight)}.`,

@@ -3,7 +3,8 @@
  * are its children and their names are the parameter names; it holds no values and runs nothing.
  */
 
-import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import { types } from 'node:util';
+import { checkFunction, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import {
   checkPreprocessing,
   notedPreprocessing,
@@ -94,7 +95,7 @@ export abstract class Module {
   loadStateDict(map: ReadonlyMap<string, Tensor>, options: LoadStateDictOptions = {}): { missing: string[]; unexpected: string[] } {
     const where = `${this.constructor.name}.loadStateDict`;
     checkOptions(where, options, ['strict']);
-    if (Object.prototype.toString.call(map) !== '[object Map]') {
+    if (!types.isMap(map)) {
       throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects a Map of name to Tensor but got ${formatValue(map)}.`);
     }
     for (const [name, value] of map) checkTensor(where, `"${name}"`, value);
@@ -155,8 +156,26 @@ export abstract class Module {
 
   /** Calls `action` on every module below this one, then on this one. */
   apply(action: (module: Module) => void): this {
-    for (const child of this.children()) child.apply(action);
-    action(this);
+    checkFunction('Module.apply', 'action', action);
+    // Children before their parent (iterative: modules may be nested deeper than the call stack).
+    const open: { module: Module; rest: IterableIterator<Module> }[] = [];
+    const ancestors = new Set<Module>();
+    const enter = (module: Module): void => {
+      ancestors.add(module);
+      open.push({ module, rest: module.children().values() });
+    };
+    enter(this);
+    while (open.length > 0) {
+      const { module, rest } = open.at(-1)!;
+      const child = rest.next();
+      if (child.done) {
+        open.pop();
+        ancestors.delete(module);
+        action(module);
+      } else if (!ancestors.has(child.value)) {
+        enter(child.value);
+      }
+    }
     return this;
   }
 }
@@ -201,8 +220,8 @@ interface Step {
 function walk(root: Module): Step[] {
   const steps: Step[] = [];
   const named = new Set<Module | Variable>();
-  const visit = (module: Module, path: string, ancestors: readonly Module[]): void => {
-    if (ancestors.includes(module)) return;
+  const ancestors = new Set<Module>();
+  const enter = (module: Module, path: string): void => {
     const own = fields(module);
     steps.push({ path, module, fields: own });
     if (!named.has(module)) module.path = path;
@@ -212,10 +231,23 @@ function walk(root: Module): Step[] {
       value.name = join(path, field);
       named.add(value);
     }
-    const line = [...ancestors, module];
-    for (const [field, value] of own) if (value instanceof Module) visit(value, join(path, field), line);
+    ancestors.add(module);
+    open.push({ module, path, rest: own.values() });
   };
-  visit(root, '', []);
+  // Iterative: modules may be nested deeper than the call stack.
+  const open: { module: Module; path: string; rest: IterableIterator<Field> }[] = [];
+  enter(root, '');
+  while (open.length > 0) {
+    const { module, path, rest } = open.at(-1)!;
+    const next = rest.next();
+    if (next.done) {
+      open.pop();
+      ancestors.delete(module);
+      continue;
+    }
+    const [field, value] = next.value;
+    if (value instanceof Module && !ancestors.has(value)) enter(value, join(path, field));
+  }
   return steps;
 }
 

@@ -6,7 +6,7 @@
 import { checkShape } from '../graph/leaves';
 import { VariableStorage } from '../graph/storage';
 import { Tensor } from '../graph/tensor';
-import { elementCount, type Shape } from '../graph/types';
+import { newArray, type Shape } from '../graph/types';
 
 /** Writes the first value of a variable, in logical order, over zeros. */
 export type Initializer = (data: Float32Array, shape: Shape) => void;
@@ -31,10 +31,10 @@ export class Variable extends Tensor<'float32'> {
    * @throws StridenetError ERR_INVALID_ARGUMENT for something else
    */
   constructor(value: Tensor | Shape) {
-    const shape = value instanceof Tensor ? value.shape : checkShape('Parameter', value);
+    const shape = Tensor.is(value) ? value.shape : checkShape('Parameter', value);
     const storage = new VariableStorage(
       shape,
-      value instanceof Tensor ? () => Float32Array.from(value.dataSync()) : () => new Float32Array(elementCount(shape)),
+      Tensor.is(value) ? () => Float32Array.from(value.dataSync()) : () => newArray('Parameter', shape, 'float32'),
     );
     super('variable', [], {}, shape, 'float32', '', { kind: 'variable', storage });
     this.storage = storage;
@@ -52,7 +52,7 @@ export class Variable extends Tensor<'float32'> {
   /** Replaces the value by one that `initializer` makes when it is first needed: it writes over zeros, in logical order. */
   initialize(initializer: Initializer): void {
     this.storage.initialize(() => {
-      const data = new Float32Array(this.size);
+      const data = newArray(this.name || 'Parameter', this.shape, 'float32');
       initializer(data, this.shape);
       return data;
     });

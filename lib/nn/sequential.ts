@@ -29,14 +29,22 @@ export class Sequential extends Module {
 
   /** The layer at `index`; negative ones count from the end. */
   at(index: number): Module | undefined {
-    const i = index < 0 ? index + this.length : index;
-    return this[checkInteger('Sequential.at', 'index', i, 0)];
+    const i = checkInteger('Sequential.at', 'index', index, -this.length);
+    return this[i < 0 ? i + this.length : i];
   }
 
   /** As set here or by training; else as the first layer reads them, which may be a trained model. */
   override get preprocess(): Preprocessing | undefined {
-    const first = this[0];
-    return super.preprocess ?? (first && statedPreprocessing(first));
+    // Sequentials that begin each other are walked here: there may be more of them than the call stack has room for.
+    const seen = new Set<Module>();
+    let first: Module | undefined = this; // eslint-disable-line @typescript-eslint/no-this-alias
+    while (first instanceof Sequential && !seen.has(first)) {
+      const own = Reflect.get(Module.prototype, 'preprocess', first) as Preprocessing | undefined;
+      if (own) return own;
+      seen.add(first);
+      first = first[0];
+    }
+    return first && !seen.has(first) ? statedPreprocessing(first) : undefined;
   }
   override set preprocess(value: Preprocessing | undefined) {
     super.preprocess = value;
@@ -48,7 +56,29 @@ export class Sequential extends Module {
 
   forward(x: Tensor): Tensor {
     let y = x;
-    for (const layer of this) y = layer.forward(y);
+    // What is nested in this one is walked here: there may be more levels than the call stack has room for.
+    const open: { sequential: Sequential; rest: Iterator<Module> }[] = [];
+    const inside = new Set<Module>();
+    const enter = (sequential: Sequential): void => {
+      if (inside.has(sequential)) {
+        throw new StridenetError('ERR_INVALID_ARGUMENT', 'Sequential expects layers that do not hold the Sequential itself but one does.');
+      }
+      inside.add(sequential);
+      open.push({ sequential, rest: sequential[Symbol.iterator]() });
+    };
+    enter(this);
+    while (open.length > 0) {
+      const { sequential, rest } = open.at(-1)!;
+      const { done, value: layer } = rest.next() as IteratorResult<Module, undefined>;
+      if (done) {
+        open.pop();
+        inside.delete(sequential);
+      } else if (layer instanceof Sequential && layer.forward === Sequential.prototype.forward) {
+        enter(layer);
+      } else {
+        y = layer.forward(y);
+      }
+    }
     return y;
   }
 }

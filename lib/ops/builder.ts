@@ -1,6 +1,7 @@
 /** The one place where computed nodes are made: checks operands, infers the shape, freezes. */
 
-import { formatShape, formatValue, StridenetError } from '../errors';
+import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import { checkSize } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
 import type { Attrs, DType } from '../graph/types';
 import type { OpDef } from './opDef';
@@ -26,9 +27,10 @@ export function opDef(name: string): OpDef {
   return def;
 }
 
-/** `conv2d "layer1.0.conv1"`, or `conv2d` for a node without a name. */
+/** `conv2d "layer1.0.conv1"`, or `conv2d` for a node without a name. @throws StridenetError ERR_INVALID_ARGUMENT unless the name is a string */
 export function describe(op: string, name: string): string {
-  return name ? `${op} "${name}"` : op;
+  if (typeof name === 'string') return name ? `${op} "${name}"` : op;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${op} expects name to be a string but got ${formatValue(name)}.`);
 }
 
 let scopeName = '';
@@ -46,20 +48,27 @@ export function withDefaultName<T>(name: string, body: () => T): T {
 
 /** Makes a node. @throws StridenetError as the operation's shape rule says */
 export function build(op: string, inputs: readonly Tensor[], attrs: Attrs = {}, givenName = ''): Tensor {
-  const name = givenName || scopeName;
+  const name = givenName === '' ? scopeName : givenName;
   const where = describe(op, name);
   for (const [i, input] of inputs.entries()) checkTensor(where, `input ${i}`, input);
   const { shape, dtype } = opDef(op).infer({ where, inputs, attrs });
+  checkSize(where, shape);
   return Tensor.make(op, Object.freeze([...inputs]), Object.freeze(attrs), Object.freeze([...shape]), dtype, name);
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless `value` is a Tensor */
 export function checkTensor(where: string, what: string, value: unknown): asserts value is Tensor {
-  if (value instanceof Tensor) return;
+  if (Tensor.is(value)) return;
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
     `${where} expects ${what} to be a Tensor but got ${formatValue(value)}. Wrap numbers with tensor(...).`,
   );
+}
+
+/** Checks the options of an operation that has none but its name. @throws StridenetError ERR_UNKNOWN_OPTION, ERR_INVALID_ARGUMENT */
+export function checkNameOption(op: string, options: { name?: string } | undefined): string {
+  checkOptions(op, options, ['name']);
+  return options?.name ?? '';
 }
 
 /** @throws StridenetError ERR_SHAPE_MISMATCH unless the tensor has `rank` axes */

@@ -7,7 +7,7 @@ import { formatShape, StridenetError } from '../errors';
 import { scalar } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
 import type { Shape } from '../graph/types';
-import { build, checkDType, checkTensor, defineOp, type OpOptions } from './builder';
+import { build, checkDType, checkNameOption, checkTensor, defineOp, type OpOptions } from './builder';
 import type { GradientContext } from './opDef';
 import { reduceToShape } from './reduce';
 
@@ -43,7 +43,7 @@ export function defineUnary(name: string, gradient: UnaryRule): (x: TensorLike, 
     },
     gradient: ({ inputs, dy, output }: GradientContext) => [gradient(dy, inputs[0]!, output)],
   });
-  return (x, options) => build(name, [toTensor(name, x)], {}, options?.name ?? '');
+  return (x, options) => build(name, [toTensor(name, x)], {}, checkNameOption(name, options));
 }
 
 /** Registers y = f(a, b) with broadcasting and its gradient rules and gives its builder. */
@@ -63,7 +63,7 @@ export function defineBinary(name: string, gradient: BinaryRule): (a: TensorLike
       });
     },
   });
-  return (a, b, options) => build(name, [toTensor(name, a), toTensor(name, b)], {}, options?.name ?? '');
+  return (a, b, options) => build(name, [toTensor(name, a), toTensor(name, b)], {}, checkNameOption(name, options));
 }
 
 function toTensor(where: string, x: TensorLike): Tensor {

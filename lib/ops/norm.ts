@@ -234,7 +234,7 @@ function moveRunning(running: Tensor, value: Tensor, factor: number, momentum: n
 }
 
 function checkMomentum(where: string, momentum: number | Tensor): number | Tensor {
-  if (!(momentum instanceof Tensor)) return checkNumber(where, 'momentum', momentum, 0, 1);
+  if (!Tensor.is(momentum)) return checkNumber(where, 'momentum', momentum, 0, 1);
   checkDType(where, 'momentum', momentum, 'float32');
   if (momentum.rank === 0) return momentum;
   throw new StridenetError(

@@ -1,8 +1,9 @@
 /** Reductions over axes, and their counterpart, broadcasting to a shape. */
 
-import { formatShape, formatValue, checkBoolean, checkOptions, StridenetError } from '../errors';
+import { formatShape, formatValue, checkBoolean, checkOptions, readArray, StridenetError } from '../errors';
+import { checkShape } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
-import { elementCount, type Attrs, type Shape } from '../graph/types';
+import { elementCount, MAX_RANK, type Attrs, type Shape } from '../graph/types';
 import { build, checkDType, checkTensor, defineOp, type OpOptions } from './builder';
 import { div, equal, mul } from './elementwise';
 import type { GradientContext, InferContext } from './opDef';
@@ -72,8 +73,9 @@ function reduce(op: 'sum' | 'mean' | 'max', x: Tensor, options: ReduceOptions = 
 /** Ascending, distinct, non-negative axes. */
 export function normalizeAxes(where: string, x: Tensor, axis: number | readonly number[] | undefined): readonly number[] {
   if (axis === undefined) return x.shape.map((_, i) => i);
-  const axes = (typeof axis === 'number' ? [axis] : axis).map((a) => (a < 0 ? a + x.rank : a));
-  if (!Array.isArray(axes) || axes.some((a) => !Number.isInteger(a) || a < 0 || a >= x.rank) || new Set(axes).size !== axes.length) {
+  const given = typeof axis === 'number' ? [axis] : (readArray(axis, MAX_RANK) as number[] | undefined);
+  const axes = given?.map((a) => (typeof a === 'number' && a < 0 ? a + x.rank : a));
+  if (!axes || axes.some((a) => !Number.isInteger(a) || a < 0 || a >= x.rank) || new Set(axes).size !== axes.length) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `${where} expects distinct axes in [${-x.rank}, ${x.rank - 1}] of its input ${formatShape(x.shape)} but got ${formatValue(axis)}.`,
@@ -107,8 +109,10 @@ defineOp<{ readonly shape: readonly number[] }>({
 
 /** Repeats extents of 1 (and missing leading axes) to `shape`. */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor<'float32'> {
-  if (x.rank === shape.length && x.shape.every((d, i) => d === shape[i])) return x;
-  return build('broadcastTo', [x], { shape: [...shape] });
+  checkTensor('broadcastTo', 'its input', x);
+  const wanted = checkShape('broadcastTo', shape);
+  if (x.rank === wanted.length && x.shape.every((d, i) => d === wanted[i])) return x;
+  return build('broadcastTo', [x], { shape: wanted });
 }
 
 /** Sums a broadcast gradient back to the shape of the operand. */

@@ -1,6 +1,6 @@
 /** Operations that put together and take apart: concat and slice, and padding with a constant, slice's counterpart. */
 
-import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import { checkOptions, formatShape, formatValue, readArray, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs, DType, Shape } from '../graph/types';
 import { build, checkTensor, defineOp, describe, type OpOptions } from './builder';
@@ -89,14 +89,15 @@ export interface ConcatOptions extends OpOptions {
 export function concat<D extends DType>(tensors: readonly Tensor<D>[], options: ConcatOptions = {}): Tensor<D> {
   checkOptions('concat', options, ['axis', 'name']);
   const where = describe('concat', options.name ?? '');
-  if (!Array.isArray(tensors) || tensors.length === 0) {
+  const list = readArray(tensors, Infinity);
+  if (!list?.length) {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects an array of at least one tensor but got ${formatValue(tensors)}.`);
   }
-  const parts: readonly Tensor[] = tensors;
+  const parts = list as readonly Tensor[];
   for (const [i, x] of parts.entries()) checkTensor(where, `number ${i}`, x);
   const first = parts[0]!;
   const { axis = 1 } = options;
-  const resolved = axis < 0 ? axis + first.rank : axis;
+  const resolved = typeof axis === 'number' && axis < 0 ? axis + first.rank : axis;
   if (!Number.isInteger(resolved) || resolved < 0 || resolved >= first.rank) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
@@ -126,14 +127,14 @@ export function slice<D extends DType>(
   const where = describe('slice', options.name ?? '');
   checkTensor(where, 'its input', x);
   const resolve = (name: string, list: readonly number[]): number[] => {
-    const isList = Array.isArray(list) && list.length <= x.rank;
-    if (!isList || list.some((at, axis) => !Number.isInteger(at) || Math.abs(at) > x.shape[axis]!)) {
+    const indices = readArray(list, x.rank) as number[] | undefined;
+    if (!indices || indices.some((at, axis) => !Number.isInteger(at) || Math.abs(at) > x.shape[axis]!)) {
       throw new StridenetError(
         'ERR_INVALID_ARGUMENT',
         `${where} expects ${name} to be at most ${x.rank} indices inside of its input ${formatShape(x.shape)} but got ${formatValue(list)}.`,
       );
     }
-    return list.map((at, axis) => (at < 0 ? at + x.shape[axis]! : at));
+    return indices.map((at, axis) => (at < 0 ? at + x.shape[axis]! : at));
   };
   const from = resolve('start', start);
   const to = resolve('stop', stop);

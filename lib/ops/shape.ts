@@ -1,10 +1,10 @@
 /** Operations that move or rename elements: reshape, flatten, transpose. */
 
-import { formatShape, formatValue, StridenetError } from '../errors';
+import { formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { checkShape } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
-import { elementCount, type DType, type Shape } from '../graph/types';
-import { build, checkTensor, defineOp, type OpOptions } from './builder';
+import { elementCount, MAX_RANK, type DType, type Shape } from '../graph/types';
+import { build, checkNameOption, checkTensor, defineOp, type OpOptions } from './builder';
 import type { GradientContext } from './opDef';
 
 type ReshapeAttrs = { readonly shape: readonly number[] };
@@ -54,22 +54,28 @@ export function detach<D extends DType>(x: Tensor<D>): Tensor<D> {
  * @param shape the new shape; one extent may be -1 and is computed
  */
 export function reshape<D extends DType>(x: Tensor<D>, shape: Shape, options: OpOptions = {}): Tensor<D> {
+  const name = checkNameOption('reshape', options);
   checkTensor('reshape', 'its input', x);
-  const holes = Array.isArray(shape) ? shape.filter((d) => d === -1).length : 0;
-  let wanted = shape;
-  if (holes === 1) {
-    const rest = elementCount(shape.filter((d) => d !== -1));
-    if (rest < 1 || x.size % rest !== 0) {
+  // What is no array of numbers is refused with the rest of wrong shapes.
+  const extents = (readArray(shape, MAX_RANK) ?? []) as number[];
+  let wanted: unknown = extents.length > 0 ? extents : shape;
+  if (extents.filter((d) => d === -1).length === 1) {
+    const known = checkShape(
+      'reshape',
+      extents.filter((d) => d !== -1),
+    );
+    const rest = elementCount(known);
+    if (x.size % rest !== 0) {
       throw new StridenetError(
         'ERR_SHAPE_MISMATCH',
-        `reshape cannot compute the extent of -1 in ${formatShape(shape)}: ${x.size} elements of ${formatShape(x.shape)} are not a multiple of ${rest}.`,
+        `reshape cannot compute the extent of -1 in ${formatShape(extents)}: ${x.size} elements of ${formatShape(x.shape)} are not a multiple of ${rest}.`,
       );
     }
-    wanted = shape.map((d) => (d === -1 ? x.size / rest : d));
+    wanted = extents.map((d) => (d === -1 ? x.size / rest : d));
   }
   const checked = checkShape('reshape', wanted);
   if (checked.length === x.rank && checked.every((d, i) => d === x.shape[i])) return x;
-  return build('reshape', [x], { shape: checked }, options.name);
+  return build('reshape', [x], { shape: checked }, name);
 }
 
 /**
@@ -77,8 +83,9 @@ export function reshape<D extends DType>(x: Tensor<D>, shape: Shape, options: Op
  * @param startAxis default 1
  */
 export function flatten<D extends DType>(x: Tensor<D>, startAxis = 1, options: OpOptions = {}): Tensor<D> {
+  checkNameOption('flatten', options);
   checkTensor('flatten', 'its input', x);
-  const start = startAxis < 0 ? startAxis + x.rank : startAxis;
+  const start = typeof startAxis === 'number' && startAxis < 0 ? startAxis + x.rank : startAxis;
   if (!Number.isInteger(start) || start < 0 || start > Math.max(0, x.rank - 1)) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
@@ -93,14 +100,16 @@ export function flatten<D extends DType>(x: Tensor<D>, startAxis = 1, options: O
  * @param permutation default: the axes reversed
  */
 export function transpose<D extends DType>(x: Tensor<D>, permutation?: readonly number[], options: OpOptions = {}): Tensor<D> {
+  const name = checkNameOption('transpose', options);
   checkTensor('transpose', 'its input', x);
-  const axes = (permutation ?? x.shape.map((_, i) => x.rank - 1 - i)).map((a) => (a < 0 ? a + x.rank : a));
-  if (axes.length !== x.rank || [...axes].sort((a, b) => a - b).some((a, i) => a !== i)) {
+  const given = permutation === undefined ? x.shape.map((_, i) => x.rank - 1 - i) : readArray(permutation, MAX_RANK);
+  const axes = (given as number[] | undefined)?.map((a) => (typeof a === 'number' && a < 0 ? a + x.rank : a));
+  if (axes?.length !== x.rank || x.shape.some((_, axis) => !axes.includes(axis))) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `transpose expects a permutation of the ${x.rank} axes of ${formatShape(x.shape)} but got ${formatValue(permutation)}.`,
     );
   }
   if (axes.every((a, i) => a === i)) return x;
-  return build('transpose', [x], { permutation: axes }, options.name);
+  return build('transpose', [x], { permutation: axes }, name);
 }

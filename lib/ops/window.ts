@@ -1,6 +1,6 @@
 /** Sliding-window geometry shared by convolution and pooling: option parsing, padding rules and output extents. */
 
-import { formatShape, formatValue, StridenetError } from '../errors';
+import { formatShape, formatValue, readArray, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 
 /** A number for both axes or [height, width]. */
@@ -16,8 +16,8 @@ export type Sides = readonly [number, number, number, number];
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless `value` is an integer of at least `min` or a pair of them */
 export function checkPair(where: string, name: string, value: unknown, min: number): readonly [number, number] {
-  const pair = Array.isArray(value) ? value : [value, value];
-  if (pair.length !== 2 || pair.some((v) => !Number.isSafeInteger(v) || (v as number) < min || (v as number) > 32767)) {
+  const pair = Array.isArray(value) ? readArray(value, 2) : [value, value];
+  if (pair?.length !== 2 || pair.some((v) => !Number.isSafeInteger(v) || (v as number) < min || (v as number) > 32767)) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `${where} expects ${name} to be an integer of at least ${min} or [height, width] but got ${formatValue(value)}.`,
@@ -29,8 +29,9 @@ export function checkPair(where: string, name: string, value: unknown, min: numb
 /** Checks the form of a padding option without knowing the input. */
 export function checkPadding(where: string, padding: unknown): Padding {
   if (padding === 'valid' || padding === 'same' || padding === 'same-lower') return padding;
-  if (Array.isArray(padding) && padding.length === 2 && Array.isArray(padding[0]) && Array.isArray(padding[1])) {
-    return [checkPair(where, 'padding [top, bottom]', padding[0], 0), checkPair(where, 'padding [left, right]', padding[1], 0)];
+  const [height, width, ...others] = readArray(padding, 3) ?? [];
+  if (others.length === 0 && Array.isArray(height) && Array.isArray(width)) {
+    return [checkPair(where, 'padding [top, bottom]', height, 0), checkPair(where, 'padding [left, right]', width, 0)];
   }
   if (typeof padding === 'string') {
     throw new StridenetError(

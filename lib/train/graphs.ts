@@ -104,8 +104,8 @@ function scoredGraph(
 
 function scoreOf(loss: Loss, output: Tensor, labels: Tensor): Tensor {
   const value: unknown = loss(output, labels);
-  if (value instanceof Tensor && value.size === 1) return value;
-  const got = value instanceof Tensor ? `shape ${formatShape(value.shape)}` : formatValue(value);
+  if (Tensor.is(value) && value.size === 1) return value;
+  const got = Tensor.is(value) ? `shape ${formatShape(value.shape)}` : formatValue(value);
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
     `A loss must return a tensor of one element but returned ${got}. Reduce it with ops.mean.`,
@@ -133,10 +133,18 @@ function callHeads(model: Module, images: Tensor, training: boolean): [Tensor, .
     for (const [module] of modes) module.training = training;
     if (training && 'forwardAll' in model) return [...(model as AuxiliaryHeads).forwardAll(images)] as [Tensor, ...Tensor[]];
     const output: unknown = model.forward(images);
-    if (output instanceof Tensor) return [output];
+    if (Tensor.is(output)) return [output];
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `${model.constructor.name}.forward must return a Tensor but returned ${formatValue(output)}.`,
+    );
+  } catch (error) {
+    if (!(error instanceof RangeError) || !error.message.includes('call stack')) throw error;
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${model.constructor.name}.forward expects the call stack to have room for its calls but its modules are nested too deep, or call ` +
+        'themselves without end. Put layers after each other in one nn.Sequential.',
+      { cause: error },
     );
   } finally {
     for (const [module, mode] of modes) module.training = mode;

@@ -77,7 +77,7 @@ export function targetInput(shape: Shape): Tensor {
  * @throws StridenetError ERR_INVALID_ARGUMENT for another type, ERR_SHAPE_MISMATCH for a length that is no number of images
  */
 export function readImages(where: string, images: Images, input: Shape, layout: ImageLayout = 'nchw'): ImageBatch {
-  const data = readPixels(where, 'images', images instanceof Tensor ? tensorValues(where, images, input, layout) : images);
+  const data = readPixels(where, 'images', Tensor.is(images) ? tensorValues(where, images, input, layout) : images);
   const size = elementCount(input);
   if (data.length === 0 || data.length % size !== 0) {
     const advice = layout === 'nhwc' ? alphaAdvice(data.length, input) : '';
@@ -122,7 +122,7 @@ function interleave<T extends TypedArray>(planes: T, [channels, height, width]: 
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH
  */
 export function readLabels(where: string, labels: Labels, count: number, classes: number | undefined): Int32Array {
-  const values = readClassNumbers(where, 'labels', labels instanceof Tensor ? (labels.value ?? labels.dataSync()) : labels, count);
+  const values = readClassNumbers(where, 'labels', Tensor.is(labels) ? (labels.value ?? labels.dataSync()) : labels, count);
   checkClasses(where, values, classes);
   return values instanceof Int32Array ? values : Int32Array.from(values);
 }
@@ -132,7 +132,7 @@ export function readLabels(where: string, labels: Labels, count: number, classes
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH
  */
 export function readTargets(where: string, targets: unknown, shape: Shape): Float32Array {
-  const given: unknown = targets instanceof Tensor ? (targets.value ?? targets.dataSync()) : targets;
+  const given: unknown = Tensor.is(targets) ? (targets.value ?? targets.dataSync()) : targets;
   const values = readNumbers(given);
   if (!values) {
     throw new StridenetError(
@@ -140,9 +140,9 @@ export function readTargets(where: string, targets: unknown, shape: Shape): Floa
       `${where} expects target values as a Float32Array, an array of numbers or a float32 Tensor, since its loss compares values, but got ${formatValue(given)}.`,
     );
   }
-  const fits = targets instanceof Tensor ? formatShape(targets.shape) === formatShape(shape) : values.length === elementCount(shape);
+  const fits = Tensor.is(targets) ? formatShape(targets.shape) === formatShape(shape) : values.length === elementCount(shape);
   if (fits) return values;
-  const got = targets instanceof Tensor ? `a tensor of shape ${formatShape(targets.shape)}` : `${values.length} values`;
+  const got = Tensor.is(targets) ? `a tensor of shape ${formatShape(targets.shape)}` : `${values.length} values`;
   throw new StridenetError(
     'ERR_SHAPE_MISMATCH',
     `${where} expects targets of the shape of the model's output, ${formatShape(shape)} (${elementCount(shape)} values), but got ${got}.`,

@@ -13,7 +13,7 @@ import path from 'node:path';
 import ts from 'typescript';
 
 export const REPOSITORY = path.join(__dirname, '..', '..');
-const SOURCES = ['lib', 'test/support', 'test/ops', 'test/reference'];
+const SOURCES = ['lib', 'test/support', 'test/ops', 'test/reference', 'test/fuzz'];
 
 const compilerOptions: ts.CompilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS, esModuleInterop: true };
 

@@ -1,0 +1,76 @@
+/** How values are shown in messages, whatever they are, and how arrays are read. */
+
+import { formatValue, nearest, readArray } from '../lib/errors';
+import { tensor } from '../lib/graph/leaves';
+
+const cyclic: unknown[] = [1];
+cyclic.push(cyclic);
+let deep: unknown[] = [1];
+for (let i = 0; i < 100_000; i++) deep = [deep];
+let shared: unknown[] = [1];
+for (let i = 0; i < 30; i++) shared = Array<unknown>(8).fill(shared);
+const thrower = new Proxy([], { get: () => { throw new Error('read'); } }); // prettier-ignore
+const { proxy: revoked, revoke } = Proxy.revocable([], {});
+revoke();
+
+describe('formatValue', () => {
+  test.each<[unknown, string]>([
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [-0, '-0'],
+    [NaN, 'NaN'],
+    [10n, '10n'],
+    [Symbol('odd'), 'Symbol(odd)'],
+    ['a "b"', '"a \\"b\\""'],
+    ['\x1b[31mred\x9b0m', '"\\u001b[31mred\\u009b0m"'],
+    ['a'.repeat(100), `"${'a'.repeat(80)}" and 20 more characters`],
+    [[1, [2, 3]], '[1, [2, 3]]'],
+    // eslint-disable-next-line no-sparse-arrays
+    [[, 1], '[nothing, 1]'],
+    [new Array(9).fill(1), 'an array of 9'],
+    [new Array(2 ** 32 - 1), 'an array of 4294967295'],
+    [[[[[1]]]], '[[[an array of 1]]]'],
+    [cyclic, '[1, [1, [1, an array of 2]]]'],
+    [deep, '[[[an array of 1]]]'],
+    [{}, 'an object'],
+    [Object.create(null), 'an object'],
+    [{ constructor: { name: { toString: 1 } } }, 'an object'],
+    [{ constructor: { name: '\x1b[31m' } }, 'an object'],
+    [new Date(NaN), 'a Date'],
+    [tensor(1), 'a Tensor'],
+    [new Float32Array(3), 'Float32Array(3)'],
+    [new DataView(new ArrayBuffer(8)), 'DataView(8)'],
+    [Math.max, 'function max'],
+    [() => 1, 'function (anonymous)'],
+    [thrower, 'a Proxy'],
+    [revoked, 'a Proxy'],
+    [Object.defineProperty([1], 0, { get: () => { throw new Error('read'); } }), 'a value that cannot be read'], // prettier-ignore
+  ])('value %#', (value, text) => {
+    expect(formatValue(value)).toBe(text);
+  });
+  test('is short for arrays that share their entries', () => {
+    expect(formatValue(shared).length).toBeLessThanOrEqual(200);
+  });
+});
+
+describe('readArray', () => {
+  test('copies what it reads once', () => {
+    let reads = 0;
+    const changing = Object.defineProperty([1, 2], 0, { get: () => ++reads });
+    const copy = readArray(changing, 2)!;
+    expect([copy[0], copy[0], reads]).toEqual([1, 1, 1]);
+  });
+  test('refuses what is no array, or too long', () => {
+    expect(readArray({ length: 1, 0: 1 }, 6)).toBeUndefined();
+    expect(readArray('ab', 6)).toBeUndefined();
+    expect(readArray(new Array(2 ** 32 - 1), 6)).toBeUndefined();
+    expect(readArray(new Proxy([], { get: () => NaN }), 6)).toBeUndefined();
+  });
+  // eslint-disable-next-line no-sparse-arrays
+  test('holes are undefined', () => { expect(readArray([, 1], 2)).toStrictEqual([undefined, 1]); }); // prettier-ignore
+});
+
+test('nearest', () => {
+  expect(nearest('strides', ['stride', 'padding'])).toBe('stride');
+  expect(nearest('colour', ['stride', 'padding'])).toBeUndefined();
+});
