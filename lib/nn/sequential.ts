@@ -39,7 +39,7 @@ export class Sequential extends Module {
     const seen = new Set<Module>();
     let first: Module | undefined = this; // eslint-disable-line @typescript-eslint/no-this-alias
     while (first instanceof Sequential && !seen.has(first)) {
-      const own = Reflect.get(Module.prototype, 'preprocess', first) as Preprocessing | undefined;
+      const own = Reflect.get<Module, 'preprocess'>(Module.prototype, 'preprocess', first);
       if (own) return own;
       seen.add(first);
       first = first[0];
