@@ -33,6 +33,10 @@ export interface StoredValue {
   readonly region?: FileRegion;
 }
 
+/** Numbers that are read to be shown, 4 MiB of them, and that are drawn. */
+export const CHEAP_TO_READ = 2 ** 20;
+const CHEAP_TO_MAKE = 1000;
+
 export class VariableStorage {
   /** Grows whenever the value changes; whoever mirrors the value compares it. */
   version = 0;
@@ -42,10 +46,15 @@ export class VariableStorage {
   private stored: StoredValue | undefined;
   private holder: StorageHolder | undefined;
 
-  /** @param shape logical shape, such as [O, I, kH, kW]; @param initializer makes the first value, in logical order */
+  /**
+   * @param shape logical shape, such as [O, I, kH, kW]
+   * @param initializer makes the first value, in logical order
+   * @param isComputed whether that runs programs
+   */
   constructor(
     readonly shape: readonly number[],
     private initializer: () => Float32Array,
+    private isComputed = false,
   ) {}
 
   get count(): number {
@@ -57,6 +66,14 @@ export class VariableStorage {
     if (this.holder) return this.holder.read(this);
     if (this.stored) return this.stored.read();
     return (this.data ??= this.initializer());
+  }
+
+  /** The value if that takes no time to speak of: it is there, or few numbers have to be read or made. */
+  glance(): Float32Array | undefined {
+    if (this.data) return this.data;
+    const exists = this.holder !== undefined || this.stored !== undefined;
+    if (!exists && this.isComputed) return undefined;
+    return this.count <= (exists ? CHEAP_TO_READ : CHEAP_TO_MAKE) ? this.value() : undefined;
   }
 
   /** The place of the value in a file, if it lies there as it is. */
@@ -79,6 +96,7 @@ export class VariableStorage {
   /** Replaces the value by what `initializer` makes on first use. */
   initialize(initializer: () => Float32Array): void {
     this.initializer = initializer;
+    this.isComputed = false;
     this.replace({});
   }
 

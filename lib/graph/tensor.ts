@@ -4,7 +4,9 @@
  */
 
 import { StridenetError } from '../errors';
-import type { StoredValue, VariableStorage } from './storage';
+import { formatTensor } from './formatTensor';
+import { className, INSPECT, PLAIN, styleOf, type InspectOptions, type Style } from './inspect';
+import { CHEAP_TO_READ, type StoredValue, type VariableStorage } from './storage';
 import {
   elementCount,
   type ArrayOf,
@@ -151,6 +153,29 @@ export class Tensor<D extends DType = any> {
   itemSync(): number {
     this.checkSingle();
     return this.dataSync()[0]!;
+  }
+  /** Shape, element type and, where they are known, the values; of more than 1,000 only those at the corners. Computes nothing. */
+  toString(): string {
+    return this.print(PLAIN);
+  }
+  /** @internal */
+  [INSPECT](depth: number | null, options: InspectOptions): string {
+    return this.print(styleOf(depth, options));
+  }
+  private print(style: Style): string {
+    return formatTensor(className(this), this, () => this.glance(), this.details(), style);
+  }
+  /** @internal What is printed behind shape and element type. */
+  protected details(): Readonly<Record<string, unknown>> {
+    return { op: this.leaf ? undefined : this.op, name: this.name || undefined };
+  }
+  /** @internal The value where it can be had without computing, waiting or reading much; else why not. */
+  protected glance(): TypedArray | string {
+    const { leaf, known } = this;
+    if (known) return known;
+    if (leaf?.kind === 'input') return 'a placeholder';
+    if (leaf?.kind !== 'constant') return 'not computed yet';
+    return leaf.stored && this.size > CHEAP_TO_READ ? 'in a file' : leaf.data;
   }
   private checkSingle(): void {
     if (this.size !== 1) {

@@ -1,6 +1,7 @@
 /** Layers without parameters that work element by element or on the shape alone. */
 
 import { checkNumber, checkOptions } from '../errors';
+import { formatFields } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
 import type { DType } from '../graph/types';
 import { checkApproximation, gelu, hardswish, leakyRelu, relu6, silu, type GeluApproximation } from '../ops/activation';
@@ -59,6 +60,10 @@ export class LeakyReLU extends Module {
   forward(x: Tensor): Tensor<'float32'> {
     return leakyRelu(x, { negativeSlope: this.negativeSlope, name: this.path });
   }
+
+  override extraRepr(): string {
+    return formatFields({ negativeSlope: this.negativeSlope });
+  }
 }
 
 /** x Phi(x) with the normal distribution function, or its approximation by tanh (see `ops.gelu`). */
@@ -74,6 +79,10 @@ export class GELU extends Module {
 
   forward(x: Tensor): Tensor<'float32'> {
     return gelu(x, { approximate: this.approximate, name: this.path });
+  }
+
+  override extraRepr(): string {
+    return formatFields({ approximate: this.approximate });
   }
 }
 
@@ -105,6 +114,10 @@ export class Softmax extends Module {
   forward(x: Tensor): Tensor<'float32'> {
     return softmax(x, { axis: this.axis, name: this.path });
   }
+
+  override extraRepr(): string {
+    return formatFields({ axis: this.axis });
+  }
 }
 
 /** The logarithm of softmax over an axis. */
@@ -120,6 +133,10 @@ export class LogSoftmax extends Module {
 
   forward(x: Tensor): Tensor<'float32'> {
     return logSoftmax(x, { axis: this.axis, name: this.path });
+  }
+
+  override extraRepr(): string {
+    return formatFields({ axis: this.axis });
   }
 }
 
@@ -142,5 +159,9 @@ export class Flatten extends Module {
 
   forward<D extends DType>(x: Tensor<D>): Tensor<D> {
     return flatten(x, this.startAxis, { name: this.path });
+  }
+
+  override extraRepr(): string {
+    return formatFields({ startAxis: this.startAxis });
   }
 }

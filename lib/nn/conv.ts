@@ -1,6 +1,7 @@
 /** The two-dimensional convolution layer. */
 
 import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
+import { formatFields } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
 import { conv2d } from '../ops/conv';
 import { checkPadding, checkPair, type Padding, type Pair } from '../ops/window';
@@ -65,6 +66,19 @@ export class Conv2d extends Module {
   forward(x: Tensor): Tensor<'float32'> {
     const { weight, bias, stride, padding, dilation, groups, path } = this;
     return conv2d(x, weight, { bias, stride, padding, dilation, groups, name: path });
+  }
+
+  override extraRepr(): string {
+    const { inChannels, outChannels, kernelSize, stride, padding, dilation, groups, bias } = this;
+    const options = {
+      kernelSize,
+      stride,
+      padding: [padding].flat(2).every((side) => side === 0) ? undefined : padding,
+      dilation: dilation.every((d) => d === 1) ? undefined : dilation,
+      groups: groups === 1 ? undefined : groups,
+      bias: bias ? undefined : false,
+    };
+    return `${inChannels}, ${outChannels}, ${formatFields(options)}`;
   }
 }
 

@@ -1,6 +1,7 @@
 /** Dropout layers: active in training, the identity otherwise. */
 
 import { checkOptions } from '../errors';
+import { formatFields } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
 import { checkProbability, dropout, dropout2d } from '../ops/dropout';
 import { Module } from './module';
@@ -19,6 +20,10 @@ export class Dropout extends Module {
   forward(x: Tensor): Tensor<'float32'> {
     return dropout(x, this.p, { training: this.training, name: this.path });
   }
+
+  override extraRepr(): string {
+    return formatFields({ p: this.p });
+  }
 }
 
 /** Sets whole channels of [N, C, H, W] to zero with probability p while training (see `ops.dropout2d`). */
@@ -34,5 +39,9 @@ export class Dropout2d extends Module {
 
   forward(x: Tensor): Tensor<'float32'> {
     return dropout2d(x, this.p, { training: this.training, name: this.path });
+  }
+
+  override extraRepr(): string {
+    return formatFields({ p: this.p });
   }
 }

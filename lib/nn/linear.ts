@@ -1,6 +1,7 @@
 /** The fully connected layer. */
 
 import { checkInteger, checkOptions } from '../errors';
+import { formatFields } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
 import { linear } from '../ops/matmul';
 import { checkBias, defaultBias } from './conv';
@@ -32,5 +33,10 @@ export class Linear extends Module {
 
   forward(x: Tensor): Tensor<'float32'> {
     return linear(x, this.weight, { bias: this.bias, name: this.path });
+  }
+
+  override extraRepr(): string {
+    const { inFeatures, outFeatures, bias } = this;
+    return formatFields({ inFeatures, outFeatures, bias: bias !== undefined });
   }
 }

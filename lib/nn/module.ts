@@ -14,8 +14,10 @@ import {
   type Preprocessing,
 } from '../graph/preprocess';
 import type { StoredValue } from '../graph/storage';
+import { INSPECT, styleOf, type InspectOptions } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
 import { checkTensor } from '../ops/builder';
+import { formatModule } from './formatModule';
 import { Parameter, Variable } from './parameter';
 
 export interface LoadStateDictOptions {
@@ -152,6 +154,24 @@ export abstract class Module {
   /** Sets evaluation mode on this module and all below it. */
   eval(): this {
     return this.train(false);
+  }
+
+  /**
+   * The options of this layer as they are printed between its parentheses; classes of one's own override it.
+   * @returns such as `3, 64, kernelSize: [7, 7]`; here ''
+   */
+  extraRepr(): string {
+    return '';
+  }
+
+  /** The tree of layers with their options, as PyTorch prints it. Touches no weights. */
+  toString(): string {
+    return formatModule(this);
+  }
+
+  /** @internal */
+  [INSPECT](depth: number | null, options: InspectOptions): string {
+    return formatModule(this, styleOf(depth, options));
   }
 
   /** Calls `action` on every module below this one, then on this one. */

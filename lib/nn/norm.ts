@@ -1,6 +1,7 @@
 /** Normalisation layers. */
 
 import { checkBoolean, checkInteger, checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
+import { formatFields } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
 import { describe } from '../ops/builder';
 import { add, div } from '../ops/elementwise';
@@ -76,6 +77,11 @@ export class BatchNorm2d extends Module {
     return y;
   }
 
+  override extraRepr(): string {
+    const { numFeatures, eps, momentum, affine, trackRunningStats } = this;
+    return `${numFeatures}, ${formatFields({ eps, momentum, affine, trackRunningStats })}`;
+  }
+
   private checkStatistics(): void {
     for (const [name, variable] of Object.entries({ running_mean: this.running_mean!, running_var: this.running_var! })) {
       const values = variable.storage.value();
@@ -122,5 +128,10 @@ export class LocalResponseNorm extends Module {
   forward(x: Tensor): Tensor<'float32'> {
     const { size, alpha, beta, k, path } = this;
     return localResponseNorm(x, { size, alpha, beta, k, name: path });
+  }
+
+  override extraRepr(): string {
+    const { size, alpha, beta, k } = this;
+    return `${size}, ${formatFields({ alpha, beta, k })}`;
   }
 }

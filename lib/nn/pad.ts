@@ -1,6 +1,7 @@
 /** Padding layers. */
 
 import { checkOptions } from '../errors';
+import { formatFields } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
 import { checkPadAmount, pad2d, type PadAmount, type PadMode } from '../ops/pad';
 import { Module } from './module';
@@ -22,6 +23,10 @@ abstract class Pad2d extends Module {
 
   forward(x: Tensor): Tensor<'float32'> {
     return pad2d(x, this.padding, { mode: this.mode, name: this.path });
+  }
+
+  override extraRepr(): string {
+    return formatFields({ padding: this.padding });
   }
 }
 

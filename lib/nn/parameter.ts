@@ -6,7 +6,7 @@
 import { checkShape } from '../graph/leaves';
 import { VariableStorage } from '../graph/storage';
 import { Tensor } from '../graph/tensor';
-import { newArray, type Shape } from '../graph/types';
+import { newArray, type Shape, type TypedArray } from '../graph/types';
 
 /** Writes the first value of a variable, in logical order, over zeros. */
 export type Initializer = (data: Float32Array, shape: Shape) => void;
@@ -35,6 +35,7 @@ export class Variable extends Tensor<'float32'> {
     const storage = new VariableStorage(
       shape,
       Tensor.is(value) ? () => Float32Array.from(value.dataSync()) : () => newArray('Parameter', shape, 'float32'),
+      Tensor.is(value) && value.leaf?.kind !== 'constant',
     );
     super('variable', [], {}, shape, 'float32', '', { kind: 'variable', storage });
     this.storage = storage;
@@ -47,6 +48,14 @@ export class Variable extends Tensor<'float32'> {
   /** @internal */
   override remember(): void {
     // The storage remembers.
+  }
+  /** @internal */
+  protected override details(): Readonly<Record<string, unknown>> {
+    return { name: this.name || undefined };
+  }
+  /** @internal */
+  protected override glance(): TypedArray | string {
+    return this.storage.glance() ?? 'value not read: data() gives it';
   }
 
   /** Replaces the value by one that `initializer` makes when it is first needed: it writes over zeros, in logical order. */
@@ -70,4 +79,9 @@ export class Variable extends Tensor<'float32'> {
 export class Parameter extends Variable {
   /** Whether training computes a gradient for it and updates it; `module.freeze()` clears it. */
   requiresGrad = true;
+
+  /** @internal */
+  protected override details(): Readonly<Record<string, unknown>> {
+    return { ...super.details(), requiresGrad: this.requiresGrad };
+  }
 }

@@ -1,6 +1,7 @@
 /** Pooling layers. */
 
 import { checkBoolean, checkOptions, formatValue, StridenetError } from '../errors';
+import { formatFields } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
 import { adaptiveAvgPool2d, globalAvgPool2d } from '../ops/adaptivePool';
 import { avgPool2d, maxPool2d } from '../ops/pool';
@@ -47,6 +48,11 @@ export class MaxPool2d extends Module {
     const { stride, padding, dilation, ceilMode, path } = this;
     return maxPool2d(x, this.kernelSize, { stride, padding, dilation, ceilMode, name: path });
   }
+
+  override extraRepr(): string {
+    const { kernelSize, stride, padding, dilation, ceilMode } = this;
+    return formatFields({ kernelSize, stride, padding, dilation, ceilMode });
+  }
 }
 
 /** The mean of each window of [N, C, H, W] (see `ops.avgPool2d`). */
@@ -72,6 +78,11 @@ export class AvgPool2d extends Module {
     const { stride, padding, ceilMode, countIncludePad, path } = this;
     return avgPool2d(x, this.kernelSize, { stride, padding, ceilMode, countIncludePad, name: path });
   }
+
+  override extraRepr(): string {
+    const { kernelSize, stride, padding, ceilMode, countIncludePad } = this;
+    return formatFields({ kernelSize, stride, padding, ceilMode, countIncludePad });
+  }
 }
 
 /** Means over windows that share the image out evenly, whatever its size (see `ops.adaptiveAvgPool2d`). */
@@ -87,6 +98,10 @@ export class AdaptiveAvgPool2d extends Module {
 
   forward(x: Tensor): Tensor<'float32'> {
     return adaptiveAvgPool2d(x, this.outputSize, { name: this.path });
+  }
+
+  override extraRepr(): string {
+    return formatFields({ outputSize: this.outputSize });
   }
 }
 
