@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { formatValue, StridenetError } from '../errors';
+import { formatShape, formatValue, StridenetError } from '../errors';
 import { fileError, openRegular } from '../io/file';
 
 type Sharp = typeof import('sharp');
@@ -21,32 +21,55 @@ export function loadSharp(load: (name: string) => unknown = createRequire(__file
 }
 
 /**
- * One image in C, H, W order: stretched to height and width, greyscale for one channel, colour for three.
+ * One image in C, H, W order: stretched to height and width; grey for one channel, colour for three, and grey or colour with opacity for two
+ * and four.
  * @param options.invert light becomes dark: for dark drawings on a light ground where the model learned the opposite
- * @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE when it is no image that sharp knows
+ * @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE when it is no image that sharp knows, ERR_SHAPE_MISMATCH for more channels than pictures have
  */
 export async function readImage(
   sharp: Sharp,
   path: string,
-  [channels, height, width]: readonly [number, number, number],
+  input: readonly [number, number, number],
   options: { invert: boolean },
 ): Promise<Uint8Array> {
+  const [channels, height, width] = input;
+  if (channels > 4) {
+    throw new StridenetError(
+      'ERR_SHAPE_MISMATCH',
+      `A model for image files expects images of 1 to 4 channels (grey or colour, with opacity or not) but this one takes ${formatShape(input)}.`,
+    );
+  }
   const encoded = await readBytes(path);
-  let pixels: Uint8Array;
   try {
-    // What is transparent becomes the ground that the model knows as empty: black.
+    // Without a channel for opacity, what is transparent becomes the ground that the model knows as empty: black.
     const ground = options.invert ? '#ffffff' : '#000000';
-    let image = sharp(encoded).rotate().flatten({ background: ground }).resize(width, height, { fit: 'fill' });
-    image = channels === 1 ? image.greyscale().toColourspace('b-w') : image.toColourspace('srgb');
+    let image = sharp(encoded).rotate();
+    image = channels % 2 === 0 ? image.ensureAlpha() : image.flatten({ background: ground });
+    image = image.resize(width, height, { fit: 'fill' });
+    image = channels === 1 ? grey(image) : image.toColourspace('srgb');
     if (options.invert) image = image.negate({ alpha: false });
-    pixels = await image.raw({ depth: 'uchar' }).toBuffer();
+    const pixels = await image.raw({ depth: 'uchar' }).toBuffer();
+    if (channels !== 2) return planesOf(pixels, channels);
+    // sharp gives grey without opacity, so that comes from the pixels in colour.
+    const shades = await grey(sharp(pixels, { raw: { width, height, channels: 4 } }))
+      .raw({ depth: 'uchar' })
+      .toBuffer();
+    return Buffer.concat([shades, planesOf(pixels, 4).subarray(3 * height * width)]);
   } catch (error) {
     throw new StridenetError('ERR_BAD_FILE', `${formatValue(path)} cannot be decoded as an image: ${(error as Error).message}.`, {
       cause: error,
     });
   }
-  const size = height * width;
-  const planes = new Uint8Array(channels * size);
+}
+
+function grey(image: ReturnType<Sharp>): ReturnType<Sharp> {
+  return image.greyscale().toColourspace('b-w');
+}
+
+/** Pixels of interleaved channels as one plane after the other. */
+function planesOf(pixels: Uint8Array, channels: number): Uint8Array {
+  const size = pixels.length / channels;
+  const planes = new Uint8Array(pixels.length);
   for (let c = 0; c < channels; c++) for (let i = 0; i < size; i++) planes[c * size + i] = pixels[i * channels + c]!;
   return planes;
 }
