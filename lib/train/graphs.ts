@@ -139,6 +139,8 @@ function callHeads(model: Module, images: Tensor, training: boolean): [Tensor, .
       `${model.constructor.name}.forward must return a Tensor but returned ${formatValue(output)}.`,
     );
   } catch (error) {
+    const clearer = channelsLast(model, images, error);
+    if (clearer) throw clearer;
     if (!(error instanceof RangeError) || !error.message.includes('call stack')) throw error;
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
@@ -149,6 +151,24 @@ function callHeads(model: Module, images: Tensor, training: boolean): [Tensor, .
   } finally {
     for (const [module, mode] of modes) module.training = mode;
   }
+}
+
+/** What to say instead of `error` when the model would take the images if their channels came first. */
+function channelsLast(model: Module, { shape }: Tensor, error: unknown): StridenetError | undefined {
+  if (!(error instanceof StridenetError) || error.code !== 'ERR_SHAPE_MISMATCH' || shape.length !== 4) return undefined;
+  const [n, height, width, channels] = shape;
+  const swapped = [channels!, height!, width!];
+  try {
+    model.forward(inputTensor({ name: 'images', feedDType: 'float32', layout: 'nchw' }, [n!, ...swapped], 'float32'));
+  } catch {
+    return undefined;
+  }
+  return new StridenetError(
+    'ERR_SHAPE_MISMATCH',
+    `${model.constructor.name} expects the shape of an image as [channels, height, width], whatever the layout, but ${formatShape(shape.slice(1))} ` +
+      `has its channels last. Pass ${formatShape(swapped)}, with layout: 'nhwc' if the channels of a pixel lie side by side.`,
+    { cause: error },
+  );
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless `model` is an nn.Module */
