@@ -1,6 +1,8 @@
 /** Pixels and labels as callers hand them over, as the arrays that are fed: what may come, and what to do about what may not. */
 
+import { types } from 'node:util';
 import { formatValue, StridenetError } from '../errors';
+import { Tensor } from '../graph/tensor';
 
 /** Raw values of images, one image after the other. */
 export type Pixels = Float32Array | Uint8Array | Uint8ClampedArray;
@@ -27,11 +29,12 @@ export function readPixels(where: string, what: string, data: unknown): Float32A
     case 'Uint8Array':
     case 'Uint8ClampedArray':
       return viewOf(where, what, data as Uint8Array, Uint8Array);
+    default:
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `${where} expects ${what} as a Float32Array, Uint8Array or Uint8ClampedArray but got ${formatValue(data)}.${pixelAdvice(data)}`,
+      );
   }
-  throw new StridenetError(
-    'ERR_INVALID_ARGUMENT',
-    `${where} expects ${what} as a Float32Array, Uint8Array or Uint8ClampedArray but got ${formatValue(data)}.${pixelAdvice(data)}`,
-  );
 }
 
 /**
@@ -53,11 +56,12 @@ export function readClassNumbers(where: string, what: string, data: unknown, cou
     case 'Uint16Array':
     case 'Uint32Array':
       return toInt32(where, what, checkCount(where, data as ArrayLike<unknown>, count));
+    default:
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `${where} expects ${what} as an Int32Array, Uint8Array or an array of integers but got ${formatValue(data)}.${labelAdvice(data)}`,
+      );
   }
-  throw new StridenetError(
-    'ERR_INVALID_ARGUMENT',
-    `${where} expects ${what} as an Int32Array, Uint8Array or an array of integers but got ${formatValue(data)}.${labelAdvice(data)}`,
-  );
 }
 
 /** What leaves every fourth value out. */
@@ -103,15 +107,16 @@ function toInt32(where: string, what: string, values: ArrayLike<unknown>): Int32
 }
 
 function pixelAdvice(data: unknown): string {
+  if (data instanceof Tensor) return ' Take its values, await images.data(), or pass it to data.arrays, which makes a data set.';
+  if (types.isAnyArrayBuffer(data)) return ' Say what it holds: new Uint8Array(images) or new Float32Array(images).';
   const kind = kindOf(data);
-  if (kind.startsWith('Big')) return ' Convert them: Float32Array.from(images, Number).';
-  if (kind.endsWith('ArrayBuffer')) return ' Say what it holds: new Uint8Array(images) or new Float32Array(images).';
-  if (ArrayBuffer.isView(data) && kind !== 'DataView') return ' Convert them: Float32Array.from(images).';
+  if (kind?.startsWith('Big')) return ' Convert them: Float32Array.from(images, Number).';
   if (Array.isArray(data)) {
     if (ArrayBuffer.isView(data[0])) return ' Put the images one after the other into one array.';
     if (Array.isArray(data[0])) return ' Make a tensor of nested arrays: tensor(images).';
     return ' Convert them: Float32Array.from(images), or Uint8Array.from(images) if they are 0 to 255.';
   }
+  if (kind !== undefined) return ' Convert them: Float32Array.from(images).';
   const { data: pixels, width } = Object(data) as { data?: unknown; width?: unknown };
   if (!ArrayBuffer.isView(pixels)) return '';
   // ImageData of a canvas says its width and is RGBA; what sharp resolves with has it elsewhere.
@@ -119,18 +124,17 @@ function pixelAdvice(data: unknown): string {
 }
 
 function labelAdvice(data: unknown): string {
+  if (data instanceof Tensor) return ' Take its values, await labels.data(), or pass it to data.arrays, which makes a data set.';
+  if (types.isAnyArrayBuffer(data)) return ' Say what it holds: new Uint8Array(labels) or new Int32Array(labels).';
   const kind = kindOf(data);
-  if (kind.startsWith('Big')) return ' Convert them: Int32Array.from(labels, Number).';
-  if (kind.endsWith('ArrayBuffer')) return ' Say what it holds: new Uint8Array(labels) or new Int32Array(labels).';
-  if (kind.startsWith('Float')) return ' Class numbers are integers: Int32Array.from(labels).';
+  if (kind?.startsWith('Big')) return ' Convert them: Int32Array.from(labels, Number).';
+  if (kind?.startsWith('Float')) return ' Class numbers are integers: Int32Array.from(labels).';
   return typeof data === 'object' && data !== null && Symbol.iterator in data ? ' Pass [...labels].' : '';
 }
 
 const typedArrayName = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!;
 
-/** 'Float32Array', 'Array', ... Not instanceof: arrays may come from another realm (vm contexts, test runners). */
-function kindOf(value: unknown): string {
-  const typed = typedArrayName.call(value) as string | undefined;
-  if (typed !== undefined) return typed;
-  return Array.isArray(value) ? 'Array' : Object.prototype.toString.call(value).slice('[object '.length, -1);
+/** 'Float32Array', ..., 'Array' or, for anything else, undefined. Not instanceof: arrays may come from another realm. */
+function kindOf(value: unknown): string | undefined {
+  return Array.isArray(value) ? 'Array' : (typedArrayName.call(value) as string | undefined);
 }
