@@ -50,6 +50,8 @@ const LONGEST_QUOTE = 80;
 const LONGEST_ARRAY = 8;
 const DEEPEST_ARRAY = 3;
 const LONGEST_TEXT = 120;
+/** So many fields of an object are named. */
+const MOST_KEYS = 6;
 
 /** A short rendering of any value for messages. It never throws, whatever the value is, and is never longer than a line or two. */
 export function formatValue(value: unknown): string {
@@ -84,7 +86,16 @@ function formatObject(value: object, depth: number): string {
   if (Array.isArray(value)) return formatArray(value, depth);
   const name = identifier((value.constructor as { name?: unknown } | null | undefined)?.name);
   if (ArrayBuffer.isView(value)) return `${name ?? 'DataView'}(${'length' in value ? String(value.length) : value.byteLength})`;
-  return !name || name === 'Object' ? 'an object' : `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
+  if (!name || name === 'Object') return `an object${formatKeys(Object.keys(value))}`;
+  const { shape } = value as { shape?: unknown };
+  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}${Array.isArray(shape) ? ` of shape ${formatArray(shape, 0)}` : ''}`;
+}
+
+/** ` { images, labels }` */
+function formatKeys(keys: readonly string[]): string {
+  const names = keys.slice(0, MOST_KEYS).map((key) => identifier(key) ?? quote(key));
+  const text = [...names, ...(keys.length > MOST_KEYS ? ['...'] : [])].join(', ');
+  return keys.length > 0 && text.length <= LONGEST_TEXT ? ` { ${text} }` : '';
 }
 
 function formatArray(value: readonly unknown[], depth: number): string {
