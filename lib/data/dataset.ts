@@ -3,7 +3,7 @@
  * It neither reads files nor shuffles; values stay as they were stored and are scaled where they are fed.
  */
 
-import { checkInteger, formatShape, formatValue, StridenetError } from '../errors';
+import { checkInteger, formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { checkShape } from '../graph/leaves';
 import { checkPreprocessing, type ImageLayout } from '../graph/preprocess';
 import { elementCount, type Shape } from '../graph/types';
@@ -31,6 +31,11 @@ export interface Dataset {
   readonly std?: readonly number[];
 }
 
+/** Of one image: a batch of them is a tensor. */
+const MAX_IMAGE_RANK = 5;
+/** More names are none of classes. */
+const MOST_CLASSES = 1 << 24;
+
 /** What functions take for a data set: one made by hand may hold pixels of a canvas and labels in any array of integers. */
 export type DatasetLike = Omit<Dataset, 'images' | 'labels'> & { readonly images: Pixels; readonly labels: ClassNumbers };
 
@@ -47,20 +52,20 @@ export interface TrainTest {
  * @throws StridenetError ERR_INVALID_ARGUMENT naming the field, ERR_SHAPE_MISMATCH unless the parts fit each other
  */
 export function readDataset(where: string, dataset: unknown): Dataset {
-  const given = (dataset ?? {}) as Partial<DatasetLike>;
-  if (typeof dataset !== 'object' || dataset === null || (given.images === undefined && given.labels === undefined)) {
-    const parts = Object.keys(given).filter((name) => ['train', 'test', 'validation'].includes(name));
+  const { images: pixels, labels: numbers, shape: extents, classes, length: count, ...rest } = (dataset ?? {}) as Partial<DatasetLike>;
+  if (typeof dataset !== 'object' || (pixels === undefined && numbers === undefined)) {
+    const parts = Object.keys(rest).filter((name) => ['train', 'test', 'validation'].includes(name));
     const advice = parts.length > 0 ? ` Pass one of its parts: ${parts.join(', ')}.` : '';
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `${where} expects a data set { images, labels, shape, classes, length }, such as data.fashionMnist() gives, but got ${formatValue(dataset)}.${advice}`,
     );
   }
-  const shape = checkImageShapeOf(where, "the data set's shape", given.shape);
-  const images = readPixels(where, "the data set's images", given.images);
+  const shape = checkImageShapeOf(where, "the data set's shape", extents);
+  const images = readPixels(where, "the data set's images", pixels);
   const size = elementCount(shape);
-  const length = checkLength(where, given.length, images.length / size);
-  const labelCount = (given.labels as { length?: unknown } | undefined)?.length;
+  const length = checkLength(where, count, images.length / size);
+  const labelCount = (numbers as { length?: unknown } | undefined)?.length;
   if (images.length !== length * size || (typeof labelCount === 'number' && labelCount !== length)) {
     throw new StridenetError(
       'ERR_SHAPE_MISMATCH',
@@ -68,11 +73,15 @@ export function readDataset(where: string, dataset: unknown): Dataset {
         `${images.length} values and ${String(labelCount)} labels.${alphaAdvice(images.length, shape, length)}`,
     );
   }
-  const labels = readClassNumbers(where, "the data set's labels", given.labels, length);
-  const classes = given.classes === undefined ? [] : checkClassNames(where, "the data set's classes", given.classes);
-  const { scale, mean, std, layout } = given;
-  const preprocessing = checkPreprocessing(where, { scale, mean, std, layout }, shape, "the data set's ");
-  return { images, labels, shape: shape as Dataset['shape'], classes, length, ...preprocessing };
+  const { scale, mean, std, layout } = rest;
+  return {
+    images,
+    labels: readClassNumbers(where, "the data set's labels", numbers, length),
+    shape: shape as Dataset['shape'],
+    classes: classes === undefined ? [] : checkClassNames(where, "the data set's classes", classes),
+    length,
+    ...checkPreprocessing(where, { scale, mean, std, layout }, shape, "the data set's "),
+  };
 }
 
 /**
@@ -80,8 +89,7 @@ export function readDataset(where: string, dataset: unknown): Dataset {
  * @throws StridenetError ERR_INVALID_ARGUMENT
  */
 export function checkImageShapeOf(where: string, what: string, shape: unknown): Shape {
-  // Array.from: a hole is no extent.
-  const extents = Array.isArray(shape) ? Array.from(shape as unknown[]) : [];
+  const extents = readArray(shape, MAX_IMAGE_RANK) ?? [];
   if (extents.length > 0 && extents.every((d) => Number.isSafeInteger(d) && (d as number) > 0)) return checkShape(where, extents);
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
@@ -91,7 +99,7 @@ export function checkImageShapeOf(where: string, what: string, shape: unknown): 
 
 /** Names of classes, in label order. @throws StridenetError ERR_INVALID_ARGUMENT */
 export function checkClassNames(where: string, what: string, classes: unknown): readonly string[] {
-  const names = Array.isArray(classes) ? Array.from(classes as unknown[]) : [];
+  const names = readArray(classes, MOST_CLASSES) ?? [];
   if (names.length > 0 && names.every((name) => typeof name === 'string')) return names;
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',

@@ -75,6 +75,7 @@ function viewOf<T extends Fed>(
   data: Fed,
   type: new (buffer: ArrayBufferLike, offset: number, length: number) => T,
 ): T {
+  if (data.constructor === type && data.length > 0) return data as T;
   try {
     return new type(data.buffer, data.byteOffset, data.length);
   } catch (error) {
@@ -107,7 +108,7 @@ function toInt32(where: string, what: string, values: ArrayLike<unknown>): Int32
 }
 
 function pixelAdvice(data: unknown): string {
-  if (data instanceof Tensor) return ' Take its values, await images.data(), or pass it to data.arrays, which makes a data set.';
+  if (Tensor.is(data)) return ' Take its values, await images.data(), or pass it to data.arrays, which makes a data set.';
   if (types.isAnyArrayBuffer(data)) return ' Say what it holds: new Uint8Array(images) or new Float32Array(images).';
   const kind = kindOf(data);
   if (kind?.startsWith('Big')) return ' Convert them: Float32Array.from(images, Number).';
@@ -124,7 +125,7 @@ function pixelAdvice(data: unknown): string {
 }
 
 function labelAdvice(data: unknown): string {
-  if (data instanceof Tensor) return ' Take its values, await labels.data(), or pass it to data.arrays, which makes a data set.';
+  if (Tensor.is(data)) return ' Take its values, await labels.data(), or pass it to data.arrays, which makes a data set.';
   if (types.isAnyArrayBuffer(data)) return ' Say what it holds: new Uint8Array(labels) or new Int32Array(labels).';
   const kind = kindOf(data);
   if (kind?.startsWith('Big')) return ' Convert them: Int32Array.from(labels, Number).';
@@ -135,6 +136,6 @@ function labelAdvice(data: unknown): string {
 const typedArrayName = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!;
 
 /** 'Float32Array', ..., 'Array' or, for anything else, undefined. Not instanceof: arrays may come from another realm. */
-function kindOf(value: unknown): string | undefined {
+export function kindOf(value: unknown): string | undefined {
   return Array.isArray(value) ? 'Array' : (typedArrayName.call(value) as string | undefined);
 }

@@ -3,7 +3,7 @@
  * (`Module.preprocess`); maps of its weights and files of them take that along.
  */
 
-import { checkNumber, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import { checkNumber, checkOptions, formatShape, formatValue, readArray, StridenetError } from '../errors';
 import type { Shape } from './types';
 
 /**
@@ -23,6 +23,9 @@ export interface Preprocessing {
   /** Order of raw values; Tensors are [n, channels, height, width] in any case. Default 'nchw'. */
   readonly layout?: ImageLayout;
 }
+
+/** More numbers than channels of any image: they are not read. */
+const MOST_CHANNELS = 1 << 20;
 
 /** The metadata of a file of weights that holds it, as JSON. */
 export const PREPROCESS_KEY = 'stridenet.preprocess';
@@ -130,8 +133,7 @@ function checkPerChannel(
 ): readonly number[] | undefined {
   if (values === undefined) return undefined;
   const channels = input && (input.length === 3 ? input[0]! : 1);
-  // Array.from: a hole is no number.
-  const numbers = Array.isArray(values) ? Array.from(values as unknown[]) : [];
+  const numbers = readArray(values, MOST_CHANNELS) ?? [];
   const fits = numbers.length === 1 || (channels === undefined ? numbers.length > 0 : numbers.length === channels);
   if (fits && numbers.every((v) => Number.isFinite(v) && (!positive || (v as number) > 0))) return Object.freeze(numbers as number[]);
   const count = channels === undefined ? 'numbers' : channels === 1 ? '1 number' : `1 or ${channels} numbers`;

@@ -47,7 +47,8 @@ const OPERANDS: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Writes a model as an ONNX file (operator set 17) that onnxruntime, OpenVINO, TensorRT and others read: float32 input `input` [batch, ...input], output
- * `logits` [batch, ...], any batch size, evaluation mode. Parameters keep their names. The file appears whole or not at all; the model must
+ * `logits` [batch, ...], any batch size, evaluation mode. The input is what the model sees: images scaled and normalised as
+ * `model.preprocess` says, which is not in the file. Parameters keep their names. The file appears whole or not at all; the model must
  * not be trained until the promise settles, since weights are read while they are written.
  *
  * @throws StridenetError ERR_NOT_EXPORTABLE for what ONNX cannot say, naming the layer; ERR_FILE_ACCESS when the file cannot be written;

@@ -1,5 +1,6 @@
 /** evaluate: loss and accuracy of a model on a data set. Changes nothing. */
 
+import type { Graph } from '../compile/compile';
 import { readDataset, type Dataset, type DatasetLike } from '../data/dataset';
 import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
 import { exactKey } from '../graph/exactKey';
@@ -9,7 +10,7 @@ import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import { batches, checkImageShape, pipeline } from './batches';
 import { checkLoss, checkModel, classCount, evaluationGraph } from './graphs';
-import { readImages, readingOf, readLabels, type ReadingOptions } from './images';
+import { checkClasses, readImages, readingOf, readLabels, type ReadingOptions } from './images';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 import type { StopSignal } from './stopSignal';
 
@@ -81,6 +82,12 @@ export async function score(where: string, target: ScoreTarget, given: DatasetLi
   checkImageShape(where, dataset, input);
   const { preprocess: own, layout } = datasetReading(dataset);
   const preprocess = { ...(own ?? target.preprocess), layout };
+  // All labels at the first batch, so that one of the last is found before anything runs, by its number in the data set.
+  let checked = false;
+  const checkAll = (graph: Graph): void => {
+    if (!checked) checkClasses(where, dataset.labels, classCount(graph));
+    checked = true;
+  };
   const totals = { loss: 0, correct: 0 };
   await pipeline(
     batches(dataset, batchSize),
@@ -91,7 +98,10 @@ export async function score(where: string, target: ScoreTarget, given: DatasetLi
       const results = await programs.run(
         key,
         () => evaluationGraph(model, loss, accuracy, { count, dtype, input, preprocess }),
-        (graph) => [data, readLabels(where, batch.labels, count, classCount(graph))],
+        (graph) => {
+          checkAll(graph);
+          return [data, readLabels(where, batch.labels, count, undefined)];
+        },
       );
       return { count, loss: results[0]![0]!, correct: results[1]?.[0] ?? 0 };
     },

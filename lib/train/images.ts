@@ -1,8 +1,8 @@
 /** Batches of images and labels as they are handed over by a caller: what may come, how it is scaled, how it is fed. */
 
 import { alphaAdvice, checkImageShapeOf } from '../data/dataset';
-import { readClassNumbers, readPixels, type ClassNumbers, type Pixels } from '../data/values';
-import { formatShape, formatValue, StridenetError } from '../errors';
+import { kindOf, readClassNumbers, readPixels, type ClassNumbers, type Pixels } from '../data/values';
+import { formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { inputTensor } from '../graph/leaves';
 import { affine, checkLayout, checkPreprocessing, statedPreprocessing, type ImageLayout, type Preprocessing } from '../graph/preprocess';
 import { Tensor } from '../graph/tensor';
@@ -149,12 +149,13 @@ export function readTargets(where: string, targets: unknown, shape: Shape): Floa
   );
 }
 
+/** Longer arrays are not read. */
+const MOST_VALUES = 2 ** 30;
+
 function readNumbers(given: unknown): Float32Array | undefined {
-  if (Object.prototype.toString.call(given) === '[object Float32Array]') return given as Float32Array;
-  // Array.from: a hole is no number.
-  if (Array.isArray(given) && Array.from(given as unknown[]).every((v) => typeof v === 'number'))
-    return Float32Array.from(given as number[]);
-  return undefined;
+  if (kindOf(given) === 'Float32Array') return given as Float32Array;
+  const numbers = readArray(given, MOST_VALUES);
+  return numbers?.every((v) => typeof v === 'number') ? Float32Array.from(numbers) : undefined;
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless every label lies in [0, classes); nothing is checked without `classes` */

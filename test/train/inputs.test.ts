@@ -155,6 +155,16 @@ describe('labels', () => {
     }
   });
 
+  test('of a data set are counted through its batches, and checked before anything runs', async () => {
+    const set = { images: bytes, labels: [0, 1, 1, 2], shape, classes: ['a', 'b', 'c'], length: 4 };
+    await expectRejection(
+      'ERR_INVALID_ARGUMENT',
+      evaluate(model, set, { batchSize: 1 }),
+      'in [0, 1] (the model has 2 outputs) but label 3 is 2',
+    );
+    await expectRejection('ERR_INVALID_ARGUMENT', fit(model, set, options), 'label 3 is 2');
+  });
+
   test('target values may be an array of numbers', async () => {
     const values = new Trainer(model, { optimizer: optim.sgd({ lr: 0 }), loss: nn.mseLoss(), input: shape, batchSize: 1 });
     const image = bytes.subarray(0, 4);
