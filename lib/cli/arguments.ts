@@ -43,18 +43,33 @@ export class UsageError extends Error {
 export class Arguments {
   constructor(
     readonly operands: readonly string[],
-    private readonly given: ReadonlyMap<string, string>,
+    private readonly values: ReadonlyMap<string, string>,
     private readonly options: Readonly<Record<string, OptionSpec>>,
   ) {}
 
+  /** Names of the options that take a value. */
+  get valueNames(): string[] {
+    return Object.keys(this.options).filter((name) => this.options[name]!.value !== undefined);
+  }
+
   /** Whether a switch is set. */
   flag(name: string): boolean {
-    return this.given.has(name);
+    return this.values.has(name);
+  }
+
+  /** The value given. */
+  given(name: string): string | undefined {
+    return this.values.get(name);
   }
 
   /** The value given or the default. */
   text(name: string): string | undefined {
-    return this.given.get(name) ?? this.options[name]?.default;
+    return this.values.get(name) ?? this.options[name]?.default;
+  }
+
+  /** The same with other defaults. */
+  withDefaults(defaults: Readonly<Record<string, string>>): Arguments {
+    return new Arguments(this.operands, new Map([...Object.entries(defaults), ...this.values]), this.options);
   }
 
   required(name: string): string {

@@ -9,13 +9,14 @@ import { evaluate } from './commands/evaluate';
 import { predict } from './commands/predict';
 import { summary } from './commands/summary';
 import { train } from './commands/train';
+import { outputEnded } from './interruption';
 import { MODELS } from './models';
 import { printable } from '../printable';
 import { packageVersion } from '../version';
 
 const COMMANDS: readonly Command[] = [train, evaluate, predict, summary, bench, doctor];
 
-/** Exit code 0: done; 1: an error, as `stridenet: CODE: message` on standard error; 2: wrong usage; 130: interrupted. */
+/** Exit code 0: done; 1: an error, as `stridenet: CODE: message` on standard error; 2: wrong usage; above 128: interrupted. */
 export async function main(argv: readonly string[], watched: Terminal): Promise<number> {
   // Whatever a name in a file or an argument holds, the terminal shows it and does not obey it.
   const terminal: Terminal = {
@@ -73,11 +74,9 @@ function unknownCommand(name: string): string {
 }
 
 if (require.main === module) {
-  // A reader that has seen enough (`stridenet summary lenet5 | head -3`) is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(0);
-  });
+  process.stdout.on('error', outputEnded);
+  // Nobody is left to tell.
+  process.stderr.on('error', () => undefined);
   const terminal: Terminal = {
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),

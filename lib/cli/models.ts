@@ -4,6 +4,7 @@ import { formatShape, formatValue, nearest, StridenetError } from '../errors';
 import { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from '../io/safetensors';
 import * as models from '../models';
 import { init, type Module } from '../nn';
+import { SLOT_PREFIX } from '../train/checkpoint';
 import type { Arguments, OptionSpec } from './arguments';
 
 /** What distinguishes two models of one name. Plain data: it is stored beside the weights. */
@@ -118,9 +119,14 @@ export interface ModelDescription {
 
 const DESCRIPTION_KEY = 'stridenet.model';
 
+/** Metadata of a file that holds the model's weights. */
+export function modelMetadata(description: ModelDescription): Record<string, string> {
+  return { [DESCRIPTION_KEY]: JSON.stringify(description) };
+}
+
 /** Saves weights together with what is needed to build the model again. */
 export async function saveModel(path: string, model: Module, description: ModelDescription): Promise<void> {
-  await saveSafetensors(path, model.stateDict(), { format: 'pt', [DESCRIPTION_KEY]: JSON.stringify(description) });
+  await saveSafetensors(path, model.stateDict(), { format: 'pt', ...modelMetadata(description) });
 }
 
 /**
@@ -143,6 +149,8 @@ export async function loadModel(
     );
   }
   const weights = await loadSafetensors(path);
+  // A checkpoint has what the optimizer remembers beside the weights.
+  for (const tensor of weights.keys()) if (tensor.startsWith(SLOT_PREFIX)) weights.delete(tensor);
   const model = entry.build({ ...defaults.options, ...description?.options, ...chosen, init: undefined });
   model.loadStateDict(weights);
   return { model, classNames: description?.classNames ?? defaults.classNames, input: description?.input ?? entry.input };

@@ -3,8 +3,8 @@
  * scalars as metadata.
  */
 
-import { formatShape, StridenetError } from '../errors';
-import { notedPreprocessing, notePreprocessing, preprocessingMetadata, statedPreprocessing } from '../graph/preprocess';
+import { formatShape, formatValue, StridenetError } from '../errors';
+import { notedPreprocessing, notePreprocessing, PREPROCESS_KEY, preprocessingMetadata, statedPreprocessing } from '../graph/preprocess';
 import type { Tensor } from '../graph/tensor';
 import { loadSafetensorsWithMetadata, saveSafetensors } from '../io/safetensors';
 import * as models from '../models';
@@ -21,6 +21,8 @@ import type { TrainerOptions } from './trainer';
 const FORMAT = 'stridenet checkpoint 1';
 // A slash, since no path of a module has one.
 export const SLOT_PREFIX = 'optimizer/';
+/** What a checkpoint's metadata is called. */
+const OWN_NAMES = ['format', 'state', 'random', 'fit', 'recipe', PREPROCESS_KEY];
 
 /** What a checkpoint holds beside tensors. */
 export interface CheckpointState {
@@ -55,15 +57,35 @@ export interface TrainerRecipe {
   readonly options: Pick<TrainerOptions, 'input' | 'batchSize' | 'metrics' | 'preprocess' | 'algorithm'>;
 }
 
+/** @throws StridenetError ERR_INVALID_ARGUMENT for metadata that is no text or takes a name that checkpoints use */
+export function checkNotes(where: string, notes: unknown): Readonly<Record<string, string>> {
+  if (notes === undefined) return {};
+  const isRecord = typeof notes === 'object' && notes !== null && !Array.isArray(notes);
+  if (!isRecord || !Object.values(notes).every((text) => typeof text === 'string')) {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects metadata to be an object of strings but got ${formatValue(notes)}.`);
+  }
+  const taken = Object.keys(notes).find((name) => OWN_NAMES.includes(name));
+  if (taken === undefined) return { ...notes };
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects metadata under other names than those of a checkpoint, such as ${taken}.`,
+  );
+}
+
 /** The values are those at the time of the call. @throws StridenetError ERR_FILE_ACCESS */
 export async function saveCheckpoint(
   path: string,
   model: Module,
   slots: ReadonlyMap<string, Variable>,
   state: CheckpointState,
-  { recipe, progress }: { recipe: TrainerRecipe | undefined; progress: FitProgress | undefined },
+  {
+    recipe,
+    progress,
+    notes,
+  }: { recipe: TrainerRecipe | undefined; progress: FitProgress | undefined; notes: Readonly<Record<string, string>> },
 ): Promise<void> {
   const metadata = {
+    ...notes,
     format: FORMAT,
     state: JSON.stringify(state),
     random: JSON.stringify(randomState()),

@@ -14,6 +14,7 @@ import { randomStepValue } from '../ops/dropout';
 import type { Optimizer } from '../optim/optimizer';
 import { Philox } from '../random';
 import {
+  checkNotes,
   readCheckpoint,
   rebuildFromCheckpoint,
   restoreCheckpoint,
@@ -246,13 +247,16 @@ export class Trainer {
   /**
    * Writes a checkpoint: weights under their names, optimizer slots as `optimizer/velocity/NAME`, and epoch, step, learning rate and random
    * state as metadata. The file appears whole or not at all; a model can be loaded from it with `{ strict: false }`.
-   * @throws StridenetError ERR_FILE_ACCESS
+   * @param options.metadata text of your own for the file's metadata, by name
+   * @throws StridenetError ERR_FILE_ACCESS; ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
    */
-  async save(path: string): Promise<void> {
+  async save(path: string, options: { metadata?: Readonly<Record<string, string>> } = {}): Promise<void> {
+    checkOptions('Trainer.save', options, ['metadata']);
+    const notes = checkNotes('Trainer.save', options.metadata);
     const { epoch, submitted: step, baseRate: learningRate, seed } = this;
     const [progress] = await Promise.all([this.progress?.(), this.last]);
     const state = { optimizer: this.optimizer.name, epoch, step, learningRate, seed };
-    await saveCheckpoint(path, this.model, this.slotVariables(), state, { recipe: this.recipe(), progress });
+    await saveCheckpoint(path, this.model, this.slotVariables(), state, { recipe: this.recipe(), progress, notes });
   }
 
   /**

@@ -1,6 +1,5 @@
 /** The commands that compute, from first weights to predictions. */
 
-import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,25 +110,6 @@ describe('what goes wrong', () => {
     const bytes = readFileSync(other);
     writeFileSync(truncated, bytes.subarray(0, bytes.length - 4));
     expect((await stridenet('evaluate', 'lenet5', '--weights', truncated)).err).toContain('ERR_BAD_FILE');
-  });
-
-  it('Ctrl-C during training saves the weights so far and exits with 130', async () => {
-    const out = join(folder, 'interrupted.safetensors');
-    const root = join(__dirname, '..', '..');
-    const child = spawn(
-      process.execPath,
-      ['-r', 'ts-node/register/transpile-only', 'lib/cli/main.ts', 'train', 'lenet5', '--epochs', '100000', '--out', out],
-      { cwd: root, env: { ...process.env, TS_NODE_PROJECT: join(root, 'tsconfig.json') } },
-    );
-    let err = '';
-    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
-    const code = await new Promise((resolve) => {
-      child.stdout.once('data', () => child.kill('SIGINT')); // the first epoch is done
-      child.on('exit', resolve);
-    });
-    expect(err).toContain(`stridenet: interrupted; the weights so far are in ${out}.`);
-    expect(code).toBe(130);
-    expect(jsonOf(await stridenet('evaluate', 'lenet5', '--weights', out, '--json')).accuracy).toBeGreaterThan(0.3);
   });
 });
 

@@ -18,6 +18,7 @@ import {
   type Tensor,
   type TrainerOptions,
 } from 'stridenet';
+import { readSafetensorsMetadata } from '../../lib/io/safetensors';
 import { randomState } from '../../lib/random';
 import { expectError, expectRejection } from '../support/expectError';
 
@@ -327,6 +328,17 @@ describe('checkpoints', () => {
     expect(randomState()).toEqual(random);
     expect([await resumed.step(IMAGES, LABELS), await resumed.step(IMAGES, LABELS)]).toEqual(losses);
     expect(await other.weight.data()).toEqual(await model.weight.data());
+  });
+
+  test('metadata of the caller goes along, under names of its own', async () => {
+    using trainer = new Trainer(twoByTwo(), options());
+    const path = join(folder, 'metadata.safetensors');
+    await trainer.save(path, { metadata: { run: 'seven' } });
+    expect(await readSafetensorsMetadata(path)).toMatchObject({ run: 'seven', format: 'stridenet checkpoint 1' });
+    await expectRejection('ERR_INVALID_ARGUMENT', trainer.save(path, { metadata: { recipe: '' } }), 'such as recipe');
+    await expectRejection('ERR_INVALID_ARGUMENT', trainer.save(path, { metadata: { run: 7 } as never }), 'an object of strings');
+    await expectRejection('ERR_UNKNOWN_OPTION', trainer.save(path, { meta: {} } as never), 'metadata');
+    expect(await readSafetensorsMetadata(path)).toMatchObject({ run: 'seven' });
   });
 
   test('its weights load into a model', async () => {

@@ -1,20 +1,31 @@
 /** stridenet train: a model from a data set to a weights file, with what it learned. */
 
 import { resolve } from 'node:path';
+import { formatValue } from '../../errors';
 import { checkWritable } from '../../io/replaceFile';
-import type { Dataset } from '../../data';
+import type { TrainTest } from '../../data';
 import { crossEntropy, type Module } from '../../nn';
 import { constant, cosine, sgd } from '../../optim';
 import { manualSeed } from '../../random';
 import { nativeInfo } from '../../runtime/binding';
-import { fit, type EpochRecord, type History } from '../../train';
-import type { Arguments, Command, Terminal } from '../arguments';
+import { fit, type Callback, type EpochRecord, type History, type Trainer } from '../../train';
+import { UsageError, type Arguments, type Command, type Terminal } from '../arguments';
+import { CheckpointFile } from '../checkpoints';
 import { DATA_OPTIONS, loadData } from '../datasets';
-import { checkImages, findModel, initOf, MODEL_OPTIONS, saveModel, variantOf, type ModelOptions } from '../models';
+import { Interruption } from '../interruption';
+import {
+  checkImages,
+  findModel,
+  initOf,
+  MODEL_OPTIONS,
+  modelMetadata,
+  saveModel,
+  variantOf,
+  type ModelDescription,
+  type ModelOptions,
+} from '../models';
 import { confusion, formatConfusion, predictClasses } from '../predictions';
-
-/** By convention 128 and the number of SIGINT. */
-const EXIT_INTERRUPTED = 130;
+import { continuedArguments, runMetadata } from '../trainingRun';
 
 export const train: Command = {
   name: 'train',
@@ -35,65 +46,109 @@ export const train: Command = {
     init: { value: 'NAME', help: "weights before training: xavier-uniform or xavier-normal (default PyTorch's)" },
     seed: { value: 'N', default: '1', help: 'of first weights and order; the same seed gives the same weights' },
     threads: { value: 'N', help: 'default: as many as this process may use' },
-    out: { value: 'FILE', help: 'weights file to write (.safetensors)' },
+    out: { value: 'FILE', help: 'weights file to write (.safetensors); FILE.checkpoint.safetensors beside it until training is done' },
+    resume: { value: 'FILE', help: 'go on from this checkpoint, with the options that it was made with' },
     json: { help: 'print the result as one JSON object, last line of standard output' },
   },
   run,
 };
 
-interface Setup {
-  readonly name: string;
+interface Training {
   readonly args: Arguments;
   readonly threads: number | undefined;
   readonly out: string | undefined;
+  readonly options: ReturnType<typeof readTraining>;
+  readonly data: TrainTest;
+  readonly model: Module;
+  readonly description: ModelDescription;
+  readonly checkpoints: CheckpointFile | undefined;
+  /** There once training has begun. */
+  trainer?: Trainer;
 }
 
 async function run(args: Arguments, terminal: Terminal): Promise<number> {
-  const name = args.operands[0]!;
+  const training = await prepare(args, terminal);
+  const started = performance.now();
+  const interruption = new Interruption(terminal, 'stopping after this step');
+  let history: History | undefined;
+  try {
+    history = await learn(training, interruption, terminal);
+    interruption.doing = 'saving the weights';
+    const kept = await keep(training, history !== undefined);
+    if (interruption.exitCode !== undefined) {
+      terminal.err(`stridenet: interrupted; ${kept}`);
+      return interruption.exitCode;
+    }
+  } finally {
+    interruption.dispose();
+  }
+  if (history) await report(training, history, (performance.now() - started) / 1000, terminal);
+  return 0;
+}
+
+/** Reads and checks all there is to read, and builds the model. */
+async function prepare(given: Arguments, terminal: Terminal): Promise<Training> {
+  const name = given.operands[0]!;
   const entry = findModel(name);
+  const args = await continuedArguments(given);
   const options = readTraining(args);
-  const setup: Setup = { name, args, threads: args.integer('threads', 1), out: args.text('out') };
+  const [threads, out] = [args.integer('threads', 1), args.text('out')];
   const variant: ModelOptions = { ...variantOf(args), ...initOf(args) };
-  if (setup.out !== undefined) await checkWritable(setup.out);
+  if (out !== undefined) await checkWritable(out);
   const data = await loadData(args);
-  checkImages(name, entry, data.train.shape, `--data ${args.required('data')}`);
+  const { classes: classNames, shape: input } = data.train;
+  checkImages(name, entry, input, `--data ${args.required('data')}`);
 
   manualSeed(options.seed);
-  const modelOptions: ModelOptions = { classes: data.train.classes.length, inChannels: data.train.shape[0], ...variant };
+  const modelOptions: ModelOptions = { classes: classNames.length, inChannels: input[0], ...variant };
   const model = entry.build(modelOptions);
-  const save = async (): Promise<void> => {
-    if (setup.out === undefined) return;
-    const { classes: classNames, shape: input } = data.train;
-    await saveModel(setup.out, model, { model: name, options: modelOptions, classNames, input });
-  };
+  const description: ModelDescription = { model: name, options: modelOptions, classNames, input };
+  const metadata = { ...modelMetadata(description), ...(await runMetadata(args)) };
+  const checkpoints = out === undefined ? undefined : await CheckpointFile.beside(out, metadata, options.resume, terminal);
+  return { args, threads, out, options, data, model, description, checkpoints };
+}
 
-  const json = args.flag('json');
-  const started = performance.now();
-  const interrupt = onInterrupt(terminal);
-  let history: History;
+/** Trains; undefined when that was interrupted. */
+async function learn(training: Training, interruption: Interruption, terminal: Terminal): Promise<History | undefined> {
+  const { args, threads, options, data, model, checkpoints } = training;
+  const quiet = args.flag('json');
+  const callback: Callback = {
+    onTrainBegin: ({ trainer }) => {
+      training.trainer = trainer;
+    },
+    onEpochEnd: async (epoch, { trainer }) => {
+      if (!quiet && !terminal.interactive) terminal.out(formatEpoch(epoch, options.epochs));
+      if (epoch.epoch < options.epochs) await checkpoints?.save(trainer);
+    },
+  };
   try {
-    history = await fit(model, data.train, {
+    const history = await fit(model, data.train, {
       ...options,
       validation: data.test,
       metrics: ['accuracy'],
-      threads: setup.threads,
-      signal: interrupt.signal,
-      progress: !json && terminal.interactive,
-      callbacks: json || terminal.interactive ? [] : [{ onEpochEnd: (epoch) => terminal.out(formatEpoch(epoch, options.epochs)) }],
+      threads,
+      signal: interruption.signal,
+      progress: !quiet && terminal.interactive,
+      callbacks: [callback],
     });
+    if (history.epochs.length > 0) return history;
   } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
-    await save();
-    terminal.err(
-      `stridenet: interrupted; ${setup.out === undefined ? 'no --out was given, so nothing was saved' : `the weights so far are in ${setup.out}`}.`,
-    );
-    return EXIT_INTERRUPTED;
-  } finally {
-    interrupt.dispose();
+    if (interruption.exitCode === undefined) throw error;
+    return undefined;
   }
-  await save();
-  await report(setup, model, data.test, history, (performance.now() - started) / 1000, terminal);
-  return 0;
+  throw new UsageError(`--epochs ${options.epochs} leaves nothing to do: ${formatValue(options.resume)} has as many epochs behind it.`);
+}
+
+/** Writes what was learned, and says where it is. */
+async function keep({ args, out, model, description, checkpoints, trainer }: Training, isDone: boolean): Promise<string> {
+  if (!trainer) return 'nothing was learned yet.';
+  if (out === undefined) return 'no --out was given, so nothing was saved.';
+  // The checkpoint first: whoever is killed now can go on from it.
+  const goesOn = !isDone && ((await checkpoints?.save(trainer)) ?? false);
+  await saveModel(out, model, description);
+  if (isDone) await checkpoints?.remove();
+  const advice = goesOn ? ` To go on: stridenet train ${args.operands[0]} --resume ${checkpoints!.path}` : '';
+  return isDone ? `training was done, and the weights are in ${out}.` : `the weights so far are in ${out}.${advice}`;
 }
 
 /** Reads and checks everything that concerns training itself. */
@@ -104,6 +159,7 @@ function readTraining(args: Arguments) {
   const [lr, momentum, weightDecay] = [args.number('lr', 0)!, args.number('momentum', 0)!, args.number('weight-decay', 0)!];
   return {
     epochs,
+    resume: args.text('resume'),
     batchSize: args.integer('batch-size', 1)!,
     seed: args.integer('seed', 0)!,
     loss: crossEntropy({ labelSmoothing: args.number('label-smoothing', 0, 1)! }),
@@ -112,12 +168,14 @@ function readTraining(args: Arguments) {
   };
 }
 
-async function report(setup: Setup, model: Module, test: Dataset, history: History, seconds: number, terminal: Terminal): Promise<void> {
+async function report(training: Training, history: History, seconds: number, terminal: Terminal): Promise<void> {
+  const { args, out, model } = training;
+  const { test } = training.data;
   const last = history.epochs.at(-1)!;
   const { isa, threads } = nativeInfo();
   const result = {
-    model: setup.name,
-    data: setup.args.required('data'),
+    model: args.operands[0],
+    data: args.required('data'),
     epochs: history.epochs.length,
     trainLoss: last.loss,
     trainAccuracy: last.accuracy,
@@ -126,15 +184,15 @@ async function report(setup: Setup, model: Module, test: Dataset, history: Histo
     // Every epoch has as many images, so the mean speed is the harmonic one.
     imagesPerSecond: history.epochs.length / history.epochs.reduce((sum, epoch) => sum + 1 / epoch.imagesPerSecond, 0),
     seconds,
-    threads: setup.threads ?? threads,
+    threads: training.threads ?? threads,
     isa,
-    weights: setup.out === undefined ? null : resolve(setup.out),
+    weights: out === undefined ? null : resolve(out),
   };
-  if (setup.args.flag('json')) {
+  if (args.flag('json')) {
     terminal.out(JSON.stringify(result));
     return;
   }
-  const predicted = await predictClasses(model, test, setup.threads);
+  const predicted = await predictClasses(model, test, training.threads);
   terminal.out(`\n${formatConfusion(confusion(test.labels, predicted, test.classes.length), test.classes)}\n`);
   terminal.out(`test accuracy  ${result.testAccuracy!.toFixed(4)}  (loss ${result.testLoss!.toFixed(4)}, ${test.length} images)`);
   terminal.out(`train accuracy ${result.trainAccuracy!.toFixed(4)}  (loss ${result.trainLoss.toFixed(4)}, mean over the last epoch)`);
@@ -149,16 +207,4 @@ function formatEpoch(epoch: EpochRecord, epochs: number): string {
     `epoch ${epoch.epoch}/${epochs}  loss ${epoch.loss.toFixed(4)}  accuracy ${epoch.accuracy!.toFixed(4)}  ` +
     `test loss ${epoch.valLoss!.toFixed(4)}  test accuracy ${epoch.valAccuracy!.toFixed(4)}  ${speed} images/s`
   );
-}
-
-/** A signal that aborts at the first Ctrl-C; the second ends the process at once. */
-function onInterrupt(terminal: Terminal): { signal: AbortSignal; dispose(): void } {
-  const controller = new AbortController();
-  const handler = (): void => {
-    if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
-    terminal.err('stridenet: stopping after this step; Ctrl-C again ends at once without saving.');
-    controller.abort();
-  };
-  process.on('SIGINT', handler);
-  return { signal: controller.signal, dispose: () => void process.removeListener('SIGINT', handler) };
 }
