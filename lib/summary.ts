@@ -7,6 +7,7 @@ import { compileGraph, type Graph } from './compile/compile';
 import type { NativeQueries } from './compile/ir';
 import { LINE_BYTES } from './compile/planMemory';
 import { checkInteger, checkOptions, formatShape, formatValue, StridenetError } from './errors';
+import { INSPECT } from './graph/inspect';
 import { checkShape, inputTensor } from './graph/leaves';
 import type { Tensor } from './graph/tensor';
 import { topologicalOrder } from './graph/traverse';
@@ -67,9 +68,6 @@ export interface Summary {
   /** The table. */
   toString(): string;
 }
-
-/** What console.log calls. */
-const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
 /**
  * Describes a model in evaluation mode for one input shape.

@@ -7,6 +7,7 @@ import { checkInteger, formatShape, formatValue, readArray, StridenetError } fro
 import { checkShape } from '../graph/leaves';
 import { checkPreprocessing, type ImageLayout } from '../graph/preprocess';
 import { elementCount, type Shape } from '../graph/types';
+import { printedDataset } from './formatDataset';
 import { NO_ALPHA, readClassNumbers, readPixels, type ClassNumbers, type Pixels } from './values';
 
 /** Labelled images, all of one shape. */
@@ -74,14 +75,14 @@ export function readDataset(where: string, dataset: unknown): Dataset {
     );
   }
   const { scale, mean, std, layout } = rest;
-  return {
+  return printedDataset({
     images,
     labels: readClassNumbers(where, "the data set's labels", numbers, length),
     shape: shape as Dataset['shape'],
     classes: classes === undefined ? [] : checkClassNames(where, "the data set's classes", classes),
     length,
     ...checkPreprocessing(where, { scale, mean, std, layout }, shape, "the data set's "),
-  };
+  });
 }
 
 /**
@@ -128,7 +129,7 @@ export function take(dataset: DatasetLike, n: number): Dataset {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `data.take expects n to be at most ${whole.length}, the length of the data set, but got ${n}.`);
   }
   const size = elementCount(whole.shape);
-  return { ...dataset, images: whole.images.subarray(0, n * size), labels: whole.labels.subarray(0, n), length: n };
+  return printedDataset({ ...dataset, images: whole.images.subarray(0, n * size), labels: whole.labels.subarray(0, n), length: n });
 }
 
 /**
@@ -147,7 +148,7 @@ export function subset(dataset: DatasetLike, indices: ArrayLike<number>): Datase
     images.set(whole.images.subarray(index * size, (index + 1) * size), i * size);
     labels[i] = whole.labels[index]!;
   }
-  return { ...dataset, images, labels, length: chosen.length };
+  return printedDataset({ ...dataset, images, labels, length: chosen.length });
 }
 
 /** An array of zeros of the element type of `like`. @throws StridenetError ERR_OUT_OF_MEMORY */

@@ -4,6 +4,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkOptions, formatValue, StridenetError } from '../errors';
 import { checkClassNames, type Dataset, type TrainTest } from './dataset';
+import { printedDataset } from './formatDataset';
 import { readIdx } from './idx';
 
 /** The files of a data set, in the order in which they are looked for. Each may be gzipped (`.gz`). */
@@ -70,7 +71,8 @@ export async function readIdxFiles(paths: IdxPaths, classes?: readonly string[])
       throw new StridenetError('ERR_BAD_FILE', `${formatValue(labelsPath)} has a label ${maxLabel} but there are ${names.length} classes.`);
     }
   }
-  const dataset = ({ images, labels, shape }: Part): Dataset => ({ images, labels, shape, classes: names, length: labels.length });
+  const dataset = ({ images, labels, shape }: Part): Dataset =>
+    printedDataset({ images, labels, shape, classes: names, length: labels.length });
   return { train: dataset(train), test: dataset(test) };
 }
 

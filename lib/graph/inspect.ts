@@ -52,6 +52,21 @@ export function printed(name: string, style: Style, write: () => string): string
   }
 }
 
+/** A line for an object that consists of others: `Trainer(LeNet, batchSize: 32, ...)`. */
+export function formatObject(object: object, subject: object, fields: Readonly<Record<string, unknown>>, style: Style): string {
+  const name = className(object);
+  return printed(name, style, () => `${style.stylize(name, 'special')}(${className(subject)}, ${formatFields(fields, style)})`);
+}
+
+/** Says how an object is printed without giving it a field: JSON, spreading and comparing see what they saw. */
+export function printedAs<T extends object>(object: T, name: string, write: (style: Style) => string): T {
+  const inspect = (depth: number | null, options: InspectOptions): string => {
+    const style = styleOf(depth, options);
+    return printed(name, style, () => write(style));
+  };
+  return Object.defineProperty(object, INSPECT, { value: inspect });
+}
+
 function messageOf(error: unknown): string {
   const message: unknown = (error as Partial<Error> | null | undefined)?.message;
   return typeof message === 'string' ? message : 'it cannot be inspected';

@@ -2,6 +2,7 @@
 
 import type { Graph } from '../compile/compile';
 import { checkInteger, checkOptions } from '../errors';
+import { formatObject, INSPECT, styleOf, type InspectOptions } from '../graph/inspect';
 import { constantTensor } from '../graph/leaves';
 import type { Preprocessing } from '../graph/preprocess';
 import type { Tensor } from '../graph/tensor';
@@ -120,6 +121,12 @@ export class CompiledModel {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** @internal */
+  [INSPECT](depth: number | null, options: InspectOptions): string {
+    const { input, output, maxBatch } = this;
+    return formatObject(this, this.model, { input, output, maxBatch }, styleOf(depth, options));
   }
 
   /** At most maxBatch images each. */

@@ -8,9 +8,10 @@ import { batches, pipeline } from './batches';
 import type { EpochRecord, History, Notifier } from './callbacks';
 import { DEPTH } from './evaluate';
 import { NO_TOTALS, type FitProgress, type Totals } from './fitProgress';
+import { printedHistory } from './formatHistory';
 import type { ProgressBar } from './progress';
-import type { Trainer } from './trainer';
 import type { StopSignal } from './stopSignal';
+import type { Trainer } from './trainer';
 
 /** What is to be done. */
 export interface FitPlan {
@@ -42,7 +43,7 @@ export class Fitting {
     start: FitProgress | undefined,
   ) {
     this.stepsPerEpoch = countSteps(dataset.length, trainer.batchSize, plan.dropLast);
-    this.history = { epochs: [...(start?.epochs ?? [])] };
+    this.history = printedHistory([...(start?.epochs ?? [])]);
     this.totals = { ...(start?.totals ?? NO_TOTALS) };
     this.submitted = this.totals.batches;
   }

@@ -4,6 +4,7 @@ import type { Graph } from '../compile/compile';
 import { checkInteger, checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
 import type { DatasetLike } from '../data/dataset';
 import { rememberPreprocessing, type Preprocessing } from '../graph/preprocess';
+import { formatObject, INSPECT, styleOf, type InspectOptions } from '../graph/inspect';
 import type { Shape } from '../graph/types';
 import * as models from '../models';
 import type { Loss } from '../nn/loss';
@@ -306,6 +307,13 @@ export class Trainer {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** @internal */
+  [INSPECT](depth: number | null, options: InspectOptions): string {
+    const { input, batchSize, epoch, steps, learningRate } = this;
+    const fields = { input, batchSize, optimizer: this.optimizer.name, epoch, steps, learningRate };
+    return formatObject(this, this.model, fields, styleOf(depth, options));
   }
 
   /** How to build this trainer again, when nothing of it is code of the user's. */
