@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'ERR_DATA_UNAVAILABLE' // a data set is on none of the known places and could not be fetched
   | 'ERR_MISSING_DEPENDENCY' // an optional package is needed and absent
   | 'ERR_NOT_FINITE' // a loss became NaN or infinite
+  | 'ERR_BUSY' // a model is being trained by something else
   | 'ERR_CLOSED' // a closed session was used
   | 'ERR_OUT_OF_MEMORY' // memory for a program or a tensor could not be had
   | 'ERR_NATIVE_UNAVAILABLE' // no native binary could be loaded
@@ -191,7 +192,10 @@ export function checkBoolean(where: string, name: string, value: unknown): boole
   throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${name} to be true or false but got ${formatValue(value)}.`);
 }
 
-/** Checks that `value` is a finite number in [min, max]. */
+/** The largest finite float32; what rounds to more is infinite there. */
+const MAX_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
+
+/** Checks that `value` is a number in [min, max] that is finite in float32, too, in which everything is computed. */
 export function checkNumber(where: string, name: string, value: unknown, min = -Infinity, max = Infinity): number {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < min || value > max) {
     const range = min === -Infinity && max === Infinity ? '' : ` in [${min}, ${max}]`;
@@ -200,7 +204,11 @@ export function checkNumber(where: string, name: string, value: unknown, min = -
       `${where} expects ${name} to be a finite number${range} but got ${formatValue(value)}.`,
     );
   }
-  return value;
+  if (Number.isFinite(Math.fround(value))) return value;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects ${name} to be finite in float32, at most ${MAX_FLOAT32.toPrecision(6)} in size, but got ${value}.`,
+  );
 }
 
 /** Checks that `value` is a number, which may be infinite or NaN. */

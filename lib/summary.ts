@@ -19,7 +19,8 @@ import { mul } from './ops/elementwise';
 import { mean } from './ops/reduce';
 import { sgd } from './optim/sgd';
 import { nativeQueries } from './runtime/queries';
-import { callModel, inferenceGraph, trainingGraph, type BatchForm } from './train/graphs';
+import { callModel, inferenceGraph, type BatchForm } from './train/graphs';
+import { trainingGraph } from './train/trainingGraph';
 
 export interface SummaryOptions {
   /** Images at a time for the planned memory; default: the first extent of the input shape. */
@@ -209,9 +210,13 @@ function planModel(model: Module, shape: Shape, batch: number): PlannedMemory {
   const inferenceBytes = plannedBytes(inferenceGraph(model, form));
   if (!model.parameters().some((parameter) => parameter.requiresGrad)) return { batch, inferenceBytes };
   const optimizer = sgd({ lr: 0.1, momentum: 0.9 });
-  const slots = (parameter: Parameter): Variable[] => optimizer.slots.map(() => new Variable(parameter.shape));
+  const slotsOf = (parameter: Parameter): Variable[] => optimizer.slots.map(() => new Variable(parameter.shape));
   try {
-    return { batch, inferenceBytes, trainingBytes: plannedBytes(trainingGraph(model, anyLoss, false, form, optimizer, slots)) };
+    return {
+      batch,
+      inferenceBytes,
+      trainingBytes: plannedBytes(trainingGraph({ model, loss: anyLoss, accuracy: false, optimizer, slotsOf }, form)),
+    };
   } catch (error) {
     if (error instanceof StridenetError && error.code === 'ERR_NOT_DIFFERENTIABLE') return { batch, inferenceBytes };
     throw error;

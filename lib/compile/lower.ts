@@ -129,6 +129,13 @@ export class Lowering {
     return { id: this.nextBuffer++, dtype: buffer.dtype, shape, name: buffer.name, place: buffer.place, aliasOf: buffer.aliasOf ?? buffer };
   }
 
+  /** The value in memory of its own. */
+  copy(buffer: Buffer): Buffer {
+    const result = this.makeBuffer(buffer.dtype, buffer.shape, ARENA);
+    this.emit('unary', [buffer], [result], { kind: UNARY_KIND.copy });
+    return result;
+  }
+
   /** Permutes logical axes; an alias when no element moves. */
   permute(buffer: Buffer, logical: Shape, permutation: readonly number[]): Buffer {
     const from = physicalAxes(logical.length);

@@ -2,6 +2,7 @@
 
 export * as init from './init';
 export { Flatten, GELU, Hardswish, Identity, LeakyReLU, LogSoftmax, ReLU, ReLU6, Sigmoid, SiLU, Softmax, Tanh } from './activation';
+export { ModuleDict, ModuleList } from './containers';
 export { Conv2d, type Conv2dLayerOptions } from './conv';
 export { Dropout, Dropout2d } from './dropout';
 export { Linear } from './linear';

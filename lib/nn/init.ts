@@ -32,6 +32,7 @@ export function uniform<P extends Variable>(parameter: P, options: { a?: number;
   const { a = 0, b = 1 } = options;
   checkNumber('init.uniform', 'a', a);
   checkNumber('init.uniform', 'b', b, a);
+  checkNumber('init.uniform', 'b - a', b - a);
   return draw('init.uniform', parameter, (random, data) => random.fillUniform(data, a, b));
 }
 

@@ -19,14 +19,24 @@ export interface Loss {
   (output: Tensor, targets: Tensor): Tensor;
   /** What it compares the output with: 'classes' (default), or 'values', float32 of the output's shape, which `Trainer.step` takes. */
   readonly targets?: 'classes' | 'values';
-  /** How to make it again, for checkpoints; a function of one's own has none. */
-  readonly recipe?: LossRecipe;
 }
 
 /** A loss of this file by name, with options that are plain data. */
 export type LossRecipe =
   | { readonly name: 'crossEntropy'; readonly options: { readonly labelSmoothing: number; readonly weight?: readonly number[] } }
   | { readonly name: 'mseLoss' | 'bceWithLogits'; readonly options: { readonly reduction: LossReduction } };
+
+const recipes = new WeakMap<Loss, LossRecipe>();
+
+function withRecipe(loss: Loss, recipe: LossRecipe): Loss {
+  recipes.set(loss, recipe);
+  return loss;
+}
+
+/** How to make a loss again, for checkpoints; a function of a user's own has none. */
+export function lossRecipe(loss: Loss): LossRecipe | undefined {
+  return recipes.get(loss);
+}
 
 /** The loss of a recipe. */
 export function lossFrom(recipe: LossRecipe): Loss {
@@ -53,18 +63,19 @@ export function crossEntropy(options: { labelSmoothing?: number; weight?: Tensor
   const labelSmoothing = checkNumber('nn.crossEntropy', 'labelSmoothing', options.labelSmoothing ?? 0, 0, 1);
   const weight = options.weight === undefined ? undefined : classWeight(options.weight);
   const loss = (output: Tensor, labels: Tensor): Tensor => crossEntropyOf(output, labels, { labelSmoothing, weight, name: 'loss' });
-  if (weight === undefined) return Object.assign(loss, { recipe: { name: 'crossEntropy', options: { labelSmoothing } } as const });
+  if (weight === undefined) return withRecipe(loss, { name: 'crossEntropy', options: { labelSmoothing } });
   // What was computed from something else cannot be written down.
   if (!weight.value) return loss;
-  return Object.assign(loss, { recipe: { name: 'crossEntropy', options: { labelSmoothing, weight: [...weight.value] } } as const });
+  return withRecipe(loss, { name: 'crossEntropy', options: { labelSmoothing, weight: [...weight.value] } });
 }
 
 function classWeight(weight: unknown): Tensor {
   if (Tensor.is(weight) && weight.dtype === 'float32' && weight.rank === 1) return weight;
-  if (Array.isArray(weight) && weight.length > 0 && weight.every((w) => Number.isFinite(w))) return tensor(weight as number[]);
+  if (Array.isArray(weight) && weight.length > 0 && weight.every((w) => Number.isFinite(w) && Number.isFinite(Math.fround(w as number))))
+    return tensor(weight as number[]);
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
-    `nn.crossEntropy expects weight to be a float32 tensor of shape [classes] or an array of finite numbers but got ${formatValue(weight)}.`,
+    `nn.crossEntropy expects weight to be a float32 tensor of shape [classes] or an array of numbers that are finite in float32 but got ${formatValue(weight)}.`,
   );
 }
 
@@ -76,7 +87,7 @@ export function mseLoss(options: { reduction?: LossReduction } = {}): Loss {
   checkOptions('nn.mseLoss', options, ['reduction']);
   const reduction = checkReduction('nn.mseLoss', options.reduction ?? 'mean');
   const loss = (output: Tensor, target: Tensor): Tensor => mseLossOf(output, target, { reduction, name: 'loss' });
-  return Object.assign(loss, { targets: 'values', recipe: { name: 'mseLoss', options: { reduction } } } as const);
+  return withRecipe(Object.assign(loss, { targets: 'values' } as const), { name: 'mseLoss', options: { reduction } });
 }
 
 /**
@@ -96,5 +107,5 @@ export function bceWithLogits(options: { posWeight?: Tensor; reduction?: LossRed
   }
   const loss = (output: Tensor, target: Tensor): Tensor => bceWithLogitsOf(output, target, { posWeight, reduction, name: 'loss' });
   const values = Object.assign(loss, { targets: 'values' } as const);
-  return posWeight === undefined ? Object.assign(values, { recipe: { name: 'bceWithLogits', options: { reduction } } } as const) : values;
+  return posWeight === undefined ? withRecipe(values, { name: 'bceWithLogits', options: { reduction } }) : values;
 }

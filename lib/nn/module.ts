@@ -20,14 +20,18 @@ import { checkTensor } from '../ops/builder';
 import { formatModule } from './formatModule';
 import { Parameter, Variable } from './parameter';
 
+/** The method by which a container that keeps its modules elsewhere than in fields hands them out. */
+export const MEMBERS = Symbol('members');
+
 export interface LoadStateDictOptions {
   /** Refuse missing and unexpected names; default true. Shapes must fit in any case. */
   strict?: boolean;
 }
 
 /**
- * Base class of all layers and models. Fields that are Modules, Parameters, Variables or arrays of them are found by name:
- * the weight of `layer1[0].conv1` is called `layer1.0.conv1.weight`.
+ * Base class of all layers and models. Fields that are Modules, Parameters or Variables are found by name, also in arrays, plain objects and
+ * Maps with texts or numbers as keys: the weight of `layer1[0].conv1` is called `layer1.0.conv1.weight`. `ModuleList` and `ModuleDict` are
+ * such containers with PyTorch's methods. What lies in #private fields or Sets is not found; training refuses a model that reads such.
  *
  * @example
  * class Residual extends nn.Module {
@@ -59,6 +63,11 @@ export abstract class Module {
 
   /** Builds the part of the graph that computes the output from the input. Pure: called once per graph, not once per run. */
   abstract forward(...inputs: Tensor[]): Tensor;
+
+  /** @internal What may be or hold its children and variables, by name: the fields. */
+  [MEMBERS](): Iterable<[string, unknown]> {
+    return Object.entries(this);
+  }
 
   /** Direct children with their names, in the order of the fields. */
   namedChildren(): [string, Module][] {
@@ -133,19 +142,27 @@ export abstract class Module {
     return { missing, unexpected };
   }
 
-  /** Excludes all parameters from training. */
+  /**
+   * Excludes all parameters from training. A normalisation layer that is frozen keeps its running statistics and normalises by them, as in
+   * Keras; to have that of one that trains its weight, call `eval()` on it.
+   */
   freeze(): this {
     for (const parameter of this.parameters()) parameter.requiresGrad = false;
+    for (const [, module] of this.namedModules()) frozenModules.add(module);
     return this;
   }
 
   /** Includes all parameters in training again. */
   unfreeze(): this {
     for (const parameter of this.parameters()) parameter.requiresGrad = true;
+    for (const [, module] of this.namedModules()) frozenModules.delete(module);
     return this;
   }
 
-  /** Sets training mode on this module and all below it. */
+  /**
+   * Sets training mode on this module and all below it. `fit` and `Trainer` leave single layers in the mode that they are in, so that one in
+   * `eval()` keeps its statistics and drops nothing; a model that is as a whole in `eval()`, to predict, they train as a whole.
+   */
   train(mode = true): this {
     for (const [, module] of this.namedModules()) module.training = mode;
     return this;
@@ -210,17 +227,62 @@ function valueOf(x: Tensor): Float32Array | StoredValue {
   return Float32Array.from(x.dataSync());
 }
 
+/** Modules that `freeze` was called on, or on one above, and `unfreeze` not since. */
+const frozenModules = new WeakSet<Module>();
+
+/** Whether nothing of the module itself trains: none of its own parameters, or, if it has none, as `freeze` said. */
+export function isFrozen(module: Module): boolean {
+  const own = fields(module).flatMap(([, value]) => (value instanceof Parameter ? [value] : []));
+  return own.length > 0 ? own.every(({ requiresGrad }) => !requiresGrad) : frozenModules.has(module);
+}
+
 type Field = [name: string, value: Module | Variable];
 
+/** Modules and variables directly below a module, also in containers (iterative: those may be nested deeper than the call stack). */
 function fields(module: Module): Field[] {
   const found: Field[] = [];
-  for (const name of Object.keys(module)) collect(name, (module as unknown as Record<string, unknown>)[name], found);
+  const inside = new Set<unknown>();
+  const open: { container: object; prefix: string; rest: Iterator<[string, unknown]> }[] = [];
+  const enter = (container: object, prefix: string, entries: Iterable<[string, unknown]>): void => {
+    inside.add(container);
+    open.push({ container, prefix, rest: entries[Symbol.iterator]() });
+  };
+  enter(module, '', module[MEMBERS]());
+  while (open.length > 0) {
+    const { container, prefix, rest } = open.at(-1)!;
+    const next = rest.next();
+    if (next.done) {
+      open.pop();
+      inside.delete(container);
+      continue;
+    }
+    const [key, value] = next.value;
+    if (typeof value !== 'object' || value === null) continue;
+    const name = join(prefix, key);
+    if (value instanceof Module || value instanceof Variable) {
+      found.push([name, value]);
+    } else if (!inside.has(value)) {
+      const entries = entriesOf(value);
+      if (entries) enter(value, name, entries);
+    }
+  }
   return found;
 }
 
-function collect(name: string, value: unknown, found: Field[]): void {
-  if (value instanceof Module || value instanceof Variable) found.push([name, value]);
-  else if (Array.isArray(value)) for (let i = 0; i < value.length; i++) collect(`${name}.${i}`, value[i], found);
+/** The objects in an array, a Map or a plain object, by texts; undefined for anything else. */
+function entriesOf(value: object): [string, unknown][] | undefined {
+  if (Array.isArray(value)) {
+    const entries: [string, unknown][] = [];
+    for (let i = 0; i < value.length; i++) if (typeof value[i] === 'object') entries.push([String(i), value[i]]);
+    return entries;
+  }
+  if (types.isMap(value)) {
+    const isName = (key: unknown): boolean => typeof key === 'string' || typeof key === 'number';
+    return [...value].flatMap(([key, entry]): [string, unknown][] => (isName(key) ? [[String(key), entry]] : []));
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // Of any realm: the prototype of a plain object has none itself.
+  return prototype === null || Object.getPrototypeOf(prototype) === null ? Object.entries(value) : undefined;
 }
 
 function join(path: string, name: string): string {
@@ -275,7 +337,17 @@ function walk(root: Module): Step[] {
 function namedVariables(root: Module): Map<string, Variable> {
   const variables = new Map<string, Variable>();
   for (const { path, fields: own } of walk(root)) {
-    for (const [field, value] of own) if (value instanceof Variable) variables.set(join(path, field), value);
+    for (const [field, value] of own) {
+      if (!(value instanceof Variable)) continue;
+      const name = join(path, field);
+      if ((variables.get(name) ?? value) !== value) {
+        throw new StridenetError(
+          'ERR_INVALID_ARGUMENT',
+          `${root.constructor.name} expects its parameters to have different names but two are called ${formatValue(name)}. Leave dots out of keys.`,
+        );
+      }
+      variables.set(name, value);
+    }
   }
   return variables;
 }

@@ -7,7 +7,7 @@ import { describe } from '../ops/builder';
 import { add, div } from '../ops/elementwise';
 import { batchNorm2d, localResponseNorm, responseNormAttrs } from '../ops/norm';
 import { countStep } from '../ops/update';
-import { Module } from './module';
+import { isFrozen, Module } from './module';
 import { Parameter, Variable } from './parameter';
 
 export interface BatchNorm2dLayerOptions {
@@ -22,8 +22,8 @@ export interface BatchNorm2dLayerOptions {
 }
 
 /**
- * Normalises each channel of [N, numFeatures, H, W] (see `ops.batchNorm2d`): in training by the batch's statistics, in evaluation by
- * running ones. `weight` starts as ones, `bias` as zeros, `running_mean` as zeros, `running_var` as ones.
+ * Normalises each channel of [N, numFeatures, H, W] (see `ops.batchNorm2d`): in training by the batch's statistics, in evaluation and while
+ * its parameters are frozen by running ones, which then stay as they are. `weight` starts as ones, `bias` as zeros, `running_mean` as zeros, `running_var` as ones.
  *
  * The running statistics and `num_batches_tracked` move in the steps of `fit` and `Trainer` whose loss is finite, and only there:
  * a forward pass of one's own in training mode builds nodes, which change no variable when they are evaluated.
@@ -69,7 +69,7 @@ export class BatchNorm2d extends Module {
   /** @throws StridenetError ERR_INVALID_ARGUMENT for running statistics that are not finite or a negative variance, in evaluation */
   forward(x: Tensor): Tensor<'float32'> {
     const { weight, bias, running_mean: runningMean, running_var: runningVar, num_batches_tracked: steps, eps, path: name } = this;
-    const training = this.training || !this.trackRunningStats;
+    const training = (this.training && !isFrozen(this)) || !this.trackRunningStats;
     if (!training) this.checkStatistics();
     const momentum = this.momentum ?? (training && steps ? div(1, add(steps, 1)) : undefined);
     const y = batchNorm2d(x, { runningMean, runningVar, weight, bias, training, momentum, eps, name });

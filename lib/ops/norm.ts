@@ -16,7 +16,7 @@ import { add, div, mul, neg, pow, sqrt, sub } from './elementwise';
 import type { GradientContext, InferContext } from './opDef';
 import { broadcastTo, sum } from './reduce';
 import { reshape } from './shape';
-import { deferUpdate, runningAverage } from './update';
+import { deferUpdate, replacement, runningAverage } from './update';
 
 export interface BatchNorm2dOptions extends OpOptions {
   /** [C]; used in evaluation, moved towards the batch's by a training step. */
@@ -229,7 +229,7 @@ function moveRunning(running: Tensor, value: Tensor, factor: number, momentum: n
     deferUpdate(running, (guard) => runningAverage(running, value, guard, { decay: 1 - momentum, gain: momentum * factor }));
   } else {
     const moved = add(running, mul(sub(mul(value, factor), running), momentum));
-    deferUpdate(running, (guard) => runningAverage(running, moved, guard, { decay: 0, gain: 1 }));
+    deferUpdate(running, (guard) => replacement(running, moved, guard));
   }
 }
 

@@ -55,6 +55,16 @@ export function runningAverage(running: Tensor, value: Tensor, guard: Tensor, at
   return build('runningAverage', [running, value, guard], attrs, running.name && `${running.name}/update`);
 }
 
+/** `value`, or `variable` as it is when the scalar `guard` is not finite. Only as the value of an update. */
+export function replacement(variable: Tensor, value: Tensor, guard: Tensor): Tensor {
+  return runningAverage(variable, value, guard, { decay: 0, gain: 1 });
+}
+
+/** Whether a node is the step of an optimizer of this package, which has its guard in itself. */
+export function isOptimizerStep({ op }: Tensor): boolean {
+  return op === 'sgdParam' || op === 'sgdVelocity';
+}
+
 /** An update that layers ask for while their graph is built: its value is made when the guard of the step is known. */
 export interface DeferredUpdate {
   readonly variable: Tensor;

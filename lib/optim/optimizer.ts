@@ -3,21 +3,69 @@
  * (momentum) are slots that the trainer keeps beside each parameter.
  */
 
+import { checkNumber, formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import type { Update } from '../ops/update';
 
+/**
+ * One of `optim`, or one of a user's own: `updates` computes with `ops`, and what it gives is compiled into the training step.
+ *
+ * @example
+ * const signSgd: optim.Optimizer = {
+ *   name: 'signSgd', options: {}, lr: 0.01, slots: [],
+ *   updates: (parameter, gradient, lr) => [
+ *     { variable: parameter, value: ops.sub(parameter, ops.mul(lr, ops.div(gradient, ops.add(ops.abs(gradient), 1e-12)))) },
+ *   ],
+ * };
+ */
 export interface Optimizer {
   /** 'sgd'; written into checkpoints. */
   readonly name: string;
-  /** What it was made with, as plain data: a checkpoint makes it again. */
+  /** What it was made with, as plain data: a checkpoint makes one of `optim` again. */
   readonly options: Readonly<Record<string, number | boolean>>;
   /** The learning rate that a schedule multiplies. */
   readonly lr: number;
   /** Names of the variables kept for each parameter, of its shape, zero at first. */
   readonly slots: readonly string[];
   /**
-   * The updates of one parameter and its slots.
+   * The updates of one parameter and its slots: what they are to hold after the step. Values are tensors of what all of them held before it; a
+   * step whose loss is not finite leaves everything as it was.
    * @param lr scalar @param slots in the order of `this.slots`
    */
-  updates(parameter: Tensor, gradient: Tensor, lr: Tensor, slots: readonly Tensor[]): Update[];
+  updates(parameter: Tensor, gradient: Tensor, lr: Tensor, slots: readonly Tensor[]): readonly Update[];
+}
+
+const builtIn = new WeakSet<Optimizer>();
+
+/** Marks an optimizer of this package, which `name` and `options` say everything of. It cannot be changed any more. */
+export function asBuiltIn(optimizer: Optimizer): Optimizer {
+  builtIn.add(Object.freeze(optimizer));
+  return optimizer;
+}
+
+/** Whether a checkpoint can make the optimizer again; not a copy of one with another `updates`. */
+export function isBuiltIn(optimizer: Optimizer): boolean {
+  return builtIn.has(optimizer);
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT */
+export function checkOptimizer(where: string, optimizer: unknown): Optimizer {
+  const { name, lr, slots, updates } = (optimizer ?? {}) as Partial<Optimizer>;
+  if (typeof updates !== 'function') {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects an optimizer, such as optim.sgd({ lr: 0.1 }), but got ${formatValue(optimizer)}.`,
+    );
+  }
+  if (typeof name !== 'string' || name === '') {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects optimizer.name to be a text but got ${formatValue(name)}.`);
+  }
+  checkNumber(where, 'optimizer.lr', lr, 0);
+  if (!Array.isArray(slots) || slots.some((slot) => typeof slot !== 'string' || slot === '') || new Set(slots).size < slots.length) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects optimizer.slots to be different names, [] if it keeps nothing, but got ${formatValue(slots)}.`,
+    );
+  }
+  return optimizer as Optimizer;
 }

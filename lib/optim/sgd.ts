@@ -2,7 +2,7 @@
 
 import { checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
 import { sgdUpdates } from '../ops/update';
-import type { Optimizer } from './optimizer';
+import { asBuiltIn, type Optimizer } from './optimizer';
 
 export interface SgdOptions {
   /** Learning rate, at least 0; default 0.001. */
@@ -34,12 +34,12 @@ export function sgd(options: SgdOptions = {}): Optimizer {
       'optim.sgd expects a momentum above 0 with nesterov but momentum is 0. Pass momentum, such as 0.9.',
     );
   }
-  return {
+  return asBuiltIn({
     name: 'sgd',
     options: { lr, momentum, weightDecay, nesterov },
     lr,
     slots: momentum > 0 ? ['velocity'] : [],
     updates: (parameter, gradient, rate, [velocity]) =>
       sgdUpdates(parameter, gradient, rate, velocity, { momentum, weightDecay, nesterov }),
-  };
+  });
 }

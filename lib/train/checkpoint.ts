@@ -52,6 +52,9 @@ export interface TrainerRecipe {
   readonly model: ModuleRecipe;
   /** Parameters that do not train. */
   readonly frozen: readonly string[];
+  /** Modules in `eval()`, and those without parameters that are frozen. */
+  readonly evaluating?: readonly string[];
+  readonly frozenModules?: readonly string[];
   readonly optimizer: Optimizer['options'];
   readonly loss: LossRecipe;
   readonly options: Pick<TrainerOptions, 'input' | 'batchSize' | 'metrics' | 'preprocess' | 'algorithm'>;
@@ -121,6 +124,9 @@ export function rebuildFromCheckpoint({ path, recipe: text }: Checkpoint): { mod
     const recipe = JSON.parse(text) as TrainerRecipe;
     const model = moduleFrom(recipe.model, models);
     const frozen = new Set(recipe.frozen);
+    const modules = new Map(model.namedModules());
+    for (const path of recipe.frozenModules ?? []) modules.get(path)?.freeze();
+    for (const path of recipe.evaluating ?? []) modules.get(path)!.training = false;
     for (const parameter of model.parameters()) parameter.requiresGrad = !frozen.has(parameter.name);
     return { model, options: { ...recipe.options, optimizer: sgd(recipe.optimizer), loss: lossFrom(recipe.loss) } };
   } catch (error) {

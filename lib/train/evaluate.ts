@@ -11,6 +11,7 @@ import type { Module } from '../nn/module';
 import { batches, checkImageShape, pipeline } from './batches';
 import { checkLoss, checkModel, classCount, evaluationGraph } from './graphs';
 import { checkClasses, readImages, readingOf, readLabels, type ReadingOptions } from './images';
+import { formOf } from './modelForm';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 import type { StopSignal } from './stopSignal';
 
@@ -88,13 +89,14 @@ export async function score(where: string, target: ScoreTarget, given: DatasetLi
     if (!checked) checkClasses(where, dataset.labels, classCount(graph));
     checked = true;
   };
+  const form = formOf(model);
   const totals = { loss: 0, correct: 0 };
   await pipeline(
     batches(dataset, batchSize),
     DEPTH,
     async (batch) => {
       const { data, dtype, count } = readImages(where, batch.images, input, layout);
-      const key = `evaluate ${count} ${dtype} ${exactKey(preprocess)}`;
+      const key = `evaluate ${count} ${dtype} ${exactKey(preprocess)} ${form}`;
       const results = await programs.run(
         key,
         () => evaluationGraph(model, loss, accuracy, { count, dtype, input, preprocess }),

@@ -1,5 +1,6 @@
 /** fit: trains a model on a data set for some epochs and reports how it went. */
 
+import { types } from 'node:util';
 import { readDataset, type Dataset, type DatasetLike } from '../data/dataset';
 import { checkBoolean, checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
 import type { Loss } from '../nn/loss';
@@ -9,6 +10,7 @@ import { constant, type Schedule } from '../optim/schedule';
 import { checkImageShape } from './batches';
 import { checkCallbacks, Notifier, type Callback, type History } from './callbacks';
 import { readCheckpoint } from './checkpoint';
+import { claim } from './claims';
 import { checkClassLoss, datasetReading, type Metric } from './evaluate';
 import type { FitProgress } from './fitProgress';
 import { countSteps, Fitting } from './fitting';
@@ -84,8 +86,8 @@ const OPTIONS = [
  *
  * @returns one record for each epoch; loss and accuracy are means over the epoch, measured while the weights moved
  * @throws StridenetError ERR_NOT_FINITE when the loss becomes NaN or infinite; ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION for
- *   what does not fit; ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH for `resume`; the signal's reason. What ends training after it
- *   began is an error that has the records so far as `history`.
+ *   what does not fit; ERR_BUSY while something else trains the model; ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH for `resume`; the
+ *   signal's reason. What ends training after it began is an error that has the records so far as `history`.
  * @example
  * const history = await fit(model, train, { epochs: 10, batchSize: 256, validation: test, optimizer: optim.sgd({ lr: 0.1, momentum: 0.9 }) });
  * history.epochs.at(-1).valAccuracy;
@@ -103,7 +105,7 @@ export async function fit(model: Module, data: DatasetLike, options: FitOptions)
   const dropLast = checkBoolean('fit', 'dropLast', options.dropLast ?? false);
   const { signal } = options;
   signal?.throwIfAborted();
-  const trainer = new Trainer(model, {
+  const trainerOptions = {
     optimizer: options.optimizer,
     loss: options.loss,
     metrics: options.metrics,
@@ -113,10 +115,13 @@ export async function fit(model: Module, data: DatasetLike, options: FitOptions)
     algorithm: options.algorithm,
     seed: options.seed,
     ...datasetReading(dataset),
-  });
+  };
+  const trainer = new Trainer(model, trainerOptions, 'fit');
   const bar = options.progress === false ? undefined : new ProgressBar();
   let fitting: Fitting | undefined;
+  let release: (() => void) | undefined;
   try {
+    release = claim('fit', trainer.changing, trainer);
     checkClassLoss('fit', trainer.loss);
     // All of it before the first step, so that a mistake in the last image does not leave a model trained in part.
     checkClasses('fit', dataset.labels, trainer.classes);
@@ -124,6 +129,7 @@ export async function fit(model: Module, data: DatasetLike, options: FitOptions)
       checkImageShape('fit validation', validation, dataset.shape);
       checkClasses('fit validation', validation.labels, trainer.classes);
     }
+    if (!dropLast) await prepareLast(trainer, dataset);
     const start = await begin(trainer, dataset, options, dropLast);
     const notify = new Notifier(callbacks, { model, trainer });
     fitting = new Fitting(trainer, dataset, { epochs, schedule, dropLast, validation, signal }, notify, bar, start);
@@ -133,6 +139,7 @@ export async function fit(model: Module, data: DatasetLike, options: FitOptions)
   } finally {
     bar?.clear();
     trainer.close();
+    release?.();
   }
 }
 
@@ -143,6 +150,25 @@ function batchSizeOf(wanted: unknown, { length }: Dataset, dropLast: boolean): n
     'ERR_INVALID_ARGUMENT',
     `fit expects at least one whole batch with dropLast but the data set has ${length} images and batchSize is ${batchSize}. Pass a smaller batchSize.`,
   );
+}
+
+/**
+ * The program of the images that do not fill a batch, before the first step: a model may not take so few, as batch normalisation does not
+ * one pixel.
+ */
+async function prepareLast(trainer: Trainer, { images, length }: Dataset): Promise<void> {
+  const count = length % trainer.batchSize;
+  if (count === 0) return;
+  try {
+    await trainer.prepare(count, types.isUint8Array(images) ? 'uint8' : 'float32');
+  } catch (error) {
+    if (!(error instanceof StridenetError)) throw error;
+    throw new StridenetError(
+      error.code,
+      `The last batch of an epoch has ${count} of ${length} images: ${error.message} Or pass dropLast: true, or another batchSize than ${trainer.batchSize}.`,
+      { cause: error },
+    );
+  }
 }
 
 /** Puts the trainer where training is to begin, and gives what a fit before this one had got to. */

@@ -6,7 +6,7 @@ import type { Schedule } from '../optim/schedule';
 import { Philox, PURPOSE } from '../random';
 import { batches, pipeline } from './batches';
 import type { EpochRecord, History, Notifier } from './callbacks';
-import { DEPTH } from './evaluate';
+import { DEPTH, score } from './evaluate';
 import { NO_TOTALS, type FitProgress, type Totals } from './fitProgress';
 import { printedHistory } from './formatHistory';
 import type { ProgressBar } from './progress';
@@ -111,7 +111,7 @@ export class Fitting {
   private async record(epoch: number): Promise<EpochRecord> {
     const { trainer, plan, totals } = this;
     const start = performance.now();
-    const validation = plan.validation && (await trainer.evaluate(plan.validation, { signal: plan.signal }));
+    const validation = plan.validation && (await score('fit validation', trainer, plan.validation, plan.signal));
     return {
       epoch,
       loss: totals.loss / totals.images,

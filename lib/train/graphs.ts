@@ -1,6 +1,5 @@
-/** The three graphs of a model, each for one batch size: a training step, an evaluation step, inference. */
+/** The graphs of a model for one batch size: inference, evaluation, and what `trainingGraph` makes a training step of. */
 
-import { differentiate } from '../compile/differentiate';
 import type { Graph } from '../compile/rewrite';
 import { formatShape, formatValue, StridenetError } from '../errors';
 import { inputTensor } from '../graph/leaves';
@@ -10,12 +9,8 @@ import { topologicalOrder } from '../graph/traverse';
 import type { Shape } from '../graph/types';
 import { crossEntropy, type Loss } from '../nn/loss';
 import { Module } from '../nn/module';
-import type { Parameter, Variable } from '../nn/parameter';
-import type { Optimizer } from '../optim/optimizer';
-import { withRandomStep } from '../ops/dropout';
 import { add, mul } from '../ops/elementwise';
 import { countCorrect } from '../ops/softmax';
-import { collectUpdates, type Update } from '../ops/update';
 import { imageInput, labelInput, targetInput, type ImageDType } from './images';
 
 /** What a graph is specialised for. */
@@ -38,46 +33,6 @@ export function evaluationGraph(model: Module, loss: Loss, accuracy: boolean, fo
   return { feeds: [images, labels], outputs, updates: [] };
 }
 
-/**
- * Feeds: images, labels, learning rate and, when anything in it is random, seed and step (`randomStepValue`). Outputs as in evaluation,
- * before the update.
- */
-export function trainingGraph(
-  model: Module,
-  loss: Loss,
-  accuracy: boolean,
-  form: BatchForm,
-  optimizer: Optimizer,
-  slotsOf: (parameter: Parameter) => readonly Variable[],
-): Graph {
-  const random = inputTensor({ name: 'randomStep', feedDType: 'int32', layout: 'nchw' }, [3], 'int32');
-  const {
-    result: { result, updates: asked },
-    count: dropouts,
-  } = withRandomStep(random, () => collectUpdates(() => scoredGraph(model, loss, accuracy, form, true)));
-  const { images, labels, outputs } = result;
-  const rate = inputTensor({ name: 'learningRate', feedDType: 'float32', layout: 'nchw' }, [], 'float32');
-  const trainable = model.parameters().filter((parameter) => parameter.requiresGrad);
-  const gradients = differentiate(outputs[0]!, trainable);
-  // The rate itself while the loss is finite; else NaN, with which an update changes nothing.
-  const guardedRate = add(rate, mul(outputs[0]!, 0));
-  const updates: Update[] = [];
-  for (const [i, parameter] of trainable.entries()) {
-    const gradient = gradients[i];
-    // A parameter that the loss does not depend on stays as it is, as in PyTorch.
-    if (gradient) updates.push(...optimizer.updates(parameter, gradient, guardedRate, slotsOf(parameter)));
-  }
-  if (updates.length === 0) {
-    throw new StridenetError(
-      'ERR_INVALID_ARGUMENT',
-      'Training expects at least one parameter that requires a gradient and that the loss depends on, but there is none. Call model.unfreeze().',
-    );
-  }
-  // What layers move by themselves, such as running statistics: also only in a step whose loss is finite.
-  for (const { variable, value } of asked) updates.push({ variable, value: value(guardedRate) });
-  return { feeds: dropouts > 0 ? [images, labels, rate, random] : [images, labels, rate], outputs, updates };
-}
-
 /** The number of classes when the graph takes labels for class numbers, so that they can be checked. */
 export function classCount(graph: Graph): number | undefined {
   const labels = graph.feeds[1]!;
@@ -87,28 +42,54 @@ export function classCount(graph: Graph): number | undefined {
   return reader?.op === 'oneHot' ? reader.shape[1] : reader?.inputs[0]!.shape[1];
 }
 
-function scoredGraph(
+/** Images and labels, what the model makes of the images (the output first), and what a graph gives: loss and, with `accuracy`, correct rows. */
+export function scoredGraph(
   model: Module,
   loss: Loss,
   accuracy: boolean,
   form: BatchForm,
   training: boolean,
-): { images: Tensor; labels: Tensor; outputs: Tensor[] } {
+): { images: Tensor; labels: Tensor; heads: readonly Tensor[]; outputs: Tensor[] } {
   const images = imageInput(form.count, form.input, form.dtype, form.preprocess);
-  const [output, ...auxiliary] = callHeads(model, images, training);
+  const heads = callHeads(model, images, training);
+  const [output, ...auxiliary] = heads;
   const labels = loss.targets === 'values' ? targetInput(output.shape) : labelInput(form.count);
   let value = scoreOf(loss, output, labels);
   for (const logits of auxiliary) value = add(value, mul(scoreOf(loss, logits, labels), (model as AuxiliaryHeads).auxiliaryWeight));
-  return { images, labels, outputs: accuracy ? [value, countCorrect(output, labels)] : [value] };
+  return { images, labels, heads, outputs: accuracy ? [value, countCorrect(output, labels)] : [value] };
 }
 
 function scoreOf(loss: Loss, output: Tensor, labels: Tensor): Tensor {
-  const value: unknown = loss(output, labels);
+  let value: unknown;
+  try {
+    value = loss(output, labels);
+  } catch (error) {
+    throw comparesValues(loss, output) ? saysClasses(error) : error;
+  }
   if (Tensor.is(value) && value.size === 1) return value;
   const got = Tensor.is(value) ? `shape ${formatShape(value.shape)}` : formatValue(value);
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
     `A loss must return a tensor of one element but returned ${got}. Reduce it with ops.mean.`,
+  );
+}
+
+/** Whether a loss that failed on class numbers works on values, which it does not say that it takes. */
+function comparesValues(loss: Loss, output: Tensor): boolean {
+  if (loss.targets === 'values') return false;
+  try {
+    return Tensor.is(loss(output, targetInput(output.shape)));
+  } catch {
+    return false;
+  }
+}
+
+function saysClasses(error: unknown): StridenetError {
+  return new StridenetError(
+    error instanceof StridenetError ? error.code : 'ERR_INVALID_ARGUMENT',
+    `The loss was given class numbers, [N] of type int32, and said: ${(error as Error).message} One that compares values must say so: ` +
+      "Object.assign(loss, { targets: 'values' }).",
+    { cause: error },
   );
 }
 
@@ -121,7 +102,10 @@ export interface AuxiliaryHeads extends Module {
   forwardAll(x: Tensor): readonly Tensor[];
 }
 
-/** Builds the model's graph in the given mode; the modules' own modes are put back. */
+/**
+ * Builds the model's graph in the given mode; the modules' own modes are put back. Training leaves layers that were put to `eval()` by
+ * themselves in that mode.
+ */
 export function callModel(model: Module, images: Tensor, training: boolean): Tensor {
   return callHeads(model, images, training)[0];
 }
@@ -129,8 +113,9 @@ export function callModel(model: Module, images: Tensor, training: boolean): Ten
 /** The output, then in training those of auxiliary classifiers. */
 function callHeads(model: Module, images: Tensor, training: boolean): [Tensor, ...Tensor[]] {
   const modes = model.namedModules().map(([, module]) => [module, module.training] as const);
+  const asAWhole = !model.training;
   try {
-    for (const [module] of modes) module.training = training;
+    for (const [module, mode] of modes) module.training = training && (mode || asAWhole);
     if (training && 'forwardAll' in model) return [...(model as AuxiliaryHeads).forwardAll(images)] as [Tensor, ...Tensor[]];
     const output: unknown = model.forward(images);
     if (Tensor.is(output)) return [output];
@@ -174,24 +159,26 @@ function channelsLast(model: Module, { shape }: Tensor, error: unknown): Striden
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless `model` is an nn.Module */
 export function checkModel(where: string, model: unknown): asserts model is Module {
   if (model instanceof Module) return;
-  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects an nn.Module but got ${formatValue(model)}.`);
+  const owned = (model as { model?: unknown } | null | undefined)?.model instanceof Module;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects an nn.Module but got ${formatValue(model)}.${owned ? ' Pass its model.' : ''}`,
+  );
 }
 
 /** The loss, by default cross-entropy. @throws StridenetError ERR_INVALID_ARGUMENT */
 export function checkLoss(where: string, loss: unknown): Loss {
   if (loss === undefined) return crossEntropy();
-  if (typeof loss === 'function') return loss as Loss;
+  if (typeof loss === 'function') {
+    const { targets } = loss as Loss;
+    if (targets === undefined || targets === 'classes' || targets === 'values') return loss as Loss;
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects targets of the loss to be 'classes' or 'values' but got ${formatValue(targets)}.`,
+    );
+  }
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
     `${where} expects loss to be a function of output and labels, such as nn.crossEntropy(), but got ${formatValue(loss)}.`,
-  );
-}
-
-/** @throws StridenetError ERR_INVALID_ARGUMENT */
-export function checkOptimizer(where: string, optimizer: unknown): Optimizer {
-  if (typeof (optimizer as Partial<Optimizer> | undefined)?.updates === 'function') return optimizer as Optimizer;
-  throw new StridenetError(
-    'ERR_INVALID_ARGUMENT',
-    `${where} expects an optimizer, such as optim.sgd({ lr: 0.1 }), but got ${formatValue(optimizer)}.`,
   );
 }

@@ -39,6 +39,7 @@ export class Programs {
   private readonly entries = new Map<string, Entry>();
   /** Of the runs, so that one whose program is there does not overtake one whose program is being made. */
   private readonly turns = new Turns();
+  private lastRun: Promise<unknown> = Promise.resolve();
   private closed = false;
 
   /** @throws StridenetError ERR_NATIVE_UNAVAILABLE, ERR_INVALID_ARGUMENT */
@@ -67,17 +68,28 @@ export class Programs {
   async run(key: string, build: () => Graph, feed: (graph: Graph) => readonly TypedArray[]): Promise<TypedArray[]> {
     const { graph, loading } = this.entry(key, build);
     const feeds = feed(graph);
-    if (loading.value && this.turns.allStarted) return this.session.run(loading.value, feeds);
+    if (loading.value && this.turns.allStarted) return this.submit(loading.value, feeds);
     const copies = feeds.map((values) => values.slice());
     const caller = new Error();
     try {
       return await this.turns.take(
         () => loading.inSlices(),
-        (program) => this.session.run(program, copies),
+        (program) => this.submit(program, copies),
       );
     } catch (error) {
       throw withCaller(error, caller);
     }
+  }
+
+  /**
+   * Calls `action` between the runs that were asked for before this and those that are afterwards: when the former and `makeReady` are over. The
+   * latter begin when it has returned its promise.
+   */
+  async between<Ready, T>(makeReady: () => Promise<Ready>, action: (ready: Ready) => Promise<T>): Promise<T> {
+    return this.turns.take(async () => {
+      await this.lastRun;
+      return makeReady();
+    }, action);
   }
 
   /** Closes the session; the model gets its values back. Idempotent. */
@@ -87,6 +99,12 @@ export class Programs {
     this.entries.clear();
     this.session.close();
     this.state.release();
+  }
+
+  private submit(program: LoadedProgram, feeds: readonly TypedArray[]): Promise<TypedArray[]> {
+    const running = this.session.run(program, feeds);
+    this.lastRun = running.catch(() => undefined);
+    return running;
   }
 
   private entry(key: string, build: () => Graph): Entry {

@@ -5,14 +5,15 @@ import { checkInteger, checkNumber, checkOptions, formatValue, StridenetError } 
 import type { DatasetLike } from '../data/dataset';
 import { rememberPreprocessing, type Preprocessing } from '../graph/preprocess';
 import { formatObject, INSPECT, styleOf, type InspectOptions } from '../graph/inspect';
+import type { Tensor } from '../graph/tensor';
 import type { Shape } from '../graph/types';
 import * as models from '../models';
-import type { Loss } from '../nn/loss';
-import type { Module } from '../nn/module';
+import { lossRecipe, type Loss } from '../nn/loss';
+import { isFrozen, type Module } from '../nn/module';
 import { Variable, type Parameter } from '../nn/parameter';
 import { recipeOf } from '../nn/recipe';
 import { randomStepValue } from '../ops/dropout';
-import type { Optimizer } from '../optim/optimizer';
+import { checkOptimizer, isBuiltIn, type Optimizer } from '../optim/optimizer';
 import { Philox } from '../random';
 import {
   checkNotes,
@@ -24,9 +25,10 @@ import {
   type Checkpoint,
   type TrainerRecipe,
 } from './checkpoint';
+import { claim } from './claims';
 import { checkMetrics, score, type Metric, type Score } from './evaluate';
 import type { FitProgress } from './fitProgress';
-import { checkLoss, checkModel, checkOptimizer, classCount, trainingGraph } from './graphs';
+import { checkLoss, checkModel, classCount } from './graphs';
 import {
   checkInputShape,
   READING_OPTIONS,
@@ -40,8 +42,10 @@ import {
   type ReadingOptions,
   type Targets,
 } from './images';
+import { formOf } from './modelForm';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 import type { StopSignal } from './stopSignal';
+import { chainValue, trainingGraph } from './trainingGraph';
 
 export interface TrainerOptions extends ExecutionOptions, ReadingOptions {
   /** Such as `optim.sgd({ lr: 0.1 })`. */
@@ -71,8 +75,9 @@ const OPTIONS = ['optimizer', 'loss', 'input', 'batchSize', 'metrics', 'seed', .
 /**
  * Trains a model step by step, off the event loop.
  *
- * Steps may overlap: they queue in order. After `await`, the module's parameters have the trained values. Which parameters are frozen is
- * read when the first step of a batch size is made.
+ * Steps may overlap: they queue in order, and when one fails, those that were queued behind it are not applied either. After `await`, the
+ * module's parameters have the trained values. Each step trains what is not frozen when it is called, with every layer in the mode that it is
+ * in then; a model that is as a whole in `eval()` trains as a whole.
  *
  * @example
  * const trainer = new Trainer(model, { optimizer: optim.sgd({ lr: 0.1 }), input: [1, 28, 28], batchSize: 64 });
@@ -99,7 +104,7 @@ export class Trainer {
   readonly programs: Programs;
   private readonly slots = new Map<Parameter, readonly Variable[]>();
   /** @internal Where the `fit` of this trainer will stand when the steps submitted so far are done. */
-  progress?: () => FitProgress | Promise<FitProgress>;
+  progress?: () => Promise<FitProgress>;
   private shuffleSeed: number;
   /** Of the steps to come. */
   private rate: number;
@@ -112,33 +117,36 @@ export class Trainer {
   private remembered = false;
   private submitted = 0;
   private completed = 0;
-  private last: Promise<unknown> = Promise.resolve();
+  private chain: Chain = {};
+  private readonly lastApplied = new Variable([]);
+  /** @internal What steps change, as long as the model is trained as it is at first. */
+  readonly changing: readonly Tensor[];
 
-  /** @throws StridenetError for options or a model that do not fit the input; ERR_NATIVE_UNAVAILABLE */
+  /**
+   * @param where the function that it works for, which errors name; default Trainer
+   * @throws StridenetError for options or a model that do not fit the input; ERR_NATIVE_UNAVAILABLE
+   */
   constructor(
     readonly model: Module,
     options: TrainerOptions,
+    where = 'Trainer',
   ) {
-    checkModel('Trainer', model);
-    checkOptions('Trainer', options, OPTIONS);
-    this.optimizer = checkOptimizer('Trainer', options.optimizer);
-    this.loss = checkLoss('Trainer', options.loss);
-    this.accuracy = checkMetrics('Trainer', this.loss, options.metrics);
-    this.input = checkInputShape('Trainer', options.input);
-    this.batchSize = checkInteger('Trainer', 'batchSize', options.batchSize, 1);
+    checkModel(where, model);
+    checkOptions(where, options, OPTIONS);
+    this.optimizer = checkOptimizer(where, options?.optimizer);
+    this.loss = checkLoss(where, options.loss);
+    this.accuracy = checkMetrics(where, this.loss, options.metrics);
+    this.input = checkInputShape(where, options.input);
+    this.batchSize = checkInteger(where, 'batchSize', options.batchSize, 1);
     this.said = { preprocess: options.preprocess, layout: options.layout };
-    this.preprocess = readingOf('Trainer', model, this.input, this.said);
-    this.shuffleSeed = checkInteger('Trainer', 'seed', options.seed ?? Philox.next().uint32(), 0);
+    this.preprocess = readingOf(where, model, this.input, this.said);
+    this.shuffleSeed = checkInteger(where, 'seed', options.seed ?? Philox.next().uint32(), 0);
     this.rate = this.baseRate = this.optimizer.lr;
-    for (const parameter of model.parameters()) {
-      this.slots.set(
-        parameter,
-        this.optimizer.slots.map(() => new Variable(parameter.shape)),
-      );
-    }
     // Mistakes of shape are reported here and not by the first step.
-    this.classes = classCount(this.buildGraph(this.batchSize, 'float32'));
-    this.programs = new Programs('Trainer', options);
+    const graph = this.buildGraph(this.batchSize, 'float32');
+    this.classes = classCount(graph);
+    this.changing = changedBy(graph);
+    this.programs = new Programs(where, options);
   }
 
   /** Steps completed. */
@@ -206,34 +214,47 @@ export class Trainer {
       );
     }
     const { rate } = this;
+    const chain = (this.chain = this.chain.failure ? {} : this.chain);
     let step = 0;
-    const running = this.programs.run(
-      `train ${batch.count} ${batch.dtype}`,
-      () => this.buildGraph(batch.count, batch.dtype),
-      (graph) => {
-        const targets =
-          this.loss.targets === 'values'
-            ? readTargets('Trainer.step', labels, graph.feeds[1]!.shape)
-            : readLabels('Trainer.step', labels as Labels, batch.count, this.classes);
-        if (!this.remembered) rememberPreprocessing(this.model, this.preprocess);
-        this.remembered = true;
-        const feeds = [batch.data, targets, Float32Array.of(rate)];
-        const random = randomStepValue(this.shuffleSeed, this.submitted);
-        step = ++this.submitted;
-        return graph.feeds.length > feeds.length ? [...feeds, random] : feeds;
-      },
-    );
-    this.last = running.catch(() => undefined);
-    const [loss, correct] = (await running).map((values) => values[0]!);
-    this.completed = step;
-    if (!Number.isFinite(loss)) {
-      throw new StridenetError(
-        'ERR_NOT_FINITE',
-        `Training step ${step} gave a loss of ${loss} (learning rate ${rate}). Lower the learning rate, or check the images for NaN. ` +
-          'The weights are those of before this step.',
+    let release: () => void = () => undefined;
+    let results: number[];
+    try {
+      const running = this.programs.run(
+        this.programKey(batch.count, batch.dtype),
+        () => this.buildGraph(batch.count, batch.dtype),
+        (graph) => {
+          const targets =
+            this.loss.targets === 'values'
+              ? readTargets('Trainer.step', labels, graph.feeds[1]!.shape)
+              : readLabels('Trainer.step', labels as Labels, batch.count, this.classes);
+          release = claim('Trainer.step', changedBy(graph), this);
+          if (!this.remembered) rememberPreprocessing(this.model, this.preprocess);
+          this.remembered = true;
+          const random = randomStepValue(this.shuffleSeed, this.submitted);
+          step = ++this.submitted;
+          const feeds = [batch.data, targets, Float32Array.of(rate), ...chainValue(step, chain.last === undefined)];
+          chain.last = step;
+          return graph.feeds.length > feeds.length ? [...feeds, random] : feeds;
+        },
       );
+      results = (await running).map((values) => values[0]!);
+    } catch (error) {
+      if (step > 0) chain.failure ??= { step, error };
+      throw error;
+    } finally {
+      release();
     }
-    return this.accuracy ? { loss: loss!, accuracy: correct! / batch.count } : { loss: loss! };
+    this.completed = step;
+    if (chain.failure) throw notApplied(step, chain.failure);
+    const [loss, correct] = results;
+    if (Number.isFinite(loss)) return this.accuracy ? { loss: loss!, accuracy: correct! / batch.count } : { loss: loss! };
+    const error = new StridenetError(
+      'ERR_NOT_FINITE',
+      `Training step ${step} gave a loss of ${loss} (learning rate ${rate}). Lower the learning rate, or check the images for NaN. ` +
+        'The weights are those of before this step.',
+    );
+    chain.failure = { step, error };
+    throw error;
   }
 
   /**
@@ -255,9 +276,14 @@ export class Trainer {
     checkOptions('Trainer.save', options, ['metadata']);
     const notes = checkNotes('Trainer.save', options.metadata);
     const { epoch, submitted: step, baseRate: learningRate, seed } = this;
-    const [progress] = await Promise.all([this.progress?.(), this.last]);
+    const recipe = this.recipe();
     const state = { optimizer: this.optimizer.name, epoch, step, learningRate, seed };
-    await saveCheckpoint(path, this.model, this.slotVariables(), state, { recipe: this.recipe(), progress, notes });
+    const progress = this.progress?.();
+    progress?.catch(() => undefined); // it is awaited in its turn; until then a rejection must not count as unhandled
+    await this.programs.between(
+      async () => progress,
+      async (at) => saveCheckpoint(path, this.model, this.slotVariables(), state, { recipe, progress: at, notes }),
+    );
   }
 
   /**
@@ -319,20 +345,51 @@ export class Trainer {
   /** How to build this trainer again, when nothing of it is code of the user's. */
   private recipe(): TrainerRecipe | undefined {
     const model = recipeOf(this.model, models);
-    if (!model || this.optimizer.name !== 'sgd' || !this.loss.recipe) return undefined;
+    const loss = lossRecipe(this.loss);
+    if (!model || !isBuiltIn(this.optimizer) || !loss) return undefined;
     const { input, batchSize, preprocess, accuracy } = this;
+    const pathsOf = (has: (module: Module) => boolean): string[] =>
+      this.model.namedModules().flatMap(([path, module]) => (has(module) ? [path] : []));
     return {
       model,
+      evaluating: pathsOf((module) => !module.training),
+      frozenModules: pathsOf((module) => isFrozen(module) && module.parameters().length === 0),
       frozen: this.model.parameters().flatMap(({ name, requiresGrad }) => (requiresGrad ? [] : [name])),
       optimizer: this.optimizer.options,
-      loss: this.loss.recipe,
+      loss,
       options: { input, batchSize, preprocess, metrics: accuracy ? ['accuracy'] : [], algorithm: this.programs.algorithm },
     };
   }
 
+  /** @internal Makes the program of steps of `count` images. @throws StridenetError when the model does not take so many */
+  async prepare(count: number, dtype: ImageDType): Promise<void> {
+    await this.programs.prepare(this.programKey(count, dtype), () => this.buildGraph(count, dtype));
+  }
+
+  private programKey(count: number, dtype: ImageDType): string {
+    return `train ${count} ${dtype} ${formOf(this.model)}`;
+  }
+
   private buildGraph(count: number, dtype: ImageDType): Graph {
     const form = { count, dtype, input: this.input, preprocess: this.preprocess };
-    return trainingGraph(this.model, this.loss, this.accuracy, form, this.optimizer, (parameter) => this.slots.get(parameter)!);
+    return trainingGraph(
+      {
+        model: this.model,
+        loss: this.loss,
+        accuracy: this.accuracy,
+        optimizer: this.optimizer,
+        slotsOf: (parameter) => this.slotsOf(parameter),
+        lastApplied: this.lastApplied,
+      },
+      form,
+    );
+  }
+
+  /** Made when they are first asked for: layers may be replaced while this trainer lives. */
+  private slotsOf(parameter: Parameter): readonly Variable[] {
+    let slots = this.slots.get(parameter);
+    if (!slots) this.slots.set(parameter, (slots = this.optimizer.slots.map(() => new Variable(parameter.shape))));
+    return slots;
   }
 
   /** Optimizer slots by their names in a checkpoint. */
@@ -340,8 +397,28 @@ export class Trainer {
     const named = this.model
       .parameters()
       .flatMap((parameter) =>
-        this.optimizer.slots.map((slot, i) => [`${SLOT_PREFIX}${slot}/${parameter.name}`, this.slots.get(parameter)![i]!] as const),
+        this.optimizer.slots.map((slot, i) => [`${SLOT_PREFIX}${slot}/${parameter.name}`, this.slotsOf(parameter)[i]!] as const),
       );
     return new Map(named);
   }
+}
+
+function changedBy({ updates }: Graph): Tensor[] {
+  return updates.map(({ variable }) => variable);
+}
+
+/** Steps that are tied to each other: when one is not applied, those behind it are not. The next step after a failure begins another. */
+interface Chain {
+  /** The last step that was submitted. */
+  last?: number;
+  /** The first that was not applied, and why. */
+  failure?: { readonly step: number; readonly error: unknown };
+}
+
+function notApplied(step: number, failure: { readonly step: number; readonly error: unknown }): StridenetError {
+  return new StridenetError(
+    failure.error instanceof StridenetError ? failure.error.code : 'ERR_NOT_FINITE',
+    `Training step ${step} was not applied, since step ${failure.step}, which it was queued behind, failed: ${(failure.error as Error).message}`,
+    { cause: failure.error },
+  );
 }

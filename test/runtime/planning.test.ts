@@ -8,14 +8,15 @@ import { manualSeed } from '../../lib/random';
 import { nativeQueries } from '../../lib/runtime/queries';
 import { Session } from '../../lib/runtime/session';
 import { State } from '../../lib/runtime/state';
-import { trainingGraph } from '../../lib/train/graphs';
+import { trainingGraph } from '../../lib/train/trainingGraph';
 
 function train(plan: boolean): { bytes: number; losses: number[]; weights: number[][] } {
   manualSeed(3);
   const model = models.lenet5({ classes: 10 });
   const optimizer = optim.sgd({ lr: 0.1, momentum: 0.9, nesterov: true });
   const form = { count: 16, dtype: 'uint8', input: [1, 28, 28], preprocess: {} } as const;
-  const graph = trainingGraph(model, nn.crossEntropy(), true, form, optimizer, ({ shape }) => [new nn.Variable(shape)]);
+  const slotsOf = ({ shape }: nn.Parameter): nn.Variable[] => [new nn.Variable(shape)];
+  const graph = trainingGraph({ model, loss: nn.crossEntropy(), accuracy: true, optimizer, slotsOf }, form);
   using session = new Session({ state: new State(), threads: 2 });
   const loaded = session.load(compileGraph(graph, nativeQueries(), { plan }));
   const images = Uint8Array.from({ length: 16 * 784 }, (_, i) => (i * 2654435761) >>> 24);

@@ -12,6 +12,7 @@ import type { Tensor } from '../../lib/graph/tensor';
 import { nativeQueries } from '../../lib/runtime/queries';
 import { Session } from '../../lib/runtime/session';
 import { State } from '../../lib/runtime/state';
+import { formOf } from '../../lib/train/modelForm';
 import { expectError, expectRejection } from '../support/expectError';
 import { runGraph, sameBits } from '../support/runGraph';
 
@@ -61,8 +62,8 @@ test.each(MODES)('Trainer: %s in forward and both gradients, also after resume',
   manualSeed(2);
   const model = new nn.Sequential(new nn.Conv2d(64, 64, 3, { padding: 1 }), ...network());
   using trainer = new Trainer(model, { optimizer: optim.sgd({ lr: 0.01 }), input: [...SHAPE], batchSize: 2, algorithm });
-  const listing = ({ programs }: Trainer): string => {
-    const program = programs.now('train 2 float32', () => {
+  const listing = ({ model, programs }: Trainer): string => {
+    const program = programs.now(`train 2 float32 ${formOf(model)}`, () => {
       throw new Error('no step has been made');
     });
     return programs.session.listing(program);
@@ -80,7 +81,7 @@ test.each(MODES)('Trainer: %s in forward and both gradients, also after resume',
 
 test('fit and evaluate take it', async () => {
   const data = {
-    images: images.dataSync() as Float32Array,
+    images: images.dataSync(),
     labels: Uint8Array.of(0, 1),
     shape: SHAPE,
     classes: ['a', 'b'],
@@ -103,7 +104,7 @@ test.each([
   [5, 'winograd2x2'],
 ] as const)('a weight gradient over several groups of tiles, kernel %i, %s', (kernel, winograd) => {
   // 784 tiles, groups of 228 on 16 lanes.
-  const values = (shape: readonly number[], seed: number): Float32Array => randn(shape, { seed }).dataSync() as Float32Array;
+  const values = (shape: readonly number[], seed: number): Float32Array => randn(shape, { seed }).dataSync();
   const constant = (shape: readonly number[], seed: number): Tensor => constantTensor(values(shape, seed), shape, 'float32');
   const extent = 14 * (7 - kernel);
   const weight = constant([130, 64, kernel, kernel], 1);
@@ -153,8 +154,8 @@ test('the largest error over the 3x3 and 5x5 layers of known networks', () => {
     const x = inputTensor({ name: 'x', feedDType: 'float32', layout: 'nhwc' }, [1, channels, extent, extent], 'float32');
     const weight = randn([outChannels, channels, kernel, kernel], { seed: channels });
     const y = ops.conv2d(x, weight, { padding });
-    const pixels = randn([x.size], { seed: extent }).dataSync() as Float32Array;
-    const w = weight.dataSync() as Float32Array;
+    const pixels = randn([x.size], { seed: extent }).dataSync();
+    const w = weight.dataSync();
     for (const algorithm of MODES) {
       const program = compileGraph({ feeds: [x], outputs: [y], updates: [] }, nativeQueries(), { algorithm });
       const values = session.runSync(session.load(program), [pixels])[0]!;

@@ -1,6 +1,6 @@
 /** fit and evaluate: history, order of events, validation, stopping early, failing. */
 
-import { evaluate, fit, manualSeed, nn, optim, type BatchRecord, type EpochRecord, type FitOptions } from 'stridenet';
+import { evaluate, fit, manualSeed, nn, optim, Trainer, type BatchRecord, type EpochRecord, type FitOptions, type Tensor } from 'stridenet';
 import type { Dataset } from '../../lib/data/dataset';
 import { Philox } from '../../lib/random';
 import { expectRejection } from '../support/expectError';
@@ -169,6 +169,41 @@ test('uint8 images are scaled by 1/255, and by what the data set says', async ()
   expect(await loss(of(raw, { mean: [0.2, 0.3], std: [0.5, 0.25] }))).toBeCloseTo(await loss(of(normalised)), 5);
 });
 
+describe('a last batch that the model does not take', () => {
+  class Pixels extends nn.Module {
+    forward(x: Tensor): Tensor {
+      return x.reshape([x.shape[0]!, 4, 1, 1]);
+    }
+  }
+
+  test('is found before the first step', async () => {
+    const model = new nn.Sequential(
+      new nn.Flatten(),
+      new nn.Linear(2, 4),
+      new Pixels(),
+      new nn.BatchNorm2d(4),
+      new nn.Flatten(),
+      new nn.Linear(4, 2),
+    );
+    const batches: number[] = [];
+    const options = base({ batchSize: 4, callbacks: [{ onBatchEnd: ({ batch }) => batches.push(batch) }] });
+    await expectRejection(
+      'ERR_SHAPE_MISMATCH',
+      fit(model, points(9), options),
+      'last batch of an epoch has 1 of 9 images',
+      'more than 1 value per channel',
+      'dropLast: true, or another batchSize than 4',
+    );
+    expect(batches).toEqual([]);
+    expect(model.stateDict().get('3.num_batches_tracked')!.value[0]).toBe(0);
+    await fit(model, points(9), { ...options, dropLast: true });
+    expect(batches).toEqual([1, 2, 1, 2]);
+    await fit(model, points(9), base({ batchSize: 5 }));
+    // In evaluation one image is enough.
+    await fit(model, points(8), base({ batchSize: 4, validation: points(9) }));
+  });
+});
+
 test('mistakes are refused before anything runs', async () => {
   const model = classifier();
   const data = points(10);
@@ -178,6 +213,12 @@ test('mistakes are refused before anything runs', async () => {
   await expectRejection('ERR_INVALID_ARGUMENT', fit(model, data, base({ optimizer: undefined as never })), 'expects an optimizer');
   await expectRejection('ERR_INVALID_ARGUMENT', fit(model, data, base({ schedule: 'cosine' as never })), 'optim.cosine');
   await expectRejection('ERR_INVALID_ARGUMENT', fit(model, {} as never, base()), 'expects a data set');
+  using trainer = new Trainer(model, { optimizer: optim.sgd(), input: [2, 1, 1], batchSize: 2 });
+  await expectRejection('ERR_INVALID_ARGUMENT', fit(trainer as never, data, base()), 'got a Trainer', 'Pass its model');
+  for (const more of [{ optimizer: 3 }, { loss: 3 }, { metrics: 3 }, { threads: 0 }, { seed: -1 }]) {
+    const refused = fit(model, data, base(more as never));
+    await expectRejection('ERR_INVALID_ARGUMENT', refused, 'fit expects');
+  }
   await expectRejection('ERR_SHAPE_MISMATCH', fit(new nn.Linear(3, 2), data, base()), 'linear');
   const weight = await model.stateDict().get('1.weight')!.data();
   const labels = Uint8Array.from({ length: 10 }, (_, i) => (i === 9 ? 2 : 1));

@@ -187,6 +187,22 @@ describe('losses of values', () => {
     expect((await trainer.step(image, image)).loss).toBe(0);
   });
 
+  test('of one’s own must say so, and the error says how', async () => {
+    const own = (y: Tensor, t: Tensor): Tensor => ops.mean(ops.mul(ops.sub(y, t), ops.sub(y, t)));
+    const say = "Object.assign(loss, { targets: 'values' })";
+    for (const loss of [own, (y: Tensor, t: Tensor) => ops.mseLoss(y, t)]) {
+      expectError('ERR_DTYPE_MISMATCH', () => new Trainer(twoByTwo(), options({ loss })), 'class numbers', say);
+    }
+    using trainer = new Trainer(twoByTwo(), options({ loss: Object.assign(own, { targets: 'values' } as const) }));
+    using same = new Trainer(twoByTwo(), options({ loss: nn.mseLoss() }));
+    expect((await trainer.step(IMAGES, TARGETS)).loss).toBeCloseTo((await same.step(IMAGES, TARGETS)).loss, 5);
+    const misspelled = Object.assign((y: Tensor) => ops.mean(y), { targets: 'value' });
+    expectError('ERR_INVALID_ARGUMENT', () => new Trainer(twoByTwo(), options({ loss: misspelled as never })), "'values'", '"value"');
+    // Another mistake is what it is.
+    const wrong = (y: Tensor, t: Tensor): Tensor => ops.mean(ops.mul(ops.matmul(y, y), t));
+    expectError('ERR_SHAPE_MISMATCH', () => new Trainer(new nn.Linear(2, 3), options({ loss: wrong })), 'matmul');
+  });
+
   test('what does not fit is refused', async () => {
     using trainer = new Trainer(twoByTwo(), options({ loss: nn.mseLoss() }));
     await expectRejection('ERR_INVALID_ARGUMENT', trainer.step(IMAGES, LABELS), 'target values as a Float32Array');

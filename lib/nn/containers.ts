@@ -1,0 +1,206 @@
+/** ModuleList and ModuleDict: modules kept by number or by name, for a module that decides itself how it calls them. */
+
+import { checkInteger, formatValue, StridenetError } from '../errors';
+import type { Tensor } from '../graph/tensor';
+import { MEMBERS, Module } from './module';
+
+abstract class Container extends Module {
+  /** @throws StridenetError ERR_INVALID_ARGUMENT always: a container has no order of calls, unlike Sequential */
+  forward(..._inputs: Tensor[]): Tensor {
+    const { name } = this.constructor;
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${name} expects its layers to be called one by one: it has no forward of its own.`);
+  }
+}
+
+function checkModule(where: string, value: unknown): Module {
+  if (value instanceof Module) return value;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects Modules but got ${formatValue(value)}.`);
+}
+
+function checkIterable(where: string, what: string, value: unknown): Iterable<unknown> {
+  if (typeof (value as Partial<Iterable<unknown>> | undefined)?.[Symbol.iterator] === 'function') return value as Iterable<unknown>;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${what} but got ${formatValue(value)}.`);
+}
+
+/**
+ * Modules in a row, named by their number: `blocks.0.weight`. Has PyTorch's methods; one may be replaced: `list[2] = layer`.
+ *
+ * @example
+ * class Net extends nn.Module {
+ *   blocks = new nn.ModuleList([new nn.Linear(8, 8), new nn.Linear(8, 8)]);
+ *   forward(x: Tensor): Tensor {
+ *     let y = x;
+ *     for (const block of this.blocks) y = ops.relu(block.forward(y));
+ *     return y;
+ *   }
+ * }
+ */
+export class ModuleList extends Container implements Iterable<Module> {
+  /** The modules are fields named 0, 1, ..., without holes. */
+  [index: number]: Module;
+
+  /** @throws StridenetError ERR_INVALID_ARGUMENT */
+  constructor(modules: Iterable<Module> = []) {
+    super();
+    this.extend(modules);
+  }
+
+  /** Number of modules. */
+  get length(): number {
+    let length = 0;
+    while (this[length] !== undefined) length++;
+    return length;
+  }
+
+  /** The module at `index`; negative ones count from the end. */
+  at(index: number): Module | undefined {
+    const { length } = this;
+    const i = checkInteger('ModuleList.at', 'index', index, -length);
+    return this[i < 0 ? i + length : i];
+  }
+
+  /** Adds a module at the end. @throws StridenetError ERR_INVALID_ARGUMENT */
+  append(module: Module): this {
+    this[this.length] = checkModule('ModuleList.append', module);
+    return this;
+  }
+
+  /** Adds modules at the end. @throws StridenetError ERR_INVALID_ARGUMENT; then none is added */
+  extend(modules: Iterable<Module>): this {
+    const checked = [...checkIterable('ModuleList', 'an array of Modules', modules)].map((module) => checkModule('ModuleList', module));
+    for (const module of checked) this.append(module);
+    return this;
+  }
+
+  /** Puts a module before the one at `index`. @throws StridenetError ERR_INVALID_ARGUMENT */
+  insert(index: number, module: Module): void {
+    const modules = [...this];
+    modules.splice(checkInteger('ModuleList.insert', 'index', index, -modules.length), 0, checkModule('ModuleList.insert', module));
+    this.replaceAll(modules);
+  }
+
+  /** Takes the module at `index` out, by default the last. @throws StridenetError ERR_INVALID_ARGUMENT when there is none */
+  pop(index = -1): Module {
+    const modules = [...this];
+    const [module] = modules.splice(checkInteger('ModuleList.pop', 'index', index, -modules.length), 1);
+    if (!module) {
+      throw new StridenetError('ERR_INVALID_ARGUMENT', `ModuleList.pop expects an index below ${modules.length} but got ${index}.`);
+    }
+    this.replaceAll(modules);
+    return module;
+  }
+
+  *[Symbol.iterator](): Iterator<Module> {
+    for (let i = 0; this[i] !== undefined; i++) yield this[i]!;
+  }
+
+  private replaceAll(modules: readonly Module[]): void {
+    for (let i = this.length - 1; i >= 0; i--) Reflect.deleteProperty(this, i);
+    Object.assign(this, modules);
+  }
+}
+
+/**
+ * Modules by name: `branches.left.weight`. A Map of modules, with PyTorch's `pop` and `update`; the order is that of insertion.
+ *
+ * @example
+ * class Net extends nn.Module {
+ *   branches = new nn.ModuleDict({ left: new nn.Linear(8, 4), right: new nn.Linear(8, 4) });
+ *   forward(x: Tensor): Tensor {
+ *     return ops.add(this.branches.get('left')!.forward(x), this.branches.get('right')!.forward(x));
+ *   }
+ * }
+ */
+export class ModuleDict extends Container implements Iterable<[string, Module]> {
+  /** Not handed out as a field, but by MEMBERS: names in paths are the keys alone. */
+  private readonly modules = new Map<string, Module>();
+
+  /** @param modules an object, a Map or pairs @throws StridenetError ERR_INVALID_ARGUMENT */
+  constructor(modules: Readonly<Record<string, Module>> | Iterable<readonly [string, Module]> = {}) {
+    super();
+    this.update(modules);
+  }
+
+  /** @internal */
+  override [MEMBERS](): Iterable<[string, unknown]> {
+    return this.modules;
+  }
+
+  /** Number of modules. */
+  get size(): number {
+    return this.modules.size;
+  }
+
+  get(name: string): Module | undefined {
+    return this.modules.get(name);
+  }
+
+  has(name: string): boolean {
+    return this.modules.has(name);
+  }
+
+  /** @param name without dots, which separate names in paths @throws StridenetError ERR_INVALID_ARGUMENT */
+  set(name: string, module: Module): this {
+    this.modules.set(checkName(name), checkModule('ModuleDict', module));
+    return this;
+  }
+
+  delete(name: string): boolean {
+    return this.modules.delete(name);
+  }
+
+  clear(): void {
+    this.modules.clear();
+  }
+
+  /** Takes the module of a name out. @throws StridenetError ERR_INVALID_ARGUMENT when there is none */
+  pop(name: string): Module {
+    const module = this.modules.get(name);
+    if (!module) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `ModuleDict.pop expects one of its names, ${formatValue([...this.keys()])}, but got ${formatValue(name)}.`,
+      );
+    }
+    this.delete(name);
+    return module;
+  }
+
+  /** Sets several. @throws StridenetError ERR_INVALID_ARGUMENT; then none is set */
+  update(modules: Readonly<Record<string, Module>> | Iterable<readonly [string, Module]>): this {
+    if (typeof modules !== 'object' || modules === null) {
+      throw new StridenetError('ERR_INVALID_ARGUMENT', `ModuleDict expects an object or a Map of Modules but got ${formatValue(modules)}.`);
+    }
+    const pairs: readonly unknown[] = Symbol.iterator in modules ? [...modules] : Object.entries(modules);
+    const checked = pairs.map((pair): [string, Module] => {
+      const [name, module] = (Array.isArray(pair) ? pair : [undefined, pair]) as [unknown, unknown];
+      return [checkName(name), checkModule('ModuleDict', module)];
+    });
+    for (const [name, module] of checked) this.set(name, module);
+    return this;
+  }
+
+  keys(): IterableIterator<string> {
+    return this.modules.keys();
+  }
+
+  values(): IterableIterator<Module> {
+    return this.modules.values();
+  }
+
+  entries(): IterableIterator<[string, Module]> {
+    return this.modules.entries();
+  }
+
+  [Symbol.iterator](): IterableIterator<[string, Module]> {
+    return this.entries();
+  }
+}
+
+function checkName(name: unknown): string {
+  if (typeof name === 'string' && name !== '' && !name.includes('.')) return name;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `ModuleDict expects names without dots, at least a letter long, but got ${formatValue(name)}.`,
+  );
+}

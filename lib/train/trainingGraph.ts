@@ -1,0 +1,172 @@
+/** The graph of a training step: loss, gradients, and the updates of the optimizer and of layers that move something by themselves. */
+
+import { differentiate } from '../compile/differentiate';
+import type { Graph } from '../compile/rewrite';
+import { formatShape, formatValue, StridenetError } from '../errors';
+import { inputTensor } from '../graph/leaves';
+import { Tensor } from '../graph/tensor';
+import { topologicalOrder } from '../graph/traverse';
+import type { Module } from '../nn/module';
+import { Parameter, type Variable } from '../nn/parameter';
+import type { Loss } from '../nn/loss';
+import type { Optimizer } from '../optim/optimizer';
+import { describe } from '../ops/builder';
+import { withRandomStep } from '../ops/dropout';
+import { add, mul, sub } from '../ops/elementwise';
+import { collectUpdates, isOptimizerStep, replacement, type Update } from '../ops/update';
+import { scoredGraph, type BatchForm } from './graphs';
+
+/** What trains a model. */
+export interface Training {
+  readonly model: Module;
+  readonly loss: Loss;
+  /** Whether to count correct rows. */
+  readonly accuracy: boolean;
+  readonly optimizer: Optimizer;
+  slotsOf(parameter: Parameter): readonly Variable[];
+  /** A scalar that holds the mark of the last step that was applied; absent when no step is tied to the one before. */
+  readonly lastApplied?: Variable;
+}
+
+/**
+ * Marks of steps are multiples of this, so that the product of the difference of two with the largest factor is infinite.
+ * Cyclic, since float32 holds whole numbers up to 2^24.
+ */
+const MARK_UNIT = 4;
+const MARK_COUNT = 2 ** 20;
+
+/**
+ * The feed that ties step `number` to the one before: when that was not applied, this is not either.
+ * @param first not tied to any
+ */
+export function chainValue(number: number, first: boolean): Float32Array[] {
+  const mark = (n: number): Float32Array => Float32Array.of(MARK_UNIT * (n % MARK_COUNT));
+  return [mark(number), mark(number + MARK_COUNT - 1), Float32Array.of(first ? 0 : 3e38)];
+}
+
+/**
+ * Feeds: images, labels, learning rate, with `lastApplied` the three of `chainValue`, and when anything is random seed and step
+ * (`randomStepValue`).
+ * Outputs as in evaluation, before the update. A step whose loss is not finite changes nothing, and nor does one that is chained to it.
+ *
+ * @throws StridenetError ERR_INVALID_ARGUMENT when nothing trains, when the model reads parameters that it does not list, or for updates that are none
+ */
+export function trainingGraph({ model, loss, accuracy, optimizer, slotsOf, lastApplied }: Training, form: BatchForm): Graph {
+  const random = inputTensor({ name: 'randomStep', feedDType: 'int32', layout: 'nchw' }, [3], 'int32');
+  const {
+    result: { result, updates: asked },
+    count: dropouts,
+  } = withRandomStep(random, () => collectUpdates(() => scoredGraph(model, loss, accuracy, form, true)));
+  const { images, labels, heads, outputs } = result;
+  const variables = new Set<Tensor>(model.stateDict().values());
+  refuseHidden(model, variables, heads, asked);
+  const rate = scalarFeed('learningRate');
+  const chain = lastApplied && chainTo(lastApplied);
+  const trainable = model.parameters().filter((parameter) => parameter.requiresGrad);
+  const gradients = differentiate(outputs[0]!, trainable);
+  // The rate itself while the loss is finite and the step before was applied; else NaN, with which an update changes nothing.
+  const guardedRate = add(rate, mul(chain ? add(outputs[0]!, chain.fault) : outputs[0]!, 0));
+  const updates: Update[] = [];
+  for (const [i, parameter] of trainable.entries()) {
+    const gradient = gradients[i];
+    // A parameter that the loss does not depend on stays as it is, as in PyTorch.
+    if (gradient) updates.push(...optimizerUpdates(optimizer, parameter, gradient, guardedRate, slotsOf(parameter)));
+  }
+  if (updates.length === 0) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      'Training expects at least one parameter that requires a gradient and that the loss depends on, but there is none. Call model.unfreeze().',
+    );
+  }
+  // What layers move by themselves, such as running statistics: also only in a step that is applied.
+  for (const { variable, value } of asked) updates.push({ variable, value: value(guardedRate) });
+  if (chain) updates.push({ variable: lastApplied, value: replacement(lastApplied, chain.mark, guardedRate) });
+  return { feeds: [images, labels, rate, ...(chain?.feeds ?? []), ...(dropouts > 0 ? [random] : [])], outputs, updates };
+}
+
+/** The feeds of `chainValue`; `fault` is 0, or infinite when the step before was not applied. */
+function chainTo(lastApplied: Tensor): { feeds: Tensor[]; mark: Tensor; fault: Tensor } {
+  const [mark, before, severity] = ['mark', 'markBefore', 'severity'].map(scalarFeed) as [Tensor, Tensor, Tensor];
+  return { feeds: [mark, before, severity], mark, fault: mul(sub(lastApplied, before), severity) };
+}
+
+function scalarFeed(name: string): Tensor {
+  return inputTensor({ name, feedDType: 'float32', layout: 'nchw' }, [], 'float32');
+}
+
+/**
+ * Refuses parameters that would be neither trained nor saved: layers in places that `namedModules` does not look into. A frozen one may be
+ * kept anywhere.
+ */
+function refuseHidden(model: Module, listed: ReadonlySet<Tensor>, heads: readonly Tensor[], asked: readonly { variable: Tensor }[]): void {
+  const isHidden = (node: Tensor): boolean => node instanceof Parameter && node.requiresGrad && !listed.has(node);
+  const order = topologicalOrder(heads);
+  const reader = order.find((node) => node.inputs.some(isHidden));
+  const parameter = reader?.inputs.find(isHidden) ?? order.find(isHidden);
+  const moved = asked.find(({ variable }) => !listed.has(variable))?.variable;
+  if (!parameter && !moved) return;
+  const name = model.constructor.name;
+  const what = parameter
+    ? `reads a parameter of shape ${formatShape(parameter.shape)}${reader ? ` in ${describe(reader.op, reader.name)}` : ''} that ${name}.parameters() does not list`
+    : `moves running statistics of shape ${formatShape(moved!.shape)} that ${name}.stateDict() does not list`;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `Training expects a model that lists what it learns, but ${name}.forward ${what}: it would be neither trained nor saved. ` +
+      'Keep layers in fields of modules (also in arrays, Maps, plain objects, nn.ModuleList or nn.ModuleDict), not in #private fields, Sets or ' +
+      'variables outside; or freeze() the layer if it is to stay as it is.',
+  );
+}
+
+/** What the optimizer wants for one parameter; updates of a user's own making get the guard that ours have in themselves. */
+function optimizerUpdates(
+  optimizer: Optimizer,
+  parameter: Parameter,
+  gradient: Tensor,
+  rate: Tensor,
+  slots: readonly Variable[],
+): Update[] {
+  const where = `The updates of optimizer ${formatValue(optimizer.name)} for ${parameter.name || 'a parameter'}`;
+  const updates: unknown = optimizer.updates(parameter, gradient, rate, slots);
+  if (!Array.isArray(updates) || updates.length === 0) {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} must be an array of { variable, value } but are ${formatValue(updates)}.`);
+  }
+  const seen = new Set<Tensor>();
+  const values = new Set(updates.map((update) => (update as Partial<Update> | undefined)?.value));
+  return updates.map((update: unknown, i) => {
+    const { variable, value } = (update ?? {}) as Partial<Update>;
+    if (!(variable instanceof Tensor) || !(value instanceof Tensor)) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `${where} must be { variable, value } of Tensors but number ${i} is ${formatValue(update)}.`,
+      );
+    }
+    if ((variable !== parameter && !slots.some((slot) => slot === variable)) || seen.has(variable)) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `${where} must set the parameter and its slots, each at most once, but number ${i} sets ${seen.has(variable) ? 'one again' : 'another variable'}.`,
+      );
+    }
+    seen.add(variable);
+    if (value.dtype !== 'float32' || formatShape(value.shape) !== formatShape(variable.shape)) {
+      throw new StridenetError(
+        'ERR_SHAPE_MISMATCH',
+        `${where} must be float32 of shape ${formatShape(variable.shape)} but number ${i} is ${value.dtype} of ${formatShape(value.shape)}.`,
+      );
+    }
+    const inner = topologicalOrder([value]).filter(isOptimizerStep);
+    if (isOptimizerStep(value) && inner.some((node) => !values.has(node))) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `${where} must be all that another optimizer gives, but number ${i} lacks its velocity.`,
+      );
+    }
+    if (isOptimizerStep(value)) return { variable, value };
+    if (inner.length > 0) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `${where} must be what another optimizer gives as it is, or made of ops, but number ${i} computes with a ${inner[0]!.op} node.`,
+      );
+    }
+    return { variable, value: replacement(variable, value, rate) };
+  });
+}
