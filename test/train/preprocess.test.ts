@@ -220,6 +220,18 @@ describe('a model remembers', () => {
     expect(await accuracy(loaded)).toBe(1);
   });
 
+  test('and a fit that goes on reads a data set that says nothing as before', async () => {
+    const path = join(folder, 'fit.safetensors');
+    await fit(build(), train, { ...options, callbacks: [{ onEpochEnd: async (_, { trainer }) => trainer.save(path) }] });
+    const model = build();
+    const { epochs } = await fit(model, unstated, { ...options, epochs: 21, resume: path, validation: unstated });
+    expect([epochs.at(-1)!.accuracy, epochs.at(-1)!.valAccuracy, model.preprocess]).toEqual([1, 1, normal]);
+    // What the data set says counts more.
+    const other = build();
+    await fit(other, data.arrays(images, labels, { shape, scale: 0.5 }), { ...options, epochs: 21, resume: path });
+    expect(other.preprocess).toEqual({ scale: 0.5 });
+  });
+
   test('nothing that a failed call said', async () => {
     const model = build();
     const bad = { ...train, labels: Uint8Array.from({ length: 40 }, () => 7) };
