@@ -7,6 +7,10 @@ import { fileError, openRegular } from '../io/file';
 
 type Sharp = typeof import('sharp');
 
+/** How a picture of other proportions becomes the model's input, and what sharp calls it. */
+export const FITS = { stretch: 'fill', pad: 'contain', crop: 'cover' } as const;
+export type Fit = keyof typeof FITS;
+
 /** @throws StridenetError ERR_MISSING_DEPENDENCY when sharp is not installed or does not load */
 export function loadSharp(load: (name: string) => unknown = createRequire(__filename)): Sharp {
   try {
@@ -21,7 +25,7 @@ export function loadSharp(load: (name: string) => unknown = createRequire(__file
 }
 
 /**
- * One image in C, H, W order: stretched to height and width; grey for one channel, colour for three, and grey or colour with opacity for two
+ * One image in C, H, W order: stretched, padded or cropped to height and width; grey for one channel, colour for three, and grey or colour with opacity for two
  * and four.
  * @param options.invert light becomes dark: for dark drawings on a light ground where the model learned the opposite
  * @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE when it is no image that sharp knows, ERR_SHAPE_MISMATCH for more channels than pictures have
@@ -30,7 +34,7 @@ export async function readImage(
   sharp: Sharp,
   path: string,
   input: readonly [number, number, number],
-  options: { invert: boolean },
+  options: { invert: boolean; fit?: Fit },
 ): Promise<Uint8Array> {
   const [channels, height, width] = input;
   if (channels > 4) {
@@ -45,7 +49,8 @@ export async function readImage(
     const ground = options.invert ? '#ffffff' : '#000000';
     let image = sharp(encoded).rotate();
     image = channels % 2 === 0 ? image.ensureAlpha() : image.flatten({ background: ground });
-    image = image.resize(width, height, { fit: 'fill' });
+    const background = channels % 2 === 0 ? { r: 0, g: 0, b: 0, alpha: 0 } : ground;
+    image = image.resize(width, height, { fit: FITS[options.fit ?? 'stretch'], background });
     image = channels === 1 ? grey(image) : image.toColourspace('srgb');
     if (options.invert) image = image.negate({ alpha: false });
     const pixels = await image.raw({ depth: 'uchar' }).toBuffer();
@@ -56,10 +61,26 @@ export async function readImage(
       .toBuffer();
     return Buffer.concat([shades, planesOf(pixels, 4).subarray(3 * height * width)]);
   } catch (error) {
-    throw new StridenetError('ERR_BAD_FILE', `${formatValue(path)} cannot be decoded as an image: ${(error as Error).message}.`, {
-      cause: error,
-    });
+    throw notAnImage(path, error);
   }
+}
+
+/** Height and width of an image file, upright. @throws StridenetError ERR_BAD_FILE */
+export async function imageSize(sharp: Sharp, path: string): Promise<readonly [number, number]> {
+  try {
+    const { width, height, orientation = 1 } = await sharp(await readBytes(path)).metadata();
+    // From 5 on the picture lies on its side.
+    return orientation >= 5 ? [width, height] : [height, width];
+  } catch (error) {
+    throw notAnImage(path, error);
+  }
+}
+
+function notAnImage(path: string, error: unknown): StridenetError {
+  if (error instanceof StridenetError) return error;
+  return new StridenetError('ERR_BAD_FILE', `${formatValue(path)} cannot be decoded as an image: ${(error as Error).message}.`, {
+    cause: error,
+  });
 }
 
 function grey(image: ReturnType<Sharp>): ReturnType<Sharp> {
