@@ -15,6 +15,8 @@
       "native/runtime/state.cc",
       "native/runtime/switches.cc",
       "native/runtime/threading.cc",
+      "native/runtime/crowding.cc",
+      "native/runtime/team.cc",
       "native/runtime/thread_pool.cc",
       "native/runtime/bound_program.cc",
       "native/runtime/executor.cc",

@@ -14,7 +14,10 @@ import { Turns } from './turns';
 
 /** Options of everything that runs programs. */
 export interface ExecutionOptions {
-  /** Default: the threads that this process may use. Results do not depend on it. */
+  /**
+   * Default: the threads that this process may use. Fewer take part while other processes need the processors and that is faster. Results
+   * do not depend on it.
+   */
   threads?: number;
   /**
    * Default 'fast': 3x3 and 5x5 convolutions use Winograd's algorithm where that is faster, whose rounding errors are some two times those

@@ -1,6 +1,6 @@
 // The tasks of one instruction, shared out while threads work on them: each takes those of its own contiguous range in order, and when
-// it has none left the last ones of another thread's, which a busy processor or slow memory has held up. For ops of one phase whose tasks
-// write to places of their own, so that results do not depend on who does what.
+// it has none left (a guest never has any) the last ones of another thread's, which a busy processor or slow memory has held up. For ops of
+// one phase whose tasks write to places of their own, so that results do not depend on who does what.
 #pragma once
 
 #include <atomic>
@@ -19,6 +19,7 @@ class LaneTasks {
  public:
   LaneTasks(const Lane& lane, int64_t tasks) : lane_(lane), tasks_(tasks), isShared_(lane.shares != nullptr && tasks <= kMostTasks) {
     lane.range(tasks, &begin_, &end_);
+    if (lane.thread == kGuest) offset_ = 1;
   }
 
   // The next task for this thread, or false.
@@ -28,7 +29,9 @@ class LaneTasks {
       *task = begin_++;
       return true;
     }
-    for (; offset_ < lane_.threads; ++offset_) {
+    // A guest begins at thread 0 and has one thread more to look at.
+    const int end = lane_.thread == kGuest ? lane_.threads + 1 : lane_.threads;
+    for (; offset_ < end; ++offset_) {
       if (take((lane_.thread + offset_) % lane_.threads, task)) return true;
     }
     return false;

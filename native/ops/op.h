@@ -57,6 +57,9 @@ struct Plan {
 
 struct TaskShare;
 
+// The number of a thread that came while a phase was under way: it has no share of its own.
+constexpr int kGuest = -1;
+
 // One thread's view of a running phase. Results must not depend on `threads`: cut work into tiles by shape alone, let thread t
 // take tiles, and combine partial sums in tile order in a later phase.
 struct Lane {
@@ -71,6 +74,10 @@ struct Lane {
   uint32_t run = 0;
   // This thread's contiguous range [begin, end) of `tiles` tiles.
   void range(int64_t tiles, int64_t* begin, int64_t* end) const {
+    if (thread == kGuest) {
+      *begin = *end = 0;
+      return;
+    }
     *begin = tiles * thread / threads;
     *end = tiles * (thread + 1) / threads;
   }

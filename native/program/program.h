@@ -77,7 +77,7 @@ struct Program {
   std::vector<SlotUse> slots;
   bool updatesState = false;
   size_t sharedScratch = 0, threadScratch = 0;  // largest over the instructions
-  double seconds = 0;                           // estimate of one step on one thread, decides between inline and pool
+  std::vector<double> secondsBefore{0};         // estimate for one thread, before each instruction of a step and at its end
 
   size_t arenaBytes() const { return static_cast<size_t>(arenaLines) * kLineBytes; }
 };

@@ -66,7 +66,8 @@ class Verifier {
     if (plan.phases < 1) return refuse("its plan has no phase");
     program_.sharedScratch = std::max(program_.sharedScratch, plan.sharedScratch);
     program_.threadScratch = std::max(program_.threadScratch, plan.threadScratch);
-    if (!inPrepare_) program_.seconds += estimateSeconds(plan, *program_.kernels);
+    std::vector<double>& before = program_.secondsBefore;
+    if (!inPrepare_) before.push_back(before.back() + estimateSeconds(plan, *program_.kernels));
     return Status::ok();
   }
 

@@ -40,61 +40,64 @@ struct ListRun {
   size_t scratchStride;
   bool validate;
   const char* name;
+  int threads;          // at most
   size_t begin, end;    // the instructions to run
   uint32_t number = 0;  // of the run, for the task shares of the workspace; 0: they are not used
   Status status;        // written by thread 0 between two barriers
   bool failed = false;  // so is this
 
-  static void run(void* self, int thread, Team& team) { static_cast<ListRun*>(self)->runThread(thread, team); }
+  static void run(void* self, Member& member) { static_cast<ListRun*>(self)->runThread(member); }
 
-  void runThread(int thread, Team& team) {
+  void runThread(Member& member) {
+    const size_t first = std::max(begin, member.position());
     bool barrierDue = false;
-    for (size_t i = begin; i < end; i++) {
+    for (size_t i = first; i < end; i++) {
       const Instruction& instruction = instructions[i];
-      barrierDue |= instruction.barrierBefore;
+      // Before the first there was a meeting.
+      barrierDue |= i > first && instruction.barrierBefore;
       if (needed != nullptr && !needed[i]) {
         barrierDue |= instruction.plan.phases > 1;  // later instructions count on the barriers between its phases
         continue;
       }
-      if (barrierDue) team.barrier();
+      if (barrierDue && !member.meet(i)) return;
       barrierDue = false;
       if (seconds == nullptr && !validate) {
-        runInstruction(i, thread, team);
+        runInstruction(i, member);
       } else {
-        inspectInstruction(i, thread, team);
+        inspectInstruction(i, member);
         if (failed) return;
       }
     }
   }
 
-  void runInstruction(size_t i, int thread, Team& team) {
+  void runInstruction(size_t i, Member& member) {
     const Instruction& instruction = instructions[i];
     Lane lane;
-    lane.threads = team.size();
-    lane.thread = (thread + instruction.rotation) % team.size();
+    lane.threads = member.size();
+    lane.thread = member.isGuest() ? kGuest : (member.number() + instruction.rotation) % member.size();
     lane.sharedScratch = workspace.sharedScratch.data();
-    lane.threadScratch = workspace.threadScratch.at(scratchStride * thread);
-    if (number > 0 && team.size() > 1 && instruction.plan.phases == 1) {
-      lane.shares = workspace.taskShares() + i * static_cast<size_t>(team.size());
+    lane.threadScratch = workspace.threadScratch.at(scratchStride * member.number());
+    if (number > 0 && !member.isAlone() && instruction.plan.phases == 1) {
+      lane.shares = workspace.taskShares() + i * static_cast<size_t>(threads);
       lane.run = number;
     }
     for (lane.phase = 0; lane.phase < instruction.plan.phases; lane.phase++) {
-      if (lane.phase > 0) team.barrier();
+      if (lane.phase > 0) member.barrier();
       instruction.op->run(calls[i], lane);
     }
   }
 
   // Alone between two barriers, so that its time and its results are its own.
-  void inspectInstruction(size_t i, int thread, Team& team) {
-    team.barrier();
+  void inspectInstruction(size_t i, Member& member) {
+    member.barrier();
     const auto start = Clock::now();
-    runInstruction(i, thread, team);
-    team.barrier();
-    if (thread == 0) {
+    runInstruction(i, member);
+    member.barrier();
+    if (member.number() == 0) {
       if (seconds != nullptr) seconds[i] += std::chrono::duration<double>(Clock::now() - start).count();
       if (validate) validateOutputs(i);
     }
-    team.barrier();
+    member.barrier();
   }
 
   void validateOutputs(size_t i) {
@@ -188,7 +191,7 @@ Status runPrepare(BoundProgram& bound, State& state, const ExecutorSettings& set
     if (std::none_of(needed + run->begin, needed + end, [](uint8_t is) { return is != 0; })) continue;
     Status status = readSources(bound, state, run->begin, end, settings.threads, &staging);
     if (!status.isOk()) return status;
-    ThreadPool::instance().run(settings.threads, ListRun::run, run);
+    ThreadPool::instance().run({settings.threads}, ListRun::run, run);
     if (run->failed) return run->status;
   }
   return Status::ok();
@@ -209,7 +212,7 @@ Status execute(BoundProgram& bound, State& state, Workspace& workspace, const Ex
   std::lock_guard<std::mutex> lock(state.runMutex());
   if (settings.profile && bound.seconds.empty()) bound.seconds.resize(bound.prepare.size() + bound.step.size());
   double* const seconds = settings.profile ? bound.seconds.data() : nullptr;
-  const int threads = program.seconds < kPoolSeconds ? 1 : settings.threads;
+  const int threads = program.secondsBefore.back() < kPoolSeconds ? 1 : settings.threads;
   const size_t stride = Workspace::scratchStride(program);
   for (Slot* slot : bound.stepSlots) {
     slot->usedBySteps = true;
@@ -222,16 +225,27 @@ Status execute(BoundProgram& bound, State& state, Workspace& workspace, const Ex
       if (readsReleased(bound)) {
         return Status::error("ERR_PROGRAM_INVALID", "The program prepares from a variable that was released and not restored.");
       }
-      ListRun run = {
-          program.prepare, bound.prepare, bound.needed.data(), seconds, workspace, stride, settings.validate, "prepare", 0, 0, 0, {}};
+      ListRun run = {program.prepare,
+                     bound.prepare,
+                     bound.needed.data(),
+                     seconds,
+                     workspace,
+                     stride,
+                     settings.validate,
+                     "prepare",
+                     settings.threads,
+                     0,
+                     0,
+                     0,
+                     {}};
       status = runPrepare(bound, state, settings, &run);
       if (!status.isOk()) return status;
       markCurrent(bound, state.version());
     }
     double* const stepSeconds = seconds == nullptr ? nullptr : seconds + bound.prepare.size();
-    ListRun run = {program.step,      bound.step, nullptr, stepSeconds,       workspace,           stride,
-                   settings.validate, "step",     0,       bound.step.size(), workspace.nextRun(), {}};
-    ThreadPool::instance().run(threads, ListRun::run, &run);
+    ListRun run = {program.step, bound.step, nullptr, stepSeconds,       workspace,           stride, settings.validate,
+                   "step",       threads,    0,       bound.step.size(), workspace.nextRun(), {}};
+    ThreadPool::instance().run({threads, Attendance::whoeverComes, &program.secondsBefore}, ListRun::run, &run);
     if (program.updatesState) state.bumpVersion();
     if (run.failed) return run.status;
   }

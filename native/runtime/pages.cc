@@ -198,7 +198,7 @@ class Populating {
 
   void run(int threads) {
     ThreadPool::instance().run(
-        threads, [](void* self, int, Team&) { static_cast<Populating*>(self)->work(); }, this);
+        {threads}, [](void* self, Member&) { static_cast<Populating*>(self)->work(); }, this);
     PageKeeper::instance().add(small_, choice_);
   }
 

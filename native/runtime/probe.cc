@@ -28,12 +28,13 @@ struct Probe {
   double longest = 0;                // between two barriers
   float results[kMaxThreads] = {};   // so that no work can be left out
 
-  static void run(void* context, int thread, Team& team) {
+  static void run(void* context, Member& member) {
     Probe& probe = *static_cast<Probe*>(context);
     const ProbeKernels& kernels = probe.kernels.probe;
-    const int64_t floats = static_cast<int64_t>(kBytes / sizeof(float)), share = floats / team.size();
+    const int64_t floats = static_cast<int64_t>(kBytes / sizeof(float)), share = floats / member.size();
+    const int thread = member.number();
     float* const own = probe.memory == nullptr ? nullptr : probe.memory + thread * share;
-    team.barrier();
+    member.barrier();
     const Clock::time_point start = Clock::now();
     switch (probe.kind) {
       case Kind::multiplyAdd:
@@ -48,7 +49,7 @@ struct Probe {
     }
     auto elapsed = [start] { return std::chrono::duration<double>(Clock::now() - start).count(); };
     probe.seconds[thread] = elapsed();
-    team.barrier();
+    member.barrier();
     if (thread == 0) probe.longest = elapsed();
   }
 };
@@ -57,7 +58,7 @@ struct Probe {
 
 double probeFlopsPerSecond(const KernelTable& kernels, int threads) {
   Probe probe = {kernels, Probe::Kind::multiplyAdd, nullptr};
-  ThreadPool::instance().run(threads, Probe::run, &probe);
+  ThreadPool::instance().run({threads, Attendance::everybody}, Probe::run, &probe);
   double rate = 0;
   for (int thread = 0; thread < threads; ++thread) {
     rate += static_cast<double>(kRounds) * kernels.probe.flopsPerRound / probe.seconds[thread];
@@ -75,7 +76,7 @@ Status probeMachine(const KernelTable& kernels, int threads, MachinePeaks* resul
     double rate = 0;
     for (int i = 0; i < kRepetitions; ++i) {
       Probe probe = {kernels, kind, static_cast<float*>(buffer.data())};
-      ThreadPool::instance().run(threads, Probe::run, &probe);
+      ThreadPool::instance().run({threads, Attendance::everybody}, Probe::run, &probe);
       rate = std::max(rate, static_cast<double>(kBytes) / probe.longest);
     }
     return rate;

@@ -64,12 +64,12 @@ class FileReading {
   }
 
   Status run(int threads) {
-    ThreadPool::instance().run(std::min<int>(threads, static_cast<int>(pieces_.size())), runThread, this);
+    ThreadPool::instance().run({std::min<int>(threads, static_cast<int>(pieces_.size()))}, runThread, this);
     return status_;
   }
 
  private:
-  static void runThread(void* self, int, Team&) { static_cast<FileReading*>(self)->work(); }
+  static void runThread(void* self, Member&) { static_cast<FileReading*>(self)->work(); }
 
   void work() {
     AlignedBuffer buffer;

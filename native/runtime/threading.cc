@@ -3,8 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-
-#include <chrono>
+#include <time.h>
 
 #ifdef __linux__
 #include <linux/futex.h>
@@ -13,6 +12,9 @@
 #else
 #include <condition_variable>
 #include <mutex>
+#endif
+#ifdef __APPLE__
+#include <mach/mach.h>
 #endif
 
 namespace stridenet {
@@ -44,6 +46,40 @@ bool startThread(void* (*body)(void*), void* argument, const char* name, bool de
 void joinThread(unsigned long handle) {
   pthread_join((pthread_t)handle, nullptr);
 }
+
+#if defined(__APPLE__)
+// The kernel's name of the thread; asking for it makes no new right that would have to be given back.
+ThreadClock ThreadClock::ofCaller() {
+  return ThreadClock(pthread_mach_thread_np(pthread_self()));
+}
+
+int64_t ThreadClock::nanoseconds() const {
+  thread_basic_info info;
+  mach_msg_type_number_t count = THREAD_BASIC_INFO_COUNT;
+  const auto thread = static_cast<thread_act_t>(id_);
+  if (thread_info(thread, THREAD_BASIC_INFO, reinterpret_cast<thread_info_t>(&info), &count) != KERN_SUCCESS) return -1;
+  const int64_t seconds = int64_t{info.user_time.seconds} + info.system_time.seconds;
+  return seconds * 1'000'000'000 + (int64_t{info.user_time.microseconds} + info.system_time.microseconds) * 1000;
+}
+#elif defined(__linux__)
+ThreadClock ThreadClock::ofCaller() {
+  clockid_t id;
+  return ThreadClock(pthread_getcpuclockid(pthread_self(), &id) == 0 ? id : CLOCK_THREAD_CPUTIME_ID);
+}
+
+int64_t ThreadClock::nanoseconds() const {
+  timespec time;
+  if (clock_gettime(static_cast<clockid_t>(id_), &time) != 0) return -1;
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+#else
+ThreadClock ThreadClock::ofCaller() {
+  return ThreadClock(0);
+}
+int64_t ThreadClock::nanoseconds() const {
+  return -1;
+}
+#endif
 
 #ifdef __linux__
 int currentProcessor() {
@@ -99,31 +135,21 @@ void wakeAll(std::atomic<uint32_t>&) {
 
 }  // namespace
 
-// The store of the word and the look at sleepers_ are sequentially consistent, and so are their counterparts in awaitSlowly:
+// The store of the word and the look at sleepers_ are sequentially consistent, and so are their counterparts in sleep:
 // either the sleeper sees the new word or the waker sees the sleeper.
 void EventCount::advance() {
   word_.fetch_add(1, std::memory_order_seq_cst);
   if (sleepers_.load(std::memory_order_seq_cst) != 0) wakeAll(word_);
 }
 
-void EventCount::awaitSlowly(uint32_t seen, Patience patience) {
-  using Clock = std::chrono::steady_clock;
-  const auto start = Clock::now();
-  const auto spinEnd = start + std::chrono::microseconds(patience.spinMicroseconds);
-  const auto yieldEnd = spinEnd + std::chrono::microseconds(patience.yieldMicroseconds);
-  auto now = start;
-  while (now < spinEnd) {
-    for (int i = 0; i < kQuickLooks; i++) {
-      if (value() != seen) return;
-      relax();
-    }
-    now = Clock::now();
+bool EventCount::lookUntil(uint32_t seen, std::chrono::steady_clock::time_point end) const {
+  while (std::chrono::steady_clock::now() < end) {
+    if (look(seen)) return true;
   }
-  while (now < yieldEnd) {
-    sched_yield();
-    if (value() != seen) return;
-    now = Clock::now();
-  }
+  return value() != seen;
+}
+
+void EventCount::sleep(uint32_t seen) {
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   while (word_.load(std::memory_order_seq_cst) == seen) sleepWhile(word_, seen);
   sleepers_.fetch_sub(1, std::memory_order_relaxed);

@@ -29,9 +29,10 @@ Lane laneOf(int thread, int threads, const Work& work) {
   return lane;
 }
 
-void takeAll(void* context, int thread, Team& team) {
+void takeAll(void* context, Member& member) {
   const Work& work = *static_cast<Work*>(context);
-  const Lane lane = laneOf(thread, team.size(), work);
+  const int thread = member.isGuest() ? kGuest : member.number();
+  const Lane lane = laneOf(thread, member.size(), work);
   LaneTasks tasks(lane, work.tasks);
   for (int64_t task; tasks.next(&task);) {
     if (thread == work.slow) std::this_thread::sleep_for(std::chrono::microseconds(200));
@@ -47,7 +48,7 @@ void testOnce(int threads) {
       if (slow >= 0 && count > 100) continue;
       std::vector<std::atomic<int>> done(static_cast<size_t>(count));
       Work work = {count, ++run, shares.data(), slow, done};
-      ThreadPool::instance().run(threads, takeAll, &work);
+      ThreadPool::instance().run({threads}, takeAll, &work);
       for (const auto& times : done) CHECK(times == 1);
     }
   }

@@ -19,30 +19,31 @@ struct Counts {
 };
 
 // Every thread writes its own number, meets the others, and reads everybody's.
-void exchange(void* context, int thread, Team& team) {
+void exchange(void* context, Member& member) {
   auto& counts = *static_cast<Counts*>(context);
+  const int thread = member.number();
   for (int round = 1; round <= counts.rounds; round++) {
     counts.values[thread] += 1;
-    team.barrier();
-    for (int other = 0; other < team.size(); other++) CHECK(counts.values[other] == round);
-    team.barrier();
+    member.barrier();
+    for (int other = 0; other < member.size(); other++) CHECK(counts.values[other] == round);
+    member.barrier();
   }
 }
 
 void testExchange(int threads, int rounds) {
   Counts counts;
   counts.rounds = rounds;
-  ThreadPool::instance().run(threads, exchange, &counts);
+  ThreadPool::instance().run({threads, Attendance::everybody}, exchange, &counts);
   for (int thread = 0; thread < threads; thread++) CHECK(counts.values[thread] == rounds);
 }
 
 void* runMany(void* total) {
   for (int i = 0; i < 200; i++) {
     ThreadPool::instance().run(
-        3,
-        [](void* sum, int thread, Team& team) {
-          team.barrier();
-          if (thread == team.size() - 1) ++*static_cast<long*>(sum);  // safe only because runs exclude each other
+        {3},
+        [](void* sum, Member& member) {
+          member.barrier();
+          if (member.number() == member.size() - 1) ++*static_cast<long*>(sum);  // safe only because runs exclude each other
         },
         total);
   }
@@ -64,16 +65,16 @@ void measure() {
     int rounds = kRounds;
     auto start = Clock::now();
     ThreadPool::instance().run(
-        threads,
-        [](void* count, int, Team& team) {
-          for (int i = 0; i < *static_cast<int*>(count); i++) team.barrier();
+        {threads, Attendance::everybody},
+        [](void* count, Member& member) {
+          for (int i = 0; i < *static_cast<int*>(count); i++) member.barrier();
         },
         &rounds);
     const double barrier = std::chrono::duration<double>(Clock::now() - start).count() / kRounds;
     start = Clock::now();
     for (int i = 0; i < kRounds; i++)
       ThreadPool::instance().run(
-          threads, [](void*, int, Team&) {}, nullptr);
+          {threads}, [](void*, Member&) {}, nullptr);
     const double run = std::chrono::duration<double>(Clock::now() - start).count() / kRounds;
     std::printf("%d threads: barrier %.0f ns, empty run %.0f ns\n", threads, barrier * 1e9, run * 1e9);
   }

@@ -1,0 +1,94 @@
+#include "native/runtime/crowding.h"
+
+#include <algorithm>
+
+namespace stridenet {
+
+namespace {
+using namespace std::chrono_literals;
+using Seconds = std::chrono::duration<double>;
+using Duration = Crowding::Clock::duration;
+
+// Lost time that is borne: this part of the time, and this much at once, which is less than the slice of some 3 ms that the system gives
+// to a neighbour and more than the process's own threads take, such as the garbage collector's.
+constexpr int kForgivenParts = 50;
+constexpr Duration kBearable = 2ms;
+// A try takes some slices of the neighbour. At the longest pause it takes one part in a hundred of the time.
+constexpr Duration kTryTime = 12ms, kShortestPause = 20ms, kLongestPause = 1280ms;
+constexpr int kPauseGrowth = 4;
+// What did not happen again for this many pauses is over.
+constexpr int kPausesOfPeace = 100;
+// The speed of late is that of about this time.
+constexpr Duration kMemory = 40ms;
+// How much faster all threads must be than fewer: two that share processors with others need more of their time than one does.
+constexpr double kWorthwhile = 1.05;
+}  // namespace
+
+void Crowding::Pause::begin(Clock::time_point now) {
+  length = now - end < kPausesOfPeace * length ? std::min(kPauseGrowth * length, kLongestPause) : kShortestPause;
+  end = now + length;
+}
+
+int Crowding::limit(int wanted, Clock::time_point now) {
+  if (state_ == State::fewer && now >= untilAll_.end) enter(State::tryingAll);
+  return state_ == State::fewer || state_ == State::tryingFewer ? std::min(wanted, fewer_) : wanted;
+}
+
+void Crowding::lost(Clock::duration time, int size, int absent, Clock::time_point now) {
+  debt_ = std::max(Duration::zero(), debt_ - (now - debtSince_) / kForgivenParts) + time;
+  debtSince_ = now;
+  if (debt_ < kBearable) return;
+  debt_ = {};
+  if (state_ == State::tryingAll) {
+    untilAll_.begin(now);
+    enter(State::fewer);
+  } else if (state_ == State::all && now >= untilFewer_.end) {
+    fewer_ = std::max(1, size - absent);
+    enter(State::tryingFewer);
+  }
+}
+
+void Crowding::did(double work, Clock::duration time, Clock::time_point now) {
+  work_ += work;
+  time_ += time;
+  switch (state_) {
+    case State::all:
+    case State::fewer:
+      if (time_ > kMemory) {
+        work_ /= 2;
+        time_ /= 2;
+      }
+      break;
+    case State::tryingFewer:
+      if (time_ < kTryTime) break;
+      if (speedBefore_ <= kWorthwhile * speed()) {
+        untilAll_.begin(now);
+        enter(State::fewer);
+      } else {
+        untilFewer_.begin(now);
+        enter(State::all);
+      }
+      break;
+    case State::tryingAll:
+      if (time_ < kTryTime) break;
+      if (speed() >= kWorthwhile * speedBefore_) {
+        enter(State::all);
+      } else {
+        untilAll_.begin(now);
+        enter(State::fewer);
+      }
+  }
+}
+
+void Crowding::enter(State state) {
+  speedBefore_ = speed();
+  state_ = state;
+  work_ = 0;
+  time_ = {};
+}
+
+double Crowding::speed() const {
+  return time_ > Duration::zero() ? work_ / Seconds(time_).count() : 0;
+}
+
+}  // namespace stridenet
