@@ -67,6 +67,30 @@ export type RandomFill = (
   out: Float32Array,
 ) => void;
 
+/**
+ * How the numbers of an array come about: all are `first`; uniform from `first` on, `second` wide; or normal with mean `first` and
+ * standard deviation `second`. Data, so that native code can make them elsewhere, to the same bits.
+ */
+export interface FillRule {
+  readonly kind: 'constant' | 'uniform' | 'normal';
+  readonly first: number;
+  readonly second: number;
+  /** Seed low and high, stream low and high, purpose: where they are drawn from. */
+  readonly stream: Int32Array;
+}
+
+/** All numbers are `value`. */
+export function constantRule(value: number): FillRule {
+  return { kind: 'constant', first: value, second: 0, stream: new Int32Array(5) };
+}
+
+/** Makes the numbers. */
+export function fillByRule({ kind, first, second, stream }: FillRule, out: Float32Array): Float32Array {
+  if (kind === 'constant') return out.fill(first);
+  const random = Philox.from(stream);
+  return kind === 'uniform' ? random.fillSpan(out, first, second) : random.fillNormal(out, first, second);
+}
+
 /** Below this length a call costs more than it saves. */
 const NATIVE_LENGTH = 1024;
 
@@ -97,6 +121,28 @@ export class Philox {
     return new Philox(globalSeed, nextStream++);
   }
 
+  /** A generator at the begin of the stream that `uniformRule` and `normalRule` name. */
+  static from(stream: Int32Array): Philox {
+    const random = new Philox(0);
+    random.key.set(stream.subarray(0, 2));
+    random.counter.set(stream.subarray(2), 1);
+    return random;
+  }
+
+  /** What `fillUniform` would write at the begin of this stream. */
+  uniformRule(low: number, high: number): FillRule {
+    return { kind: 'uniform', first: low, second: high - low, stream: this.stream() };
+  }
+
+  /** What `fillNormal` would write at the begin of this stream. */
+  normalRule(mean: number, std: number): FillRule {
+    return { kind: 'normal', first: mean, second: std, stream: this.stream() };
+  }
+
+  private stream(): Int32Array {
+    return Int32Array.of(...this.key, ...this.counter.subarray(1));
+  }
+
   /** An integer in [0, 2^32). */
   uint32(): number {
     if (this.used === 4) {
@@ -123,7 +169,11 @@ export class Philox {
 
   /** Fills with numbers uniform in [low, high). */
   fillUniform(out: Float32Array, low = 0, high = 1): Float32Array {
-    const span = high - low;
+    return this.fillSpan(out, low, high - low);
+  }
+
+  /** Fills with numbers uniform from `low` on, `span` wide. */
+  fillSpan(out: Float32Array, low: number, span: number): Float32Array {
     for (let i = this.fillNatively('uniform', [low, span], out); i < out.length; i++) out[i] = low + span * this.uniform();
     return out;
   }

@@ -14,7 +14,7 @@ import { recompute } from './recompute';
 import type { Graph } from './rewrite';
 import { schedule } from './schedule';
 import { simplify } from './simplify';
-import { atOnce, type Work } from './work';
+import { atOnce, type Work } from '../graph/work';
 
 export type { Graph } from './rewrite';
 

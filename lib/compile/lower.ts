@@ -13,7 +13,7 @@ import type { Buffer, Instruction, InstructionLists, NativeQueries, Place } from
 import { LOWERINGS, lowerUpdates } from './lowerOps';
 import { OPCODES, UNARY_KIND, LAYOUT, type OpcodeName } from './opcodes';
 import { roots, type Graph } from './rewrite';
-import { inPieces, type Work } from './work';
+import { inPieces, type Work } from '../graph/work';
 
 export function lower(graph: Graph, queries: NativeQueries, algorithm: AlgorithmMode): Work<InstructionLists> {
   return new Lowering(graph, queries, algorithm).run();

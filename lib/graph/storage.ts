@@ -1,15 +1,18 @@
 /**
- * The current value of a variable: a parameter or a running statistic. The value is made on first use by an initializer
- * (so a model can be described without memory) and lies here afterwards, or it stays in a file, or lies with a holder (a runtime State
- * that trains it).
+ * The current value of a variable: a parameter or a running statistic. At first it is a rule, which native code follows as well (so a model
+ * can be described without memory), or is made on first use; then it lies here, or it stays in a file, or lies with a holder (a runtime
+ * State that trains it).
  */
 
 import { formatShape, StridenetError } from '../errors';
-import { elementCount } from './types';
+import { fillByRule, type FillRule } from '../random';
+import type { Work } from './work';
+import { elementCount, newArray } from './types';
 
-/** Something that holds the newest value of a variable and can hand out a copy in logical order. */
+/** Something that holds the newest value of a variable and can hand out a copy in logical order, at once or in pieces. */
 export interface StorageHolder {
   read(storage: VariableStorage): Float32Array;
+  reading(storage: VariableStorage): Work<Float32Array>;
 }
 
 /** Where native code finds float32 numbers, little endian, in logical order. */
@@ -37,87 +40,115 @@ export interface StoredValue {
 export const CHEAP_TO_READ = 2 ** 20;
 const CHEAP_TO_MAKE = 1000;
 
+/** What a variable's value is made of. Replaced as a whole, so that who keeps one keeps the value that it stood for. */
+export type Content =
+  | { readonly kind: 'rule'; readonly rule: FillRule }
+  | { readonly kind: 'made'; readonly make: () => Float32Array; readonly isComputed: boolean }
+  | { readonly kind: 'data'; readonly data: Float32Array }
+  | { readonly kind: 'stored'; readonly stored: StoredValue }
+  | { readonly kind: 'held'; readonly holder: StorageHolder };
+
 export class VariableStorage {
   /** Grows whenever the value changes; whoever mirrors the value compares it. */
   version = 0;
   /** Whole numbers by nature (a count): files hold them as int64, as PyTorch does. */
   isInteger = false;
-  private data: Float32Array | undefined;
-  private stored: StoredValue | undefined;
-  private holder: StorageHolder | undefined;
+  private current: Content;
 
   /**
    * @param shape logical shape, such as [O, I, kH, kW]
-   * @param initializer makes the first value, in logical order
+   * @param initial the first value, in logical order, or what makes it
    * @param isComputed whether that runs programs
    */
   constructor(
     readonly shape: readonly number[],
-    private initializer: () => Float32Array,
-    private isComputed = false,
-  ) {}
+    initial: Content | FillRule | (() => Float32Array),
+    isComputed = false,
+  ) {
+    this.current = contentOf(initial, isComputed);
+  }
 
   get count(): number {
     return elementCount(this.shape);
   }
 
+  /** What the value is made of at present. */
+  get content(): Content {
+    return this.current;
+  }
+
   /** The value in logical row-major order, not to be written to: it may be the live value, and constants may share it. */
   value(): Float32Array {
-    if (this.holder) return this.holder.read(this);
-    if (this.stored) return this.stored.read();
-    return (this.data ??= this.initializer());
+    const { current } = this;
+    switch (current.kind) {
+      case 'held':
+        return current.holder.read(this);
+      case 'stored':
+        return current.stored.read();
+      case 'data':
+        return current.data;
+      default: {
+        const data = current.kind === 'rule' ? fillByRule(current.rule, newArray('A variable', this.shape, 'float32')) : current.make();
+        this.current = { kind: 'data', data };
+        return data;
+      }
+    }
+  }
+
+  /** The same of a content that it has or had, in pieces where a holder hands it out. */
+  *valueOf(content: Content): Work<Float32Array> {
+    if (content.kind === 'held') return yield* content.holder.reading(this);
+    if (content === this.current) return this.value();
+    return new VariableStorage(this.shape, content).value();
   }
 
   /** The value if that takes no time to speak of: it is there, or few numbers have to be read or made. */
   glance(): Float32Array | undefined {
-    if (this.data) return this.data;
-    const exists = this.holder !== undefined || this.stored !== undefined;
-    if (!exists && this.isComputed) return undefined;
+    const { current } = this;
+    if (current.kind === 'data') return current.data;
+    const exists = current.kind === 'held' || current.kind === 'stored';
+    if (current.kind === 'made' && current.isComputed) return undefined;
     return this.count <= (exists ? CHEAP_TO_READ : CHEAP_TO_MAKE) ? this.value() : undefined;
   }
 
   /** The place of the value in a file, if it lies there as it is. */
   get region(): FileRegion | undefined {
-    return this.stored?.region;
+    return this.current.kind === 'stored' ? this.current.stored.region : undefined;
   }
 
   /** Replaces the value. @throws StridenetError ERR_SHAPE_MISMATCH when the length differs */
   set(data: Float32Array): void {
     this.checkCount(data.length);
-    this.replace({ data });
+    this.replace({ kind: 'data', data });
   }
 
   /** Replaces the value by one that is read whenever it is asked for. @throws StridenetError ERR_SHAPE_MISMATCH when the length differs */
   store(stored: StoredValue): void {
     this.checkCount(elementCount(stored.shape));
-    this.replace({ stored });
+    this.replace({ kind: 'stored', stored });
   }
 
-  /** Replaces the value by what `initializer` makes on first use. */
-  initialize(initializer: () => Float32Array): void {
-    this.initializer = initializer;
-    this.isComputed = false;
-    this.replace({});
+  /** Replaces the value by that of a rule, or by what `initial` makes on first use. */
+  initialize(initial: FillRule | (() => Float32Array)): void {
+    this.replace(contentOf(initial));
   }
 
   /** `holder` has a newer value than this object from now on. */
   heldBy(holder: StorageHolder): void {
-    this.replace({ holder });
+    this.replace({ kind: 'held', holder });
   }
 
-  /** The holder goes away: the value is copied back first. */
-  release(holder: StorageHolder): void {
-    if (this.holder !== holder) return;
-    this.data = holder.read(this);
-    this.holder = undefined;
+  /** The holder goes away: the value is copied back first, unless it comes along. */
+  release(holder: StorageHolder, data?: Float32Array): void {
+    if (this.isHeldBy(holder)) this.current = { kind: 'data', data: data ?? holder.read(this) };
   }
 
   isHeldBy(holder: StorageHolder): boolean {
-    return this.holder === holder;
+    return this.current.kind === 'held' && this.current.holder === holder;
   }
 
-  private replace({ data, stored, holder }: { data?: Float32Array; stored?: StoredValue; holder?: StorageHolder }): void {
-    [this.data, this.stored, this.holder] = [data, stored, holder];
+  private replace(content: Content): void {
+    this.current = content;
     this.version++;
   }
 
@@ -128,4 +159,9 @@ export class VariableStorage {
       `A variable of shape ${formatShape(this.shape)} holds ${this.count} numbers but was given ${given}.`,
     );
   }
+}
+
+function contentOf(initial: Content | FillRule | (() => Float32Array), isComputed = false): Content {
+  if (typeof initial === 'function') return { kind: 'made', make: initial, isComputed };
+  return 'stream' in initial ? { kind: 'rule', rule: initial } : initial;
 }

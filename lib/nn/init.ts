@@ -6,8 +6,8 @@
 import { checkNumber, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import { checkShape } from '../graph/leaves';
 import type { Shape } from '../graph/types';
-import { Philox } from '../random';
-import { Variable, type Initializer, type Parameter } from './parameter';
+import { constantRule, Philox, type FillRule } from '../random';
+import { Variable, type Parameter } from './parameter';
 
 export type FanMode = 'fanIn' | 'fanOut';
 export type Nonlinearity = 'linear' | 'conv2d' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu';
@@ -33,7 +33,7 @@ export function uniform<P extends Variable>(parameter: P, options: { a?: number;
   checkNumber('init.uniform', 'a', a);
   checkNumber('init.uniform', 'b', b, a);
   checkNumber('init.uniform', 'b - a', b - a);
-  return draw('init.uniform', parameter, (random, data) => random.fillUniform(data, a, b));
+  return draw('init.uniform', parameter, (random) => random.uniformRule(a, b));
 }
 
 /** Normally distributed. Default mean 0, std 1. */
@@ -42,47 +42,47 @@ export function normal<P extends Variable>(parameter: P, options: { mean?: numbe
   const { mean = 0, std = 1 } = options;
   checkNumber('init.normal', 'mean', mean);
   checkNumber('init.normal', 'std', std, 0);
-  return draw('init.normal', parameter, (random, data) => random.fillNormal(data, mean, std));
+  return draw('init.normal', parameter, (random) => random.normalRule(mean, std));
 }
 
 /** Every number is `value`. */
 export function constant<P extends Variable>(parameter: P, value: number): P {
   checkNumber('init.constant', 'value', value);
-  return set('init.constant', parameter, (data) => data.fill(value));
+  return set('init.constant', parameter, constantRule(value));
 }
 
 /** All zeros. */
 export function zeros<P extends Variable>(parameter: P): P {
-  return set('init.zeros', parameter, () => undefined);
+  return set('init.zeros', parameter, constantRule(0));
 }
 
 /** All ones. */
 export function ones<P extends Variable>(parameter: P): P {
-  return set('init.ones', parameter, (data) => data.fill(1));
+  return set('init.ones', parameter, constantRule(1));
 }
 
 /** Uniform in +-gain sqrt(6 / (fanIn + fanOut)) (Glorot and Bengio, 2010). */
 export function xavierUniform<P extends Variable>(parameter: P, options: XavierOptions = {}): P {
   const bound = Math.sqrt(3) * xavierStd('init.xavierUniform', parameter, options);
-  return draw('init.xavierUniform', parameter, (random, data) => random.fillUniform(data, -bound, bound));
+  return draw('init.xavierUniform', parameter, (random) => random.uniformRule(-bound, bound));
 }
 
 /** Normal with standard deviation gain sqrt(2 / (fanIn + fanOut)). */
 export function xavierNormal<P extends Variable>(parameter: P, options: XavierOptions = {}): P {
   const std = xavierStd('init.xavierNormal', parameter, options);
-  return draw('init.xavierNormal', parameter, (random, data) => random.fillNormal(data, 0, std));
+  return draw('init.xavierNormal', parameter, (random) => random.normalRule(0, std));
 }
 
 /** Uniform in +-gain sqrt(3 / fan) (He et al., 2015). */
 export function kaimingUniform<P extends Variable>(parameter: P, options: KaimingOptions = {}): P {
   const bound = Math.sqrt(3) * kaimingStd('init.kaimingUniform', parameter, options);
-  return draw('init.kaimingUniform', parameter, (random, data) => random.fillUniform(data, -bound, bound));
+  return draw('init.kaimingUniform', parameter, (random) => random.uniformRule(-bound, bound));
 }
 
 /** Normal with standard deviation gain / sqrt(fan). */
 export function kaimingNormal<P extends Variable>(parameter: P, options: KaimingOptions = {}): P {
   const std = kaimingStd('init.kaimingNormal', parameter, options);
-  return draw('init.kaimingNormal', parameter, (random, data) => random.fillNormal(data, 0, std));
+  return draw('init.kaimingNormal', parameter, (random) => random.normalRule(0, std));
 }
 
 /**
@@ -153,15 +153,14 @@ function checkVariable(where: string, parameter: unknown): asserts parameter is 
   );
 }
 
-function set<P extends Variable>(where: string, parameter: P, initializer: Initializer): P {
+function set<P extends Variable>(where: string, parameter: P, rule: FillRule): P {
   checkVariable(where, parameter);
-  parameter.initialize(initializer);
+  parameter.storage.initialize(rule);
   return parameter;
 }
 
-function draw<P extends Variable>(where: string, parameter: P, rule: (random: Philox, data: Float32Array) => void): P {
-  const random = Philox.next();
-  return set(where, parameter, (data) => rule(random, data));
+function draw<P extends Variable>(where: string, parameter: P, rule: (random: Philox) => FillRule): P {
+  return set(where, parameter, rule(Philox.next()));
 }
 
 /** A rule that can be called with a weight alone, as model options take it. */

@@ -7,6 +7,7 @@ import { describe } from '../ops/builder';
 import { add, div } from '../ops/elementwise';
 import { batchNorm2d, localResponseNorm, responseNormAttrs } from '../ops/norm';
 import { countStep } from '../ops/update';
+import { constantRule } from '../random';
 import { isFrozen, Module } from './module';
 import { Parameter, Variable } from './parameter';
 
@@ -54,13 +55,13 @@ export class BatchNorm2d extends Module {
     this.trackRunningStats = checkBoolean('BatchNorm2d', 'trackRunningStats', options.trackRunningStats ?? true);
     if (this.affine) {
       this.weight = new Parameter([numFeatures]);
-      this.weight.initialize((data) => data.fill(1));
+      this.weight.storage.initialize(constantRule(1));
       this.bias = new Parameter([numFeatures]);
     }
     if (this.trackRunningStats) {
       this.running_mean = new Variable([numFeatures]);
       this.running_var = new Variable([numFeatures]);
-      this.running_var.initialize((data) => data.fill(1));
+      this.running_var.storage.initialize(constantRule(1));
       this.num_batches_tracked = new Variable([]);
       this.num_batches_tracked.storage.isInteger = true;
     }

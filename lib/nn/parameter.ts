@@ -7,6 +7,7 @@ import { checkShape } from '../graph/leaves';
 import { VariableStorage } from '../graph/storage';
 import { Tensor } from '../graph/tensor';
 import { newArray, type Shape, type TypedArray } from '../graph/types';
+import { constantRule } from '../random';
 
 /** Writes the first value of a variable, in logical order, over zeros. */
 export type Initializer = (data: Float32Array, shape: Shape) => void;
@@ -34,7 +35,7 @@ export class Variable extends Tensor<'float32'> {
     const shape = Tensor.is(value) ? value.shape : checkShape('Parameter', value);
     const storage = new VariableStorage(
       shape,
-      Tensor.is(value) ? () => Float32Array.from(value.dataSync()) : () => newArray('Parameter', shape, 'float32'),
+      Tensor.is(value) ? () => Float32Array.from(value.dataSync()) : constantRule(0),
       Tensor.is(value) && value.leaf?.kind !== 'constant',
     );
     super('variable', [], {}, shape, 'float32', '', { kind: 'variable', storage });

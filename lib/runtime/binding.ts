@@ -26,19 +26,27 @@ export interface NativeInfo {
 export interface NativeState {
   /** Adds a slot and returns its number. Extents are physical. `derived` slots are written by prepare lists only. */
   addSlot(dtype: number, shape: Int32Array, derived: boolean): number;
-  /** Copies values in or out. With `logical`, a rank-4 slot is converted between NCHW (outside) and NHWC (inside). */
-  write(slot: number, data: TypedArray, logical: boolean): void;
+  /**
+   * Copies values in or out, waiting for a run under way. With `logical`, a rank-4 slot is converted between NCHW (outside) and NHWC
+   * (inside). With `first`, the data is a part that begins at that element: of a slot that is converted, whole entries of its first axis.
+   */
+  write(slot: number, data: TypedArray, logical: boolean, first?: number): void;
   read(slot: number, logical: boolean): TypedArray;
+  readPart(slot: number, data: TypedArray, logical: boolean, first: number): void;
   /** The same as writing the float32 numbers in logical order that a file holds from byte `offset` on; they are read when a run needs them. */
   writeFile(slot: number, descriptor: number, offset: number): void;
+  /** The same as writing what a `FillRule` makes; 0: constant, 1: uniform, 2: normal. It is made when a run needs it. */
+  writeRule(slot: number, kind: number, first: number, second: number, stream: Int32Array): void;
   /**
    * Gives back the memory of variables and derived slots that only prepare lists take; a run that prepares again reads files again and
    * needs the other variables restored.
    */
   releaseSources(): void;
   isReleased(slot: number): boolean;
-  /** Writes the value, in logical order, that a released variable had. */
-  restore(slot: number, data: TypedArray): void;
+  /** Writes the value, in logical order, that a released variable had, or part after part of it. */
+  restore(slot: number, data: TypedArray, first?: number): void;
+  /** Memory is freed as soon as no session of it is open and no run under way; everything else throws ERR_CLOSED then. Idempotent. */
+  close(): void;
   /** Tells the garbage collector what the slots take. Each change makes it work. */
   reportMemory(): void;
   readonly bytes: number;

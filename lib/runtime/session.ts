@@ -10,7 +10,8 @@ import { elementCount, type DType, type TypedArray } from '../graph/types';
 import { binding, fromNative, nativeInfo, type NativeProgram, type NativeSession } from './binding';
 import { formatProfile, type ProfileRow } from './profile';
 import { planProgram } from './queries';
-import type { Mirrors, State } from './state';
+import { atOnce, type Work } from '../graph/work';
+import type { Contents, Mirrors, State } from './state';
 
 export type ProgramKey = string | number;
 
@@ -54,8 +55,18 @@ export class LoadedProgram {
     this.feeds = program.feeds.map(({ name, dtype, shape }) => ({ name, tag: TYPED_ARRAY[dtype], length: elementCount(shape) }));
   }
 
-  /** Checks the feeds and brings the State up to date: what must happen before native code runs. */
-  prepare(feeds: readonly TypedArray[]): void {
+  /** Whether its variables are in place. */
+  get isCurrent(): boolean {
+    return this.variables.areCurrent;
+  }
+
+  /** Brings its variables up to date, to what they were made of when `contents` were asked for. No run may be under way. */
+  updating(contents?: Contents): Work<void> {
+    return this.variables.updating(contents);
+  }
+
+  /** Checks the feeds and counts a run that is about to begin. Its variables must be in place. */
+  begin(feeds: readonly TypedArray[]): void {
     if (feeds.length !== this.feeds.length) {
       throw new StridenetError('ERR_INVALID_ARGUMENT', `This program expects ${this.feeds.length} feeds but got ${feeds.length}.`);
     }
@@ -63,7 +74,6 @@ export class LoadedProgram {
       const [feed, wanted] = [feeds[i]!, this.feeds[i]!];
       if (feed?.[Symbol.toStringTag] !== wanted.tag || feed.length !== wanted.length) this.refuse(i, feed);
     }
-    this.variables.sync();
     this.state.runBegins();
   }
 
@@ -129,7 +139,14 @@ export class Session {
     checkOptions('run', options, ['steps']);
     const steps = checkInteger('run', 'steps', options.steps ?? 1, 1);
     const loaded = this.resolve(target);
-    loaded.prepare(feeds);
+    if (!loaded.isCurrent) atOnce(loaded.updating());
+    return this.start(loaded, feeds, steps);
+  }
+
+  /** @internal `run` for a program that is current. */
+  async start(loaded: LoadedProgram, feeds: readonly TypedArray[], steps = 1): Promise<TypedArray[]> {
+    this.resolve(loaded);
+    loaded.begin(feeds);
     const caller = new Error();
     let succeeded = false;
     try {
@@ -147,7 +164,8 @@ export class Session {
   runSync(target: ProgramKey | LoadedProgram, feeds: readonly TypedArray[], steps = 1): TypedArray[] {
     if (steps !== 1) checkInteger('runSync', 'steps', steps, 1);
     const loaded = this.resolve(target);
-    loaded.prepare(feeds);
+    if (!loaded.isCurrent) atOnce(loaded.updating());
+    loaded.begin(feeds);
     let succeeded = false;
     try {
       const results = this.native.runSync(loaded.native, feeds as TypedArray[], steps);

@@ -7,10 +7,21 @@ import { setImmediate } from 'node:timers';
 import type { Program, SlotRequest } from '../compile/ir';
 import { DTYPE } from '../compile/opcodes';
 import { formatShape, StridenetError } from '../errors';
-import type { FileRegion, StorageHolder, VariableStorage } from '../graph/storage';
+import type { Content, FileRegion, StorageHolder, VariableStorage } from '../graph/storage';
+import type { FillRule } from '../random';
+import { atOnce, type Work } from '../graph/work';
 import type { Tensor } from '../graph/tensor';
-import { elementCount } from '../graph/types';
+import { elementCount, newArray } from '../graph/types';
 import { binding, fromNative, type NativeState } from './binding';
+
+/** What variables were made of at some moment, by storage. */
+export type Contents = ReadonlyMap<VariableStorage, { readonly content: Content; readonly version: number }>;
+
+/** Numbers copied at a time, in some milliseconds. */
+const PART_LENGTH = 2 ** 20;
+
+/** By kind of rule: its number in native code. */
+const RULE_KIND: Readonly<Record<FillRule['kind'], number>> = { constant: 0, uniform: 1, normal: 2 };
 
 /** A variable's slot and the version of its storage that the slot holds. */
 interface Mirror {
@@ -38,6 +49,8 @@ export class State implements StorageHolder {
   generation = 0;
   /** Runs that have been prepared and are not over. */
   private pending = 0;
+  /** Those who wait until there is none. */
+  private readonly idlers: (() => void)[] = [];
   /** Something was uploaded since sources were released. */
   private uploaded = false;
   private released = false;
@@ -75,22 +88,26 @@ export class State implements StorageHolder {
 
   /** Uploads every variable whose storage changed since this State saw it. */
   sync(): void {
-    for (const mirror of this.variables.values()) this.upload(mirror);
+    for (const mirror of this.variables.values()) if (mirror.version !== mirror.storage.version) atOnce(this.uploading(mirror));
   }
 
-  /** @internal */
-  upload(mirror: Mirror): void {
+  /** Resolves when no run is under way: until then copying waits, and with it the thread. */
+  async idle(): Promise<void> {
+    while (this.pending > 0) await new Promise<void>((resolve) => this.idlers.push(resolve));
+  }
+
+  /** @internal Writes what the variable is made of, or was. */
+  *uploading(mirror: Mirror, { content, version } = currentContent(mirror.storage)): Work<void> {
     const { slot, storage } = mirror;
-    if (mirror.version === storage.version) return;
-    const { region } = storage;
-    const value = region ? undefined : storage.value();
-    // Read before the version: an initializer or another holder may raise it.
-    const { version } = storage;
-    try {
-      if (region) this.native.writeFile(slot, region.file.descriptor, region.offset);
-      else this.native.write(slot, value!, true);
-    } catch (error) {
-      throw fromNative(error);
+    const region = content.kind === 'stored' ? content.stored.region : undefined;
+    if (region) {
+      this.call((native) => native.writeFile(slot, region.file.descriptor, region.offset));
+    } else if (content.kind === 'rule') {
+      const { kind, first, second, stream } = content.rule;
+      this.call((native) => native.writeRule(slot, RULE_KIND[kind], first, second, stream));
+    } else {
+      const value = yield* storage.valueOf(content);
+      yield* inParts(storage, value, (part, first) => this.call((native) => native.write(slot, part, true, first)));
     }
     mirror.region = region;
     mirror.version = version;
@@ -99,14 +116,12 @@ export class State implements StorageHolder {
   }
 
   /** @internal Uploads the variables again whose memory was given back. */
-  restoreReleased(): void {
+  *restoring(): Work<void> {
     if (!this.released) return;
-    try {
-      for (const { slot, storage } of this.variables.values()) {
-        if (this.native.isReleased(slot)) this.native.restore(slot, storage.value());
-      }
-    } catch (error) {
-      throw fromNative(error);
+    for (const { slot, storage } of this.variables.values()) {
+      if (!this.call((native) => native.isReleased(slot))) continue;
+      const value = yield* storage.valueOf(storage.content);
+      yield* inParts(storage, value, (part, first) => this.call((native) => native.restore(slot, part, first)));
     }
     this.released = false;
     this.uploaded = true;
@@ -123,6 +138,7 @@ export class State implements StorageHolder {
     // Not when slots are added: a run is the first to touch their memory. And not before the caller has the results.
     if (this.slotsAdded) setImmediate(() => this.native.reportMemory());
     this.slotsAdded = false;
+    if (this.pending === 0) for (const resume of this.idlers.splice(0)) resume();
     if (!this.releasesSources || !this.uploaded || this.pending > 0) return;
     this.native.releaseSources();
     this.uploaded = false;
@@ -138,22 +154,33 @@ export class State implements StorageHolder {
 
   /** The value of a variable in logical order; a fresh copy. */
   read(storage: VariableStorage): Float32Array {
+    return atOnce(this.reading(storage));
+  }
+
+  /** The same in pieces. */
+  *reading(storage: VariableStorage): Work<Float32Array> {
     const mirror = this.variables.get(storage);
     if (!mirror)
       throw new StridenetError(
         'ERR_INVALID_ARGUMENT',
         `A State was asked for a variable of shape ${formatShape(storage.shape)} that it does not have.`,
       );
-    try {
-      return this.native.read(mirror.slot, true) as Float32Array;
-    } catch (error) {
-      throw fromNative(error);
-    }
+    const value = newArray('Reading a variable', storage.shape, 'float32');
+    yield* inParts(storage, value, (part, first) => this.call((native) => native.readPart(mirror.slot, part, true, first)));
+    return value;
   }
 
   /** Gives every held variable its value back, so that this State's memory can go. */
-  release(): void {
-    for (const { storage } of this.variables.values()) storage.release(this);
+  *releasing(): Work<void> {
+    for (const { storage } of this.variables.values()) {
+      if (storage.isHeldBy(this)) storage.release(this, yield* this.reading(storage));
+    }
+  }
+
+  /** The same at once; then gives the memory back, when the runs under way are over. Idempotent. */
+  close(): void {
+    atOnce(this.releasing());
+    this.native.close();
   }
 
   private mirror(variable: Tensor, request: SlotRequest): Mirror {
@@ -177,13 +204,40 @@ export class State implements StorageHolder {
     return slot;
   }
 
-  private addSlot({ dtype, shape }: SlotRequest, derived: boolean): number {
-    this.slotsAdded = true;
+  private call<T>(body: (native: NativeState) => T): T {
     try {
-      return this.native.addSlot(DTYPE[dtype], Int32Array.from(shape), derived);
+      return body(this.native);
     } catch (error) {
       throw fromNative(error);
     }
+  }
+
+  private addSlot({ dtype, shape }: SlotRequest, derived: boolean): number {
+    this.slotsAdded = true;
+    return this.call((native) => native.addSlot(DTYPE[dtype], Int32Array.from(shape), derived));
+  }
+}
+
+/** What a variable is made of now. */
+function currentContent(storage: VariableStorage): { content: Content; version: number } {
+  const { content } = storage;
+  if (content.kind === 'made') storage.value(); // an initializer may raise the version
+  return { content: storage.content, version: storage.version };
+}
+
+/** What the variables of a graph are made of now. */
+export function currentContents(nodes: readonly Tensor[]): Contents {
+  const storages = nodes.flatMap(({ leaf }) => (leaf?.kind === 'variable' ? [leaf.storage] : []));
+  return new Map(storages.map((storage) => [storage, { content: storage.content, version: storage.version }]));
+}
+
+/** A value part by part, each of whole entries of the first axis where native code may have to put them in another order. */
+function* inParts(storage: VariableStorage, value: Float32Array, copy: (part: Float32Array, first: number) => void): Work<void> {
+  const unit = storage.shape.length === 4 ? value.length / storage.shape[0]! : 1;
+  const length = unit * Math.max(1, Math.floor(PART_LENGTH / unit));
+  for (let first = 0; first < value.length; first += length) {
+    yield;
+    copy(value.subarray(first, first + length), first);
   }
 }
 
@@ -199,15 +253,24 @@ export class Mirrors {
     private readonly mirrors: readonly Mirror[],
   ) {}
 
+  /** Whether everything is in place for a run. */
+  get areCurrent(): boolean {
+    return this.generation === this.state.generation && !this.mirrors.some(({ version, storage }) => version !== storage.version);
+  }
+
   /**
    * Uploads those whose storage changed, or tells where they lie. When any did, and for a first run, released ones come back before: runs
    * prepare from them.
+   * @param contents what they are to hold, where that is not what they are made of now
    */
-  sync(): void {
-    const changed = this.mirrors.some(({ version, storage }) => version !== storage.version);
-    if (!changed && this.generation === this.state.generation) return;
-    this.state.restoreReleased();
-    for (const mirror of this.mirrors) if (mirror.version !== mirror.storage.version) this.state.upload(mirror);
+  *updating(contents?: Contents): Work<void> {
+    if (this.areCurrent) return;
+    yield* this.state.restoring();
+    for (const mirror of this.mirrors) {
+      const wanted = contents?.get(mirror.storage) ?? currentContent(mirror.storage);
+      // A run that was asked for before may have brought a later value, or made one.
+      if (mirror.version < wanted.version) yield* this.state.uploading(mirror, wanted);
+    }
     this.checkFiles();
     this.generation = this.state.generation;
     this.unchecked = true;

@@ -138,8 +138,7 @@ export async function fit(model: Module, data: DatasetLike, options: FitOptions)
     throw fitting ? withHistory(error, fitting.history) : error;
   } finally {
     bar?.clear();
-    trainer.close();
-    release?.();
+    await trainer.closeInSlices().finally(release);
   }
 }
 

@@ -2,13 +2,15 @@
 
 import { checkAlgorithm, type AlgorithmMode } from '../compile/algorithm';
 import { compiling, type Graph } from '../compile/compile';
-import type { Work } from '../compile/work';
+import { roots } from '../compile/rewrite';
+import type { Work } from '../graph/work';
 import { checkInteger } from '../errors';
+import { topologicalOrder } from '../graph/traverse';
 import type { TypedArray } from '../graph/types';
 import { planningEnabled, withCaller } from '../runtime/binding';
 import { nativeQueries } from '../runtime/queries';
 import { closedError, Session, type LoadedProgram } from '../runtime/session';
-import { State, type StateOptions } from '../runtime/state';
+import { currentContents, State, type Contents, type StateOptions } from '../runtime/state';
 import { Task } from '../runtime/task';
 import { Turns } from './turns';
 
@@ -58,25 +60,26 @@ export class Programs {
     return this.entry(key, build).loading.now();
   }
 
-  /** The same without holding up the event loop. */
+  /** The same, without holding up the event loop. */
   async prepare(key: string, build: () => Graph): Promise<LoadedProgram> {
     return this.entry(key, build).loading.inSlices();
   }
 
   /**
    * Runs the program of `key` off the event loop; runs queue in the order of calls. `build` and `feed` are called before this returns its
-   * promise, and the feeds may be reused then.
+   * promise, the variables are taken as they are then, and the feeds may be reused.
    * @throws StridenetError as Session.run
    */
   async run(key: string, build: () => Graph, feed: (graph: Graph) => readonly TypedArray[]): Promise<TypedArray[]> {
     const { graph, loading } = this.entry(key, build);
     const feeds = feed(graph);
-    if (loading.value && this.turns.allStarted) return this.submit(loading.value, feeds);
+    if (this.turns.allStarted && loading.value?.isCurrent) return this.submit(loading.value, feeds);
     const copies = feeds.map((values) => values.slice());
+    const contents = currentContents(topologicalOrder(roots(graph)));
     const caller = new Error();
     try {
       return await this.turns.take(
-        () => loading.inSlices(),
+        () => this.makeReady(loading, contents),
         (program) => this.submit(program, copies),
       );
     } catch (error) {
@@ -101,11 +104,26 @@ export class Programs {
     for (const { loading } of this.entries.values()) loading.cancel(closedError());
     this.entries.clear();
     this.session.close();
-    this.state.release();
+    this.state.close();
+  }
+
+  /** The same when all runs are over, without holding up the event loop. */
+  async closeInSlices(): Promise<void> {
+    if (!this.closed) await new Task(this.state.releasing()).inSlices();
+    this.close();
+  }
+
+  private async makeReady(loading: Task<LoadedProgram>, contents: Contents): Promise<LoadedProgram> {
+    const program = await loading.inSlices();
+    if (!program.isCurrent) {
+      await this.state.idle();
+      await new Task(program.updating(contents)).inSlices();
+    }
+    return program;
   }
 
   private submit(program: LoadedProgram, feeds: readonly TypedArray[]): Promise<TypedArray[]> {
-    const running = this.session.run(program, feeds);
+    const running = this.session.start(program, feeds);
     this.lastRun = running.catch(() => undefined);
     return running;
   }

@@ -331,6 +331,11 @@ export class Trainer {
     this.programs.close();
   }
 
+  /** @internal The same when all steps are over, without holding up the event loop. */
+  async closeInSlices(): Promise<void> {
+    await this.programs.closeInSlices();
+  }
+
   [Symbol.dispose](): void {
     this.close();
   }

@@ -1,6 +1,5 @@
 // The module: the classes and functions that lib/runtime/binding.ts declares. Keeps nothing per environment: the exports object holds
 // the classes, and type tags tell their instances from other objects.
-#include <cstring>
 
 #include "native/addon/program_wrap.h"
 #include "native/addon/session_wrap.h"
@@ -191,11 +190,9 @@ napi_value fillRandom(napi_env env, napi_callback_info info) {
     return throwStatus(env,
                        Status::error("ERR_INVALID_ARGUMENT", "fillRandom expects six counters, two numbers, and a multiple of 4 float32."));
   }
-  uint32_t words[6];
-  std::memcpy(words, counters, sizeof words);
-  const RandomStream stream = {words[0], words[1], words[2], words[3], words[4]};
   const auto fill = isNormal ? kernels->random.normal : kernels->random.uniform;
-  fill(stream, words[5], first, second, static_cast<float*>(out.data), static_cast<int64_t>(out.length));
+  fill(getStream(counters), static_cast<uint32_t>(counters[5]), first, second, static_cast<float*>(out.data),
+       static_cast<int64_t>(out.length));
   return nullptr;
 }
 

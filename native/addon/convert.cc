@@ -74,6 +74,12 @@ Status getInteger(napi_env env, napi_value value, const char* what, int64_t min,
   return Status::ok();
 }
 
+RandomStream getStream(const int32_t words[5]) {
+  uint32_t unsignedWords[5];
+  std::memcpy(unsignedWords, words, sizeof unsignedWords);
+  return {unsignedWords[0], unsignedWords[1], unsignedWords[2], unsignedWords[3], unsignedWords[4]};
+}
+
 Status getBoolean(napi_env env, napi_value value, const char* what, bool* result) {
   if (napi_get_value_bool(env, value, result) == napi_ok) return Status::ok();
   return Status::error("ERR_INVALID_ARGUMENT", "%s must be true or false.", what);

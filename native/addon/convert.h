@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "native/kernels/random_kernels.h"
 #include "native/program/ops.h"
 #include "native/runtime/status.h"
 
@@ -30,6 +31,8 @@ Status getTypedArray(napi_env env, napi_value value, const char* what, TypedArra
 Status getInt32Array(napi_env env, napi_value value, const char* what, const int32_t** data, size_t* length);
 // An integral number in [min, max].
 Status getInteger(napi_env env, napi_value value, const char* what, int64_t min, int64_t max, int64_t* result);
+// Seed low and high, number low and high, purpose.
+RandomStream getStream(const int32_t words[5]);
 Status getBoolean(napi_env env, napi_value value, const char* what, bool* result);
 
 // A typed array over a fresh ArrayBuffer; *data points to its memory. nullptr when JavaScript cannot run any more.

@@ -30,7 +30,9 @@ SessionWrap::SessionWrap(const Napi::CallbackInfo& info) : ObjectWrap(info), env
   ThreadChoice choice;
   Switches switches;
   Status status = readSwitches(&switches);
-  if (state == nullptr) status = Status::error("ERR_INVALID_ARGUMENT", "Session: the first argument must be a State.");
+  if (state == nullptr || state->state() == nullptr) {
+    status = Status::error("ERR_INVALID_ARGUMENT", "Session: the first argument must be a State that is not closed.");
+  }
   if (status.isOk()) status = getInteger(env_, info[1], "Session: threads", 0, kMaxThreads, &threads);
   if (status.isOk() && threads == 0) status = defaultThreads(&choice);
   if (!status.isOk()) {

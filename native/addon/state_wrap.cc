@@ -7,10 +7,11 @@ namespace stridenet::addon {
 Napi::Function StateWrap::define(Napi::Env env) {
   return DefineClass(env, "State",
                      {InstanceMethod<&StateWrap::addSlot>("addSlot"), InstanceMethod<&StateWrap::write>("write"),
-                      InstanceMethod<&StateWrap::writeFile>("writeFile"), InstanceMethod<&StateWrap::restore>("restore"),
+                      InstanceMethod<&StateWrap::writeFile>("writeFile"), InstanceMethod<&StateWrap::writeRule>("writeRule"),
+                      InstanceMethod<&StateWrap::restore>("restore"), InstanceMethod<&StateWrap::close>("close"),
                       InstanceMethod<&StateWrap::isReleased>("isReleased"), InstanceMethod<&StateWrap::releaseSources>("releaseSources"),
                       InstanceMethod<&StateWrap::reportMemory>("reportMemory"), InstanceMethod<&StateWrap::read>("read"),
-                      InstanceAccessor<&StateWrap::bytes>("bytes")});
+                      InstanceMethod<&StateWrap::readPart>("readPart"), InstanceAccessor<&StateWrap::bytes>("bytes")});
 }
 
 // new State(releasesSources?, expectedBytes?)
@@ -33,7 +34,8 @@ Napi::Value StateWrap::addSlot(const Napi::CallbackInfo& info) {
   const int32_t* shape;
   size_t rank;
   bool derived;
-  Status status = getInteger(env_, info[0], "State.addSlot: dtype", 0, kDTypeCount - 1, &dtype);
+  Status status = checkOpen();
+  if (status.isOk()) status = getInteger(env_, info[0], "State.addSlot: dtype", 0, kDTypeCount - 1, &dtype);
   if (status.isOk()) status = getInt32Array(env_, info[1], "State.addSlot: shape", &shape, &rank);
   if (status.isOk()) status = getBoolean(env_, info[2], "State.addSlot: derived", &derived);
   if (status.isOk() && rank > kMaxRank) {
@@ -58,7 +60,8 @@ Napi::Value StateWrap::addSlot(const Napi::CallbackInfo& info) {
 
 Status StateWrap::getSlot(napi_value value, int* number, Slot** slot) {
   int64_t index;
-  Status status = getInteger(env_, value, "State: slot", 0, INT32_MAX, &index);
+  Status status = checkOpen();
+  if (status.isOk()) status = getInteger(env_, value, "State: slot", 0, INT32_MAX, &index);
   if (!status.isOk()) return status;
   *number = static_cast<int>(index);
   *slot = state_->slot(*number);
@@ -66,8 +69,9 @@ Status StateWrap::getSlot(napi_value value, int* number, Slot** slot) {
   return Status::error("ERR_INVALID_ARGUMENT", "State: there is no slot %d; it has %d.", *number, state_->slotCount());
 }
 
-Status StateWrap::getValue(const Napi::CallbackInfo& info, int* number, TypedArrayView* view) {
+Status StateWrap::getPart(const Napi::CallbackInfo& info, size_t firstArgument, int* number, TypedArrayView* view, int64_t* first) {
   Slot* slot;
+  *first = 0;
   Status status = getSlot(info[0], number, &slot);
   if (status.isOk()) status = getTypedArray(env_, info[1], "State: data", view);
   if (!status.isOk()) return status;
@@ -75,20 +79,22 @@ Status StateWrap::getValue(const Napi::CallbackInfo& info, int* number, TypedArr
     return Status::error("ERR_DTYPE_MISMATCH", "State: slot %d takes a %s but got a %s.", *number, dtypeName(slot->dtype),
                          dtypeName(view->dtype));
   }
+  if (!info[firstArgument].IsUndefined()) return getInteger(env_, info[firstArgument], "State: first", 0, slot->count, first);
   if (static_cast<int64_t>(view->length) == slot->count) return Status::ok();
   return Status::error("ERR_SHAPE_MISMATCH", "State: slot %d has %lld elements but got %zu.", *number, static_cast<long long>(slot->count),
                        view->length);
 }
 
-// restore(slot, data)
+// restore(slot, data, first?)
 Napi::Value StateWrap::restore(const Napi::CallbackInfo& info) {
   int number;
   TypedArrayView view;
-  Status status = getValue(info, &number, &view);
+  int64_t first;
+  Status status = getPart(info, 2, &number, &view, &first);
   if (status.isOk() && !state_->isReleased(number)) {
     status = Status::error("ERR_INVALID_ARGUMENT", "State.restore: slot %d is not released; write() changes values.", number);
   }
-  if (status.isOk()) state_->restore(number, view.data);
+  if (status.isOk()) status = state_->restore(number, view.data, first, static_cast<int64_t>(view.length));
   if (!status.isOk()) throwStatus(env_, status);
   return {};
 }
@@ -106,24 +112,32 @@ Napi::Value StateWrap::isReleased(const Napi::CallbackInfo& info) {
 
 // releaseSources()
 Napi::Value StateWrap::releaseSources(const Napi::CallbackInfo&) {
-  state_->releaseSources();
+  if (state_ != nullptr) state_->releaseSources();
   return {};
 }
 
 // reportMemory()
 Napi::Value StateWrap::reportMemory(const Napi::CallbackInfo&) {
-  memory_.report(env_, state_->bytes());
+  memory_.report(env_, bytes());
   return {};
 }
 
-// write(slot, data, logical)
+// close()
+Napi::Value StateWrap::close(const Napi::CallbackInfo&) {
+  state_.reset();
+  memory_.report(env_, 0);
+  return {};
+}
+
+// write(slot, data, logical, first?)
 Napi::Value StateWrap::write(const Napi::CallbackInfo& info) {
   int number;
   TypedArrayView view;
   bool logical;
-  Status status = getValue(info, &number, &view);
+  int64_t first;
+  Status status = getPart(info, 3, &number, &view, &first);
   if (status.isOk()) status = getBoolean(env_, info[2], "State.write: logical", &logical);
-  if (status.isOk()) status = state_->write(number, view.data, logical);
+  if (status.isOk()) status = state_->write(number, view.data, logical, first, static_cast<int64_t>(view.length));
   if (!status.isOk()) throwStatus(env_, status);
   return {};
 }
@@ -132,11 +146,39 @@ Napi::Value StateWrap::write(const Napi::CallbackInfo& info) {
 Napi::Value StateWrap::writeFile(const Napi::CallbackInfo& info) {
   int number;
   Slot* slot;
-  int64_t descriptor, offset;
+  int64_t descriptor;
+  Source source;
+  source.kind = Source::Kind::file;
   Status status = getSlot(info[0], &number, &slot);
   if (status.isOk()) status = getInteger(env_, info[1], "State.writeFile: descriptor", 0, INT32_MAX, &descriptor);
-  if (status.isOk()) status = getInteger(env_, info[2], "State.writeFile: offset", 0, int64_t{1} << 53, &offset);
-  if (status.isOk()) status = state_->writeFile(number, {static_cast<int>(descriptor), offset});
+  if (status.isOk()) status = getInteger(env_, info[2], "State.writeFile: offset", 0, int64_t{1} << 53, &source.offset);
+  if (status.isOk()) source.descriptor = static_cast<int>(descriptor);
+  if (status.isOk()) status = state_->writeSource(number, source);
+  if (!status.isOk()) throwStatus(env_, status);
+  return {};
+}
+
+// writeRule(slot, kind, first, second, stream)
+Napi::Value StateWrap::writeRule(const Napi::CallbackInfo& info) {
+  int number;
+  Slot* slot;
+  int64_t kind;
+  Source source;
+  const int32_t* stream;
+  size_t words;
+  constexpr Source::Kind kKinds[] = {Source::Kind::constant, Source::Kind::uniform, Source::Kind::normal};
+  Status status = getSlot(info[0], &number, &slot);
+  if (status.isOk()) status = getInteger(env_, info[1], "State.writeRule: kind", 0, 2, &kind);
+  if (status.isOk()) status = getInt32Array(env_, info[4], "State.writeRule: stream", &stream, &words);
+  if (status.isOk() && (words != 5 || napi_get_value_double(env_, info[2], &source.first) != napi_ok ||
+                        napi_get_value_double(env_, info[3], &source.second) != napi_ok)) {
+    status = Status::error("ERR_INVALID_ARGUMENT", "State.writeRule expects two numbers and the five words of a stream.");
+  }
+  if (status.isOk()) {
+    source.kind = kKinds[kind];
+    source.stream = getStream(stream);
+    status = state_->writeSource(number, source);
+  }
   if (!status.isOk()) throwStatus(env_, status);
   return {};
 }
@@ -156,10 +198,31 @@ Napi::Value StateWrap::read(const Napi::CallbackInfo& info) {
   return {env_, status.isOk() ? array : throwStatus(env_, status)};
 }
 
+// readPart(slot, data, logical, first)
+Napi::Value StateWrap::readPart(const Napi::CallbackInfo& info) {
+  int number;
+  TypedArrayView view;
+  bool logical;
+  int64_t first;
+  Status status = getPart(info, 3, &number, &view, &first);
+  if (status.isOk()) status = getBoolean(env_, info[2], "State.readPart: logical", &logical);
+  if (status.isOk()) status = state_->read(number, view.data, logical, first, static_cast<int64_t>(view.length));
+  if (!status.isOk()) throwStatus(env_, status);
+  return {};
+}
+
 Napi::Value StateWrap::bytes(const Napi::CallbackInfo&) {
   napi_value result = nullptr;
-  napi_create_double(env_, static_cast<double>(state_->bytes()), &result);
+  napi_create_double(env_, static_cast<double>(bytes()), &result);
   return {env_, result};
+}
+
+Status StateWrap::checkOpen() const {
+  return state_ == nullptr ? Status::error("ERR_CLOSED", "The State is closed. Make a new one.") : Status::ok();
+}
+
+size_t StateWrap::bytes() const {
+  return state_ == nullptr ? 0 : state_->bytes();
 }
 
 }  // namespace stridenet::addon

@@ -22,18 +22,24 @@ class StateWrap : public Napi::ObjectWrap<StateWrap> {
   Napi::Value addSlot(const Napi::CallbackInfo& info);
   Napi::Value write(const Napi::CallbackInfo& info);
   Napi::Value writeFile(const Napi::CallbackInfo& info);
+  Napi::Value writeRule(const Napi::CallbackInfo& info);
   Napi::Value restore(const Napi::CallbackInfo& info);
   Napi::Value isReleased(const Napi::CallbackInfo& info);
   Napi::Value releaseSources(const Napi::CallbackInfo& info);
   Napi::Value reportMemory(const Napi::CallbackInfo& info);
+  Napi::Value close(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value readPart(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);
   Status getSlot(napi_value value, int* number, Slot** slot);
-  // A slot and values that fit it.
-  Status getValue(const Napi::CallbackInfo& info, int* number, TypedArrayView* view);
+  // A slot, values of its type, and the element that they begin at, if the argument of that number says so; else they are as many as it
+  // has.
+  Status getPart(const Napi::CallbackInfo& info, size_t firstArgument, int* number, TypedArrayView* view, int64_t* first);
+  Status checkOpen() const;
+  size_t bytes() const;
 
   const napi_env env_;
-  std::shared_ptr<State> state_;
+  std::shared_ptr<State> state_;  // null when closed; sessions may still have it
   ExternalMemory memory_;
 };
 

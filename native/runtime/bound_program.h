@@ -55,12 +55,12 @@ class BoundProgram {
   struct Source {
     Slot* slot;
     void** pointer;
-    size_t offset;  // where its value lies in the staging memory of the part, if it was read from a file
+    size_t offset;  // where its value lies in the staging memory of the part, if it is outside
   };
   std::vector<std::vector<Source>> sources;
   std::vector<Slot*> stepSlots;
-  // Ends of the parts of the prepare list before which values are read from files: each reads few megabytes that the part before it does
-  // not, unless one instruction reads more.
+  // Ends of the parts of the prepare list before which values are brought from outside: each takes few megabytes that the part before it
+  // does not, unless one instruction takes more.
   std::vector<size_t> prepareParts;
   size_t stagingBytes = 0;  // of the largest part
   std::vector<uint8_t> needed;

@@ -151,8 +151,8 @@ bool readsReleased(const BoundProgram& bound) {
   return false;
 }
 
-// Points the sources of the instructions that are needed between `begin` and `end` to their values and brings those of files there: to
-// `staging` where files are left as they are.
+// Points the sources of the instructions that are needed between `begin` and `end` to their values and makes those that are outside: in
+// `staging` where they stay outside.
 Status readSources(BoundProgram& bound, State& state, size_t begin, size_t end, int threads, AlignedBuffer* staging) {
   std::vector<Slot*> loads;
   std::map<const Slot*, void*> staged;
@@ -160,13 +160,13 @@ Status readSources(BoundProgram& bound, State& state, size_t begin, size_t end, 
     if (!bound.needed[i]) continue;
     for (const BoundProgram::Source& source : bound.sources[i]) {
       *source.pointer = source.slot->memory;
-      if (!source.slot->inFile) continue;
-      if (!state.leavesFiles()) {
+      if (!source.slot->outside) continue;
+      if (!state.leavesOutside()) {
         loads.push_back(source.slot);
         continue;
       }
       if (staging->size() == 0) {
-        Status status = staging->reserve(bound.stagingBytes, "reading weights");
+        Status status = staging->reserve(bound.stagingBytes, "weights that are about to be packed");
         if (!status.isOk()) return status;
         staging->populate(threads);
       }
@@ -175,11 +175,11 @@ Status readSources(BoundProgram& bound, State& state, size_t begin, size_t end, 
   }
   Status status = state.load(loads, threads);
   if (!status.isOk()) return status;
-  return readFiles({staged.begin(), staged.end()}, threads);
+  return makeValues({staged.begin(), staged.end()}, threads);
 }
 
-// Runs what is needed of the prepare list part by part, so that little lies in memory of what is read from files, and still in the
-// caches when it is used.
+// Runs what is needed of the prepare list part by part, so that little lies in memory of what stays outside, and still in the caches when
+// it is used.
 Status runPrepare(BoundProgram& bound, State& state, const ExecutorSettings& settings, ListRun* run) {
   AlignedBuffer staging;
   run->end = 0;

@@ -16,8 +16,8 @@ namespace stridenet {
 
 namespace {
 
-// What a thread reads at a time: it stays in the second-level cache until it is transposed, and threads share a large value evenly.
-constexpr int64_t kReadBytes = int64_t{512} << 10;
+// What a thread makes at a time: it stays in the second-level cache until it is transposed, and threads share a large value evenly.
+constexpr int64_t kPieceBytes = int64_t{512} << 10;
 
 // dst[j][i] = src[i][j] for every one of `batch` matrices of `rows` x `columns`. Bits are moved, so any kernel table gives the same.
 void transposeEach(DType dtype, const void* src, void* dst, int64_t batch, int64_t rows, int64_t columns) {
@@ -39,7 +39,7 @@ bool isMoved(const Slot& slot) {
   return slot.rank == 4 && slot.dims[3] > 1 && planeOf(slot) > 1;
 }
 
-// A value is read in a number of these: the least that can be put in order by itself.
+// A value is made in a number of these: the least that can be put in order by itself.
 int64_t entriesOf(const Slot& slot) {
   return isMoved(slot) ? slot.dims[0] : slot.count;
 }
@@ -50,16 +50,16 @@ int64_t entryBytes(const Slot& slot) {
 
 // Some entries of a value.
 struct Piece {
-  FileRead read;
+  Making value;
   int64_t first, count;
 };
 
-class FileReading {
+class ValueMaking {
  public:
-  explicit FileReading(const std::vector<FileRead>& reads) {
-    for (const FileRead& read : reads) {
-      const int64_t entries = entriesOf(*read.first), most = std::max<int64_t>(1, kReadBytes / entryBytes(*read.first));
-      for (int64_t first = 0; first < entries; first += most) pieces_.push_back({read, first, std::min(most, entries - first)});
+  explicit ValueMaking(const std::vector<Making>& values) {
+    for (const Making& value : values) {
+      const int64_t entries = entriesOf(*value.first), most = std::max<int64_t>(1, kPieceBytes / entryBytes(*value.first));
+      for (int64_t first = 0; first < entries; first += most) pieces_.push_back({value, first, std::min(most, entries - first)});
     }
   }
 
@@ -69,12 +69,12 @@ class FileReading {
   }
 
  private:
-  static void runThread(void* self, Member&) { static_cast<FileReading*>(self)->work(); }
+  static void runThread(void* self, Member&) { static_cast<ValueMaking*>(self)->work(); }
 
   void work() {
     AlignedBuffer buffer;
     for (size_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < pieces_.size();) {
-      const Status status = readPiece(pieces_[i], &buffer);
+      const Status status = makePiece(pieces_[i], &buffer);
       if (status.isOk()) continue;
       next_.store(pieces_.size(), std::memory_order_relaxed);
       std::lock_guard<std::mutex> lock(mutex_);
@@ -82,16 +82,51 @@ class FileReading {
     }
   }
 
-  static Status readPiece(const Piece& piece, AlignedBuffer* buffer) {
-    const Slot& slot = *piece.read.first;
+  static Status makePiece(const Piece& piece, AlignedBuffer* buffer) {
+    const Slot& slot = *piece.value.first;
     const int64_t entry = entryBytes(slot);
-    const int64_t bytes = piece.count * entry, position = slot.source.offset + piece.first * entry;
-    char* target = static_cast<char*>(piece.read.second) + piece.first * entry;
-    if (!isMoved(slot)) return readFully(slot.source.descriptor, position, bytes, target);
-    Status status = buffer->reserve(static_cast<size_t>(bytes), "reading a value");
-    if (status.isOk()) status = readFully(slot.source.descriptor, position, bytes, buffer->at(0));
+    const int64_t bytes = piece.count * entry, position = piece.first * entry;
+    char* target = static_cast<char*>(piece.value.second) + position;
+    if (!isMoved(slot)) return makeBytes(slot.source, position, bytes, target);
+    Status status = buffer->reserve(static_cast<size_t>(bytes), "a value on its way to its place");
+    if (status.isOk()) status = makeBytes(slot.source, position, bytes, buffer->at(0));
     if (status.isOk()) transposeEach(slot.dtype, buffer->data(), target, piece.count, slot.dims[3], planeOf(slot));
     return status;
+  }
+
+  // The bytes of a source from byte `position` on.
+  static Status makeBytes(const Source& source, int64_t position, int64_t bytes, char* target) {
+    if (source.kind == Source::Kind::file) return readFully(source.descriptor, source.offset + position, bytes, target);
+    float* numbers = reinterpret_cast<float*>(target);
+    const int64_t count = bytes / 4;
+    if (source.kind == Source::Kind::constant) {
+      std::fill_n(numbers, count, static_cast<float>(source.first));
+    } else {
+      draw(source, position / 4, count, numbers);
+    }
+    return Status::ok();
+  }
+
+  // The numbers of a random source from number `first` on. A block of the generator is four of them.
+  static void draw(const Source& source, int64_t first, int64_t count, float* numbers) {
+    const RandomKernels& kernels = availableKernels().back()->random;
+    const auto fill = source.kind == Source::Kind::normal ? kernels.normal : kernels.uniform;
+    uint32_t block = static_cast<uint32_t>(first / 4);
+    const int64_t skipped = first % 4;
+    if (skipped > 0) {
+      float start[4];
+      fill(source.stream, block++, source.first, source.second, start, 4);
+      const int64_t taken = std::min(count, 4 - skipped);
+      std::copy_n(start + skipped, taken, numbers);
+      numbers += taken;
+      count -= taken;
+    }
+    const int64_t whole = count / 4 * 4;
+    fill(source.stream, block, source.first, source.second, numbers, whole);
+    if (whole == count) return;
+    float end[4];
+    fill(source.stream, block + static_cast<uint32_t>(whole / 4), source.first, source.second, end, 4);
+    std::copy_n(end, count - whole, numbers + whole);
   }
 
   static Status readFully(int descriptor, int64_t position, int64_t bytes, char* target) {
@@ -115,24 +150,33 @@ class FileReading {
 
 }  // namespace
 
-void copyIn(const void* data, bool logical, Slot* slot) {
+bool isCopyable(const Slot& slot, bool logical, int64_t first, int64_t count) {
+  const int64_t unit = logical && isMoved(slot) ? slot.count / slot.dims[0] : 1;
+  return first >= 0 && count >= 0 && first <= slot.count - count && first % unit == 0 && count % unit == 0;
+}
+
+void copyIn(const void* data, bool logical, int64_t first, int64_t count, Slot* slot) {
+  const size_t size = dtypeSize(slot->dtype);
+  char* const target = static_cast<char*>(slot->memory) + static_cast<size_t>(first) * size;
   if (logical && isMoved(*slot)) {
-    transposeEach(slot->dtype, data, slot->memory, slot->dims[0], slot->dims[3], planeOf(*slot));
+    transposeEach(slot->dtype, data, target, count / (slot->count / slot->dims[0]), slot->dims[3], planeOf(*slot));
   } else {
-    std::memcpy(slot->memory, data, slot->bytes());
+    std::memcpy(target, data, static_cast<size_t>(count) * size);
   }
 }
 
-void copyOut(const Slot& slot, bool logical, void* data) {
+void copyOut(const Slot& slot, bool logical, int64_t first, int64_t count, void* data) {
+  const size_t size = dtypeSize(slot.dtype);
+  const char* const source = static_cast<const char*>(slot.memory) + static_cast<size_t>(first) * size;
   if (logical && isMoved(slot)) {
-    transposeEach(slot.dtype, slot.memory, data, slot.dims[0], planeOf(slot), slot.dims[3]);
+    transposeEach(slot.dtype, source, data, count / (slot.count / slot.dims[0]), planeOf(slot), slot.dims[3]);
   } else {
-    std::memcpy(data, slot.memory, slot.bytes());
+    std::memcpy(data, source, static_cast<size_t>(count) * size);
   }
 }
 
-Status readFiles(const std::vector<FileRead>& reads, int threads) {
-  return reads.empty() ? Status::ok() : FileReading(reads).run(threads);
+Status makeValues(const std::vector<Making>& values, int threads) {
+  return values.empty() ? Status::ok() : ValueMaking(values).run(threads);
 }
 
 }  // namespace stridenet

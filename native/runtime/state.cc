@@ -40,44 +40,57 @@ Status State::checkVariable(int number, const Slot& slot) const {
   return Status::error("ERR_INVALID_ARGUMENT", "Slot %d is derived: prepare lists write it, callers cannot.", number);
 }
 
-Status State::write(int number, const void* data, bool logical) {
+Status State::checkPart(int number, const Slot& slot, bool logical, int64_t first, int64_t* elements) {
+  if (*elements == kRest) *elements = slot.count - first;
+  const int64_t count = *elements;
+  if (isCopyable(slot, logical, first, count)) return Status::ok();
+  return Status::error("ERR_SHAPE_MISMATCH", "Slot %d of %lld elements has no part of %lld from element %lld on that can be copied.",
+                       number, static_cast<long long>(slot.count), static_cast<long long>(count), static_cast<long long>(first));
+}
+
+Status State::write(int number, const void* data, bool logical, int64_t first, int64_t count) {
   Slot& target = *slot(number);
   Status status = checkVariable(number, target);
+  if (status.isOk()) status = checkPart(number, target, logical, first, &count);
   if (!status.isOk()) return status;
   std::lock_guard<std::mutex> lock(runMutex_);
-  copyIn(data, logical, &target);
-  target.released = target.inFile = false;
+  copyIn(data, logical, first, count, &target);
+  target.released = target.outside = target.blank = false;
   version_++;
   return status;
 }
 
-Status State::writeFile(int number, const FileSource& source) {
+Status State::writeSource(int number, const Source& source) {
   Slot& target = *slot(number);
   Status status = checkVariable(number, target);
   if (status.isOk() && target.dtype != DType::float32) {
-    status = Status::error("ERR_DTYPE_MISMATCH", "Slot %d is not float32, as values in files are.", number);
+    status = Status::error("ERR_DTYPE_MISMATCH", "Slot %d is not float32, as what sources give.", number);
   }
   if (!status.isOk()) return status;
   std::lock_guard<std::mutex> lock(runMutex_);
+  const bool isThere = target.blank && source.kind == Source::Kind::constant && source.first == 0;
   target.released = false;
-  target.inFile = true;
+  target.outside = !isThere || leavesOutside();
   target.source = source;
   version_++;
   return status;
 }
 
-void State::restore(int number, const void* data) {
+Status State::restore(int number, const void* data, int64_t first, int64_t count) {
   Slot& target = *slot(number);
+  Status status = checkPart(number, target, true, first, &count);
+  if (!status.isOk()) return status;
   std::lock_guard<std::mutex> lock(runMutex_);
-  copyIn(data, true, &target);
-  target.released = false;
+  copyIn(data, true, first, count, &target);
+  target.released = first + count < target.count;
+  return status;
 }
 
 void State::releaseSources() {
   std::lock_guard<std::mutex> lock(runMutex_);
   std::lock_guard<std::mutex> listLock(slotsMutex_);
   for (Slot& slot : slots_) {
-    if (slot.usedBySteps || slot.inFile) continue;
+    if (slot.usedBySteps || slot.outside) continue;
     discardPages(slot.memory, slot.bytes());
     slot.released = !slot.derived;
     slot.computedFrom = 0;
@@ -90,17 +103,18 @@ void State::populateDerived(int threads) {
 }
 
 Status State::load(const std::vector<Slot*>& slots, int threads) {
-  std::vector<FileRead> reads;
+  std::vector<Making> values;
   std::vector<Slot*> loaded;
   for (Slot* slot : slots) {
-    if (!slot->inFile) continue;
-    slot->inFile = false;  // a slot may be named twice
-    reads.push_back({slot, slot->memory});
+    slot->blank = false;  // a step may write it
+    if (!slot->outside) continue;
+    slot->outside = false;  // a slot may be named twice
+    values.push_back({slot, slot->memory});
     loaded.push_back(slot);
   }
-  Status status = readFiles(reads, threads);
+  Status status = makeValues(values, threads);
   if (!status.isOk()) {
-    for (Slot* slot : loaded) slot->inFile = true;
+    for (Slot* slot : loaded) slot->outside = true;
   }
   return status;
 }
@@ -111,11 +125,13 @@ bool State::isReleased(int number) {
   return target.released;
 }
 
-Status State::read(int number, void* data, bool logical) {
+Status State::read(int number, void* data, bool logical, int64_t first, int64_t count) {
   Slot* source = slot(number);
+  Status status = checkPart(number, *source, logical, first, &count);
+  if (!status.isOk()) return status;
   std::lock_guard<std::mutex> lock(runMutex_);
-  Status status = load({source}, 1);
-  if (status.isOk()) copyOut(*source, logical, data);
+  status = load({source}, 1);
+  if (status.isOk()) copyOut(*source, logical, first, count, data);
   return status;
 }
 

@@ -13,6 +13,9 @@ namespace stridenet {
 
 class State {
  public:
+  // All elements that follow.
+  static constexpr int64_t kRest = -1;
+
   // `releasesSources`: programs write no variable, and releaseSources() will be called. `expectedBytes` of derived slots at least will
   // come: their memory is got ready meanwhile.
   explicit State(bool releasesSources = false, size_t expectedBytes = 0) : releasesSources_(releasesSources) {
@@ -27,27 +30,28 @@ class State {
   // The slot, or nullptr. Its description never changes and it never moves; its contents belong to whoever holds runMutex().
   Slot* slot(int number);
 
-  // Copies a whole slot in or out, waiting for a run under way. With `logical`, a rank-4 slot is [n, c, h, w] outside.
-  // Writing a variable makes the State's version grow; derived slots cannot be written.
-  Status write(int number, const void* data, bool logical);
-  Status read(int number, void* data, bool logical);
-  // The same as writing what the file holds, which must be float32; it is read when it is needed.
-  Status writeFile(int number, const FileSource& source);
+  // Copies a slot or a part of it (slot.h) in or out, waiting for a run under way. With `logical`, a rank-4 slot is [n, c, h, w] outside.
+  // Writing a variable makes the State's version grow; derived slots cannot be written. Until all parts are written the value is neither
+  // the old one nor the new one.
+  Status write(int number, const void* data, bool logical, int64_t first = 0, int64_t count = kRest);
+  Status read(int number, void* data, bool logical, int64_t first = 0, int64_t count = kRest);
+  // The same as writing all that the source says, which must be float32; it is made when it is needed.
+  Status writeSource(int number, const Source& source);
 
   // Gives back the memory of all slots that only prepare lists take: of variables, and of what lies between them and the results.
-  // Runs go on as long as the results are current; a run that must prepare again fails unless the variables that do not lie in files were
+  // Runs go on as long as the results are current; a run that must prepare again fails unless the variables that have no source were
   // restored.
   void releaseSources();
   bool isReleased(int number);
-  // Writes the value that a released variable had, in logical order.
-  void restore(int number, const void* data);
+  // Writes the value that a released variable had, in logical order, or a part of it; it is released until the last part is written.
+  Status restore(int number, const void* data, int64_t first = 0, int64_t count = kRest);
 
-  // Under runMutex(): brings the values of those slots that lie in files into their memory.
+  // Under runMutex(): makes the values of those slots that are outside in their memory.
   Status load(const std::vector<Slot*>& slots, int threads);
   // Before derived slots are written: gives their memory its pages.
   void populateDerived(int threads);
-  // Whether the values of files are left there: each prepare list reads what it needs to memory of its own.
-  bool leavesFiles() const { return releasesSources_; }
+  // Whether values that are outside stay there: each prepare list makes what it needs in memory of its own.
+  bool leavesOutside() const { return releasesSources_; }
 
   // Held during every run on this State and while contents are copied.
   std::mutex& runMutex() { return runMutex_; }
@@ -57,6 +61,7 @@ class State {
 
  private:
   Status checkVariable(int number, const Slot& slot) const;
+  static Status checkPart(int number, const Slot& slot, bool logical, int64_t first, int64_t* count);
 
   const bool releasesSources_;
   mutable std::mutex slotsMutex_;  // guards the list, not the contents

@@ -7,7 +7,7 @@ import { IN_PLACE } from '../../lib/compile/inPlace';
 import { OPCODES, type OpcodeName } from '../../lib/compile/opcodes';
 import { lifetimes, planMemory } from '../../lib/compile/planMemory';
 import { schedule } from '../../lib/compile/schedule';
-import { atOnce } from '../../lib/compile/work';
+import { atOnce } from '../../lib/graph/work';
 import { Buffers, instruction, liveLines, randomLists, runOnSymbols, variable } from './randomProgram';
 
 const seeds = Array.from({ length: 150 }, (_, i) => i + 1);

@@ -142,7 +142,14 @@ describe('a parameter', () => {
 
   test('what a trainer holds is read if it is small', () => {
     const reads: number[] = [];
-    const holder = { read: (storage: VariableStorage) => (reads.push(storage.count), new Float32Array(storage.count).fill(7)) };
+    const read = (storage: VariableStorage): Float32Array => (reads.push(storage.count), new Float32Array(storage.count).fill(7));
+    const holder = {
+      read,
+      *reading(storage: VariableStorage) {
+        yield;
+        return read(storage);
+      },
+    };
     const storages = [2, 2 ** 21].map((count) => new VariableStorage([count], () => new Float32Array(count)));
     for (const storage of storages) storage.heldBy(holder);
     expect(storages.map((storage) => storage.glance())).toEqual([Float32Array.of(7, 7), undefined]);

@@ -86,7 +86,10 @@ void testFiles() {
   std::FILE* file = std::tmpfile();
   CHECK(file != nullptr && std::fwrite("head", 1, 4, file) == 4);
   CHECK(std::fwrite(values.data(), sizeof(float), values.size(), file) == values.size() && std::fflush(file) == 0);
-  const FileSource source = {fileno(file), 4};
+  Source source;
+  source.kind = Source::Kind::file;
+  source.descriptor = fileno(file);
+  source.offset = 4;
 
   State state(true);
   const int64_t dims[] = {50, 3, 4, 200};
@@ -95,34 +98,92 @@ void testFiles() {
   CHECK_OK(state.addSlot(DType::float32, 2, dims, false, &plain));  // [50, 3]
   CHECK_OK(state.addSlot(DType::float32, 4, dims, true, &derived));
   CHECK_OK(state.addSlot(DType::int32, 1, dims, false, &count));
-  CHECK(!state.writeFile(derived, source).isOk() && !state.writeFile(count, source).isOk());
-  CHECK_OK(state.writeFile(moved, source));
-  CHECK_OK(state.writeFile(plain, source));
-  CHECK(state.version() == 3 && state.slot(moved)->inFile);
-  CHECK_OK(readFiles({{state.slot(moved), physical.data()}}, 3));
-  CHECK(physical[1] == 13.f && physical[200] == 2.f && state.slot(moved)->inFile);  // channel 1 of pixel 0, channel 0 of pixel 1
+  CHECK(!state.writeSource(derived, source).isOk() && !state.writeSource(count, source).isOk());
+  CHECK_OK(state.writeSource(moved, source));
+  CHECK_OK(state.writeSource(plain, source));
+  CHECK(state.version() == 3 && state.slot(moved)->outside);
+  CHECK_OK(makeValues({{state.slot(moved), physical.data()}}, 3));
+  CHECK(physical[1] == 13.f && physical[200] == 2.f && state.slot(moved)->outside);  // channel 1 of pixel 0, channel 0 of pixel 1
   CHECK_OK(state.load({state.slot(moved), state.slot(plain), state.slot(moved)}, 3));
-  CHECK(!state.slot(moved)->inFile && !state.slot(plain)->inFile);
+  CHECK(!state.slot(moved)->outside && !state.slot(plain)->outside);
   CHECK_OK(state.read(moved, physical.data(), false));
   std::vector<float> again(120000);
-  CHECK_OK(readFiles({{state.slot(moved), again.data()}}, 1));
+  CHECK_OK(makeValues({{state.slot(moved), again.data()}}, 1));
   CHECK(again == physical);
   CHECK_OK(state.read(moved, back.data(), true));
   CHECK(back == values);
 
   // A value in a file has nothing to give back.
-  CHECK_OK(state.writeFile(moved, source));
+  CHECK_OK(state.writeSource(moved, source));
   state.releaseSources();
-  CHECK(state.slot(moved)->inFile && !state.isReleased(moved) && state.isReleased(plain));
+  CHECK(state.slot(moved)->outside && !state.isReleased(moved) && state.isReleased(plain));
 
   CHECK(ftruncate(fileno(file), 400000) == 0);
-  CHECK(std::string(state.load({state.slot(moved), state.slot(moved)}, 2).code()) == "ERR_BAD_FILE" && state.slot(moved)->inFile);
+  CHECK(std::string(state.load({state.slot(moved), state.slot(moved)}, 2).code()) == "ERR_BAD_FILE" && state.slot(moved)->outside);
   std::fclose(file);
-  CHECK(std::string(state.read(moved, back.data(), true).code()) == "ERR_FILE_ACCESS" && state.slot(moved)->inFile);
+  CHECK(std::string(state.read(moved, back.data(), true).code()) == "ERR_FILE_ACCESS" && state.slot(moved)->outside);
   // A value that is written has no file any more.
   CHECK_OK(state.write(moved, values.data(), true));
   state.releaseSources();
-  CHECK(state.isReleased(moved) && !state.slot(moved)->inFile);
+  CHECK(state.isReleased(moved) && !state.slot(moved)->outside);
+}
+
+// Parts of constant and of random numbers meet without a seam, wherever they begin.
+void testRules() {
+  const RandomKernels& kernels = availableKernels().back()->random;
+  Source drawn;
+  drawn.kind = Source::Kind::normal;
+  drawn.stream = {1, 2, 3, 4, 0};
+  drawn.first = 0.5;
+  drawn.second = 2;
+  std::vector<float> expected(420000), back(420000);
+  kernels.normal(drawn.stream, 0, drawn.first, drawn.second, expected.data(), 420000);
+  State state;
+  const int64_t moved[] = {3, 7, 5, 4000}, odd[] = {419997};  // entries of 140000 numbers; pieces of 131072
+  int image, row;
+  CHECK_OK(state.addSlot(DType::float32, 4, moved, false, &image));
+  CHECK_OK(state.addSlot(DType::float32, 1, odd, false, &row));
+  CHECK_OK(state.writeSource(image, drawn));
+  CHECK_OK(state.writeSource(row, drawn));
+  CHECK_OK(state.load({state.slot(image), state.slot(row)}, 3));
+  CHECK_OK(state.read(image, back.data(), true));
+  CHECK(back == expected);
+  CHECK_OK(state.read(row, back.data(), true));
+  CHECK(back == expected);  // the last three are those of before
+
+  // A slot that holds nothing but zeros need not be written with them; one that a step may have written has to be.
+  Source zeros;
+  int slot;
+  CHECK_OK(state.addSlot(DType::float32, 1, odd, false, &slot));
+  CHECK_OK(state.writeSource(slot, zeros));
+  CHECK(!state.slot(slot)->outside);
+  CHECK_OK(state.load({state.slot(slot)}, 1));
+  static_cast<float*>(state.slot(slot)->memory)[1] = 5;
+  CHECK_OK(state.writeSource(slot, zeros));
+  CHECK_OK(state.read(slot, back.data(), true));
+  CHECK(back[1] == 0);
+}
+
+void testParts() {
+  State state;
+  const int64_t dims[] = {4, 3, 2, 5};
+  int number;
+  CHECK_OK(state.addSlot(DType::float32, 4, dims, false, &number));
+  std::vector<float> values(120), back(120);
+  std::iota(values.begin(), values.end(), 1.f);
+  CHECK_OK(state.write(number, values.data(), true, 0, 30));
+  CHECK_OK(state.write(number, values.data() + 30, true, 30, 90));
+  CHECK_OK(state.read(number, back.data(), true, 0, 60));
+  CHECK_OK(state.read(number, back.data() + 60, true, 60));
+  CHECK(back == values);
+  CHECK(!state.write(number, values.data(), true, 10, 30).isOk());  // not whole entries
+  CHECK(!state.write(number, values.data(), true, 90, 60).isOk());  // beyond the end
+  CHECK(!state.read(number, back.data(), false, -1, 1).isOk());
+  state.releaseSources();
+  CHECK_OK(state.restore(number, values.data(), 0, 90));
+  CHECK(state.isReleased(number));
+  CHECK_OK(state.restore(number, values.data() + 90, 90));
+  CHECK(!state.isReleased(number));
 }
 
 void testMemory() {
@@ -281,6 +342,8 @@ int main() {
   testSlots();
   testReleasedSources();
   testFiles();
+  testRules();
+  testParts();
   testMemory();
   testQuotaV2();
   testQuotaV1();

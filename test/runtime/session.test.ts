@@ -5,7 +5,7 @@ import type { Buffer, Instruction, Program } from '../../lib/compile/ir';
 import { UNARY_KIND } from '../../lib/compile/opcodes';
 import { planMemory } from '../../lib/compile/planMemory';
 import { schedule } from '../../lib/compile/schedule';
-import { atOnce } from '../../lib/compile/work';
+import { atOnce } from '../../lib/graph/work';
 import { StridenetError } from '../../lib/errors';
 import { variableTensor } from '../../lib/graph/leaves';
 import { VariableStorage } from '../../lib/graph/storage';
@@ -153,7 +153,7 @@ describe('variables', () => {
     const state = new State();
     using session = new Session({ state, specialise: () => descent(w) });
     session.runSync('step', [ones(2), lr]);
-    state.release();
+    atOnce(state.releasing());
     expect(storage(w).isHeldBy(state)).toBe(false);
     expect(Array.from(storage(w).value())).toEqual([0.5, 1.5]);
     expect(plain(session.runSync('step', [ones(2), lr]))).toEqual([[0.5, 1.5]]);
