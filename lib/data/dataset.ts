@@ -79,7 +79,7 @@ export function readDataset(where: string, dataset: unknown): Dataset {
     images,
     labels: readClassNumbers(where, "the data set's labels", numbers, length),
     shape: shape as Dataset['shape'],
-    classes: classes === undefined ? [] : checkClassNames(where, "the data set's classes", classes),
+    classes: readArray(classes ?? [], 0) ? [] : checkClassNames(where, "the data set's classes", classes),
     length,
     ...checkPreprocessing(where, { scale, mean, std, layout }, shape, "the data set's "),
   });
@@ -129,7 +129,7 @@ export function take(dataset: DatasetLike, n: number): Dataset {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `data.take expects n to be at most ${whole.length}, the length of the data set, but got ${n}.`);
   }
   const size = elementCount(whole.shape);
-  return printedDataset({ ...dataset, images: whole.images.subarray(0, n * size), labels: whole.labels.subarray(0, n), length: n });
+  return printedDataset({ ...whole, images: whole.images.subarray(0, n * size), labels: whole.labels.subarray(0, n), length: n });
 }
 
 /**
@@ -148,7 +148,7 @@ export function subset(dataset: DatasetLike, indices: ArrayLike<number>): Datase
     images.set(whole.images.subarray(index * size, (index + 1) * size), i * size);
     labels[i] = whole.labels[index]!;
   }
-  return printedDataset({ ...dataset, images, labels, length: chosen.length });
+  return printedDataset({ ...whole, images, labels, length: chosen.length });
 }
 
 /** An array of zeros of the element type of `like`. @throws StridenetError ERR_OUT_OF_MEMORY */

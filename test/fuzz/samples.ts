@@ -115,7 +115,7 @@ export const SAMPLES: Readonly<Record<string, Arguments>> = {
   StridenetError: () => ['ERR_CLOSED', 'text', {}],
   compile: (w) => [
     w.model(),
-    { input: [1, 4, 4], maxBatch: 2, threads: 1, algorithm: 'fast', preprocess: { scale: 1, mean: [0.5], std: [2] } },
+    { input: [1, 4, 4], maxBatch: 2, threads: 1, algorithm: 'fast', layout: 'nhwc', preprocess: { scale: 1, mean: [0.5], std: [2] } },
   ],
   evaluate: (w) => [w.model(), w.dataset(), { batchSize: 2, threads: 1, metrics: ['accuracy'], loss: nn.crossEntropy(), signal: w.signal }],
   fit: (w) => [
@@ -227,6 +227,7 @@ export const SAMPLES: Readonly<Record<string, Arguments>> = {
   'nn.Module.loadStateDict': (w) => [w.model().stateDict(), { strict: false }],
   'nn.Module.apply': () => [(m: unknown) => m],
   'nn.Module.train': () => [true],
+  'nn.Module.preprocess': () => [{ scale: 1, mean: [1, 2], std: [1], layout: 'nhwc' }],
   'nn.init.uniform': (w) => [w.parameter(), { a: -1, b: 1 }],
   'nn.init.normal': (w) => [w.parameter(), { mean: 0, std: 1 }],
   'nn.init.constant': (w) => [w.parameter(), 1],
@@ -244,6 +245,11 @@ export const SAMPLES: Readonly<Record<string, Arguments>> = {
   'optim.constant': none,
 
   'data.mini': none,
+  'data.arrays': () => [
+    new Uint8Array(24),
+    [0, 1],
+    { shape: [3, 2, 2], layout: 'nhwc', classes: ['a', 'b'], scale: 1, mean: [1, 2, 3], std: [1] },
+  ],
   'data.take': (w) => [w.dataset(), 2],
   'data.subset': (w) => [w.dataset(), [0, 2]],
   'data.directory': () => [REPOSITORY_DATA, { classes: [...'abcdefghij'] }],

@@ -211,6 +211,16 @@ describe('a data set', () => {
     expect(trainer.steps).toBe(0);
   });
 
+  test('need not name its classes', async () => {
+    for (const unnamed of [
+      { ...good, classes: undefined as never },
+      { ...good, classes: [] },
+    ]) {
+      for (const consume of Object.values(consumers(unnamed))) await consume();
+      for (const consume of Object.values(consumers(data.take(unnamed, 2)))) await consume();
+    }
+  });
+
   test('with alpha says so', async () => {
     const pixels = new Uint8ClampedArray(32);
     const colour = { shape: [3, 2, 2] as const, classes, layout: 'nhwc' as const };
