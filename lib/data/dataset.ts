@@ -8,7 +8,7 @@ import { checkShape } from '../graph/leaves';
 import { checkPreprocessing, type ImageLayout } from '../graph/preprocess';
 import { elementCount, type Shape } from '../graph/types';
 import { printedDataset } from './formatDataset';
-import { NO_ALPHA, readClassNumbers, readPixels, type ClassNumbers, type Pixels } from './values';
+import { kindOf, NO_ALPHA, readClassNumbers, readPixels, type ClassNumbers, type Pixels } from './values';
 
 /** Labelled images, all of one shape. */
 export interface Dataset {
@@ -66,12 +66,12 @@ export function readDataset(where: string, dataset: unknown): Dataset {
   const images = readPixels(where, "the data set's images", pixels);
   const size = elementCount(shape);
   const length = checkLength(where, count, images.length / size);
-  const labelCount = (numbers as { length?: unknown } | undefined)?.length;
-  if (images.length !== length * size || (typeof labelCount === 'number' && labelCount !== length)) {
+  const labelCount = kindOf(numbers) === undefined ? undefined : numbers?.length;
+  if (images.length !== length * size || (labelCount !== undefined && labelCount !== length)) {
     throw new StridenetError(
       'ERR_SHAPE_MISMATCH',
       `${where} expects ${length} images of shape ${formatShape(shape)} (${length * size} values) and as many labels but the data set has ` +
-        `${images.length} values and ${String(labelCount)} labels.${alphaAdvice(images.length, shape, length)}`,
+        `${images.length} values and ${labelCount ?? 'no'} labels.${alphaAdvice(images.length, shape, length)}`,
     );
   }
   const { scale, mean, std, layout } = rest;

@@ -138,6 +138,7 @@ describe('labels', () => {
     ['big integers', BigInt64Array.of(0n, 1n), 'ERR_INVALID_ARGUMENT', 'Int32Array.from(labels, Number)'],
     ['a Set', new Set([0, 1]), 'ERR_INVALID_ARGUMENT', 'got a Set. Pass [...labels].'],
     ['nothing', null, 'ERR_INVALID_ARGUMENT', 'got null'],
+    ['an impostor', Object.create(Uint8Array.prototype), 'ERR_INVALID_ARGUMENT', 'got a'],
     ['memory that was given away', detached(new Int32Array(2)), 'ERR_INVALID_ARGUMENT', 'is detached'],
     ['too few', [0], 'ERR_SHAPE_MISMATCH', '1'],
     ['without end', new Array<number>(2 ** 32 - 1), 'ERR_SHAPE_MISMATCH', '4294967295'],
