@@ -45,6 +45,22 @@ export function formatShape(shape: readonly number[]): string {
   return `[${shape.join(', ')}]`;
 }
 
+/** The first of many names, and how many more there are. Names out of files may be anything: what is no plain name is quoted. */
+export function formatNames<T = string>(
+  names: readonly T[],
+  format: (name: T) => string = (name) => plainName(String(name)),
+  most = 4,
+): string {
+  // One more takes no more room than the number of those left out.
+  const shown = names.length <= most + 1 ? names : names.slice(0, most);
+  const rest = names.length - shown.length;
+  return shown.map(format).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
+
+function plainName(name: string): string {
+  return /^[\w./-]{1,100}$/.test(name) ? name : formatValue(name);
+}
+
 /** Strings are quoted up to here. */
 const LONGEST_QUOTE = 80;
 /** Arrays are written out up to this length and depth, and as long as the text is no longer than this. */

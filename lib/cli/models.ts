@@ -1,6 +1,7 @@
 /** The models that the command line knows by name, and weights files that remember how their model was built. */
 
 import { formatShape, formatValue, nearest, StridenetError } from '../errors';
+import { parseJson } from '../io/json';
 import { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from '../io/safetensors';
 import * as models from '../models';
 import { init, type Module } from '../nn';
@@ -159,7 +160,7 @@ export async function loadModel(
 function readDescription(path: string, text: string | undefined): ModelDescription | undefined {
   if (text === undefined) return undefined;
   try {
-    const { model, options, classNames, input } = JSON.parse(text) as Partial<ModelDescription>;
+    const { model, options, classNames, input } = parseJson(text) as Partial<ModelDescription>;
     const names = Array.isArray(classNames) && classNames.every((n) => typeof n === 'string');
     const image =
       input === undefined || (Array.isArray(input) && input.length === 3 && input.every((d) => Number.isSafeInteger(d) && d > 0));

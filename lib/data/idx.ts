@@ -6,7 +6,8 @@
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { formatValue, StridenetError } from '../errors';
-import { fileError, openRegular, readFully } from '../io/file';
+import { checkPath, fileError, openRegular, readFully } from '../io/file';
+import { kindOf } from '../io/fileKind';
 
 /** An array of bytes with its extents, outermost first. */
 export interface IdxArray {
@@ -23,21 +24,26 @@ const ELEMENT_TYPES: Readonly<Record<number, string>> = {
   0x0e: 'float64',
 };
 const MAX_RANK = 4;
-/** Deflate cannot expand by more than this (258 bytes from two bits); the rest covers gzip's own header. */
-const MAX_EXPANSION = 1032;
+/**
+ * Pictures expand two- to tenfold; labels in order, and small files, by up to deflate's limit of a thousand. A large file that claims more than
+ * this factor is one of nothing but repetition, made to fill the memory.
+ */
+const MAX_EXPANSION = 100;
+const SMALL_BYTES = 1 << 26;
 
 /**
  * Reads an IDX file of unsigned bytes, gzipped or not (told by its first bytes). Memory is bounded by what the header announces,
- * and that by what the file's size can hold, so a hostile file cannot exhaust it.
+ * and that by the file's size: a gzipped file may announce 64 MiB or a hundred times its size. Gunzip one that holds more before.
  * @throws StridenetError ERR_FILE_ACCESS when the file cannot be read; ERR_BAD_FILE when it is truncated, malformed or of another kind
  */
 export async function readIdx(path: string): Promise<IdxArray> {
+  checkPath('readIdx', path);
   try {
     const { handle, size } = await openRegular(path);
     const start = new Uint8Array(2);
     await readFully(handle, start, 0).finally(() => handle.close());
     const gzipped = start[0] === 0x1f && start[1] === 0x8b;
-    const reader = new Reader(path, gzipped ? size * MAX_EXPANSION : size);
+    const reader = new Reader(path, gzipped ? Math.max(SMALL_BYTES, size * MAX_EXPANSION) : size);
     for await (const chunk of gzipped ? unzip(path) : createReadStream(path)) reader.push(chunk as Uint8Array);
     return reader.finish();
   } catch (error) {
@@ -102,7 +108,9 @@ class Reader {
     const [zero0, zero1, type, rank] = this.header as unknown as [number, number, number, number];
     const known = ELEMENT_TYPES[type];
     if (zero0 !== 0 || zero1 !== 0 || known === undefined) {
-      throw badFile(this.path, `it begins with the bytes ${this.header.subarray(0, 4).toString('hex')} instead of 000008 and a rank`);
+      const kind = kindOf(this.header);
+      const begins = `it begins with the bytes ${this.header.subarray(0, 4).toString('hex')} instead of 000008 and a rank`;
+      throw badFile(this.path, kind ? `it is ${kind}` : begins);
     }
     if (known !== 'uint8') throw badFile(this.path, `it holds ${known} elements; only uint8 is supported`);
     if (rank < 1 || rank > MAX_RANK) throw badFile(this.path, `its rank is ${rank}; expected is 1 to ${MAX_RANK}`);
@@ -113,9 +121,13 @@ class Reader {
     const shape = Array.from({ length: this.header[3]! }, (_, axis) => this.header.readUInt32BE(4 + 4 * axis));
     const count = shape.reduce((a, b) => a * b, 1);
     if (count > this.maxBytes) {
-      throw badFile(this.path, `shape ${formatValue(shape)} needs ${count} elements, more than a file of its size can hold: it is truncated`);
+      throw badFile(this.path, `shape ${formatValue(shape)} needs ${count} elements, more than a file of its size can be expected to hold`);
     }
-    return { shape, data: new Uint8Array(count) };
+    try {
+      return { shape, data: new Uint8Array(count) };
+    } catch (cause) {
+      throw new StridenetError('ERR_OUT_OF_MEMORY', `The ${count} elements of ${formatValue(this.path)} could not be allocated.`, { cause });
+    }
   }
 }
 

@@ -2,10 +2,10 @@
 
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { checkOptions, StridenetError } from '../errors';
+import { checkOptions, formatValue, StridenetError } from '../errors';
 import type { TrainTest } from './dataset';
 import { findIdxFiles, readIdxFiles, type IdxPaths } from './directory';
-import { download, type RemoteFile } from './download';
+import { download, type DownloadOptions, type Patience, type RemoteFile } from './download';
 
 export interface MnistOptions {
   /** A folder with the four IDX files, looked at first. */
@@ -16,6 +16,8 @@ export interface MnistOptions {
   cacheDir?: string;
   /** Address of a folder with the four .gz files, instead of the publisher's. */
   url?: string;
+  /** Ends a download: the call rejects with the signal's reason, and the cache keeps what is complete. */
+  signal?: AbortSignal;
 }
 
 /** A data set that has a name: what it consists of and where it may be. */
@@ -87,9 +89,10 @@ export function mnist(options: MnistOptions = {}): Promise<TrainTest> {
 }
 
 /** Finds, perhaps fetches, and reads a named data set. */
-export async function loadNamed(dataset: NamedDataset, options: MnistOptions): Promise<TrainTest> {
-  checkOptions(dataset.call, options, ['dir', 'download', 'cacheDir', 'url']);
+export async function loadNamed(dataset: NamedDataset, options: MnistOptions, patience?: Patience): Promise<TrainTest> {
+  checkOptions(dataset.call, options, ['dir', 'download', 'cacheDir', 'url', 'signal']);
   checkTypes(dataset.call, options);
+  options.signal?.throwIfAborted();
   const cache = join(options.cacheDir ?? cacheRoot(), dataset.folder);
   const tried: string[] = [];
   const look = async (place: string, dir: string): Promise<IdxPaths | undefined> => {
@@ -101,14 +104,20 @@ export async function loadNamed(dataset: NamedDataset, options: MnistOptions): P
     (options.dir === undefined ? undefined : await look('the folder given', options.dir)) ??
     (await look('cache', cache)) ??
     (dataset.system && (await look('system package', dataset.system.dir))) ??
-    (options.download ? await fetchAll(dataset, options.url === undefined ? dataset.urls : [options.url], cache, tried) : undefined);
+    (options.download ? await fetchAll(dataset, options.url === undefined ? dataset.urls : [options.url], cache, tried, { signal: options.signal, patience }) : undefined);
   if (!paths) throw unavailable(dataset, tried, options.download === true);
   return readIdxFiles(paths, dataset.classes);
 }
 
-async function fetchAll(dataset: NamedDataset, urls: readonly string[], cache: string, tried: string[]): Promise<IdxPaths | undefined> {
+async function fetchAll(
+  dataset: NamedDataset,
+  urls: readonly string[],
+  cache: string,
+  tried: string[],
+  options: DownloadOptions,
+): Promise<IdxPaths | undefined> {
   for (const remote of dataset.files) {
-    const failures = await download(remote, urls, cache);
+    const failures = await download(remote, urls, cache, options);
     if (failures) {
       tried.push(...failures);
       return undefined;
@@ -137,6 +146,10 @@ function checkTypes(where: string, options: MnistOptions): void {
   }
   if (options.download !== undefined && typeof options.download !== 'boolean') {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects download to be true or false.`);
+  }
+  const signal: unknown = options.signal;
+  if (signal !== undefined && Object.prototype.toString.call(signal) !== '[object AbortSignal]') {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects signal to be an AbortSignal but got ${formatValue(signal)}.`);
   }
 }
 

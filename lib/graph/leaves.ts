@@ -88,17 +88,20 @@ export function constantTensor(data: TypedArray, shape: Shape, dtype: DType): Te
   return Tensor.make('constant', [], {}, shape, dtype, '', { kind: 'constant', data });
 }
 
-/** A float32 constant that is read when its value is first asked for, and then kept. */
-export function storedTensor(stored: StoredValue): Tensor<'float32'> {
-  let read: Float32Array | undefined;
+/**
+ * A constant that is read when its value is first asked for, and then kept.
+ * @param stored where it lies, if that is a float32 value which may stay there
+ */
+export function lazyTensor(shape: Shape, dtype: DType, read: () => TypedArray, stored?: StoredValue): Tensor {
+  let known: TypedArray | undefined;
   const leaf = {
     kind: 'constant',
     stored,
     get data() {
-      return (read ??= stored.read());
+      return (known ??= read());
     },
   } as const;
-  return Tensor.make('constant', [], {}, stored.shape, 'float32', '', leaf);
+  return Tensor.make('constant', [], {}, shape, dtype, '', leaf);
 }
 
 /**

@@ -27,6 +27,9 @@ export interface Preprocessing {
 /** More numbers than channels of any image: they are not read. */
 const MOST_CHANNELS = 1 << 20;
 
+/** Of some thousand channels. What is longer was made to take time and memory. */
+const LONGEST_TEXT = 1 << 17;
+
 /** The metadata of a file of weights that holds it, as JSON. */
 export const PREPROCESS_KEY = 'stridenet.preprocess';
 
@@ -116,7 +119,7 @@ export function preprocessingFromMetadata(path: string, metadata: Readonly<Recor
   const text = metadata[PREPROCESS_KEY];
   if (text === undefined) return undefined;
   try {
-    const parsed: unknown = JSON.parse(text);
+    const parsed: unknown = text.length <= LONGEST_TEXT ? JSON.parse(text) : undefined;
     if (isPlainRecord(parsed)) return checkPreprocessing('It', parsed);
   } catch {
     // The same complaint as for JSON of another kind.

@@ -7,7 +7,7 @@
 import { formatShape, StridenetError } from '../errors';
 import { fillByRule, type FillRule } from '../random';
 import type { Work } from './work';
-import { elementCount, newArray } from './types';
+import { elementCount, newArray, type TypedArray } from './types';
 
 /** Something that holds the newest value of a variable and can hand out a copy in logical order, at once or in pieces. */
 export interface StorageHolder {
@@ -28,10 +28,10 @@ export interface FileRegion {
 }
 
 /** A value that stays outside of memory. */
-export interface StoredValue {
+export interface StoredValue<T extends TypedArray = Float32Array> {
   readonly shape: readonly number[];
   /** A fresh copy in logical row-major order. @throws StridenetError when it can no longer be read */
-  read(): Float32Array;
+  read(): T;
   /** Absent when reading converts. */
   readonly region?: FileRegion;
 }
@@ -54,6 +54,8 @@ export class VariableStorage {
   /** Whole numbers by nature (a count): files hold them as int64, as PyTorch does. */
   isInteger = false;
   private current: Content;
+  /** What `snapshot` gave, as long as somebody holds it. */
+  private seen: { readonly version: number; readonly array: WeakRef<Float32Array> } | undefined;
 
   /**
    * @param shape logical shape, such as [O, I, kH, kW]
@@ -109,6 +111,19 @@ export class VariableStorage {
     const exists = current.kind === 'held' || current.kind === 'stored';
     if (current.kind === 'made' && current.isComputed) return undefined;
     return this.count <= (exists ? CHEAP_TO_READ : CHEAP_TO_MAKE) ? this.value() : undefined;
+  }
+
+  /**
+   * The value as it is now, in an array that this object never writes to and never reads again: the same array until the value changes, then
+   * another. It is read from the file or the holder once, and kept only as long as somebody holds it.
+   */
+  snapshot(): Float32Array {
+    const known = this.seen?.version === this.version ? this.seen.array.deref() : undefined;
+    if (known) return known;
+    const value = this.value();
+    const array = this.current.kind === 'data' ? value.slice() : value;
+    this.seen = { version: this.version, array: new WeakRef(array) };
+    return array;
   }
 
   /** The place of the value in a file, if it lies there as it is. */

@@ -6,11 +6,11 @@
 
 import { fstatSync, readSync, type BigIntStats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { formatValue, StridenetError } from '../errors';
+import { formatShape, formatValue, StridenetError } from '../errors';
 import type { FileRegion, StoredValue } from '../graph/storage';
-import { elementCount, type Shape } from '../graph/types';
-import type { StoredType } from './elementTypes';
-import { fileError } from './file';
+import { elementCount, type DType, type Shape, type TypedArray } from '../graph/types';
+import type { ReadableType } from './elementTypes';
+import { fileError, readFully } from './file';
 
 /** Reading a smaller file takes less time than opening one does memory. */
 const LEAST_BYTES = 1 << 20;
@@ -21,6 +21,8 @@ const LEAST_BYTES = 1 << 20;
 const MOST_FILES = 64;
 /** Converted types pass through a buffer of this many bytes. */
 const CONVERT_BYTES = 1 << 20;
+/** Compared at each watched place. */
+const SAMPLE_BYTES = 64;
 
 let openFiles = 0;
 const closing = new FinalizationRegistry<FileHandle>((handle) => {
@@ -31,6 +33,8 @@ const closing = new FinalizationRegistry<FileHandle>((handle) => {
 /** A file that is kept open for reading. */
 export class StoredFile {
   private readonly stats: BigIntStats;
+  private places: readonly number[] = [];
+  private samples = Buffer.alloc(0);
 
   private constructor(
     readonly path: string,
@@ -50,69 +54,136 @@ export class StoredFile {
     return this.handle.fd;
   }
 
-  /** @throws StridenetError ERR_FILE_CHANGED when the file was written to since it was loaded; ERR_FILE_ACCESS */
+  /** Remembers the bytes at some places of the file. */
+  async watch(places: readonly number[]): Promise<void> {
+    const samples = Buffer.alloc(places.length * SAMPLE_BYTES);
+    const read = (place: number, i: number): Promise<number> => readFully(this.handle, sampleOf(samples, i), place);
+    await Promise.all(places.map(read));
+    [this.places, this.samples] = [places, samples];
+  }
+
+  /**
+   * Size and time of writing tell who wrote over the file, but not everybody: times can be put back (`cp -p`, `touch -r`), and writing through
+   * a mapping leaves them alone on some file systems. So the watched places are compared too: 64 bytes of each, which other weights have
+   * otherwise. The time of the last change of the inode (ctime) does not help: renaming, deleting and backing up change it as well. Not noticed is
+   * a change that puts the times back and spares all these places, and one between this check and the next.
+   * @throws StridenetError ERR_FILE_CHANGED when the file was written to since it was loaded; ERR_FILE_ACCESS
+   */
   check(): void {
-    let now: BigIntStats;
+    const { size, mtimeNs } = this.stats;
+    const now = this.system(() => fstatSync(this.descriptor, { bigint: true }));
+    if (now.size !== size) throw this.changed(`has ${now.size} bytes instead of ${size}`);
+    if (now.mtimeNs !== mtimeNs) throw this.changed(`was written to at ${now.mtime.toISOString()}`);
+    const sample = Buffer.alloc(SAMPLE_BYTES);
+    for (const [i, place] of this.places.entries()) {
+      sample.fill(0);
+      this.system(() => readSync(this.descriptor, sample, 0, SAMPLE_BYTES, place));
+      if (!sample.equals(sampleOf(this.samples, i))) throw this.changed('was written to, though its time of writing is the same');
+    }
+  }
+
+  /** Fills `target` from byte `position` on. Whether the file is still the same is for `check` to say, afterwards. @throws StridenetError ERR_FILE_ACCESS */
+  read(target: Uint8Array, position: number): void {
+    for (let done = 0; done < target.length;) {
+      const wanted = Math.min(2 ** 30, target.length - done);
+      const count = this.system(() => readSync(this.descriptor, target, done, wanted, position + done));
+      if (count === 0) break; // it was cut off, which `check` says
+      done += count;
+    }
+  }
+
+  private system<T>(call: () => T): T {
     try {
-      now = fstatSync(this.descriptor, { bigint: true });
+      return call();
     } catch (error) {
       throw fileError('read', this.path, error);
     }
-    const { size, mtimeNs } = this.stats;
-    if (now.size === size && now.mtimeNs === mtimeNs) return;
-    const found = now.size === size ? `was written to at ${now.mtime.toISOString()}` : `has ${now.size} bytes instead of ${size}`;
-    throw new StridenetError(
+  }
+
+  private changed(found: string): StridenetError {
+    return new StridenetError(
       'ERR_FILE_CHANGED',
       `Weights that were loaded from ${formatValue(this.path)} are read from it when they are needed, but since then it ${found}. ` +
         'Load the file again, and replace files of weights by renaming a new one, as saveSafetensors does, rather than by writing over them.',
     );
   }
-
-  /** Fills `target` from byte `position` on. @throws StridenetError as `check` */
-  read(target: Uint8Array, position: number): void {
-    try {
-      for (let done = 0; done < target.length;) {
-        const count = readSync(this.descriptor, target, done, Math.min(2 ** 30, target.length - done), position + done);
-        if (count === 0) break; // it was cut off, which `check` says better
-        done += count;
-      }
-    } catch (error) {
-      throw fileError('read', this.path, error);
-    }
-    this.check();
-  }
 }
 
-/** Floating-point numbers of a file. */
-export class StoredNumbers implements StoredValue {
-  readonly region?: FileRegion;
+function sampleOf(samples: Buffer, i: number): Buffer {
+  return samples.subarray(i * SAMPLE_BYTES, (i + 1) * SAMPLE_BYTES);
+}
 
-  /** @param offset their first byte @param known the numbers, if they lie in memory too */
+/** A value in a file. */
+export interface StoredPlace {
+  readonly name: string;
+  readonly type: ReadableType;
+  readonly shape: Shape;
+  /** The first byte. */
+  readonly offset: number;
+}
+
+/** Numbers of a file. */
+export class StoredNumbers<T extends TypedArray = TypedArray> implements StoredValue<T> {
+  readonly region?: FileRegion;
+  readonly shape: Shape;
+
+  /** @param known the numbers, if they lie in memory too */
   constructor(
     private readonly file: StoredFile,
-    private readonly type: StoredType,
-    readonly shape: Shape,
-    private readonly offset: number,
-    private readonly known?: Float32Array,
+    private readonly place: StoredPlace,
+    private readonly known?: T,
   ) {
-    if (!type.convert) this.region = { file, offset };
+    this.shape = place.shape;
+    if (!place.type.convert) this.region = { file, offset: place.offset };
   }
 
-  read(): Float32Array {
-    if (this.known) return this.known.slice();
-    const data = new Float32Array(elementCount(this.shape));
-    const { bytes, convert } = this.type;
-    if (!convert) {
-      this.file.read(new Uint8Array(data.buffer), this.offset);
-      return data;
-    }
-    const total = data.length * bytes;
+  /** @throws StridenetError ERR_FILE_CHANGED, ERR_FILE_ACCESS, ERR_OUT_OF_MEMORY; ERR_BAD_FILE for an integer that does not fit */
+  read(): T {
+    if (this.known) return this.known.slice() as T;
+    const { name, type, shape, offset } = this.place;
+    const data = allocate(this.file.path, name, type.dtype, shape);
+    const bad = type.convert ? this.readConverted(data) : this.file.read(bytesOf(data), offset);
+    this.file.check();
+    if (bad !== undefined) throw misfit(this.file.path, name, bad, type.dtype);
+    return data as T;
+  }
+
+  private readConverted(data: TypedArray): string | undefined {
+    const { type, offset } = this.place;
+    const total = data.length * type.bytes;
     const buffer = new Uint8Array(Math.min(CONVERT_BYTES, total));
     for (let at = 0; at < total; at += buffer.length) {
       const chunk = buffer.subarray(0, Math.min(buffer.length, total - at));
-      this.file.read(chunk, this.offset + at);
-      convert(chunk, data, at / bytes);
+      this.file.read(chunk, offset + at);
+      const bad = type.convert!(chunk, data, at / type.bytes);
+      if (bad !== undefined) return bad;
     }
-    return data;
+    return undefined;
   }
+}
+
+/** The error for an integer of a tensor that is too large. */
+export function misfit(path: string, name: string, value: string, dtype: DType): StridenetError {
+  return new StridenetError(
+    'ERR_BAD_FILE',
+    `Tensor ${formatValue(name)} of ${formatValue(path)} holds ${value}, which does not fit ${dtype}.`,
+  );
+}
+
+/** @throws StridenetError ERR_OUT_OF_MEMORY */
+export function allocate(path: string, name: string, dtype: DType, shape: Shape): TypedArray {
+  const count = elementCount(shape);
+  try {
+    return dtype === 'float32' ? new Float32Array(count) : dtype === 'int32' ? new Int32Array(count) : new Uint8Array(count);
+  } catch (cause) {
+    throw new StridenetError(
+      'ERR_OUT_OF_MEMORY',
+      `Tensor ${formatValue(name)} of ${formatValue(path)} has shape ${formatShape(shape)}, whose ${count} ${dtype} numbers could not be allocated.`,
+      { cause },
+    );
+  }
+}
+
+export function bytesOf(data: TypedArray): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

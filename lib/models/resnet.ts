@@ -196,6 +196,9 @@ class PaddedShortcut extends Module {
   }
 }
 
+/** 6 n + 2. */
+const MOST_LAYERS = 9998;
+
 /** The residual network for CIFAR-10: 3x3 convolutions of 16, 32 and 64 channels, (depth - 2) / 6 blocks each. */
 export class ResNetCifar extends Module {
   readonly conv1: Conv2d;
@@ -235,12 +238,18 @@ export class ResNetCifar extends Module {
 /**
  * The residual network of section 4.2 for images of about 32 x 32, with parameter-free shortcuts.
  *
- * @param depth 20, 32, 44, 56 or 110 in the paper; 6 n + 2
+ * @param depth 20, 32, 44, 56, 110 or 1202 in the paper; 6 n + 2, at most 9998
  * @param options classes is 10 by default
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  */
 export function resnetCifar(depth: number, options: ClassifierOptions = {}): ResNetCifar {
   checkInteger('resnetCifar', 'depth', depth, 8);
+  if (depth > MOST_LAYERS) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `resnetCifar expects depth to be at most ${MOST_LAYERS} but got ${formatValue(depth)}. The paper's deepest network has 1202 layers.`,
+    );
+  }
   if (depth % 6 !== 2) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',

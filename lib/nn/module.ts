@@ -4,7 +4,7 @@
  */
 
 import { types } from 'node:util';
-import { checkFunction, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import { checkFunction, formatValue, StridenetError } from '../errors';
 import {
   checkPreprocessing,
   notedPreprocessing,
@@ -13,20 +13,14 @@ import {
   statedPreprocessing,
   type Preprocessing,
 } from '../graph/preprocess';
-import type { StoredValue } from '../graph/storage';
 import { INSPECT, styleOf, type InspectOptions } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
-import { checkTensor } from '../ops/builder';
 import { formatModule } from './formatModule';
+import { loadVariables, type LoadedStateDict, type LoadStateDictOptions } from './loadStateDict';
 import { Parameter, Variable } from './parameter';
 
 /** The method by which a container that keeps its modules elsewhere than in fields hands them out. */
 export const MEMBERS = Symbol('members');
-
-export interface LoadStateDictOptions {
-  /** Refuse missing and unexpected names; default true. Shapes must fit in any case. */
-  strict?: boolean;
-}
 
 /**
  * Base class of all layers and models. Fields that are Modules, Parameters or Variables are found by name, also in arrays, plain objects and
@@ -100,46 +94,15 @@ export abstract class Module {
    * Takes values over by name. Nothing changes unless everything fits.
    *
    * @param map such as `loadSafetensors` or another module's `stateDict()` gives
-   * @returns names that were missing from and unexpected in `map`; with `strict` both are empty
-   * @throws StridenetError ERR_STATE_DICT_MISMATCH, which lists all missing, unexpected and misshaped names
+   * @returns names that were missing from and unexpected in `map` (with `strict` none), and those whose shapes differ (with `ignoreMismatched`)
+   * @throws StridenetError ERR_STATE_DICT_MISMATCH, which says what is missing, unexpected and misshaped, and what to do about it
+   * @example model.loadStateDict(await loadSafetensors('compiled.safetensors'), { prefix: '_orig_mod.' });
    */
-  loadStateDict(map: ReadonlyMap<string, Tensor>, options: LoadStateDictOptions = {}): { missing: string[]; unexpected: string[] } {
-    const where = `${this.constructor.name}.loadStateDict`;
-    checkOptions(where, options, ['strict']);
-    if (!types.isMap(map)) {
-      throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects a Map of name to Tensor but got ${formatValue(map)}.`);
-    }
-    for (const [name, value] of map) checkTensor(where, `"${name}"`, value);
-    const variables = namedVariables(this);
-    const missing = [...variables.keys()].filter((name) => !map.has(name));
-    const unexpected = [...map.keys()].filter((name) => !variables.has(name));
-    const matched = [...variables].filter(([name]) => map.has(name));
-    const misshaped = matched
-      .filter(([name, variable]) => formatShape(map.get(name)!.shape) !== formatShape(variable.shape))
-      .map(([name, variable]) => `${name} (expected ${formatShape(variable.shape)}, got ${formatShape(map.get(name)!.shape)})`);
-    const strict = options.strict ?? true;
-    const problems = [
-      ...(strict && missing.length ? [`missing: ${missing.join(', ')}`] : []),
-      ...(strict && unexpected.length ? [`unexpected: ${unexpected.join(', ')}`] : []),
-      ...(misshaped.length ? [`of another shape: ${misshaped.join(', ')}`] : []),
-    ];
-    if (problems.length) {
-      const hint = misshaped.length
-        ? 'Build the model with the options that the weights were saved from.'
-        : 'Pass { strict: false } to load what fits.';
-      throw new StridenetError(
-        'ERR_STATE_DICT_MISMATCH',
-        `${where} expects the names and shapes of stateDict(); ${problems.join('; ')}. ${hint}`,
-      );
-    }
-    const values = matched.map(([name, variable]) => [variable.storage, valueOf(map.get(name)!)] as const);
-    for (const [storage, value] of values) {
-      if ('read' in value) storage.store(value);
-      else storage.set(value);
-    }
+  loadStateDict(map: ReadonlyMap<string, Tensor>, options: LoadStateDictOptions = {}): LoadedStateDict {
+    const loaded = loadVariables(`${this.constructor.name}.loadStateDict`, namedVariables(this), map, options);
     const preprocess = notedPreprocessing(map);
     if (preprocess) rememberPreprocessing(this, preprocess);
-    return { missing, unexpected };
+    return loaded;
   }
 
   /**
@@ -219,13 +182,6 @@ export abstract class Module {
 
 /** What modules remember, kept apart from their fields, which are their children. */
 const preprocessings = new WeakMap<Module, Preprocessing>();
-
-/** The numbers of a tensor as float32: without a copy where nothing can change them, and where they stay in a file, that. */
-function valueOf(x: Tensor): Float32Array | StoredValue {
-  if (x.leaf?.kind === 'constant' && x.leaf.stored) return x.leaf.stored;
-  if (x.leaf?.kind === 'constant' && x.dtype === 'float32') return x.leaf.data as Float32Array;
-  return Float32Array.from(x.dataSync());
-}
 
 /** Modules that `freeze` was called on, or on one above, and `unfreeze` not since. */
 const frozenModules = new WeakSet<Module>();

@@ -3,6 +3,7 @@
  * with the model but not trained. Neither allocates memory until its value is asked for.
  */
 
+import { StridenetError } from '../errors';
 import { checkShape } from '../graph/leaves';
 import { VariableStorage } from '../graph/storage';
 import { Tensor } from '../graph/tensor';
@@ -11,6 +12,33 @@ import { constantRule } from '../random';
 
 /** Writes the first value of a variable, in logical order, over zeros. */
 export type Initializer = (data: Float32Array, shape: Shape) => void;
+
+/** How many variables may still be made. */
+let allowance = Infinity;
+
+/**
+ * What `build` makes of at most `most` variables. For models that a file describes: one of some hundred bytes can ask for millions of layers, which no
+ * file of its size has the values of.
+ * @throws StridenetError ERR_BAD_FILE when `build` wants more; as `build`
+ */
+export function withVariableLimit<T>(most: number, build: () => T): T {
+  const before = allowance;
+  allowance = most;
+  try {
+    return build();
+  } catch (error) {
+    if (allowance >= 0) throw error;
+    throw new StridenetError('ERR_BAD_FILE', `it asks for more than ${most} parameters, far more than it has values for.`, {
+      cause: error,
+    });
+  } finally {
+    allowance = before;
+  }
+}
+
+function takeAllowance(): void {
+  if (--allowance < 0) throw new RangeError('too many variables');
+}
 
 /**
  * A float32 tensor whose value lives beyond a run and is saved with its model, but is not trained: PyTorch's buffer.
@@ -32,6 +60,7 @@ export class Variable extends Tensor<'float32'> {
    * @throws StridenetError ERR_INVALID_ARGUMENT for something else
    */
   constructor(value: Tensor | Shape) {
+    takeAllowance();
     const shape = Tensor.is(value) ? value.shape : checkShape('Parameter', value);
     const storage = new VariableStorage(
       shape,
@@ -42,9 +71,13 @@ export class Variable extends Tensor<'float32'> {
     this.storage = storage;
   }
 
-  /** The newest value: never remembered here, since it changes from run to run. */
+  /**
+   * The value as it is now, in logical order: a snapshot, whether it lies in memory, in a file or with a trainer. The next step or
+   * `loadStateDict` changes the variable and not the array; asked for again before that, it is the same array. Numbers written into it
+   * reach nobody: a variable gets another value by `loadStateDict` or `initialize`.
+   */
   override get value(): Float32Array {
-    return this.storage.value();
+    return this.storage.snapshot();
   }
   /** @internal */
   override remember(): void {

@@ -3,7 +3,7 @@
 import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import { checkSize } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
-import type { Attrs, DType } from '../graph/types';
+import { MAX_RANK, type Attrs, type DType } from '../graph/types';
 import type { OpDef } from './opDef';
 
 /** What every operation takes. */
@@ -50,7 +50,10 @@ export function withDefaultName<T>(name: string, body: () => T): T {
 export function build(op: string, inputs: readonly Tensor[], attrs: Attrs = {}, givenName = ''): Tensor {
   const name = givenName === '' ? scopeName : givenName;
   const where = describe(op, name);
-  for (const [i, input] of inputs.entries()) checkTensor(where, `input ${i}`, input);
+  for (const [i, input] of inputs.entries()) {
+    checkTensor(where, `input ${i}`, input);
+    checkComputable(where, i, input);
+  }
   const { shape, dtype } = opDef(op).infer({ where, inputs, attrs });
   checkSize(where, shape);
   return Tensor.make(op, Object.freeze([...inputs]), Object.freeze(attrs), Object.freeze([...shape]), dtype, name);
@@ -69,6 +72,15 @@ export function checkTensor(where: string, what: string, value: unknown): assert
 export function checkNameOption(op: string, options: { name?: string } | undefined): string {
   checkOptions(op, options, ['name']);
   return options?.name ?? '';
+}
+
+/** Tensors out of files may have shapes that nothing computes with. @throws StridenetError ERR_SHAPE_MISMATCH */
+function checkComputable(where: string, i: number, { shape }: Tensor): void {
+  if (shape.length <= MAX_RANK && !shape.includes(0)) return;
+  throw new StridenetError(
+    'ERR_SHAPE_MISMATCH',
+    `${where} expects tensors of at most ${MAX_RANK} axes with elements but input ${i} has shape ${formatShape(shape)}.`,
+  );
 }
 
 /** @throws StridenetError ERR_SHAPE_MISMATCH unless the tensor has `rank` axes */

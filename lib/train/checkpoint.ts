@@ -3,14 +3,15 @@
  * scalars as metadata.
  */
 
-import { formatShape, formatValue, StridenetError } from '../errors';
+import { formatNames, formatShape, formatValue, StridenetError } from '../errors';
 import { notedPreprocessing, notePreprocessing, PREPROCESS_KEY, preprocessingMetadata, statedPreprocessing } from '../graph/preprocess';
 import type { Tensor } from '../graph/tensor';
+import { parseJson } from '../io/json';
 import { loadSafetensorsWithMetadata, saveSafetensors } from '../io/safetensors';
 import * as models from '../models';
 import { lossFrom, type LossRecipe } from '../nn/loss';
 import type { Module } from '../nn/module';
-import type { Variable } from '../nn/parameter';
+import { withVariableLimit, type Variable } from '../nn/parameter';
 import { moduleFrom, type ModuleRecipe } from '../nn/recipe';
 import type { Optimizer } from '../optim/optimizer';
 import { sgd } from '../optim/sgd';
@@ -23,6 +24,11 @@ const FORMAT = 'stridenet checkpoint 1';
 export const SLOT_PREFIX = 'optimizer/';
 /** What a checkpoint's metadata is called. */
 const OWN_NAMES = ['format', 'state', 'random', 'fit', 'recipe', PREPROCESS_KEY];
+
+/** Sequentials inside each other take three levels each. */
+const RECIPE_DEPTH = 512;
+/** A recipe may build a model of the package first and put other layers into it: so many variables more than the file holds it may take. */
+const REPLACED_VARIABLES = 2000;
 
 /** What a checkpoint holds beside tensors. */
 export interface CheckpointState {
@@ -112,7 +118,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
  * Model and options as they were when the checkpoint was saved.
  * @throws StridenetError ERR_BAD_FILE; ERR_INVALID_ARGUMENT when the file cannot say
  */
-export function rebuildFromCheckpoint({ path, recipe: text }: Checkpoint): { model: Module; options: TrainerOptions } {
+export function rebuildFromCheckpoint({ path, recipe: text, weights }: Checkpoint): { model: Module; options: TrainerOptions } {
   if (text === undefined) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
@@ -120,9 +126,10 @@ export function rebuildFromCheckpoint({ path, recipe: text }: Checkpoint): { mod
         'Pass them: Trainer.resume(path, model, options).',
     );
   }
+  const random = randomState();
   try {
-    const recipe = JSON.parse(text) as TrainerRecipe;
-    const model = moduleFrom(recipe.model, models);
+    const recipe = parseJson(text, RECIPE_DEPTH) as TrainerRecipe;
+    const model = withVariableLimit(2 * weights.size + REPLACED_VARIABLES, () => moduleFrom(recipe.model, models));
     const frozen = new Set(recipe.frozen);
     const modules = new Map(model.namedModules());
     for (const path of recipe.frozenModules ?? []) modules.get(path)?.freeze();
@@ -130,7 +137,9 @@ export function rebuildFromCheckpoint({ path, recipe: text }: Checkpoint): { mod
     for (const parameter of model.parameters()) parameter.requiresGrad = !frozen.has(parameter.name);
     return { model, options: { ...recipe.options, optimizer: sgd(recipe.optimizer), loss: lossFrom(recipe.loss) } };
   } catch (error) {
-    throw new StridenetError('ERR_BAD_FILE', `${path} does not say how its model is built: ${(error as Error).message}`, { cause: error });
+    restoreRandomState(random);
+    const reason = (error as Error).message.replace(/\.?$/, '.');
+    throw new StridenetError('ERR_BAD_FILE', `${path} does not say how its model is built: ${reason}`, { cause: error });
   }
 }
 
@@ -158,7 +167,7 @@ function parseMetadata(path: string, metadata: Record<string, string>): Pick<Che
   let parsed: { state: Record<string, unknown>; random: Record<string, unknown> };
   let progress: FitProgress | undefined;
   try {
-    parsed = { state: JSON.parse(metadata['state'] ?? '{}'), random: JSON.parse(metadata['random'] ?? '{}') };
+    parsed = { state: parseJson(metadata['state'] ?? '{}') as never, random: parseJson(metadata['random'] ?? '{}') as never };
     progress = metadata['fit'] === undefined ? undefined : parseProgress(metadata['fit']);
   } catch {
     return refuse('its metadata is damaged');
@@ -191,9 +200,9 @@ function checkSlots(
   if (savedOptimizer === optimizer && missing.length + unexpected.length + misshaped.length === 0) return;
   const problems = [
     ...(savedOptimizer === optimizer ? [] : [`it was saved with optimizer ${savedOptimizer}`]),
-    ...(missing.length ? [`missing: ${missing.join(', ')}`] : []),
-    ...(unexpected.length ? [`unexpected: ${unexpected.join(', ')}`] : []),
-    ...(misshaped.length ? [`of another shape: ${misshaped.map(([name]) => name).join(', ')}`] : []),
+    ...(missing.length ? [`missing: ${formatNames(missing)}`] : []),
+    ...(unexpected.length ? [`unexpected: ${formatNames(unexpected)}`] : []),
+    ...(misshaped.length ? [`of another shape: ${formatNames(misshaped.map(([name]) => name))}`] : []),
   ];
   throw new StridenetError(
     'ERR_STATE_DICT_MISMATCH',

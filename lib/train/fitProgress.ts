@@ -1,5 +1,6 @@
 /** Where a `fit` stands: what it keeps in checkpoints, so that another one goes on from there to the same bits. */
 
+import { parseJson } from '../io/json';
 import type { EpochRecord } from './callbacks';
 
 /** Sums over the batches of an epoch so far. */
@@ -32,9 +33,9 @@ export function formatProgress(progress: FitProgress): string {
 const REQUIRED = ['epoch', 'loss', 'imagesPerSecond', 'seconds'] as const;
 const OPTIONAL = ['accuracy', 'valLoss', 'valAccuracy'] as const;
 
-/** Undefined for what `formatProgress` has not written. @throws SyntaxError */
+/** Undefined for what `formatProgress` has not written. @throws JsonFault */
 export function parseProgress(text: string): FitProgress | undefined {
-  const { epochs, totals, images, batchSize } = (JSON.parse(text) ?? {}) as Record<string, unknown>;
+  const { epochs, totals, images, batchSize } = (parseJson(text) ?? {}) as Record<string, unknown>;
   if (!Array.isArray(epochs) || !isCount(images, 1) || !isCount(batchSize, 1)) return undefined;
   const records = epochs.map((record) => numbersOf(record, REQUIRED, OPTIONAL));
   const sums = numbersOf(totals, Object.keys(NO_TOTALS));

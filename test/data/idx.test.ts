@@ -49,12 +49,12 @@ describe('readIdx', () => {
   const header = (...bytes: number[]): Buffer => Buffer.from(bytes);
   const cases: [string, Buffer, RegExp][] = [
     ['an empty file', Buffer.alloc(0), /has 0 bytes, too few for a header/],
-    ['another kind of file', Buffer.from('\x89PNG....', 'latin1'), /begins with the bytes 89504e47/],
+    ['another kind of file', Buffer.from('\x89PNG....', 'latin1'), /it is a PNG picture/],
     ['another element type', header(0, 0, 0x0d, 1, 0, 0, 0, 1, 0, 0, 0, 0), /holds float32 elements; only uint8 is supported/],
     ['rank 0', header(0, 0, 8, 0, 1), /rank is 0; expected is 1 to 4/],
     ['rank 255', header(0, 0, 8, 255), /rank is 255/],
-    ['extents beyond the file', header(0, 0, 8, 2, 255, 255, 255, 255, 255, 255, 255, 255, 1), /more than a file of its size can hold/],
-    ['extents beyond the gzip stream', gzipSync(header(0, 0, 8, 2, 0, 1, 0, 0, 0, 1, 0, 0)), /more than a file of its size can hold/],
+    ['extents beyond the file', header(0, 0, 8, 2, 255, 255, 255, 255, 255, 255, 255, 255, 1), /more than a file of its size can be expected to hold/],
+    ['extents beyond the gzip stream', gzipSync(header(0, 0, 8, 2, 0, 1, 0, 0, 0, 1, 0, 0)), /more than a file of its size can be expected to hold/],
     ['bytes after the elements', Buffer.concat([good, Buffer.of(0)]), /bytes after the 12 elements of shape \[2, 2, 3\]/],
     ['missing elements', good.subarray(0, 20), /needs 12 elements/],
     ['a decompression bomb', gzipSync(Buffer.concat([good, Buffer.alloc(50_000_000)])), /bytes after the 12 elements/],
@@ -66,6 +66,23 @@ describe('readIdx', () => {
     expect(error.code).toBe('ERR_BAD_FILE');
     expect(error.message).toMatch(message);
     expect(error.message).toContain(path);
+  });
+
+  it('refuses a small file that unpacks to a large one, and takes one that unpacks to a little', async () => {
+    const zeros = (count: number): Buffer => {
+      const bytes = Buffer.alloc(8 + count);
+      bytes.writeUInt32BE(0x0801);
+      bytes.writeUInt32BE(count, 4);
+      return gzipSync(bytes, { level: 9 });
+    };
+    writeFileSync(path, zeros(68_000_000)); // true to its header: a thousand times its size
+    expect((await failure(readIdx(path))).message).toContain('needs 68000000 elements, more than a file of its size can be expected to hold');
+    writeFileSync(path, zeros(10_000_000));
+    expect((await readIdx(path)).data.length).toBe(10_000_000);
+  });
+
+  it.each([[5], [undefined], [null], [''], ['a\0b'], [['file']]])('refuses the path %j', async (given) => {
+    expect((await failure(readIdx(given as string))).code).toBe('ERR_INVALID_ARGUMENT');
   });
 
   it('says why a file cannot be read', async () => {

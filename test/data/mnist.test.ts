@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,7 +89,7 @@ describe('download', () => {
   let server: Server;
   let url: string;
   let requests: string[];
-  let answer: (name: string) => Buffer | number;
+  let answer: (name: string) => Buffer | number | ((response: ServerResponse) => void);
   beforeEach(async () => {
     requests = [];
     answer = (name) => FILES[name] ?? 404;
@@ -98,6 +98,7 @@ describe('download', () => {
       requests.push(name);
       const body = answer(name);
       if (typeof body === 'number') response.writeHead(body).end();
+      else if (typeof body === 'function') body(response);
       else response.end(body);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -139,6 +140,64 @@ describe('download', () => {
     expect(error.message).toMatch(/http:\/\/127\.0\.0\.1:1\/train-images-idx3-ubyte\.gz: .+\n/);
     expect(error.message).toContain('the server answered 503');
     expect(error.message).not.toContain('download: true');
+  });
+
+  describe('a server that keeps the connection and sends next to nothing', () => {
+    const patience = { answer: 300, stall: 300, total: 1200 };
+    const drip = (bytes: number, every: number) => (response: ServerResponse) => {
+      const timer = setInterval(() => response.write(Buffer.alloc(bytes)), every);
+      response.on('close', () => clearInterval(timer));
+      response.flushHeaders();
+    };
+    const large = { ...TOY, files: TOY.files.map((file) => ({ ...file, bytes: 1e9 })) };
+
+    it.each<[string, () => Buffer | ((response: ServerResponse) => void), string]>([
+      ['no answer', () => () => undefined, 'the server did not answer within 0.3 seconds'],
+      ['an answer without a body', () => drip(0, 1e6), 'the server sent 0 bytes in 0.3 seconds, after 0 before'],
+      ['a byte now and then', () => drip(1, 20), 'bytes in 0.3 seconds, after 0 before'],
+      ['enough to go on for ever', () => drip(2048, 50), 'the download was not complete after 1.2 seconds'],
+    ])('%s', async (_, make, reason) => {
+      answer = make;
+      const error = await failure(loadNamed(large, { cacheDir: folder, url, download: true }, patience));
+      expect(error.code).toBe('ERR_DATA_UNAVAILABLE');
+      expect(error.message).toContain(reason);
+      expect(existsSync(join(folder, 'toy'))).toBe(false);
+    });
+
+    it('the next address is tried', async () => {
+      answer = () => () => undefined;
+      const second = createServer((request, response) => void response.end(FILES[request.url!.split('/').at(-1)!]));
+      await new Promise<void>((resolve) => second.listen(0, '127.0.0.1', resolve));
+      const urls = [url, `http://127.0.0.1:${(second.address() as AddressInfo).port}`];
+      expect((await loadNamed({ ...TOY, urls }, { cacheDir: folder, download: true }, patience)).train.length).toBe(2);
+      second.closeAllConnections();
+      second.close();
+    });
+
+    it('a slow but steady one is waited for', async () => {
+      const body = Buffer.alloc(8192, 'x');
+      const slow = { ...TOY, files: [{ name: 'slow', bytes: body.length, sha256: sha256(body) }] };
+      answer = () => (response) => {
+        let sent = 0;
+        const timer = setInterval(() => {
+          response.write(body.subarray(sent, (sent += 1024)));
+          if (sent >= body.length) response.end(() => clearInterval(timer));
+        }, 60);
+      };
+      await failure(loadNamed(slow, { cacheDir: folder, url, download: true }, patience)); // the other files are not there
+      expect(readFileSync(join(folder, 'toy', 'slow')).equals(body)).toBe(true);
+    });
+
+    it('is left at once when the caller gives up', async () => {
+      answer = () => drip(1, 20);
+      const reason = new Error('no more');
+      const controller = new AbortController();
+      const loading = loadNamed(large, { cacheDir: folder, url, download: true, signal: controller.signal });
+      setTimeout(() => controller.abort(reason), 100);
+      await expect(loading).rejects.toBe(reason);
+      await expect(loadNamed(TOY, { cacheDir: folder, signal: controller.signal })).rejects.toBe(reason);
+      expect((await failure(loadNamed(TOY, { signal: 3 } as object))).message).toContain('expects signal to be an AbortSignal but got 3');
+    });
   });
 
   it('says so when the cache cannot be written', async () => {

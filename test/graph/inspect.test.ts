@@ -1,9 +1,10 @@
 /** What console.log and String print of tensors and parameters: values where they cost nothing, never an exception, never a computation. */
 import { inspect } from 'node:util';
 import { nn, ops, ones, randn, tensor, zeros, type Tensor } from 'stridenet';
-import { inputTensor, storedTensor } from '../../lib/graph/leaves';
-import { VariableStorage } from '../../lib/graph/storage';
+import { inputTensor, lazyTensor } from '../../lib/graph/leaves';
+import { VariableStorage, type StoredValue } from '../../lib/graph/storage';
 
+const storedTensor = (stored: StoredValue): Tensor => lazyTensor(stored.shape, 'float32', () => stored.read(), stored);
 const lines = (...text: string[]): string => text.join('\n');
 
 describe('a tensor', () => {

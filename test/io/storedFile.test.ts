@@ -1,11 +1,26 @@
 /** Values that stay in a large safetensors file: the same numbers as ever, files that are replaced, written over and closed again. */
 
-import { copyFileSync, mkdtempSync, readdirSync, readlinkSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  linkSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { compile, loadSafetensors, nn, ones, ops, optim, saveSafetensors, Trainer, type Tensor } from '../../lib';
+
+const onLinux = process.platform === 'linux' ? test : test.skip;
 
 let folder: string;
 let file: string;
@@ -118,11 +133,27 @@ test('a file that is replaced by renaming or deleted goes on being read', async 
   expect(await logitsOf(loaded)).toEqual(await logitsOf(model));
 });
 
+onLinux('what changes the inode but not the bytes is no change', async () => {
+  const model = makeModel(1);
+  await saveSafetensors(file, model.stateDict());
+  const loaded = await loadedModel();
+  const moved = path.join(folder, 'moved');
+  renameSync(file, moved);
+  chmodSync(moved, 0o600);
+  linkSync(moved, file);
+  rmSync(moved);
+  expect(await logitsOf(loaded)).toEqual(await logitsOf(model));
+});
+
 describe('a file that is written over', () => {
   const changes: Record<string, () => void> = {
     'by a copy': () => copyFileSync(path.join(folder, 'other'), file),
     'by fewer bytes': () => truncateSync(file, 1000),
     'with nothing new but its time': () => utimesSync(file, 1, 1),
+    'by a copy, its times being put back': () => {
+      execFileSync('touch', ['-r', file, path.join(folder, 'other')]);
+      execFileSync('cp', ['-p', path.join(folder, 'other'), file]);
+    },
   };
 
   test.each(Object.keys(changes))('%s is refused by whatever needs a value', async (name) => {
@@ -173,8 +204,6 @@ test('half precision is converted when it is read', async () => {
     -1,
   );
 });
-
-const onLinux = process.platform === 'linux' ? test : test.skip;
 
 onLinux('descriptors are closed when nothing reads from the file any more, and never too many are open', async () => {
   await saveSafetensors(file, makeModel(1).stateDict());

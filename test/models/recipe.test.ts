@@ -1,8 +1,10 @@
 /** Models as plain data: what a checkpoint says of them builds the same network again. */
 
 import { models, nn, type Tensor } from 'stridenet';
+import { withVariableLimit } from '../../lib/nn/parameter';
 import { moduleFrom, recipeOf } from '../../lib/nn/recipe';
 import { randomState } from '../../lib/random';
+import { expectError } from '../support/expectError';
 
 /** Through JSON, as in a file. */
 function rebuilt(model: nn.Module): nn.Module {
@@ -82,4 +84,25 @@ test.each([
   [{ kind: 'resnet18', args: [], replaced: { fc: { kind: 'None', args: [] } } }],
 ])('%j is refused', (recipe) => {
   expect(() => moduleFrom(recipe, models)).toThrow(/recipe/);
+});
+
+describe('a recipe that asks for more than its file can hold', () => {
+  const bomb = { kind: 'resnetCifar', args: [9998, { classes: 10, inChannels: 3 }] };
+  const nested = (layer: object): object => ({ kind: 'Sequential', args: [layer, layer] });
+
+  test.each([bomb, nested(bomb), { kind: 'resnet18', args: [], replaced: { fc: bomb } }])('%j is refused early', (recipe) => {
+    const before = process.memoryUsage().heapUsed;
+    expectError('ERR_BAD_FILE', () => withVariableLimit(500, () => moduleFrom(recipe, models)), 'more than 500 parameters');
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(50e6);
+    // The limit ends with the call.
+    expect(models.resnet50().parameters().length).toBe(161);
+  });
+
+  test.each([60000002, 2 ** 31, 10_000, 2 ** 53, -4, 20.5, NaN])('resnetCifar(%d) is refused', (depth) => {
+    expectError('ERR_INVALID_ARGUMENT', () => models.resnetCifar(depth), 'resnetCifar expects depth');
+  });
+
+  test('the deepest network of the paper is built', () => {
+    expect(models.resnetCifar(1202).parameters().length).toBe(2 + 1 + 1200 * 3 + 2);
+  });
 });
