@@ -183,13 +183,17 @@ export abstract class Module {
 /** What modules remember, kept apart from their fields, which are their children. */
 const preprocessings = new WeakMap<Module, Preprocessing>();
 
-/** Modules that `freeze` was called on, or on one above, and `unfreeze` not since. */
 const frozenModules = new WeakSet<Module>();
+
+/** Whether `freeze` was called on the module, or on one above, and `unfreeze` not since. */
+export function wasFrozen(module: Module): boolean {
+  return frozenModules.has(module);
+}
 
 /** Whether nothing of the module itself trains: none of its own parameters, or, if it has none, as `freeze` said. */
 export function isFrozen(module: Module): boolean {
   const own = fields(module).flatMap(([, value]) => (value instanceof Parameter ? [value] : []));
-  return own.length > 0 ? own.every(({ requiresGrad }) => !requiresGrad) : frozenModules.has(module);
+  return own.length > 0 ? own.every(({ requiresGrad }) => !requiresGrad) : wasFrozen(module);
 }
 
 type Field = [name: string, value: Module | Variable];

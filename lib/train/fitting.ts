@@ -50,6 +50,8 @@ export class Fitting {
 
   async run(): Promise<History> {
     this.trainer.progress = () => this.progress();
+    // One may fail before the batch that is being cut is handed over, and be seen after.
+    this.trainer.endsAtFailure = true;
     try {
       await this.notify.trainBegin();
       for (let epoch = this.trainer.epoch + 1; epoch <= this.plan.epochs && !this.trainer.stopped; epoch++) await this.epoch(epoch);

@@ -1,6 +1,7 @@
 /** What the training graph of a model depends on and users may change between two steps. */
 
-import { isFrozen, type Module } from '../nn/module';
+import { isFrozen, wasFrozen, type Module } from '../nn/module';
+import { Structure } from '../nn/structure';
 
 let nextId = 0;
 const ids = new WeakMap<object, number>();
@@ -21,4 +22,30 @@ export function formOf(model: Module): string {
     .map(([path, module]) => `${path}:${idOf(module)}${module.training && !isFrozen(module) ? '' : ' rests'}`);
   const parameters = model.parameters().map((parameter) => `${idOf(parameter)}${parameter.requiresGrad ? '' : ' frozen'}`);
   return `${modules.join()};${parameters.join()}`;
+}
+
+/** The form of one model, made again only when something has changed: asking before every step costs little. */
+export class ModelForm {
+  private text = '';
+  private structure: Structure | undefined;
+  /** Say together whether what the text tells has changed; `structure` does not see them. */
+  private flags: (() => boolean)[] = [];
+  private seen: boolean[] = [];
+
+  constructor(private readonly model: Module) {}
+
+  toString(): string {
+    if (!this.structure?.isSame || this.flags.some((flag, i) => flag() !== this.seen[i])) this.look();
+    return this.text;
+  }
+
+  private look(): void {
+    this.text = formOf(this.model);
+    this.structure = new Structure(this.model);
+    this.flags = [
+      ...this.model.namedModules().flatMap(([, module]) => [() => module.training, () => wasFrozen(module)]),
+      ...this.model.parameters().map((parameter) => () => parameter.requiresGrad),
+    ];
+    this.seen = this.flags.map((flag) => flag());
+  }
 }

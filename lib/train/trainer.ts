@@ -42,7 +42,7 @@ import {
   type ReadingOptions,
   type Targets,
 } from './images';
-import { formOf } from './modelForm';
+import { ModelForm } from './modelForm';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 import type { StopSignal } from './stopSignal';
 import { chainValue, trainingGraph } from './trainingGraph';
@@ -105,6 +105,8 @@ export class Trainer {
   private readonly slots = new Map<Parameter, readonly Variable[]>();
   /** @internal Where the `fit` of this trainer will stand when the steps submitted so far are done. */
   progress?: () => Promise<FitProgress>;
+  /** @internal Whether no step is taken after one that failed. */
+  endsAtFailure = false;
   private shuffleSeed: number;
   /** Of the steps to come. */
   private rate: number;
@@ -117,6 +119,7 @@ export class Trainer {
   private remembered = false;
   private submitted = 0;
   private completed = 0;
+  private readonly form: ModelForm;
   private chain: Chain = {};
   private readonly lastApplied = new Variable([]);
   /** @internal What steps change, as long as the model is trained as it is at first. */
@@ -142,6 +145,7 @@ export class Trainer {
     this.preprocess = readingOf(where, model, this.input, this.said);
     this.shuffleSeed = checkInteger(where, 'seed', options.seed ?? Philox.next().uint32(), 0);
     this.rate = this.baseRate = this.optimizer.lr;
+    this.form = new ModelForm(model);
     // Mistakes of shape are reported here and not by the first step.
     const graph = this.buildGraph(this.batchSize, 'float32');
     this.classes = classCount(graph);
@@ -214,7 +218,9 @@ export class Trainer {
       );
     }
     const { rate } = this;
-    const chain = (this.chain = this.chain.failure ? {} : this.chain);
+    const { failure } = this.chain;
+    if (failure && this.endsAtFailure) throw notApplied(this.submitted + 1, failure);
+    const chain = (this.chain = failure ? {} : this.chain);
     let step = 0;
     let release: () => void = () => undefined;
     let results: number[];
@@ -372,7 +378,7 @@ export class Trainer {
   }
 
   private programKey(count: number, dtype: ImageDType): string {
-    return `train ${count} ${dtype} ${formOf(this.model)}`;
+    return `train ${count} ${dtype} ${this.form.toString()}`;
   }
 
   private buildGraph(count: number, dtype: ImageDType): Graph {

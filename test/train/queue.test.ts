@@ -93,7 +93,14 @@ describe('a step whose loss is not finite', () => {
       await expectRejection('ERR_NOT_FINITE', fit(model, data, options), 'before this step');
       return weightsOf(model);
     };
-    expect(await end({})).toEqual(await end({ callbacks: [{ onBatchEnd: () => undefined }] }));
+    const oneByOne = await end({ callbacks: [{ onBatchEnd: () => undefined }] });
+    for (let i = 0; i < 20; i++) expect(await end({})).toEqual(oneByOne);
+    // A schedule that takes its time: the failed step is over before the next is handed over.
+    const slowly = (): number => {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+      return 1;
+    };
+    expect(await end({ schedule: slowly })).toEqual(oneByOne);
   });
 });
 
