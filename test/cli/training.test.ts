@@ -118,4 +118,7 @@ it('doctor finds everything in order', async () => {
   expect(jsonOf(outcome)).toMatchObject({ ok: true, node: process.version, isa: expect.any(String), threads: expect.any(Number) });
   expect(outcome.code).toBe(0);
   expect((await stridenet('doctor')).out).toMatch(/computation +correct$/);
+  process.env['STRIDENET_THREAD'] = '2';
+  const { out } = await stridenet('doctor').finally(() => delete process.env['STRIDENET_THREAD']);
+  expect(out).toMatch(/^STRIDENET_THREAD +2 \(unknown: it changes nothing\)$/m);
 });

@@ -9,6 +9,9 @@ import '../../runtime/evaluate';
 import { packageVersion } from '../../version';
 import type { Arguments, Command, Terminal } from '../arguments';
 
+/** The environment variables that the native code reads. */
+const SWITCHES = ['STRIDENET_ISA', 'STRIDENET_THREADS', 'STRIDENET_PROFILE', 'STRIDENET_VALIDATE', 'STRIDENET_PLAN'];
+
 export const doctor: Command = {
   name: 'doctor',
   operands: '',
@@ -31,7 +34,9 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   if (!json) {
     print('stridenet', machine.version);
     print('node', `${machine.node}, ${machine.platform}`);
-    for (const [name, value] of Object.entries(machine.env)) print(name, printableName(value ?? ''));
+    for (const [name, value] of Object.entries(machine.env)) {
+      print(name, printableName(value ?? '') + (SWITCHES.includes(name) ? '' : ' (unknown: it changes nothing)'));
+    }
   }
   try {
     const binary = bindingFile();

@@ -31,7 +31,8 @@ export const train: Command = {
   name: 'train',
   operands: 'MODEL',
   operandCount: [1, 1],
-  purpose: 'Trains a model and reports its accuracy on the test images. Ctrl-C stops after the step under way and saves what was learned.',
+  purpose:
+    'Trains a model and reports its accuracy on the test images. Ctrl-C, SIGTERM and SIGHUP stop it after the step under way and save what was learned.',
   options: {
     ...DATA_OPTIONS,
     epochs: { value: 'N', default: '10', help: 'passes over the training images' },
