@@ -137,7 +137,7 @@ export const SAMPLES: Readonly<Record<string, Arguments>> = {
   'CompiledModel.listing': () => [1, 'float32'],
   loadSafetensors: async (w) => [await w.saved()],
   readSafetensorsMetadata: async (w) => [await w.saved()],
-  saveSafetensors: (w) => ['out.safetensors', new Map([['a', w.matrix()]]), { metadata: { a: 'b' } }],
+  saveSafetensors: (w) => ['out.safetensors', new Map([['a', w.matrix()]]), { a: 'b' }],
   exportOnnx: (w) => [w.model(), { input: [1, 4, 4], path: 'out.onnx', foldBatchNorm: true }],
 
   'Tensor.reshape': () => [[2, 2]],

@@ -6,6 +6,8 @@
 import { mkdirSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { judge, tryCall, type Finding } from './calls';
+import { tryFile } from './files';
+import { tryGraph } from './graphs';
 import { Random } from './random';
 import { Rejected } from './values';
 
@@ -13,6 +15,8 @@ type Case = (random: Random, seed: number) => Promise<Finding | undefined> | Fin
 
 const KINDS: Readonly<Record<string, Case>> = {
   calls: tryCall,
+  files: tryFile,
+  graphs: tryGraph,
 };
 
 /** A promise that has not settled by then never will. */
@@ -46,13 +50,22 @@ async function main(kind: string, first: number, count: number, folder: string):
     // An overflow of the stack inside of Node leaves it at 0.
     Error.stackTraceLimit = 10;
     writeSync(progress, String(current).padEnd(20), 0);
-    const finding = await settled(Promise.resolve(run(new Random(current), current)));
+    const finding = await settled(attempt(run, current));
     if (finding) report(finding);
     // Rejections that nobody handled are told of between two turns of the event loop.
     await new Promise((resolve) => setImmediate(resolve));
   }
   writeSync(progress, 'done'.padEnd(20), 0);
   process.exit(0);
+}
+
+/** A case, in which what the fuzzer itself does wrong is a finding too. */
+async function attempt(run: Case, seed: number): Promise<Finding | undefined> {
+  try {
+    return await run(new Random(seed), seed);
+  } catch (error) {
+    return judge(error, ['the fuzzer itself']);
+  }
 }
 
 async function settled(running: Promise<Finding | undefined>): Promise<Finding | undefined> {

@@ -259,7 +259,8 @@ class Mutator {
         if (below(4) == 0) words->insert(words->begin() + static_cast<long>(at), 1 + below(8), interesting());
         break;
       default:
-        word += static_cast<int32_t>(below(9)) - 4;
+        // Beyond the largest word comes the smallest.
+        word = static_cast<int32_t>(static_cast<uint32_t>(word) + static_cast<uint32_t>(below(9)) - 4u);
     }
   }
 
