@@ -6,20 +6,20 @@
 import { compileGraph, type Graph } from './compile/compile';
 import type { NativeQueries } from './compile/ir';
 import { LINE_BYTES } from './compile/planMemory';
-import { checkInteger, checkOptions, formatShape, formatValue, StridenetError } from './errors';
+import { checkInteger, checkOptions, formatShape, StridenetError } from './errors';
 import { INSPECT } from './graph/inspect';
 import { checkShape, inputTensor } from './graph/leaves';
 import type { Tensor } from './graph/tensor';
 import { topologicalOrder } from './graph/traverse';
 import { BYTES_PER_ELEMENT, elementCount, type Shape } from './graph/types';
 import { crossEntropy, type Loss } from './nn/loss';
-import { Module } from './nn/module';
+import { type Module } from './nn/module';
 import { Variable, type Parameter } from './nn/parameter';
 import { mul } from './ops/elementwise';
 import { mean } from './ops/reduce';
 import { sgd } from './optim/sgd';
 import { nativeQueries } from './runtime/queries';
-import { callModel, inferenceGraph, type BatchForm } from './train/graphs';
+import { callModel, checkModel, inferenceGraph, type BatchForm } from './train/graphs';
 import { trainingGraph } from './train/trainingGraph';
 
 export interface SummaryOptions {
@@ -78,9 +78,7 @@ export interface Summary {
  * @example console.log(summary(models.lenet5(), [1, 1, 28, 28]));
  */
 export function summary(model: Module, inputShape: Shape, options: SummaryOptions = {}): Summary {
-  if (!(model instanceof Module)) {
-    throw new StridenetError('ERR_INVALID_ARGUMENT', `summary expects an nn.Module but got ${formatValue(model)}.`);
-  }
+  checkModel('summary', model);
   checkOptions('summary', options, ['batch']);
   const given = checkShape('summary', inputShape);
   const shape = given.length === 1 ? [1, ...given] : given;

@@ -65,7 +65,7 @@ export function tensor<V extends NestedArray | TypedArray, D extends DType = DTy
   let data: TypedArray;
   let inferred: Shape;
   if (typed) {
-    inferred = [(values as TypedArray).length];
+    inferred = checkShape('tensor', [(values as TypedArray).length]);
     data = newArray('tensor', inferred, dtype);
     data.set(values as TypedArray);
   } else {

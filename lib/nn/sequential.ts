@@ -21,6 +21,12 @@ export class Sequential extends Module {
       if (!(layer instanceof Module)) {
         throw new StridenetError('ERR_INVALID_ARGUMENT', `Sequential expects Modules but argument ${i} is ${formatValue(layer)}.`);
       }
+      if (typeof layer.forward !== 'function') {
+        throw new StridenetError(
+          'ERR_INVALID_ARGUMENT',
+          `Sequential expects Modules with a method forward(x) but argument ${i}, ${formatValue(layer)}, has none.`,
+        );
+      }
       layer.path = String(i);
     }
     Object.assign(this, layers);

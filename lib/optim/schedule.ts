@@ -13,6 +13,16 @@ export interface ScheduleStep {
 /** The factor on the learning rate for one step. */
 export type Schedule = (at: ScheduleStep) => number;
 
+/** @throws StridenetError ERR_INVALID_ARGUMENT unless `at` says where training stands */
+function checkStep(where: string, at: unknown): ScheduleStep {
+  const { step, totalSteps, stepsPerEpoch } = (at ?? {}) as Partial<ScheduleStep>;
+  return {
+    step: checkNumber(where, 'step', step, 0),
+    totalSteps: checkNumber(where, 'totalSteps', totalSteps, 0),
+    stepsPerEpoch: checkNumber(where, 'stepsPerEpoch', stepsPerEpoch, 0),
+  };
+}
+
 /** The learning rate stays as it is. */
 export function constant(): Schedule {
   return () => 1;
@@ -33,7 +43,8 @@ export function cosine(options: CosineOptions = {}): Schedule {
   checkOptions('optim.cosine', options, ['warmupEpochs', 'minFactor']);
   const warmupEpochs = checkNumber('optim.cosine', 'warmupEpochs', options.warmupEpochs ?? 0, 0);
   const minFactor = checkNumber('optim.cosine', 'minFactor', options.minFactor ?? 0, 0, 1);
-  return ({ step, totalSteps, stepsPerEpoch }) => {
+  return (at) => {
+    const { step, totalSteps, stepsPerEpoch } = checkStep('optim.cosine', at);
     const warmup = Math.min(Math.round(warmupEpochs * stepsPerEpoch), totalSteps);
     if (step < warmup) return (step + 1) / warmup;
     const progress = Math.min(1, (step - warmup) / Math.max(1, totalSteps - warmup));

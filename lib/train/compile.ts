@@ -1,7 +1,7 @@
 /** compile: a model made ready for inference, one program for each number of images that comes. */
 
 import type { Graph } from '../compile/compile';
-import { checkInteger, checkOptions } from '../errors';
+import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
 import { formatObject, INSPECT, styleOf, type InspectOptions } from '../graph/inspect';
 import { constantTensor } from '../graph/leaves';
 import type { Preprocessing } from '../graph/preprocess';
@@ -111,7 +111,11 @@ export class CompiledModel {
 
   /** The program for `count` images as text, one line for each instruction. */
   listing(count = 1, dtype: ImageDType = 'float32'): string {
-    return this.programs.session.listing(this.program(checkInteger('listing', 'count', count, 1), dtype));
+    checkInteger('listing', 'count', count, 1);
+    if (dtype !== 'float32' && dtype !== 'uint8') {
+      throw new StridenetError('ERR_INVALID_ARGUMENT', `listing expects dtype to be 'float32' or 'uint8' but got ${formatValue(dtype)}.`);
+    }
+    return this.programs.session.listing(this.program(count, dtype));
   }
 
   /** Frees threads and memory; runs that wait reject with ERR_CLOSED. Idempotent. */

@@ -13,7 +13,7 @@ import { checkLoss, checkModel, classCount, evaluationGraph } from './graphs';
 import { checkClasses, readImages, readingOf, readLabels, type ReadingOptions } from './images';
 import { formOf } from './modelForm';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
-import type { StopSignal } from './stopSignal';
+import { checkSignal, type StopSignal } from './stopSignal';
 
 export type Metric = 'accuracy';
 
@@ -77,6 +77,7 @@ export async function evaluate(model: Module, dataset: DatasetLike, options: Eva
 
 /** @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT; the signal's reason */
 export async function score(where: string, target: ScoreTarget, given: DatasetLike, signal?: StopSignal): Promise<Score> {
+  checkSignal(where, signal);
   const dataset = readDataset(where, given);
   const { model, loss, accuracy, input, batchSize, programs } = target;
   checkClassLoss(where, loss);

@@ -17,7 +17,7 @@ import { countSteps, Fitting } from './fitting';
 import { checkClasses } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 import { ProgressBar } from './progress';
-import type { StopSignal } from './stopSignal';
+import { checkSignal, type StopSignal } from './stopSignal';
 import { Trainer } from './trainer';
 
 export interface FitOptions extends ExecutionOptions {
@@ -104,6 +104,7 @@ export async function fit(model: Module, data: DatasetLike, options: FitOptions)
   const callbacks = checkCallbacks('fit', options.callbacks);
   const dropLast = checkBoolean('fit', 'dropLast', options.dropLast ?? false);
   const { signal } = options;
+  checkSignal('fit', signal);
   signal?.throwIfAborted();
   const trainerOptions = {
     optimizer: options.optimizer,

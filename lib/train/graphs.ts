@@ -158,7 +158,13 @@ function channelsLast(model: Module, { shape }: Tensor, error: unknown): Striden
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless `model` is an nn.Module */
 export function checkModel(where: string, model: unknown): asserts model is Module {
-  if (model instanceof Module) return;
+  if (model instanceof Module) {
+    if (typeof model.forward === 'function') return;
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects a model with a method forward(x) but ${formatValue(model)} has none.`,
+    );
+  }
   const owned = (model as { model?: unknown } | null | undefined)?.model instanceof Module;
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',

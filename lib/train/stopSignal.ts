@@ -3,6 +3,8 @@
  * those of the DOM.
  */
 
+import { formatValue, StridenetError } from '../errors';
+
 /** An AbortSignal, as `new AbortController().signal` and `AbortSignal.timeout(ms)` give it. */
 export interface StopSignal {
   /** Whether work should stop. */
@@ -11,4 +13,13 @@ export interface StopSignal {
   readonly reason: unknown;
   /** Throws the reason if work should stop. */
   throwIfAborted(): void;
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT unless `signal` is one, of any realm, or absent */
+export function checkSignal(where: string, signal: unknown): void {
+  if (signal === undefined || typeof (signal as { throwIfAborted?: unknown } | null)?.throwIfAborted === 'function') return;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects signal to be an AbortSignal, such as new AbortController().signal, but got ${formatValue(signal)}.`,
+  );
 }

@@ -3,7 +3,7 @@
  * is used as well: functions are called, objects' methods too, tensors are computed.
  */
 
-import { types } from 'node:util';
+import { inspect, types } from 'node:util';
 import { StridenetError } from '../../lib/errors';
 import { Tensor } from '../../lib/graph/tensor';
 import { Module } from '../../lib/nn/module';
@@ -67,9 +67,9 @@ function mutate(random: Random, holder: object, key: PropertyKey, depth: number)
   const inside = depth < 3 && isPlain(value) && random.chance(0.7) ? Object.keys(value) : [];
   if (inside.length > 0) return mutate(random, value as object, random.choose(inside), depth + 1);
   const roll = random.unit();
-  if (isPlain(value) && roll < 0.2) {
+  if (isPlain(value) && Object.isExtensible(value) && roll < 0.2) {
     Reflect.set(value, random.choose(['extra', '__proto__', 'constructor', '0']), hostile(random));
-  } else if (isPlain(value) && roll < 0.4 && !Array.isArray(value) && Object.keys(value).length > 0) {
+  } else if (isPlain(value) && Object.isExtensible(value) && roll < 0.4 && !Array.isArray(value) && Object.keys(value).length > 0) {
     Object.defineProperty(value, random.choose(Object.keys(value)), { get: () => hostile(random), enumerable: true, configurable: true });
   } else {
     Reflect.set(holder, key, random.chance(0.4) ? distorted(random, value) : hostile(random));
@@ -85,6 +85,11 @@ function isPlain(value: unknown): value is object {
 /** Goes on with what a call gave. */
 async function use(random: Random, result: unknown, calls: string[], world: World): Promise<void> {
   if (types.isProxy(result)) return;
+  if (result instanceof Tensor || result instanceof Module) {
+    calls.push('inspect');
+    inspect(result);
+    calls.pop();
+  }
   if (result instanceof Tensor) {
     if (result.size <= MOST_ELEMENTS && random.chance(0.5)) {
       calls.push('dataSync');

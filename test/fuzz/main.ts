@@ -3,11 +3,14 @@
  * seed of the case that shows it, and ends with code 1 when there was any.
  */
 
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { binding } from '../../lib/runtime/binding';
+import { REPOSITORY } from '../support/transpile';
 import { runCampaign, type CampaignFinding } from './campaign';
 
-const KINDS = ['calls', 'files', 'graphs'];
+const KINDS = ['calls', 'files', 'graphs', 'programs'];
 const USAGE = `usage: npm run fuzz -- --kind ${KINDS.join('|')} [--count N] [--seed N] [--isa NAME] [--verbose]`;
 
 async function main(): Promise<number> {
@@ -25,6 +28,10 @@ async function main(): Promise<number> {
   if (!KINDS.includes(kind) || !(Number.isSafeInteger(count) && Number.isSafeInteger(seed))) {
     console.error(USAGE);
     return 2;
+  }
+  if (kind === 'programs') {
+    const script = path.join(REPOSITORY, 'scripts', 'testSanitized.sh');
+    return spawnSync('bash', [script, 'address', 'program_fuzz', String(seed), String(count)], { stdio: 'inherit' }).status ?? 1;
   }
   const onFinding = (finding: CampaignFinding): void => {
     console.log(`seed ${finding.seed}: ${finding.where}: ${finding.signature}${verbose ? `\n${finding.detail}` : ''}`);

@@ -1,6 +1,7 @@
 /** Everything that users can call, found by walking the exports: functions, constructors, and the methods and accessors of instances. */
 
 import { readFileSync } from 'node:fs';
+import { inspect } from 'node:util';
 import * as stridenet from '../../lib/index';
 import * as onnx from '../../lib/onnx';
 import type { Internals } from './internals';
@@ -103,7 +104,8 @@ function members(name: string, type: Constructor, hidden: ReadonlySet<string>): 
     prototype = Object.getPrototypeOf(prototype) as object
   ) {
     for (const key of Reflect.ownKeys(prototype)) {
-      if (found.has(key) || hidden.has(String(key))) continue;
+      // Node alone calls what util.inspect looks for; hostile calls show their results with it.
+      if (found.has(key) || hidden.has(String(key)) || key === inspect.custom) continue;
       if (prototype === stridenet.nn.Module.prototype && name !== 'nn.Module' && key !== 'forward') continue;
       const text = String(key);
       const sample = SAMPLES[`${name}.${text}`] ?? SAMPLES[`Tensor.${text}`] ?? SAMPLES[`nn.Module.${text}`];

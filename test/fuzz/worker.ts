@@ -17,10 +17,23 @@ const KINDS: Readonly<Record<string, Case>> = {
   calls: tryCall,
   files: tryFile,
   graphs: tryGraph,
+  crashes: crash,
 };
 
+/** What every fuzzer must report, for the test of that. */
+async function crash(_random: Random, seed: number): Promise<undefined> {
+  if (seed === 11) process.exit(7);
+  const fail = (): never => {
+    throw new Error('on purpose');
+  };
+  if (seed === 12) setImmediate(fail);
+  if (seed === 13) void Promise.resolve().then(fail);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  return undefined;
+}
+
 /** A promise that has not settled by then never will. */
-const SECONDS_TO_SETTLE = 20;
+const SECONDS_TO_SETTLE = 60;
 
 async function main(kind: string, first: number, count: number, folder: string): Promise<void> {
   const run = KINDS[kind]!;

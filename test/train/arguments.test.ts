@@ -1,0 +1,54 @@
+/** Arguments that the types refuse and JavaScript does not: each is refused by name, before anything runs. */
+
+import * as nn from '../../lib/nn';
+import * as models from '../../lib/models';
+import * as optim from '../../lib/optim';
+import { compile, evaluate, fit, Trainer } from '../../lib/train';
+import { summary } from '../../lib/summary';
+import { expectError, expectRejection } from '../support/expectError';
+
+const anything = (value: unknown): never => value as never;
+const dataset = { images: new Float32Array(64), labels: new Int32Array(4), shape: [1, 4, 4] as const, classes: ['a', 'b'], length: 4 };
+const model = (): nn.Module => new nn.Sequential(new nn.Flatten(), new nn.Linear(16, 2));
+const optimizer = optim.sgd();
+
+test('a signal that is none', async () => {
+  const signal = anything({ aborted: false });
+  await expectRejection(
+    'ERR_INVALID_ARGUMENT',
+    fit(model(), dataset, { epochs: 1, optimizer, progress: false, signal }),
+    'fit',
+    'AbortSignal',
+  );
+  await expectRejection('ERR_INVALID_ARGUMENT', evaluate(model(), dataset, { signal }), 'evaluate', 'AbortSignal');
+  using trainer = new Trainer(model(), { optimizer, input: [1, 4, 4], batchSize: 2, threads: 1 });
+  await expectRejection('ERR_INVALID_ARGUMENT', trainer.evaluate(dataset, { signal }), 'Trainer.evaluate', 'AbortSignal');
+});
+
+test('a Trainer without options', () => {
+  expectError('ERR_INVALID_ARGUMENT', () => new Trainer(model(), anything(undefined)), 'optimizer', 'undefined');
+});
+
+test('a listing for another element type', async () => {
+  using net = await compile(model(), { input: [1, 4, 4], threads: 1 });
+  expectError('ERR_INVALID_ARGUMENT', () => net.listing(1, anything('int32')), "'float32' or 'uint8'", '"int32"');
+});
+
+test('a model without forward', () => {
+  // @ts-expect-error: the types ask for forward.
+  class Empty extends nn.Module {}
+  expectError('ERR_INVALID_ARGUMENT', () => summary(new Empty(), [1, 4]), 'forward(x)', 'an Empty');
+  expectError('ERR_INVALID_ARGUMENT', () => new nn.Sequential(new Empty()), 'forward(x)', 'argument 0');
+});
+
+test('a schedule that is asked nothing', () => {
+  expectError('ERR_INVALID_ARGUMENT', () => optim.cosine()(anything(undefined)), 'optim.cosine', 'step');
+});
+
+test('a residual network deeper than anybody can build', () => {
+  expectError('ERR_INVALID_ARGUMENT', () => models.resnetCifar(6 * 10 ** 9 + 2), 'at most 9998');
+});
+
+test('apply without a function', () => {
+  expectError('ERR_INVALID_ARGUMENT', () => model().apply(anything(undefined)), 'action', 'undefined');
+});
