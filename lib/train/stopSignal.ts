@@ -17,7 +17,8 @@ export interface StopSignal {
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless `signal` is one, of any realm, or absent */
 export function checkSignal(where: string, signal: unknown): void {
-  if (signal === undefined || typeof (signal as { throwIfAborted?: unknown } | null)?.throwIfAborted === 'function') return;
+  const { throwIfAborted } = (signal ?? {}) as Partial<StopSignal>;
+  if (signal === undefined || typeof throwIfAborted === 'function') return;
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
     `${where} expects signal to be an AbortSignal, such as new AbortController().signal, but got ${formatValue(signal)}.`,
