@@ -15,9 +15,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A step that one thread does in less time runs on the caller: waking a sleeping worker takes some 50 us.
-constexpr double kPoolSeconds = 20e-6;
-
 // Index of the first value that is NaN or infinite, or -1.
 int64_t findNotFinite(const Operand& operand) {
   if (operand.dtype != DType::float32) return -1;
@@ -206,13 +203,18 @@ void markCurrent(BoundProgram& bound, uint64_t version) {
 
 }  // namespace
 
+bool isShort(const Program& program) {
+  constexpr double kSeconds = 20e-6;
+  return program.secondsBefore.back() < kSeconds;
+}
+
 Status execute(BoundProgram& bound, State& state, Workspace& workspace, const ExecutorSettings& settings, int steps,
                const std::atomic<bool>* cancelled) {
   const Program& program = bound.program;
   std::lock_guard<std::mutex> lock(state.runMutex());
   if (settings.profile && bound.seconds.empty()) bound.seconds.resize(bound.prepare.size() + bound.step.size());
   double* const seconds = settings.profile ? bound.seconds.data() : nullptr;
-  const int threads = program.secondsBefore.back() < kPoolSeconds ? 1 : settings.threads;
+  const int threads = isShort(program) ? 1 : settings.threads;
   const size_t stride = Workspace::scratchStride(program);
   for (Slot* slot : bound.stepSlots) {
     slot->usedBySteps = true;

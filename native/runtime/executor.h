@@ -14,6 +14,9 @@ struct ExecutorSettings {
   bool validate = false;  // STRIDENET_VALIDATE: every float output must be finite
 };
 
+// Whether a step takes one thread less time than it takes to hand it to another: waking one that sleeps takes some 50 us.
+bool isShort(const Program& program);
+
 // Runs `program` `steps` times. Its feeds and fetches are set and `workspace` has room for it. Waits for other runs on the State.
 // Stops before a step when *cancelled is true. ERR_NOT_FINITE when validating; the State then keeps what was written.
 Status execute(BoundProgram& program, State& state, Workspace& workspace, const ExecutorSettings& settings, int steps,

@@ -147,6 +147,12 @@ Status Session::runNow(Job& job) {
   return run(job);
 }
 
+bool Session::isSoonerNow(const Program& program) {
+  if (!isShort(program)) return false;
+  std::unique_lock<std::mutex> lock(runMutex_, std::try_to_lock);
+  return lock.owns_lock() && bound_.count(program.id) != 0;
+}
+
 Status Session::run(Job& job) {
   std::lock_guard<std::mutex> lock(runMutex_);
   BoundProgram* bound;

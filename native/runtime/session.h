@@ -60,6 +60,8 @@ class Session {
 
   // Waits until the queue is empty, then runs on the calling thread.
   Status runNow(Job& job);
+  // Whether runNow takes less time than submit does while nothing is queued: the program is short and ran before.
+  bool isSoonerNow(const Program& program);
 
   // Lets the job under way end (between two of its steps) and joins the driver thread. Nothing is notified afterwards.
   void stop();

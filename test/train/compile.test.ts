@@ -11,7 +11,7 @@ import { expectError, expectRejection } from '../support/expectError';
 const model = models.lenet5();
 const SIZE = 784;
 const images = randn([7, 1, 28, 28], { seed: 4 });
-const raw = images.dataSync() as Float32Array;
+const raw = images.dataSync();
 
 async function rows(result: Tensor | Promise<Tensor>): Promise<number[][]> {
   return (await (await result).array()) as number[][];
@@ -47,6 +47,31 @@ test('calls may overlap and the input may be reused at once', async () => {
     buffer.fill(NaN);
   }
   expect(await Promise.all(running.map(rows))).toEqual(expected);
+});
+
+test('runs that are too short to be handed over leave the event loop its turns', async () => {
+  using net = await compile(model, { input: [1, 28, 28] });
+  const image = raw.subarray(0, SIZE);
+  const expected = [...net.runSync(image).dataSync()];
+  let turns = 0;
+  let over = false;
+  const turn = (): void => {
+    turns++;
+    if (!over) setImmediate(turn);
+  };
+  setImmediate(turn);
+  for (let i = 0; i < 1000; i++) expect([...(await net.run(image)).dataSync()]).toEqual(expected);
+  over = true;
+  expect(turns).toBeGreaterThanOrEqual(5);
+  // Also while others are queued, answers come in order.
+  const order: number[] = [];
+  await Promise.all(
+    [images, image, image, images].map(async (input, i) => {
+      await net.run(input);
+      order.push(i);
+    }),
+  );
+  expect(order).toEqual([0, 1, 2, 3]);
 });
 
 test('uint8 images are scaled, by 1/255 or as told', async () => {
