@@ -38,6 +38,10 @@ const KNOWN_BYTES = 1 << 14;
 /** Runs on their way at a time: copying out of the page cache keeps more than one core busy. */
 const READERS = 4;
 
+/** Places watched for changes: as many of the largest tensors, as many spread over the file, and small tensors that are read anyway. */
+const WATCHED = 8;
+const MOST_KNOWN = 48;
+
 /**
  * Reads named tensors: float16, bfloat16, float64 and the eight-bit floats become float32, integers of other lengths int32, booleans uint8.
  * A tensor of a type that becomes none of these (complex numbers, floats of four and six bits), or of integers that do not fit int32, fails
@@ -64,7 +68,7 @@ export async function loadSafetensorsWithMetadata(
     const file = keep();
     const inMemory = entries.filter((entry) => isReadable(entry) && (!file || entry.end - entry.begin < KNOWN_BYTES));
     const read = await readTensors(opened, inMemory);
-    await file?.watch(watchedPlaces(opened.header));
+    await file?.watch(watchedPlaces(opened.header), knownSamples(dataStart, inMemory, read));
     const tensorOf = (entry: Entry): Tensor => {
       if (!isReadable(entry)) return lazyTensor(entry.shape, 'uint8', () => refuseType(path, entry));
       const { name, type, shape, begin } = entry;
@@ -146,12 +150,23 @@ async function withFile<T>(path: string, read: (file: OpenFile, keep: () => Stor
   }
 }
 
-/** Places in the file whose bytes tell whether it is still the same: in the middle of tensors, the largest first, and here and there. */
+/** Places in the file whose bytes tell whether it is still the same: in the middle of the largest tensors, and here and there. */
 function watchedPlaces({ entries, dataStart }: Header): number[] {
-  const largest = [...entries].sort((a, b) => b.end - b.begin - (a.end - a.begin)).slice(0, 48);
+  const largest = [...entries].sort((a, b) => b.end - b.begin - (a.end - a.begin)).slice(0, WATCHED);
   const total = entries.at(-1)?.end ?? 0;
-  const spread = Array.from({ length: 16 }, (_, i) => Math.floor((i * total) / 16));
+  const spread = Array.from({ length: WATCHED }, (_, i) => Math.floor((i * total) / WATCHED));
   return [...largest.map(({ begin, end }) => Math.floor((begin + end) / 2)), ...spread].map((place) => dataStart + place);
+}
+
+/** The beginning of some small tensors, evenly chosen from those that were read as they are. */
+function knownSamples(
+  dataStart: number,
+  entries: readonly Entry[],
+  read: ReadonlyMap<string, RawTensor | StridenetError>,
+): [place: number, bytes: Uint8Array][] {
+  const known = entries.filter(({ type, begin, end }) => !type.convert && end > begin);
+  const step = Math.max(1, Math.ceil(known.length / MOST_KNOWN));
+  return known.filter((_, i) => i % step === 0).map(({ name, begin }) => [dataStart + begin, bytesOf((read.get(name) as RawTensor).data)]);
 }
 
 /** A tensor, or why it cannot be one. @param entries in file order */

@@ -33,8 +33,7 @@ const closing = new FinalizationRegistry<FileHandle>((handle) => {
 /** A file that is kept open for reading. */
 export class StoredFile {
   private readonly stats: BigIntStats;
-  private places: readonly number[] = [];
-  private samples = Buffer.alloc(0);
+  private samples: readonly (readonly [place: number, bytes: Uint8Array])[] = [];
 
   private constructor(
     readonly path: string,
@@ -54,18 +53,20 @@ export class StoredFile {
     return this.handle.fd;
   }
 
-  /** Remembers the bytes at some places of the file. */
-  async watch(places: readonly number[]): Promise<void> {
-    const samples = Buffer.alloc(places.length * SAMPLE_BYTES);
-    const read = (place: number, i: number): Promise<number> => readFully(this.handle, sampleOf(samples, i), place);
-    await Promise.all(places.map(read));
-    [this.places, this.samples] = [places, samples];
+  /** Remembers the bytes at some places of the file, and others that were read already. */
+  async watch(places: readonly number[], known: readonly (readonly [place: number, bytes: Uint8Array])[]): Promise<void> {
+    const read = async (place: number): Promise<readonly [number, Uint8Array]> => {
+      const bytes = Buffer.alloc(SAMPLE_BYTES);
+      return [place, bytes.subarray(0, await readFully(this.handle, bytes, place))];
+    };
+    const short = known.map(([place, bytes]) => [place, Uint8Array.from(bytes.subarray(0, SAMPLE_BYTES))] as const);
+    this.samples = [...(await Promise.all(places.map(read))), ...short];
   }
 
   /**
    * Size and time of writing tell who wrote over the file, but not everybody: times can be put back (`cp -p`, `touch -r`), and writing through
-   * a mapping leaves them alone on some file systems. So the watched places are compared too: 64 bytes of each, which other weights have
-   * otherwise. The time of the last change of the inode (ctime) does not help: renaming, deleting and backing up change it as well. Not noticed is
+   * a mapping leaves them alone on some file systems. So the watched places are compared too: up to 64 bytes of each, which other weights
+   * have otherwise. The time of the last change of the inode (ctime) does not help: renaming, deleting and backing up change it as well. Not noticed is
    * a change that puts the times back and spares all these places, and one between this check and the next.
    * @throws StridenetError ERR_FILE_CHANGED when the file was written to since it was loaded; ERR_FILE_ACCESS
    */
@@ -74,11 +75,11 @@ export class StoredFile {
     const now = this.system(() => fstatSync(this.descriptor, { bigint: true }));
     if (now.size !== size) throw this.changed(`has ${now.size} bytes instead of ${size}`);
     if (now.mtimeNs !== mtimeNs) throw this.changed(`was written to at ${now.mtime.toISOString()}`);
-    const sample = Buffer.alloc(SAMPLE_BYTES);
-    for (const [i, place] of this.places.entries()) {
-      sample.fill(0);
-      this.system(() => readSync(this.descriptor, sample, 0, SAMPLE_BYTES, place));
-      if (!sample.equals(sampleOf(this.samples, i))) throw this.changed('was written to, though its time of writing is the same');
+    const buffer = Buffer.alloc(SAMPLE_BYTES);
+    for (const [place, bytes] of this.samples) {
+      const count = this.system(() => readSync(this.descriptor, buffer, 0, bytes.length, place));
+      if (buffer.compare(bytes, 0, bytes.length, 0, count) !== 0)
+        throw this.changed('was written to, though its time of writing is the same');
     }
   }
 
@@ -107,10 +108,6 @@ export class StoredFile {
         'Load the file again, and replace files of weights by renaming a new one, as saveSafetensors does, rather than by writing over them.',
     );
   }
-}
-
-function sampleOf(samples: Buffer, i: number): Buffer {
-  return samples.subarray(i * SAMPLE_BYTES, (i + 1) * SAMPLE_BYTES);
 }
 
 /** A value in a file. */
