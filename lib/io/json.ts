@@ -16,7 +16,7 @@ const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 
-/** What a text may have at most. */
+/** What a text may have at most, unless it is short. */
 export interface JsonLimits {
   /** Objects and arrays inside each other. */
   readonly depth: number;
@@ -46,11 +46,13 @@ export function parseJson(text: string, depth = 16): unknown {
 }
 
 /**
- * The members of the object that `text` is, read in parts of some kilobytes each.
+ * The members of the object that `text` is, read in parts of some kilobytes each. One that is no longer than a part is read at once, whatever
+ * is in it: limits do not matter then, and of two members of one name the last counts.
  * @param texts name of a member whose value is an object of strings, which may be as long as they like
  * @throws JsonFault when it is no JSON object, two members have one name, or a limit is exceeded
  */
 export async function readJsonMembers(text: Uint8Array, limits: JsonLimits, texts?: string): Promise<Map<string, unknown>> {
+  if (text.length <= PART_BYTES) return new Map(Object.entries(parseObject(text)));
   const found = new Map<string, unknown>();
   const add = (name: string, value: unknown): void => {
     if (found.has(name)) throw new JsonFault('it has two members of one name');
@@ -68,7 +70,6 @@ export async function readJsonMembers(text: Uint8Array, limits: JsonLimits, text
     if (part.members === 1 && part.text.length > limits.memberBytes) {
       throw new JsonFault(`a member takes ${part.text.length} bytes, over the limit of ${limits.memberBytes}`);
     }
-    if (!isUtf8(part.text)) throw new JsonFault('it is not JSON (it is not UTF-8)');
     const entries = Object.entries(parse(`{${textOf(part.text)}}`) as object);
     if (entries.length < part.members) throw new JsonFault('it has two members of one name, or a comma without a member');
     for (const [name, value] of entries) add(name, value);
@@ -87,7 +88,7 @@ interface Part {
  * A member longer than a part comes alone.
  */
 async function* splitMembers(text: Uint8Array, depth: number): AsyncGenerator<Part> {
-  if (text[0] !== OPEN_BRACE) throw new JsonFault('it does not begin with "{"');
+  checkBrace(text);
   let level = 0;
   let begin = 1; // of the part
   let lastComma = 0; // between its members
@@ -128,8 +129,17 @@ async function* splitMembers(text: Uint8Array, depth: number): AsyncGenerator<Pa
 /** The value of the member called `name` if the part is that and its value is an object so long that it is to be read in parts. */
 function longObject({ text, members }: Part, name: string): Uint8Array | undefined {
   if (members > 1 || text.length <= PART_BYTES) return undefined;
-  const match = /^\s*("[^"\\]*")\s*:\s*(?=\{)/.exec(textOf(text.subarray(0, 256)));
+  const match = /^\s*("[^"\\]*")\s*:\s*(?=\{)/.exec(Buffer.from(text.buffer, text.byteOffset, 256).toString('latin1'));
   return match?.[1] === JSON.stringify(name) ? text.subarray(match[0].length) : undefined;
+}
+
+function parseObject(text: Uint8Array): object {
+  checkBrace(text);
+  return parse(textOf(text)) as object;
+}
+
+function checkBrace(text: Uint8Array): void {
+  if (text[0] !== OPEN_BRACE) throw new JsonFault('it does not begin with "{"');
 }
 
 function parse(text: string): unknown {
@@ -163,6 +173,8 @@ function isBlank(text: Uint8Array): boolean {
   return text.every((c) => c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09);
 }
 
+/** @throws JsonFault */
 function textOf(bytes: Uint8Array): string {
+  if (!isUtf8(bytes)) throw new JsonFault('it is not JSON (it is not UTF-8)');
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
 }

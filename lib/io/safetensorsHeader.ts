@@ -127,8 +127,13 @@ function readEntry(path: string, name: string, value: unknown): Entry {
 
 /** What stands in the file, not all of it when it is long. */
 function asJson(value: unknown): string {
-  const text = value === undefined ? 'nothing' : JSON.stringify(value);
-  return text.length <= 80 ? text : `${text.slice(0, 80)}...`;
+  if (value === undefined) return 'nothing';
+  try {
+    const text = JSON.stringify(value);
+    return text.length <= 80 ? text : `${text.slice(0, 80)}...`;
+  } catch {
+    return 'a value nested too deep to be shown';
+  }
 }
 
 /**
