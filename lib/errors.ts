@@ -29,12 +29,25 @@ export type ErrorCode =
   | 'ERR_UNSUPPORTED_ISA' // STRIDENET_ISA asks for what the processor lacks
   | 'ERR_PROGRAM_INVALID'; // native code refused a program: a defect of the compiler or a stale build
 
+/**
+ * The error of everything that this package refuses or cannot do. Its `code` is stable; its message says what was expected, where, what came
+ * and how to fix it.
+ */
 export class StridenetError extends Error {
+  /** To be told from other errors by: `error.name === 'StridenetError'`, whichever copy of the package threw it. */
   override readonly name = 'StridenetError';
+  /**
+   * An error of one's own that callers may treat as those of the package.
+   * @param message a sentence
+   */
   constructor(
+    /** What went wrong, safe to branch on; docs/errors.md explains each. */
     readonly code: ErrorCode,
     message: string,
-    options?: { cause?: unknown },
+    options?: {
+      /** The error behind it. */
+      cause?: unknown;
+    },
   ) {
     super(printable(String(message)), options);
   }

@@ -27,11 +27,13 @@ export interface SummaryOptions {
   batch?: number;
 }
 
+/** One layer of a `summary`. */
 export interface LayerSummary {
   /** Path of the module, such as `layer1.0.conv1`; '' for the model itself. */
   readonly path: string;
   /** Class of the module. */
   readonly kind: string;
+  /** With the batch. */
   readonly outputShape: Shape;
   /** Numbers in the module's own parameters; 0 when the row repeats a shared module. */
   readonly parameters: number;
@@ -54,13 +56,21 @@ export interface PlannedMemory {
   readonly trainingBytes?: number;
 }
 
+/** What `summary` finds; `String` and `console.log` print it as a table. */
 export interface Summary {
+  /** The class of the model. */
   readonly name: string;
+  /** With the batch. */
   readonly inputShape: Shape;
+  /** In the order in which they are called. */
   readonly layers: readonly LayerSummary[];
+  /** Numbers of all parameters together. */
   readonly parameters: number;
+  /** Numbers of the parameters that are not frozen. */
   readonly trainableParameters: number;
+  /** Memory of the parameters. */
   readonly parameterBytes: number;
+  /** Multiplications with an addition of a forward pass. */
   readonly multiplyAdds: number;
   /** Bytes of all layer outputs together. */
   readonly outputBytes: number;

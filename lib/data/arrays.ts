@@ -7,6 +7,7 @@ import { elementCount, type Shape } from '../graph/types';
 import { alphaAdvice, checkClassNames, checkImageShapeOf, readDataset, type Dataset } from './dataset';
 import { readClassNumbers, readPixels, type ClassNumbers, type Pixels } from './values';
 
+/** Options of `data.arrays`. */
 export interface ArraysOptions extends Preprocessing {
   /** [channels, height, width] of one image, whatever the layout. Default: a Tensor's. */
   shape?: readonly [number, number, number];

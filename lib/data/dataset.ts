@@ -38,11 +38,18 @@ const MAX_IMAGE_RANK = 5;
 const MOST_CLASSES = 1 << 24;
 
 /** What functions take for a data set: one made by hand may hold pixels of a canvas and labels in any array of integers. */
-export type DatasetLike = Omit<Dataset, 'images' | 'labels'> & { readonly images: Pixels; readonly labels: ClassNumbers };
+export type DatasetLike = Omit<Dataset, 'images' | 'labels'> & {
+  /** `length` images one after the other. */
+  readonly images: Pixels;
+  /** The class of each image. */
+  readonly labels: ClassNumbers;
+};
 
 /** A data set with its usual division. */
 export interface TrainTest {
+  /** To learn from. */
   readonly train: Dataset;
+  /** To measure with. */
   readonly test: Dataset;
 }
 

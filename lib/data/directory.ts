@@ -17,6 +17,7 @@ const PICTURE = /\.(jpe?g|png|gif|webp|avif|bmp|tiff?)$/i;
 /** The path of each file. */
 export type IdxPaths = Readonly<Record<IdxFile, string>>;
 
+/** Options of `data.directory`. */
 export interface DirectoryOptions {
   /** Names of the classes, in label order. Default: the labels '0', '1', ... that occur. */
   classes?: readonly string[];

@@ -11,7 +11,9 @@ import { kindOf } from '../io/fileKind';
 
 /** An array of bytes with its extents, outermost first. */
 export interface IdxArray {
+  /** Extents of the axes. */
   readonly shape: readonly number[];
+  /** The values in row-major order. */
   readonly data: Uint8Array;
 }
 

@@ -7,6 +7,7 @@ import type { TrainTest } from './dataset';
 import { findIdxFiles, readIdxFiles, type IdxPaths } from './directory';
 import { download, type DownloadOptions, type Patience, type RemoteFile } from './download';
 
+/** Options of `data.mnist` and `data.fashionMnist`. */
 export interface MnistOptions {
   /** A folder with the four IDX files, looked at first. */
   dir?: string;

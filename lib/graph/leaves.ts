@@ -41,6 +41,7 @@ export function checkSize<S extends Shape>(where: string, shape: S): S {
   throw new StridenetError('ERR_INVALID_ARGUMENT', `${where}: a tensor of shape ${formatShape(shape)} is too large.`);
 }
 
+/** Options of `tensor`. */
 export interface TensorOptions<D extends DType = DType> {
   /** Element type; default: that of a typed array, 'float32' for numbers. */
   dtype?: D;
@@ -145,6 +146,7 @@ export function scalar(value: number): Tensor<'float32'> {
   return constantTensor(Float32Array.of(value), [], 'float32');
 }
 
+/** Options of `randn`. */
 export interface RandnOptions {
   /** The same seed gives the same numbers on every machine; default: the next stream of `manualSeed`. */
   seed?: number;

@@ -14,7 +14,7 @@ export class AlexNet extends Module {
   readonly avgpool = new AdaptiveAvgPool2d([6, 6]);
   readonly flatten = new Flatten();
   classifier: Sequential;
-
+  /** For classes of one's own that extend it; otherwise call `models.alexnet`. */
   constructor({ classes, inChannels, dropout }: Required<AlexNetOptions>) {
     super();
     this.features = new Sequential(

@@ -13,6 +13,7 @@ export interface ClassifierOptions {
   inChannels?: number;
 }
 
+/** Options of models with dropout before their classifier. */
 export interface DropoutOptions {
   /** Probability with which a number is dropped in training. */
   dropout?: number;

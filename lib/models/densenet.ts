@@ -65,7 +65,7 @@ export class DenseNet extends Module {
   readonly avgpool = new AdaptiveAvgPool2d(1);
   readonly flatten = new Flatten();
   classifier: Linear;
-
+  /** For classes of one's own that extend it; otherwise call `models.densenet121`. */
   constructor(layers: readonly number[], { classes, inChannels, dropout }: Required<DenseNetOptions>) {
     super();
     const features: Record<string, Module> = {

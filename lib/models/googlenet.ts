@@ -121,7 +121,7 @@ export class GoogLeNet extends Module {
   readonly flatten = new Flatten();
   readonly dropout: Dropout;
   fc: Linear;
-
+  /** For classes of one's own that extend it; otherwise call `models.googlenet`. */
   constructor({ classes, inChannels, dropout, auxLogits, dropoutAux, transformInput }: Required<GoogLeNetOptions>) {
     super();
     this.transformInput = transformInput;

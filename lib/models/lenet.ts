@@ -9,6 +9,7 @@ import type { Module } from '../nn/module';
 import { AvgPool2d, MaxPool2d } from '../nn/pool';
 import { Sequential } from '../nn/sequential';
 
+/** Options of `models.lenet5`. */
 export interface LeNet5Options {
   /** Default 10. */
   classes?: number;

@@ -69,7 +69,7 @@ export class MobileNetV2 extends Module {
   readonly avgpool = new AdaptiveAvgPool2d(1);
   readonly flatten = new Flatten();
   classifier: Sequential;
-
+  /** For classes of one's own that extend it; otherwise call `models.mobilenetV2`. */
   constructor({ classes, inChannels, width, dropout }: Required<MobileNetV2Options>) {
     super();
     let channels = roundChannels(32 * width);

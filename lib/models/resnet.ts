@@ -123,7 +123,7 @@ export class ResNet extends Module {
   readonly flatten = new Flatten();
   readonly dropout: Module;
   fc: Linear;
-
+  /** For classes of one's own that extend it; otherwise call `models.resnet18` to `models.resnet152`. */
   constructor(depth: Depth, { classes, inChannels, stem, dropout }: Required<ResNetOptions>) {
     super();
     const small = stem === 'cifar';
@@ -210,7 +210,7 @@ export class ResNetCifar extends Module {
   readonly avgpool = new AdaptiveAvgPool2d(1);
   readonly flatten = new Flatten();
   linear: Linear;
-
+  /** For classes of one's own that extend it; otherwise call `models.resnetCifar`. */
   constructor(depth: number, { classes, inChannels }: Required<ClassifierOptions>) {
     super();
     this.conv1 = conv3x3(inChannels, 16);

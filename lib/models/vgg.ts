@@ -21,7 +21,7 @@ export class VGG extends Module {
   readonly avgpool = new AdaptiveAvgPool2d([7, 7]);
   readonly flatten = new Flatten();
   classifier: Sequential;
-
+  /** For classes of one's own that extend it; otherwise call `models.vgg11` to `models.vgg19bn`. */
   constructor(depth: Depth, batchNorm: boolean, { classes, inChannels, dropout }: Required<VGGOptions>) {
     super();
     const layers: Module[] = [];

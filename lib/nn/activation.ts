@@ -12,6 +12,7 @@ import { Module } from './module';
 
 /** A layer that takes no options, and says so to who passes some. */
 abstract class Plain extends Module {
+  /** A layer without options. */
   constructor(options?: Readonly<Record<string, never>>) {
     super();
     checkOptions(new.target.name, options, []);
@@ -46,12 +47,21 @@ export class ReLU6 extends Plain {
   }
 }
 
+/** Options of `nn.LeakyReLU`. */
+export interface LeakyReLULayerOptions {
+  /** Default 0.01. */
+  negativeSlope?: number;
+}
+
 /** x where it is positive, else negativeSlope x. */
 export class LeakyReLU extends Module {
+  /** What negative numbers are multiplied by. */
   readonly negativeSlope: number;
-
-  /** @param options.negativeSlope default 0.01 @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
-  constructor(options: { negativeSlope?: number } = {}) {
+  /**
+   * A rectifier with a leak.
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+   */
+  constructor(options: LeakyReLULayerOptions = {}) {
     super();
     checkOptions('LeakyReLU', options, ['negativeSlope']);
     this.negativeSlope = checkNumber('LeakyReLU', 'negativeSlope', options.negativeSlope ?? 0.01);
@@ -66,12 +76,21 @@ export class LeakyReLU extends Module {
   }
 }
 
+/** Options of `nn.GELU`. */
+export interface GELULayerOptions {
+  /** 'none' (default) or 'tanh'. */
+  approximate?: GeluApproximation;
+}
+
 /** x Phi(x) with the normal distribution function, or its approximation by tanh (see `ops.gelu`). */
 export class GELU extends Module {
+  /** How the distribution function is computed. */
   readonly approximate: GeluApproximation;
-
-  /** @param options.approximate 'none' (default) or 'tanh' @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
-  constructor(options: { approximate?: GeluApproximation } = {}) {
+  /**
+   * A Gaussian error linear unit.
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+   */
+  constructor(options: GELULayerOptions = {}) {
     super();
     checkOptions('GELU', options, ['approximate']);
     this.approximate = checkApproximation('GELU', options.approximate ?? 'none');
@@ -100,12 +119,21 @@ export class Hardswish extends Plain {
   }
 }
 
+/** Options of `nn.Softmax`. */
+export interface SoftmaxLayerOptions {
+  /** The axis whose values are set against each other; default -1, the last. */
+  axis?: number;
+}
+
 /** exp(x) / sum exp(x) over an axis. For training leave it out and use `nn.crossEntropy`, which takes logits. */
 export class Softmax extends Module {
+  /** The axis whose values are set against each other. */
   readonly axis: number;
-
-  /** @param options.axis default -1, the last @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
-  constructor(options: { axis?: number } = {}) {
+  /**
+   * Softmax over one axis.
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+   */
+  constructor(options: SoftmaxLayerOptions = {}) {
     super();
     checkOptions('Softmax', options, ['axis']);
     this.axis = checkAxis('Softmax', options.axis ?? -1);
@@ -120,12 +148,21 @@ export class Softmax extends Module {
   }
 }
 
+/** Options of `nn.LogSoftmax`. */
+export interface LogSoftmaxLayerOptions {
+  /** The axis whose values are set against each other; default -1, the last. */
+  axis?: number;
+}
+
 /** The logarithm of softmax over an axis. */
 export class LogSoftmax extends Module {
+  /** The axis whose values are set against each other. */
   readonly axis: number;
-
-  /** @param options.axis default -1, the last @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
-  constructor(options: { axis?: number } = {}) {
+  /**
+   * The logarithm of softmax over one axis.
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+   */
+  constructor(options: LogSoftmaxLayerOptions = {}) {
     super();
     checkOptions('LogSoftmax', options, ['axis']);
     this.axis = checkAxis('LogSoftmax', options.axis ?? -1);
@@ -147,11 +184,18 @@ export class Identity extends Plain {
   }
 }
 
+/** Options of `nn.Flatten`. */
+export interface FlattenLayerOptions {
+  /** The first of the axes that are joined; default 1. */
+  startAxis?: number;
+}
+
 /** Joins the axes from `startAxis` (default 1) on: [N, C, H, W] becomes [N, C H W]. */
 export class Flatten extends Module {
+  /** The first of the axes that are joined. */
   readonly startAxis: number;
-
-  constructor(options: { startAxis?: number } = {}) {
+  /** A layer that joins axes. */
+  constructor(options: FlattenLayerOptions = {}) {
     super();
     checkOptions('Flatten', options, ['startAxis']);
     this.startAxis = options.startAxis ?? 1;

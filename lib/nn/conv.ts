@@ -9,6 +9,7 @@ import { calculateFans, kaimingUniform, uniform } from './init';
 import { Module } from './module';
 import { Parameter } from './parameter';
 
+/** Options of `nn.Conv2d`. */
 export interface Conv2dLayerOptions {
   /** Default 1. */
   stride?: Pair;
@@ -27,17 +28,31 @@ export interface Conv2dLayerOptions {
  * `bias` [outChannels], both initialised uniformly in +-1 / sqrt(fanIn) as in PyTorch.
  */
 export class Conv2d extends Module {
+  /** The kernels, [outChannels, inChannels / groups, kH, kW]. */
   readonly weight: Parameter;
+  /** Added to each channel, [outChannels]; absent with `bias: false`. */
   readonly bias?: Parameter;
+  /** [h, w] */
   readonly kernelSize: readonly [number, number];
+  /** [vertical, horizontal] */
   readonly stride: readonly [number, number];
+  /** As it was given; default 0. */
   readonly padding: Padding;
+  /** [vertical, horizontal] */
   readonly dilation: readonly [number, number];
+  /** How many parts the channels are divided into. */
   readonly groups: number;
-
-  /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  /**
+   * A two-dimensional convolution with weights drawn as PyTorch draws them.
+   * @param inChannels channels of the input
+   * @param outChannels channels of the output, one for each kernel
+   * @param kernelSize `n`, or `[h, w]`
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+   */
   constructor(
+    /** Channels of the input. */
     readonly inChannels: number,
+    /** Channels of the output. */
     readonly outChannels: number,
     kernelSize: Pair,
     options: Conv2dLayerOptions = {},

@@ -8,9 +8,13 @@ import { Module } from './module';
 
 /** Sets numbers to zero with probability p while training and multiplies the others by 1 / (1 - p) (see `ops.dropout`). */
 export class Dropout extends Module {
+  /** The probability of being set to zero. */
   readonly p: number;
-
-  /** @param p in [0, 1); default 0.5 @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  /**
+   * Dropout of numbers.
+   * @param p the probability, in [0, 1); default 0.5
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+   */
   constructor(p = 0.5, options?: Readonly<Record<string, never>>) {
     super();
     checkOptions('Dropout', options, []);
@@ -28,9 +32,13 @@ export class Dropout extends Module {
 
 /** Sets whole channels of [N, C, H, W] to zero with probability p while training (see `ops.dropout2d`). */
 export class Dropout2d extends Module {
+  /** The probability of being set to zero. */
   readonly p: number;
-
-  /** @param p in [0, 1); default 0.5 @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  /**
+   * Dropout of channels.
+   * @param p the probability, in [0, 1); default 0.5
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+   */
   constructor(p = 0.5, options?: Readonly<Record<string, never>>) {
     super();
     checkOptions('Dropout2d', options, []);

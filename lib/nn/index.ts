@@ -2,11 +2,19 @@
 
 export * as init from './init';
 export { Flatten, GELU, Hardswish, Identity, LeakyReLU, LogSoftmax, ReLU, ReLU6, Sigmoid, SiLU, Softmax, Tanh } from './activation';
+export type {
+  FlattenLayerOptions,
+  GELULayerOptions,
+  LeakyReLULayerOptions,
+  LogSoftmaxLayerOptions,
+  SoftmaxLayerOptions,
+} from './activation';
 export { ModuleDict, ModuleList } from './containers';
 export { Conv2d, type Conv2dLayerOptions } from './conv';
 export { Dropout, Dropout2d } from './dropout';
-export { Linear } from './linear';
-export { bceWithLogits, crossEntropy, mseLoss, type Loss } from './loss';
+export { Linear, type LinearLayerOptions } from './linear';
+export { bceWithLogits, crossEntropy, mseLoss } from './loss';
+export type { BceWithLogitsLossOptions, CrossEntropyLossOptions, Loss, MseLossOptions } from './loss';
 export { type LoadedStateDict, type LoadStateDictOptions } from './loadStateDict';
 export { Module } from './module';
 export { ReflectionPad2d, ReplicationPad2d, ZeroPad2d } from './pad';

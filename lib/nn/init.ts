@@ -9,14 +9,18 @@ import type { Shape } from '../graph/types';
 import { constantRule, Philox, type FillRule } from '../random';
 import { Variable, type Parameter } from './parameter';
 
+/** The number of connections that a standard deviation is derived from: those into or out of a neuron. */
 export type FanMode = 'fanIn' | 'fanOut';
+/** What follows a layer, for the gain of its weights. */
 export type Nonlinearity = 'linear' | 'conv2d' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu';
 
+/** Options of `nn.init.xavierUniform` and `nn.init.xavierNormal`. */
 export interface XavierOptions {
   /** Factor on the standard deviation, see `calculateGain`. Default 1. */
   gain?: number;
 }
 
+/** Options of `nn.init.kaimingUniform` and `nn.init.kaimingNormal`. */
 export interface KaimingOptions {
   /** Negative slope of the leaky ReLU that follows. Default 0. */
   a?: number;
@@ -26,8 +30,24 @@ export interface KaimingOptions {
   nonlinearity?: Nonlinearity;
 }
 
+/** Options of `nn.init.uniform`. */
+export interface UniformOptions {
+  /** Lower bound; default 0. */
+  a?: number;
+  /** Upper bound, not reached; default 1. */
+  b?: number;
+}
+
+/** Options of `nn.init.normal`. */
+export interface NormalOptions {
+  /** Default 0. */
+  mean?: number;
+  /** Standard deviation; default 1. */
+  std?: number;
+}
+
 /** Uniform in [a, b). Default [0, 1). */
-export function uniform<P extends Variable>(parameter: P, options: { a?: number; b?: number } = {}): P {
+export function uniform<P extends Variable>(parameter: P, options: UniformOptions = {}): P {
   checkOptions('init.uniform', options, ['a', 'b']);
   const { a = 0, b = 1 } = options;
   checkNumber('init.uniform', 'a', a);
@@ -37,7 +57,7 @@ export function uniform<P extends Variable>(parameter: P, options: { a?: number;
 }
 
 /** Normally distributed. Default mean 0, std 1. */
-export function normal<P extends Variable>(parameter: P, options: { mean?: number; std?: number } = {}): P {
+export function normal<P extends Variable>(parameter: P, options: NormalOptions = {}): P {
   checkOptions('init.normal', options, ['mean', 'std']);
   const { mean = 0, std = 1 } = options;
   checkNumber('init.normal', 'mean', mean);

@@ -9,19 +9,33 @@ import { kaimingUniform } from './init';
 import { Module } from './module';
 import { Parameter } from './parameter';
 
+/** Options of `nn.Linear`. */
+export interface LinearLayerOptions {
+  /** Default true. */
+  bias?: boolean;
+}
+
 /**
  * y = x weight^T + bias for x [N, inFeatures]. `weight` is [outFeatures, inFeatures], `bias` [outFeatures], both initialised uniformly in
  * +-1 / sqrt(inFeatures) as in PyTorch.
  */
 export class Linear extends Module {
+  /** [outFeatures, inFeatures] */
   readonly weight: Parameter;
+  /** [outFeatures]; absent with `bias: false`. */
   readonly bias?: Parameter;
-
-  /** @param options.bias default true. @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  /**
+   * A fully connected layer with weights drawn as PyTorch draws them.
+   * @param inFeatures numbers of each input
+   * @param outFeatures numbers of each output
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+   */
   constructor(
+    /** Numbers of each input. */
     readonly inFeatures: number,
+    /** Numbers of each output. */
     readonly outFeatures: number,
-    options: { bias?: boolean } = {},
+    options: LinearLayerOptions = {},
   ) {
     super();
     checkOptions('Linear', options, ['bias']);

@@ -7,6 +7,7 @@ import type { Tensor } from '../graph/tensor';
 import { checkTensor } from '../ops/builder';
 import type { Variable } from './parameter';
 
+/** Options of `module.loadStateDict`. */
 export interface LoadStateDictOptions {
   /** Refuse missing and unexpected names; default true. Counts of batches may be missing in any case, as in PyTorch. */
   strict?: boolean;
@@ -19,6 +20,7 @@ export interface LoadStateDictOptions {
   ignoreMismatched?: boolean;
 }
 
+/** What `module.loadStateDict` did. */
 export interface LoadedStateDict {
   /** Names of the module that the map does not have. */
   missing: string[];

@@ -52,13 +52,19 @@ export function lossFrom(recipe: LossRecipe): Loss {
   }
 }
 
+/** Options of `nn.crossEntropy`. */
+export interface CrossEntropyLossOptions {
+  /** In [0, 1]; default 0. */
+  labelSmoothing?: number;
+  /** A weight for each class, a tensor of shape [classes] or its numbers; default 1. */
+  weight?: Tensor | readonly number[];
+}
+
 /**
  * Softmax cross-entropy, mean over the batch.
- * @param options.labelSmoothing in [0, 1]; default 0
- * @param options.weight a weight for each class, a tensor of shape [classes] or its numbers; default 1
  * @see ops.crossEntropy
  */
-export function crossEntropy(options: { labelSmoothing?: number; weight?: Tensor | readonly number[] } = {}): Loss {
+export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
   checkOptions('nn.crossEntropy', options, ['labelSmoothing', 'weight']);
   const labelSmoothing = checkNumber('nn.crossEntropy', 'labelSmoothing', options.labelSmoothing ?? 0, 0, 1);
   const weight = options.weight === undefined ? undefined : classWeight(options.weight);
@@ -79,23 +85,36 @@ function classWeight(weight: unknown): Tensor {
   );
 }
 
+/** Options of `nn.mseLoss`. */
+export interface MseLossOptions {
+  /** 'mean' (default) or 'sum' over all elements. */
+  reduction?: LossReduction;
+}
+
 /**
  * Mean (or sum) of the squared differences to a float32 target of the output's shape.
  * @see ops.mseLoss
  */
-export function mseLoss(options: { reduction?: LossReduction } = {}): Loss {
+export function mseLoss(options: MseLossOptions = {}): Loss {
   checkOptions('nn.mseLoss', options, ['reduction']);
   const reduction = checkReduction('nn.mseLoss', options.reduction ?? 'mean');
   const loss = (output: Tensor, target: Tensor): Tensor => mseLossOf(output, target, { reduction, name: 'loss' });
   return withRecipe(Object.assign(loss, { targets: 'values' } as const), { name: 'mseLoss', options: { reduction } });
 }
 
+/** Options of `nn.bceWithLogits`. */
+export interface BceWithLogitsLossOptions {
+  /** Weight of the positive answers, broadcast to the output's shape; default 1. */
+  posWeight?: Tensor;
+  /** 'mean' (default) or 'sum' over all elements. */
+  reduction?: LossReduction;
+}
+
 /**
  * Binary cross-entropy of the sigmoid of the output with a float32 target of the output's shape.
- * @param options.posWeight weight of the positive answers, broadcast to the output's shape; default 1
  * @see ops.bceWithLogits
  */
-export function bceWithLogits(options: { posWeight?: Tensor; reduction?: LossReduction } = {}): Loss {
+export function bceWithLogits(options: BceWithLogitsLossOptions = {}): Loss {
   checkOptions('nn.bceWithLogits', options, ['posWeight', 'reduction']);
   const reduction = checkReduction('nn.bceWithLogits', options.reduction ?? 'mean');
   const { posWeight } = options;

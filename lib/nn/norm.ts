@@ -11,6 +11,7 @@ import { constantRule } from '../random';
 import { isFrozen, Module } from './module';
 import { Parameter, Variable } from './parameter';
 
+/** Options of `nn.BatchNorm2d`. */
 export interface BatchNorm2dLayerOptions {
   /** Added to the variance; default 1e-5. */
   eps?: number;
@@ -30,19 +31,31 @@ export interface BatchNorm2dLayerOptions {
  * a forward pass of one's own in training mode builds nodes, which change no variable when they are evaluated.
  */
 export class BatchNorm2d extends Module {
+  /** The learned scale, [numFeatures]; absent with `affine: false`. */
   readonly weight?: Parameter;
+  /** The learned shift, [numFeatures]; absent with `affine: false`. */
   readonly bias?: Parameter;
+  /** Means for evaluation, [numFeatures]; absent with `trackRunningStats: false`. */
   readonly running_mean?: Variable;
+  /** Variances for evaluation, [numFeatures]; absent with `trackRunningStats: false`. */
   readonly running_var?: Variable;
   /** Steps that moved the statistics; an integer, int64 in PyTorch's files. */
   readonly num_batches_tracked?: Variable;
+  /** Added to the variance. */
   readonly eps: number;
+  /** How far a step moves the running statistics; null for the mean over all steps. */
   readonly momentum: number | null;
+  /** Whether a scale and a shift are learned. */
   readonly affine: boolean;
+  /** Whether there are running statistics. */
   readonly trackRunningStats: boolean;
-
-  /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  /**
+   * Batch normalisation.
+   * @param numFeatures channels of the input
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+   */
   constructor(
+    /** Channels of the input. */
     readonly numFeatures: number,
     options: BatchNorm2dLayerOptions = {},
   ) {
@@ -98,6 +111,7 @@ export class BatchNorm2d extends Module {
   }
 }
 
+/** Options of `nn.LocalResponseNorm`. */
 export interface LocalResponseNormLayerOptions {
   /** Default 1e-4. */
   alpha?: number;
@@ -109,12 +123,19 @@ export interface LocalResponseNormLayerOptions {
 
 /** Divides each value of [N, C, H, W] by a power of the mean square of `size` channels around it (see `ops.localResponseNorm`). */
 export class LocalResponseNorm extends Module {
+  /** Factor on the mean square. */
   readonly alpha: number;
+  /** The exponent. */
   readonly beta: number;
+  /** Added before the power is taken. */
   readonly k: number;
-
-  /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  /**
+   * Local response normalisation.
+   * @param size channels around each that count
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+   */
   constructor(
+    /** Channels around each that count. */
     readonly size: number,
     options: LocalResponseNormLayerOptions = {},
   ) {

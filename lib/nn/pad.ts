@@ -7,10 +7,11 @@ import { checkPadAmount, pad2d, type PadAmount, type PadMode } from '../ops/pad'
 import { Module } from './module';
 
 abstract class Pad2d extends Module {
+  /** As it was given. */
   readonly padding: PadAmount;
   protected abstract readonly mode: PadMode;
-
   /**
+   * A layer of padding.
    * @param padding `n`, `[h, w]` or `[[top, bottom], [left, right]]`
    * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
    */

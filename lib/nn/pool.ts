@@ -16,10 +16,12 @@ interface PoolLayerOptions {
   /** Round the output size up instead of down; default false. */
   ceilMode?: boolean;
 }
+/** Options of `nn.MaxPool2d`. */
 export interface MaxPool2dLayerOptions extends PoolLayerOptions {
   /** Distance between the elements of a window; default 1. */
   dilation?: Pair;
 }
+/** Options of `nn.AvgPool2d`. */
 export interface AvgPool2dLayerOptions extends PoolLayerOptions {
   /** Whether padding counts in the divisor; default true. */
   countIncludePad?: boolean;
@@ -27,13 +29,21 @@ export interface AvgPool2dLayerOptions extends PoolLayerOptions {
 
 /** The largest value of each window of [N, C, H, W] (see `ops.maxPool2d`). */
 export class MaxPool2d extends Module {
+  /** [h, w] */
   readonly kernelSize: readonly [number, number];
+  /** [vertical, horizontal] */
   readonly stride: readonly [number, number];
+  /** As it was given; default 0. */
   readonly padding: Padding;
+  /** [vertical, horizontal] */
   readonly dilation: readonly [number, number];
+  /** Whether the output size is rounded up. */
   readonly ceilMode: boolean;
-
-  /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  /**
+   * Max pooling.
+   * @param kernelSize `n`, or `[h, w]`
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+   */
   constructor(kernelSize: Pair, options: MaxPool2dLayerOptions = {}) {
     super();
     checkOptions('MaxPool2d', options, ['stride', 'padding', 'dilation', 'ceilMode']);
@@ -57,13 +67,21 @@ export class MaxPool2d extends Module {
 
 /** The mean of each window of [N, C, H, W] (see `ops.avgPool2d`). */
 export class AvgPool2d extends Module {
+  /** [h, w] */
   readonly kernelSize: readonly [number, number];
+  /** [vertical, horizontal] */
   readonly stride: readonly [number, number];
+  /** As it was given; default 0. */
   readonly padding: Padding;
+  /** Whether the output size is rounded up. */
   readonly ceilMode: boolean;
+  /** Whether padding counts in the divisor. */
   readonly countIncludePad: boolean;
-
-  /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  /**
+   * Average pooling.
+   * @param kernelSize `n`, or `[h, w]`
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+   */
   constructor(kernelSize: Pair, options: AvgPool2dLayerOptions = {}) {
     super();
     checkOptions('AvgPool2d', options, ['stride', 'padding', 'ceilMode', 'countIncludePad']);
@@ -87,9 +105,13 @@ export class AvgPool2d extends Module {
 
 /** Means over windows that share the image out evenly, whatever its size (see `ops.adaptiveAvgPool2d`). */
 export class AdaptiveAvgPool2d extends Module {
+  /** [h, w] */
   readonly outputSize: readonly [number, number];
-
-  /** @param outputSize `n` or `[h, w]` @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+  /**
+   * Average pooling to a given size.
+   * @param outputSize `n`, or `[h, w]`
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
+   */
   constructor(outputSize: Pair, options?: Readonly<Record<string, never>>) {
     super();
     checkOptions('AdaptiveAvgPool2d', options, []);
@@ -107,6 +129,7 @@ export class AdaptiveAvgPool2d extends Module {
 
 /** The mean of each channel: [N, C, H, W] becomes [N, C, 1, 1]. */
 export class GlobalAvgPool2d extends Module {
+  /** Average pooling to one pixel. */
   constructor(options?: Readonly<Record<string, never>>) {
     super();
     checkOptions('GlobalAvgPool2d', options, []);

@@ -14,7 +14,11 @@ export class Sequential extends Module {
   [index: number]: Module;
   /** Number of layers. */
   readonly length: number;
-
+  /**
+   * Layers to be called one after the other.
+   * @param layers in their order
+   * @throws StridenetError ERR_INVALID_ARGUMENT for what is no Module
+   */
   constructor(...layers: Module[]) {
     super();
     for (const [i, layer] of layers.entries()) {

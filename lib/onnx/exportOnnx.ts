@@ -23,6 +23,7 @@ import { GraphWriter, valueInfo, type ValueName } from './graphWriter';
 import type { GraphProtoSchema } from './onnx_pb';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 
+/** Options of `exportOnnx`. */
 export interface ExportOnnxOptions {
   /** Shape of one image, such as [3, 224, 224]. */
   input: Shape;

@@ -65,6 +65,7 @@ export const geluTanhGrad = defineBinary('geluTanhGrad', ({ dy: g, a: dy, b: x }
   },
 ]);
 
+/** Options of `ops.gelu`. */
 export interface GeluOptions extends OpOptions {
   /** 'none' (default), or 'tanh': x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2. */
   approximate?: GeluApproximation;
@@ -126,6 +127,7 @@ defineOp<LeakyReluAttrs>({
   gradient: ({ inputs: [, x], attrs, dy: g }: GradientContext<LeakyReluAttrs>) => [build('leakyReluGrad', [g, x!], attrs), null],
 });
 
+/** Options of `ops.clamp`. */
 export interface ClampOptions extends OpOptions {
   /** Lower bound; default none. */
   min?: number;
@@ -152,6 +154,7 @@ export function clamp(x: Tensor, options: ClampOptions): Tensor<'float32'> {
   return build('clamp', [x], attrs, options.name);
 }
 
+/** Options of `ops.leakyRelu`. */
 export interface LeakyReluOptions extends OpOptions {
   /** Default 0.01. */
   negativeSlope?: number;

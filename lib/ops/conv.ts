@@ -14,6 +14,7 @@ import type { GradientContext } from './opDef';
 import { sum } from './reduce';
 import { checkPadding, checkPair, resolvePadding, windowOutput, type Padding, type Pair, type Sides } from './window';
 
+/** Options of `ops.conv2d`. */
 export interface Conv2dOptions extends OpOptions {
   /** [O]; default: none. */
   bias?: Tensor;

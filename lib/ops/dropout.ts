@@ -13,6 +13,7 @@ import { build, checkDType, checkRank, checkTensor, defineOp, describe, type OpO
 import { mul } from './elementwise';
 import type { GradientContext } from './opDef';
 
+/** Options of `ops.dropout` and `ops.dropout2d`. */
 export interface DropoutOptions extends OpOptions {
   /** Whether anything is dropped; default true. Without, the result is the input. */
   training?: boolean;

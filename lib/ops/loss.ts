@@ -29,6 +29,7 @@ function checkTarget(where: string, x: Tensor, target: Tensor): void {
   );
 }
 
+/** Options of `ops.mseLoss`. */
 export interface MseLossOptions extends OpOptions {
   /** 'mean' (default) or 'sum' over all elements. */
   reduction?: LossReduction;
@@ -48,6 +49,7 @@ export function mseLoss(x: Tensor, target: Tensor, options: MseLossOptions = {})
   return (reduction === 'mean' ? mean : sum)(mul(error, error), { name: options.name });
 }
 
+/** Options of `ops.bceWithLogits`. */
 export interface BceWithLogitsOptions extends MseLossOptions {
   /** Weight of the positive answers, a tensor that broadcasts to the output's shape; default 1. */
   posWeight?: Tensor;

@@ -103,6 +103,7 @@ export function matmul(a: Tensor, b: Tensor, options: OpOptions = {}): Tensor<'f
   return reshape(rows, [...a.shape.slice(0, -1), rows.shape[1]!]);
 }
 
+/** Options of `ops.linear`. */
 export interface LinearOptions extends OpOptions {
   /** Added to each row, [out]; default none. */
   bias?: Tensor;

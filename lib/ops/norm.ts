@@ -18,6 +18,7 @@ import { broadcastTo, sum } from './reduce';
 import { reshape } from './shape';
 import { deferUpdate, replacement, runningAverage } from './update';
 
+/** Options of `ops.batchNorm2d`. */
 export interface BatchNorm2dOptions extends OpOptions {
   /** [C]; used in evaluation, moved towards the batch's by a training step. */
   runningMean?: Tensor;
@@ -35,6 +36,7 @@ export interface BatchNorm2dOptions extends OpOptions {
   eps?: number;
 }
 
+/** Options of `ops.localResponseNorm`. */
 export interface LocalResponseNormOptions extends OpOptions {
   /** Channels in a window. */
   size: number;

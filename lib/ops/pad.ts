@@ -13,6 +13,7 @@ export type PadMode = 'constant' | 'reflect' | 'replicate';
 /** `n`, `[h, w]` or `[[top, bottom], [left, right]]` */
 export type PadAmount = Pair | readonly [readonly [number, number], readonly [number, number]];
 
+/** Options of `ops.pad2d`. */
 export interface Pad2dOptions extends OpOptions {
   /** Default 'constant'. */
   mode?: PadMode;

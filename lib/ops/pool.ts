@@ -15,10 +15,12 @@ interface PoolOptions extends OpOptions {
   /** Round the output size up instead of down; default false. */
   ceilMode?: boolean;
 }
+/** Options of `ops.maxPool2d`. */
 export interface MaxPool2dOptions extends PoolOptions {
   /** Distance between the elements of a window; default 1. */
   dilation?: Pair;
 }
+/** Options of `ops.avgPool2d`. */
 export interface AvgPool2dOptions extends PoolOptions {
   /** Whether padding counts in the divisor; default true. */
   countIncludePad?: boolean;

@@ -15,6 +15,7 @@ interface ReduceAttrs extends Attrs {
   readonly keepDims: boolean;
 }
 
+/** Options of `ops.sum`, `ops.mean` and `ops.max`. */
 export interface ReduceOptions extends OpOptions {
   /** Axis or axes to reduce, negative ones counting from the end; default: all of them. */
   axis?: number | readonly number[];

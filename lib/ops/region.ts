@@ -74,6 +74,7 @@ export function padAt(x: Tensor, starts: readonly number[], shape: Shape, value:
   return build('pad', [x], { starts: [...starts], shape: [...shape], value }, name);
 }
 
+/** Options of `ops.concat`. */
 export interface ConcatOptions extends OpOptions {
   /** The axis along which they follow each other; default 1, the channels of [N, C, H, W]. A negative one counts from the end. */
   axis?: number;

@@ -111,6 +111,7 @@ function buildSoftmax(op: 'softmax' | 'logSoftmax', x: Tensor, options: SoftmaxO
   return build(op, [x], { axis: normalizeAxes(where, x, checkAxis(where, options.axis ?? -1))[0]! }, options.name);
 }
 
+/** Options of `ops.softmax` and `ops.logSoftmax`. */
 export interface SoftmaxOptions extends OpOptions {
   /** The axis whose values are set against each other, negative ones counting from the end; default -1. */
   axis?: number;

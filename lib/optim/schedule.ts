@@ -6,7 +6,9 @@ import { checkNumber, checkOptions } from '../errors';
 export interface ScheduleStep {
   /** Steps done so far: 0 for the first. */
   readonly step: number;
+  /** Steps of the whole training. */
   readonly totalSteps: number;
+  /** Steps of one pass over the data set. */
   readonly stepsPerEpoch: number;
 }
 
@@ -28,6 +30,7 @@ export function constant(): Schedule {
   return () => 1;
 }
 
+/** Options of `optim.cosine`. */
 export interface CosineOptions {
   /** Epochs, or parts of one, over which the factor first rises linearly to 1; default 0. */
   warmupEpochs?: number;

@@ -4,6 +4,7 @@ import { checkNumber, checkOptions, formatValue, StridenetError } from '../error
 import { sgdUpdates } from '../ops/update';
 import { asBuiltIn, type Optimizer } from './optimizer';
 
+/** Options of `optim.sgd`. */
 export interface SgdOptions {
   /** Learning rate, at least 0; default 0.001. */
   lr?: number;

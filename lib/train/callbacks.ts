@@ -10,9 +10,11 @@ export interface EpochRecord {
   readonly epoch: number;
   /** Mean over the images of the epoch, measured while the weights moved. */
   readonly loss: number;
+  /** Fraction of correct images of the epoch, measured while the weights moved; absent without the metric. */
   readonly accuracy?: number;
   /** On the validation set after the epoch. */
   readonly valLoss?: number;
+  /** Fraction of correct images of the validation set after the epoch. */
   readonly valAccuracy?: number;
   /** Training images by time, without validation. */
   readonly imagesPerSecond: number;
@@ -22,20 +24,27 @@ export interface EpochRecord {
 
 /** One step. */
 export interface BatchRecord {
+  /** From 1. */
   readonly epoch: number;
   /** Within the epoch, from 1. */
   readonly batch: number;
   /** Since training began, from 1. */
   readonly step: number;
+  /** Mean over the images of the batch, before its update. */
   readonly loss: number;
+  /** Fraction of correct images of the batch, before its update; absent without the metric. */
   readonly accuracy?: number;
 }
 
+/** What `fit` gives; `console.log` prints it as a table. */
 export interface History {
+  /** One record for each epoch. */
   readonly epochs: readonly EpochRecord[];
 }
 
+/** What callbacks get to work with. */
 export interface FitContext {
+  /** The model in training. */
   readonly model: Module;
   /** For `save`, `learningRate` and `evaluate`. */
   readonly trainer: Trainer;
@@ -43,10 +52,13 @@ export interface FitContext {
 
 /** Functions that `fit` awaits. What one throws ends training and is what `fit` rejects with. */
 export interface Callback {
+  /** Before the first epoch. */
   onTrainBegin?(context: FitContext): unknown;
   /** Not called when training ends early. */
   onTrainEnd?(history: History, context: FitContext): unknown;
+  /** Before each epoch, which counts from 1. */
   onEpochBegin?(epoch: number, context: FitContext): unknown;
+  /** After each epoch and its validation. */
   onEpochEnd?(record: EpochRecord, context: FitContext): unknown;
   /** With one of these, the next batch waits for it: gathering and computing no longer overlap. */
   onBatchEnd?(record: BatchRecord, context: FitContext): unknown;

@@ -24,6 +24,7 @@ import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 
 const FLOAT_BYTES = 4;
 
+/** Options of `compile`. */
 export interface CompileModelOptions extends ExecutionOptions, ReadingOptions {
   /** [channels, height, width] of one image, such as [1, 28, 28], whatever the layout. */
   input: Shape;

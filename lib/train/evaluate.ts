@@ -15,6 +15,7 @@ import { formOf } from './modelForm';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 import { checkSignal, type StopSignal } from './stopSignal';
 
+/** What is measured beside the loss. */
 export type Metric = 'accuracy';
 
 /** What `evaluate` finds. */
@@ -25,6 +26,7 @@ export interface Score {
   readonly accuracy?: number;
 }
 
+/** Options of `evaluate`. */
 export interface EvaluateOptions extends ExecutionOptions {
   /** Default 256. */
   batchSize?: number;

@@ -20,6 +20,7 @@ import { ProgressBar } from './progress';
 import { checkSignal, type StopSignal } from './stopSignal';
 import { Trainer } from './trainer';
 
+/** Options of `fit`. */
 export interface FitOptions extends ExecutionOptions {
   /** Passes over the data set, those before `initialEpoch` or `resume` included. */
   epochs: number;

@@ -27,6 +27,7 @@ export interface ReadingOptions {
 /** Their names, for checkOptions. */
 export const READING_OPTIONS = ['preprocess', 'layout'];
 
+/** The element types of images. */
 export type ImageDType = 'float32' | 'uint8';
 
 export interface ImageBatch {

@@ -9,4 +9,4 @@ export type { ImageDType, Images, Labels, ReadingOptions, Targets } from './imag
 export type { AlgorithmMode } from '../compile/algorithm';
 export type { ExecutionOptions } from './programs';
 export type { StopSignal } from './stopSignal';
-export { Trainer, type StepResult, type TrainerOptions } from './trainer';
+export { Trainer, type StepResult, type TrainerOptions, type TrainerSaveOptions } from './trainer';

@@ -26,7 +26,7 @@ import {
   type TrainerRecipe,
 } from './checkpoint';
 import { claim } from './claims';
-import { checkMetrics, score, type Metric, type Score } from './evaluate';
+import { checkMetrics, score, type EvaluateOptions, type Metric, type Score } from './evaluate';
 import type { FitProgress } from './fitProgress';
 import { checkLoss, checkModel, classCount } from './graphs';
 import {
@@ -44,9 +44,9 @@ import {
 } from './images';
 import { ModelForm } from './modelForm';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
-import type { StopSignal } from './stopSignal';
 import { chainValue, trainingGraph } from './trainingGraph';
 
+/** Options of `Trainer`. */
 export interface TrainerOptions extends ExecutionOptions, ReadingOptions {
   /** Such as `optim.sgd({ lr: 0.1 })`. */
   optimizer: Optimizer;
@@ -60,6 +60,12 @@ export interface TrainerOptions extends ExecutionOptions, ReadingOptions {
   metrics?: readonly Metric[];
   /** For dropout and for shuffling by `fit`; kept in checkpoints. Default: drawn from `manualSeed`. */
   seed?: number;
+}
+
+/** Options of `trainer.save`. */
+export interface TrainerSaveOptions {
+  /** Texts of one's own, kept in the file by name. */
+  metadata?: Readonly<Record<string, string>>;
 }
 
 /** Outcome of one step, measured before the update. */
@@ -85,8 +91,11 @@ const OPTIONS = ['optimizer', 'loss', 'input', 'batchSize', 'metrics', 'seed', .
  * trainer.close();
  */
 export class Trainer {
+  /** What updates the parameters. */
   readonly optimizer: Optimizer;
+  /** Shape of one image. */
   readonly input: Shape;
+  /** Largest number of images of a step. */
   readonly batchSize: number;
   /** Epochs done, for checkpoints; `fit` counts it, a loop of one's own may. */
   epoch = 0;
@@ -126,10 +135,15 @@ export class Trainer {
   readonly changing: readonly Tensor[];
 
   /**
-   * @param where the function that it works for, which errors name; default Trainer
+   * A trainer of one model. Close it when it is done.
+   * @param model whose parameters are trained
    * @throws StridenetError for options or a model that do not fit the input; ERR_NATIVE_UNAVAILABLE
    */
+  constructor(model: Module, options: TrainerOptions);
+  /** @internal @param where the function that it works for, which errors name */
+  constructor(model: Module, options: TrainerOptions, where: string);
   constructor(
+    /** The model whose parameters are trained. */
     readonly model: Module,
     options: TrainerOptions,
     where = 'Trainer',
@@ -267,7 +281,7 @@ export class Trainer {
    * Loss and accuracy on a data set, with the weights as they are when the steps so far are done.
    * @throws StridenetError as `evaluate`
    */
-  async evaluate(dataset: DatasetLike, options: { signal?: StopSignal } = {}): Promise<Score> {
+  async evaluate(dataset: DatasetLike, options: Pick<EvaluateOptions, 'signal'> = {}): Promise<Score> {
     checkOptions('Trainer.evaluate', options, ['signal']);
     return score('Trainer.evaluate', this, dataset, options.signal);
   }
@@ -275,10 +289,9 @@ export class Trainer {
   /**
    * Writes a checkpoint: weights under their names, optimizer slots as `optimizer/velocity/NAME`, and epoch, step, learning rate and random
    * state as metadata. The file appears whole or not at all; a model can be loaded from it with `{ strict: false }`.
-   * @param options.metadata text of your own for the file's metadata, by name
    * @throws StridenetError ERR_FILE_ACCESS; ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
    */
-  async save(path: string, options: { metadata?: Readonly<Record<string, string>> } = {}): Promise<void> {
+  async save(path: string, options: TrainerSaveOptions = {}): Promise<void> {
     checkOptions('Trainer.save', options, ['metadata']);
     const notes = checkNotes('Trainer.save', options.metadata);
     const { epoch, submitted: step, baseRate: learningRate, seed } = this;
