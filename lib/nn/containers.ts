@@ -38,8 +38,11 @@ function checkIterable(where: string, what: string, value: unknown): Iterable<un
 export class ModuleList extends Container implements Iterable<Module> {
   /** The modules are fields named 0, 1, ..., without holes. */
   [index: number]: Module;
-
-  /** @throws StridenetError ERR_INVALID_ARGUMENT */
+  /**
+   * A list of modules, which may grow later.
+   * @param modules in their order; default none
+   * @throws StridenetError ERR_INVALID_ARGUMENT
+   */
   constructor(modules: Iterable<Module> = []) {
     super();
     this.extend(modules);
@@ -114,8 +117,11 @@ export class ModuleList extends Container implements Iterable<Module> {
 export class ModuleDict extends Container implements Iterable<[string, Module]> {
   /** Not handed out as a field, but by MEMBERS: names in paths are the keys alone. */
   private readonly modules = new Map<string, Module>();
-
-  /** @param modules an object, a Map or pairs @throws StridenetError ERR_INVALID_ARGUMENT */
+  /**
+   * A dictionary of modules, which may grow later.
+   * @param modules an object, a Map or pairs; default none
+   * @throws StridenetError ERR_INVALID_ARGUMENT
+   */
   constructor(modules: Readonly<Record<string, Module>> | Iterable<readonly [string, Module]> = {}) {
     super();
     this.update(modules);
@@ -131,24 +137,32 @@ export class ModuleDict extends Container implements Iterable<[string, Module]> 
     return this.modules.size;
   }
 
+  /** The module of a name, if there is one. */
   get(name: string): Module | undefined {
     return this.modules.get(name);
   }
 
+  /** Whether there is a module of this name. */
   has(name: string): boolean {
     return this.modules.has(name);
   }
 
-  /** @param name without dots, which separate names in paths @throws StridenetError ERR_INVALID_ARGUMENT */
+  /**
+   * Sets the module of a name.
+   * @param name without dots, which separate names in paths
+   * @throws StridenetError ERR_INVALID_ARGUMENT
+   */
   set(name: string, module: Module): this {
     this.modules.set(checkName(name), checkModule('ModuleDict', module));
     return this;
   }
 
+  /** Takes the module of a name out; whether there was one. */
   delete(name: string): boolean {
     return this.modules.delete(name);
   }
 
+  /** Takes all modules out. */
   clear(): void {
     this.modules.clear();
   }
@@ -180,14 +194,17 @@ export class ModuleDict extends Container implements Iterable<[string, Module]> 
     return this;
   }
 
+  /** The names, in the order of insertion. */
   keys(): IterableIterator<string> {
     return this.modules.keys();
   }
 
+  /** The modules, in the order of insertion. */
   values(): IterableIterator<Module> {
     return this.modules.values();
   }
 
+  /** Pairs of name and module, in the order of insertion. */
   entries(): IterableIterator<[string, Module]> {
     return this.modules.entries();
   }
