@@ -141,6 +141,7 @@ export class Trainer {
    */
   constructor(model: Module, options: TrainerOptions);
   /** @internal @param where the function that it works for, which errors name */
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- users see the first alone
   constructor(model: Module, options: TrainerOptions, where: string);
   constructor(
     /** The model whose parameters are trained. */
