@@ -35,7 +35,7 @@ export interface Dataset {
 /** Of one image: a batch of them is a tensor. */
 const MAX_IMAGE_RANK = 5;
 /** More names are none of classes. */
-const MOST_CLASSES = 1 << 24;
+const MOST_CLASSES = 1 << 20;
 
 /** What functions take for a data set: one made by hand may hold pixels of a canvas and labels in any array of integers. */
 export type DatasetLike = Omit<Dataset, 'images' | 'labels'> & {

@@ -134,29 +134,24 @@ export function readLabels(where: string, labels: Labels, count: number, classes
  */
 export function readTargets(where: string, targets: unknown, shape: Shape): Float32Array {
   const given: unknown = Tensor.is(targets) ? (targets.value ?? targets.dataSync()) : targets;
-  const values = readNumbers(given);
-  if (!values) {
+  const count = elementCount(shape);
+  const isList = Array.isArray(given) || kindOf(given) === 'Float32Array';
+  const length = isList ? (given as ArrayLike<unknown>).length : undefined;
+  const fits = Tensor.is(targets) ? formatShape(targets.shape) === formatShape(shape) : length === count;
+  if (isList && !fits) {
+    const got = Tensor.is(targets) ? `a tensor of shape ${formatShape(targets.shape)}` : `${length} values`;
     throw new StridenetError(
-      'ERR_INVALID_ARGUMENT',
-      `${where} expects target values as a Float32Array, an array of numbers or a float32 Tensor, since its loss compares values, but got ${formatValue(given)}.`,
+      'ERR_SHAPE_MISMATCH',
+      `${where} expects targets of the shape of the model's output, ${formatShape(shape)} (${count} values), but got ${got}.`,
     );
   }
-  const fits = Tensor.is(targets) ? formatShape(targets.shape) === formatShape(shape) : values.length === elementCount(shape);
-  if (fits) return values;
-  const got = Tensor.is(targets) ? `a tensor of shape ${formatShape(targets.shape)}` : `${values.length} values`;
+  const numbers = Array.isArray(given) ? readArray(given, count) : undefined;
+  if (numbers?.every((v) => typeof v === 'number')) return Float32Array.from(numbers);
+  if (isList && !Array.isArray(given)) return given as Float32Array;
   throw new StridenetError(
-    'ERR_SHAPE_MISMATCH',
-    `${where} expects targets of the shape of the model's output, ${formatShape(shape)} (${elementCount(shape)} values), but got ${got}.`,
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects target values as a Float32Array, an array of numbers or a float32 Tensor, since its loss compares values, but got ${formatValue(given)}.`,
   );
-}
-
-/** Longer arrays are not read. */
-const MOST_VALUES = 2 ** 30;
-
-function readNumbers(given: unknown): Float32Array | undefined {
-  if (kindOf(given) === 'Float32Array') return given as Float32Array;
-  const numbers = readArray(given, MOST_VALUES);
-  return numbers?.every((v) => typeof v === 'number') ? Float32Array.from(numbers) : undefined;
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless every label lies in [0, classes); nothing is checked without `classes` */

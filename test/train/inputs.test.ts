@@ -172,7 +172,9 @@ describe('labels', () => {
     expect(await values.step(image, [0.5, 1])).toEqual(await values.step(image, Float32Array.of(0.5, 1)));
     await expectRejection('ERR_INVALID_ARGUMENT', values.step(image, ['0.5', 1] as never), 'an array of numbers');
     await expectRejection('ERR_INVALID_ARGUMENT', values.step(image, new Array<number>(2)), 'an array of numbers');
-    await expectRejection('ERR_SHAPE_MISMATCH', values.step(image, [1]), '[1, 2] (2 values)', '1 values');
+    for (const bad of [[1], new Array<number>(2 ** 32 - 1)]) {
+      await expectRejection('ERR_SHAPE_MISMATCH', values.step(image, bad), '[1, 2] (2 values)', `${bad.length} values`);
+    }
     values.close();
   });
 });
