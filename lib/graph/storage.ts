@@ -13,6 +13,10 @@ import { elementCount, newArray, type TypedArray } from './types';
 export interface StorageHolder {
   read(storage: VariableStorage): Float32Array;
   reading(storage: VariableStorage): Work<Float32Array>;
+  /** Whether runs that may change values are under way. */
+  readonly isBusy: boolean;
+  /** Copies of several values, all of one moment between two runs. */
+  readAll(storages: readonly VariableStorage[]): Float32Array[];
 }
 
 /** Where native code finds float32 numbers, little endian, in logical order. */
@@ -174,6 +178,20 @@ export class VariableStorage {
       `A variable of shape ${formatShape(this.shape)} holds ${this.count} numbers but was given ${given}.`,
     );
   }
+}
+
+/** The values of those of `storages` that lie with a holder, all of one holder's at one moment: it may be taking steps meanwhile. */
+export function readHeld(storages: Iterable<VariableStorage>): Map<VariableStorage, Float32Array> {
+  const byHolder = new Map<StorageHolder, VariableStorage[]>();
+  for (const storage of storages) {
+    const { content } = storage;
+    if (content.kind === 'held') byHolder.set(content.holder, [...(byHolder.get(content.holder) ?? []), storage]);
+  }
+  const pairs = [...byHolder].flatMap(([holder, held]) => {
+    const values = holder.readAll(held);
+    return held.map((storage, i): [VariableStorage, Float32Array] => [storage, values[i]!]);
+  });
+  return new Map(pairs);
 }
 
 function contentOf(initial: Content | FillRule | (() => Float32Array), isComputed = false): Content {

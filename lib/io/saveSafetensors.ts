@@ -3,6 +3,7 @@
 import { types } from 'node:util';
 import { formatShape, formatValue, StridenetError } from '../errors';
 import { notedPreprocessing, preprocessingMetadata } from '../graph/preprocess';
+import { readHeld, type VariableStorage } from '../graph/storage';
 import { Tensor } from '../graph/tensor';
 import { elementCount, type DType, type Shape } from '../graph/types';
 import { STORED_TYPES } from './elementTypes';
@@ -39,7 +40,8 @@ export async function saveSafetensors(
       `saveSafetensors expects metadata to be an object of strings but got ${formatValue(metadata)}.`,
     );
   }
-  const named = await Promise.all([...map].map(async ([name, value]) => [name, await snapshot(name, value)] as const));
+  const held = readHeld([...map.values()].flatMap((value) => storageOf(value) ?? []));
+  const named = await Promise.all([...map].map(async ([name, value]) => [name, await snapshot(name, value, held)] as const));
   // Wide elements first, so that every tensor is aligned to its elements; then by name.
   named.sort(([a, x], [b, y]) => STORED_TYPES[y.type]!.bytes - STORED_TYPES[x.type]!.bytes || (a < b ? -1 : 1));
 
@@ -60,8 +62,15 @@ export async function saveSafetensors(
   await writeFileAtomic(path, [header, ...named.map(([, { bytes }]) => bytes)], header.length + offset);
 }
 
-/** The value as it is now: live values of variables are copied, so that training may go on while the file is written. */
-async function snapshot(name: unknown, value: Tensor | RawTensor): Promise<StoredTensor> {
+function storageOf(value: unknown): VariableStorage | undefined {
+  return Tensor.is(value) && value.leaf?.kind === 'variable' ? value.leaf.storage : undefined;
+}
+
+/**
+ * The value as it is now: live values of variables are copied, so that training may go on while the file is written.
+ * @param held copies of those that a trainer has
+ */
+async function snapshot(name: unknown, value: Tensor | RawTensor, held: ReadonlyMap<VariableStorage, Float32Array>): Promise<StoredTensor> {
   if (typeof name !== 'string' || name === METADATA_KEY) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
@@ -69,11 +78,12 @@ async function snapshot(name: unknown, value: Tensor | RawTensor): Promise<Store
     );
   }
   if (!Tensor.is(value)) return stored(name, checkRaw(name, value));
-  const { shape, dtype, leaf } = value;
-  if (leaf?.kind !== 'variable') return stored(name, { shape, dtype, data: value.value ?? (await value.data()) });
-  const data = leaf.storage.value();
-  if (leaf.storage.isInteger) return { shape, type: 'I64', bytes: int64Bytes(data) };
-  return stored(name, { shape, dtype, data: data.slice() });
+  const { shape, dtype } = value;
+  const storage = storageOf(value);
+  if (!storage) return stored(name, { shape, dtype, data: value.value ?? (await value.data()) });
+  const data = held.get(storage) ?? storage.value();
+  if (storage.isInteger) return { shape, type: 'I64', bytes: int64Bytes(data) };
+  return stored(name, { shape, dtype, data: held.has(storage) ? data : data.slice() });
 }
 
 /** A tensor as its bytes in a file. */

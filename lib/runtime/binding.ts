@@ -33,6 +33,8 @@ export interface NativeState {
   write(slot: number, data: TypedArray, logical: boolean, first?: number): void;
   read(slot: number, logical: boolean): TypedArray;
   readPart(slot: number, data: TypedArray, logical: boolean, first: number): void;
+  /** Whole slots in logical order, all between the same two runs. */
+  readAll(slots: Int32Array, data: readonly TypedArray[]): void;
   /** The same as writing the float32 numbers in logical order that a file holds from byte `offset` on; they are read when a run needs them. */
   writeFile(slot: number, descriptor: number, offset: number): void;
   /** The same as writing what a `FillRule` makes; 0: constant, 1: uniform, 2: normal. It is made when a run needs it. */

@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers';
 import type { Program, SlotRequest } from '../compile/ir';
 import { DTYPE } from '../compile/opcodes';
 import { formatShape, StridenetError } from '../errors';
-import type { Content, FileRegion, StorageHolder, VariableStorage } from '../graph/storage';
+import { readHeld, type Content, type FileRegion, type StorageHolder, type VariableStorage } from '../graph/storage';
 import type { FillRule } from '../random';
 import { atOnce, type Work } from '../graph/work';
 import type { Tensor } from '../graph/tensor';
@@ -96,8 +96,8 @@ export class State implements StorageHolder {
     while (this.pending > 0) await new Promise<void>((resolve) => this.idlers.push(resolve));
   }
 
-  /** @internal Writes what the variable is made of, or was. */
-  *uploading(mirror: Mirror, { content, version } = currentContent(mirror.storage)): Work<void> {
+  /** @internal Writes what the variable is made of, or was. @param known its value, if that has been read */
+  *uploading(mirror: Mirror, { content, version } = currentContent(mirror.storage), known?: Float32Array): Work<void> {
     const { slot, storage } = mirror;
     const region = content.kind === 'stored' ? content.stored.region : undefined;
     if (region) {
@@ -106,7 +106,7 @@ export class State implements StorageHolder {
       const { kind, first, second, stream } = content.rule;
       this.call((native) => native.writeRule(slot, RULE_KIND[kind], first, second, stream));
     } else {
-      const value = yield* storage.valueOf(content);
+      const value = known ?? (yield* storage.valueOf(content));
       yield* inParts(storage, value, (part, first) => this.call((native) => native.write(slot, part, true, first)));
     }
     mirror.region = region;
@@ -159,15 +159,21 @@ export class State implements StorageHolder {
 
   /** The same in pieces. */
   *reading(storage: VariableStorage): Work<Float32Array> {
-    const mirror = this.variables.get(storage);
-    if (!mirror)
-      throw new StridenetError(
-        'ERR_INVALID_ARGUMENT',
-        `A State was asked for a variable of shape ${formatShape(storage.shape)} that it does not have.`,
-      );
+    const { slot } = this.mirrorOf(storage);
     const value = newArray('Reading a variable', storage.shape, 'float32');
-    yield* inParts(storage, value, (part, first) => this.call((native) => native.readPart(mirror.slot, part, true, first)));
+    yield* inParts(storage, value, (part, first) => this.call((native) => native.readPart(slot, part, true, first)));
     return value;
+  }
+
+  get isBusy(): boolean {
+    return this.pending > 0;
+  }
+
+  readAll(storages: readonly VariableStorage[]): Float32Array[] {
+    const values = storages.map(({ shape }) => newArray('Reading a variable', shape, 'float32'));
+    const slots = Int32Array.from(storages, (storage) => this.mirrorOf(storage).slot);
+    this.call((native) => native.readAll(slots, values));
+    return values;
   }
 
   /** Gives every held variable its value back, so that this State's memory can go. */
@@ -181,6 +187,15 @@ export class State implements StorageHolder {
   close(): void {
     atOnce(this.releasing());
     this.native.close();
+  }
+
+  private mirrorOf(storage: VariableStorage): Mirror {
+    const mirror = this.variables.get(storage);
+    if (mirror) return mirror;
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `A State was asked for a variable of shape ${formatShape(storage.shape)} that it does not have.`,
+    );
   }
 
   private mirror(variable: Tensor, request: SlotRequest): Mirror {
@@ -266,10 +281,16 @@ export class Mirrors {
   *updating(contents?: Contents): Work<void> {
     if (this.areCurrent) return;
     yield* this.state.restoring();
-    for (const mirror of this.mirrors) {
-      const wanted = contents?.get(mirror.storage) ?? currentContent(mirror.storage);
+    const wanted = this.mirrors.map((mirror) => ({ mirror, made: contents?.get(mirror.storage) ?? currentContent(mirror.storage) }));
+    // From a holder that is taking steps all at once: in pieces they would be of different steps.
+    const known = readHeld(
+      wanted.flatMap(({ mirror: { storage, version }, made: { content, version: newest } }) =>
+        version < newest && content.kind === 'held' && content.holder.isBusy ? [storage] : [],
+      ),
+    );
+    for (const { mirror, made } of wanted) {
       // A run that was asked for before may have brought a later value, or made one.
-      if (mirror.version < wanted.version) yield* this.state.uploading(mirror, wanted);
+      if (mirror.version < made.version) yield* this.state.uploading(mirror, made, known.get(mirror.storage));
     }
     this.checkFiles();
     this.generation = this.state.generation;

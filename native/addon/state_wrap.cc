@@ -11,7 +11,8 @@ Napi::Function StateWrap::define(Napi::Env env) {
                       InstanceMethod<&StateWrap::restore>("restore"), InstanceMethod<&StateWrap::close>("close"),
                       InstanceMethod<&StateWrap::isReleased>("isReleased"), InstanceMethod<&StateWrap::releaseSources>("releaseSources"),
                       InstanceMethod<&StateWrap::reportMemory>("reportMemory"), InstanceMethod<&StateWrap::read>("read"),
-                      InstanceMethod<&StateWrap::readPart>("readPart"), InstanceAccessor<&StateWrap::bytes>("bytes")});
+                      InstanceMethod<&StateWrap::readPart>("readPart"), InstanceMethod<&StateWrap::readAll>("readAll"),
+                      InstanceAccessor<&StateWrap::bytes>("bytes")});
 }
 
 // new State(releasesSources?, expectedBytes?)
@@ -207,6 +208,39 @@ Napi::Value StateWrap::readPart(const Napi::CallbackInfo& info) {
   Status status = getPart(info, 3, &number, &view, &first);
   if (status.isOk()) status = getBoolean(env_, info[2], "State.readPart: logical", &logical);
   if (status.isOk()) status = state_->read(number, view.data, logical, first, static_cast<int64_t>(view.length));
+  if (!status.isOk()) throwStatus(env_, status);
+  return {};
+}
+
+// readAll(slots, data)
+Napi::Value StateWrap::readAll(const Napi::CallbackInfo& info) {
+  const int32_t* slots;
+  size_t count;
+  Status status = checkOpen();
+  if (status.isOk()) status = getInt32Array(env_, info[0], "State.readAll: slots", &slots, &count);
+  std::vector<int> numbers;
+  std::vector<void*> targets;
+  for (size_t i = 0; status.isOk() && i < count; i++) {
+    napi_value element = nullptr;
+    TypedArrayView view;
+    if (napi_get_element(env_, info[1], static_cast<uint32_t>(i), &element) != napi_ok) {
+      status = Status::error("ERR_INVALID_ARGUMENT", "State.readAll: data must be an array.");
+      break;
+    }
+    const Slot* slot = state_->slot(slots[i]);
+    if (slot == nullptr) {
+      status = Status::error("ERR_INVALID_ARGUMENT", "State: there is no slot %d; it has %d.", slots[i], state_->slotCount());
+    } else {
+      status = getTypedArray(env_, element, "State.readAll: data", &view);
+    }
+    if (status.isOk() && (view.dtype != slot->dtype || static_cast<int64_t>(view.length) != slot->count)) {
+      status = Status::error("ERR_SHAPE_MISMATCH", "State: slot %d has %lld elements of %s but got %zu of %s.", slots[i],
+                             static_cast<long long>(slot->count), dtypeName(slot->dtype), view.length, dtypeName(view.dtype));
+    }
+    numbers.push_back(slots[i]);
+    targets.push_back(view.data);
+  }
+  if (status.isOk()) status = state_->readAll(numbers, targets);
   if (!status.isOk()) throwStatus(env_, status);
   return {};
 }

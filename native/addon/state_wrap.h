@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "native/addon/convert.h"
 #include "native/runtime/state.h"
@@ -30,6 +31,7 @@ class StateWrap : public Napi::ObjectWrap<StateWrap> {
   Napi::Value close(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value readPart(const Napi::CallbackInfo& info);
+  Napi::Value readAll(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);
   Status getSlot(napi_value value, int* number, Slot** slot);
   // A slot, values of its type, and the element that they begin at, if the argument of that number says so; else they are as many as it

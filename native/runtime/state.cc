@@ -135,4 +135,13 @@ Status State::read(int number, void* data, bool logical, int64_t first, int64_t 
   return status;
 }
 
+Status State::readAll(const std::vector<int>& numbers, const std::vector<void*>& data) {
+  std::vector<Slot*> sources;
+  for (int number : numbers) sources.push_back(slot(number));
+  std::lock_guard<std::mutex> lock(runMutex_);
+  Status status = load(sources, 1);
+  for (size_t i = 0; status.isOk() && i < sources.size(); i++) copyOut(*sources[i], true, 0, sources[i]->count, data[i]);
+  return status;
+}
+
 }  // namespace stridenet

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <vector>
 
 #include "native/runtime/memory.h"
 #include "native/runtime/slot.h"
@@ -35,6 +36,8 @@ class State {
   // the old one nor the new one.
   Status write(int number, const void* data, bool logical, int64_t first = 0, int64_t count = kRest);
   Status read(int number, void* data, bool logical, int64_t first = 0, int64_t count = kRest);
+  // Whole slots into `data`, in logical order, all between the same two runs.
+  Status readAll(const std::vector<int>& numbers, const std::vector<void*>& data);
   // The same as writing all that the source says, which must be float32; it is made when it is needed.
   Status writeSource(int number, const Source& source);
 

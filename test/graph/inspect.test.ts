@@ -150,6 +150,8 @@ describe('a parameter', () => {
         yield;
         return read(storage);
       },
+      isBusy: false,
+      readAll: (storages: readonly VariableStorage[]) => storages.map(read),
     };
     const storages = [2, 2 ** 21].map((count) => new VariableStorage([count], () => new Float32Array(count)));
     for (const storage of storages) storage.heldBy(holder);

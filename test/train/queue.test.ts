@@ -4,12 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  compile,
   fit,
   loadSafetensors,
   manualSeed,
   nn,
   ops,
   optim,
+  saveSafetensors,
   Trainer,
   zeros,
   type FitOptions,
@@ -119,18 +121,18 @@ test('steps by the million keep their order', async () => {
   }
 });
 
-describe('what is saved while steps are queued', () => {
-  /** a and b are equal after every step; the filler makes reading one after the other take time. */
-  class Twin extends nn.Module {
-    a = new nn.Parameter(zeros([64]));
-    filler = new nn.Parameter(zeros([1e6]));
-    b = new nn.Parameter(zeros([64]));
-    forward(x: Tensor): Tensor {
-      const sum = ops.add(ops.add(ops.mean(this.a), ops.mean(this.b)), ops.mul(ops.mean(this.filler), 1e-9));
-      return ops.mul(ops.mean(x, { axis: 1, keepDims: true }), sum);
-    }
+/** a and b are equal after every step; the filler makes reading one after the other take time. */
+class Twin extends nn.Module {
+  a = new nn.Parameter(zeros([64]));
+  filler = new nn.Parameter(zeros([1e6]));
+  b = new nn.Parameter(zeros([64]));
+  forward(x: Tensor): Tensor {
+    const sum = ops.add(ops.add(ops.mean(this.a), ops.mean(this.b)), ops.mul(ops.mean(this.filler), 1e-9));
+    return ops.mul(ops.mean(x, { axis: 1, keepDims: true }), sum);
   }
+}
 
+describe('what is saved while steps are queued', () => {
   test('is of one moment: Trainer.save of the steps before it', async () => {
     const path = join(folder, 'twin.safetensors');
     const model = new Twin();
@@ -152,6 +154,37 @@ describe('what is saved while steps are queued', () => {
       expect(a).toBe(before === 0 ? 0 : afterStep[before - 1]);
       expect(b).toBe(a);
       model.loadStateDict(new Twin().stateDict());
+    }
+  });
+});
+
+describe('what reads a model while steps are queued reads values of one step', () => {
+  /** How far a and b are apart, which are equal after every step. */
+  class Difference extends nn.Module {
+    constructor(private readonly twin: Twin) {
+      super();
+    }
+    forward(x: Tensor): Tensor {
+      const difference = ops.add(ops.sub(ops.mean(this.twin.a), ops.mean(this.twin.b)), ops.mul(ops.mean(this.twin.filler), 0));
+      return ops.add(ops.mul(x, 0), difference);
+    }
+  }
+
+  test('saveSafetensors of a state dict, and compiled models', async () => {
+    const path = join(folder, 'state.safetensors');
+    const model = new Twin();
+    using trainer = new Trainer(model, { optimizer: optim.sgd({ lr: 0.01 }), loss: nn.mseLoss(), input: [4], batchSize: 8 });
+    const step = async (): Promise<unknown> => trainer.step(new Float32Array(32).fill(1), new Float32Array(8).fill(100));
+    using net = await compile(new Difference(model), { input: [1] });
+    await step();
+    for (let i = 0; i < 10; i++) {
+      const steps = Array.from({ length: 20 }, step);
+      const saving = saveSafetensors(path, model.stateDict());
+      const difference = net.run(Float32Array.of(1));
+      await Promise.all([...steps, saving]);
+      const map = await loadSafetensors(path);
+      expect((await map.get('a')!.data())[0]).toBe((await map.get('b')!.data())[0]);
+      expect((await (await difference).data())[0]).toBe(0);
     }
   });
 });
