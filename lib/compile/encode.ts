@@ -3,7 +3,7 @@
  * instruction against ops.def on the way; what it finds is a defect of the compiler, not a mistake of the user.
  */
 
-import { StridenetError } from '../errors';
+import { formatShape, StridenetError } from '../errors';
 import { elementCount } from '../graph/types';
 import type { Tensor } from '../graph/tensor';
 import { baseOf, byteLength, memoryKey } from './buffers';
@@ -68,6 +68,28 @@ function updatedVariables(lists: InstructionLists): Tensor[] {
   return [...updates];
 }
 
+/** Extents are words of a Program, and what it hands out is one array. */
+const MOST_ON_AN_AXIS = 2 ** 31 - 1;
+const MOST_FETCH_BYTES = 2 ** 32;
+
+/** @throws StridenetError ERR_OUT_OF_MEMORY for a value that a Program cannot describe or hand out */
+function checkSize(buffer: Buffer): void {
+  const { shape, name, place } = buffer;
+  const what = name ? `"${name}"` : 'A value';
+  if (shape.some((extent) => extent > MOST_ON_AN_AXIS)) {
+    throw new StridenetError(
+      'ERR_OUT_OF_MEMORY',
+      `${what} of shape ${formatShape(shape)} is too large: an axis has at most ${MOST_ON_AN_AXIS} values.`,
+    );
+  }
+  if (place.space !== 'fetch' || byteLength(buffer) <= MOST_FETCH_BYTES) return;
+  const gib = (byteLength(buffer) / 2 ** 30).toFixed(1);
+  throw new StridenetError(
+    'ERR_OUT_OF_MEMORY',
+    `A result of shape ${formatShape(shape)} is too large: it has ${gib} GiB and at most 4 GiB can be handed out at once.`,
+  );
+}
+
 /** Tensor entries without duplicates, constants and state slots in order of first use. */
 class TensorTable {
   readonly words: number[] = [];
@@ -104,6 +126,7 @@ class TensorTable {
     if (shape.length > MAX_RANK) defect(`"${buffer.name}" has rank ${shape.length}; the largest is ${MAX_RANK}`);
     if (elementCount(shape) < 1) defect(`"${buffer.name}" is empty`);
     const base = baseOf(buffer);
+    checkSize(buffer);
     if (byteLength(base) !== byteLength(buffer)) defect(`"${buffer.name}" and "${base.name}", whose memory it is, differ in bytes`);
     const offset = this.offset(base);
     const space = base.place.space === 'derived' ? SPACE.state : SPACE[base.place.space];

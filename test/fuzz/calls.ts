@@ -119,7 +119,14 @@ function isOurs(value: object): boolean {
 }
 
 /** Errors that the language itself throws at whoever touches the value. */
-const LANGUAGE = [/has been revoked/, /cannot be invoked without 'new'/, /^'\w+' on proxy: /];
+const LANGUAGE = [
+  /has been revoked/,
+  /cannot be invoked without 'new'/,
+  /^'\w+' on proxy: /,
+  // Built-in methods that are called on a proxy of what they belong to.
+  /^this is not a typed array/,
+  /called on incompatible receiver/,
+];
 
 /** What is wrong with an error that a call ended in. */
 export function judge(error: unknown, calls: readonly string[], world?: World): Finding | undefined {

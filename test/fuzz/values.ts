@@ -293,14 +293,15 @@ export function distorted(random: Random, valid: unknown): unknown {
   ])();
 }
 
-/** A proxy whose properties are right when they are read first, and something else later. */
+/** A proxy whose properties, but for methods, are right when they are read first, and something else later. */
 function changing(target: object, random: Random): unknown {
   const seen = new Set<PropertyKey>();
   return new Proxy(target, {
     get(of, key) {
-      if (seen.has(key) && random.unit() < 0.5) return hostile(random);
+      const value = Reflect.get(of, key) as unknown;
+      if (seen.has(key) && typeof value !== 'function' && random.chance(0.5)) return hostile(random);
       seen.add(key);
-      return Reflect.get(of, key) as unknown;
+      return value;
     },
   });
 }

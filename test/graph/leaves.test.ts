@@ -96,3 +96,9 @@ test('what only looks like a tensor is refused by name', () => {
   expectError('ERR_INVALID_ARGUMENT', () => ops.relu(anything(new Proxy(x, {}))), 'a Tensor but got a Proxy');
   expectError('ERR_INVALID_ARGUMENT', () => ops.relu(Object.create(Tensor.prototype) as Tensor), 'a Tensor');
 });
+
+test('results that no program can hand out', () => {
+  expectError('ERR_OUT_OF_MEMORY', () => ops.broadcastTo(tensor(1), [2 ** 31]).dataSync(), '[2147483648]', '2147483647');
+  expectError('ERR_OUT_OF_MEMORY', () => ops.broadcastTo(tensor(1), [2 ** 30, 2]).dataSync(), '8.0 GiB', 'at most 4 GiB');
+  expectError('ERR_OUT_OF_MEMORY', () => ops.sum(ops.broadcastTo(tensor(1), [2 ** 32])).dataSync(), '[4294967296]');
+});
