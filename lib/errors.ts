@@ -83,6 +83,14 @@ const LONGEST_TEXT = 120;
 /** So many fields of an object are named. */
 const MOST_KEYS = 6;
 
+/**
+ * The key under which tensors and modules name the copy of the package that made them. A program may load two: from two folders, or anew in
+ * the realm of a test; what one copy made is foreign to the other.
+ */
+export const COPY: unique symbol = Symbol.for('stridenet.copy');
+/** This copy. */
+export const THIS_COPY: object = Object.freeze({ folder: __dirname });
+
 /** A short rendering of any value for messages. It never throws, whatever the value is, and is never longer than a line or two. */
 export function formatValue(value: unknown): string {
   try {
@@ -117,8 +125,9 @@ function formatObject(value: object, depth: number): string {
   const name = identifier((value.constructor as { name?: unknown } | null | undefined)?.name);
   if (ArrayBuffer.isView(value)) return `${name ?? 'DataView'}(${'length' in value ? String(value.length) : value.byteLength})`;
   if (!name || name === 'Object') return `an object${formatKeys(Object.keys(value))}`;
-  const { shape } = value as { shape?: unknown };
-  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}${Array.isArray(shape) ? ` of shape ${formatArray(shape, 0)}` : ''}`;
+  const { shape, [COPY]: copy = THIS_COPY } = value as { shape?: unknown; [COPY]?: unknown };
+  const foreign = copy === THIS_COPY ? '' : ' of another copy of stridenet (load the package once: `npm ls stridenet` shows every copy)';
+  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}${Array.isArray(shape) ? ` of shape ${formatArray(shape, 0)}` : ''}${foreign}`;
 }
 
 /** ` { images, labels }` */

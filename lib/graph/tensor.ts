@@ -3,7 +3,7 @@
  * of its own. Values are computed by an evaluator that lib/runtime registers, so the graph layer needs no native code.
  */
 
-import { StridenetError } from '../errors';
+import { COPY, THIS_COPY, StridenetError } from '../errors';
 import { formatTensor } from './formatTensor';
 import { className, INSPECT, PLAIN, styleOf, type InspectOptions, type Style } from './inspect';
 import { CHEAP_TO_READ, type StoredValue, type VariableStorage } from './storage';
@@ -153,6 +153,10 @@ export class Tensor<D extends DType = any> {
   itemSync(): number {
     this.checkSingle();
     return this.dataSync()[0]!;
+  }
+  /** @internal */
+  get [COPY](): object {
+    return THIS_COPY;
   }
   /** Shape, element type and, where they are known, the values; of more than 1,000 only those at the corners. Computes nothing. */
   toString(): string {

@@ -4,7 +4,7 @@
  */
 
 import { types } from 'node:util';
-import { checkFunction, formatValue, StridenetError } from '../errors';
+import { COPY, THIS_COPY, checkFunction, formatValue, StridenetError } from '../errors';
 import {
   checkPreprocessing,
   notedPreprocessing,
@@ -142,6 +142,11 @@ export abstract class Module {
    */
   extraRepr(): string {
     return '';
+  }
+
+  /** @internal */
+  get [COPY](): object {
+    return THIS_COPY;
   }
 
   /** The tree of layers with their options, as PyTorch prints it. Touches no weights. */

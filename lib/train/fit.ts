@@ -91,7 +91,7 @@ const OPTIONS = [
  *   signal's reason. What ends training after it began is an error that has the records so far as `history`.
  * @example
  * const history = await fit(model, train, { epochs: 10, batchSize: 256, validation: test, optimizer: optim.sgd({ lr: 0.1, momentum: 0.9 }) });
- * history.epochs.at(-1).valAccuracy;
+ * history.epochs.at(-1)?.valAccuracy;
  * @example
  * const callbacks = [{ onEpochEnd: (_, { trainer }) => trainer.save('last.safetensors') }];
  * await fit(model, train, { ...options, callbacks, resume: existsSync('last.safetensors') ? 'last.safetensors' : undefined });
