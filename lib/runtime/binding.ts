@@ -45,6 +45,8 @@ export interface NativeState {
    */
   releaseSources(): void;
   isReleased(slot: number): boolean;
+  /** Gives back the memory of a derived slot that no program takes; it may be used again. */
+  dropDerived(slot: number): void;
   /** Writes the value, in logical order, that a released variable had, or part after part of it. */
   restore(slot: number, data: TypedArray, first?: number): void;
   /** Memory is freed as soon as no session of it is open and no run under way; everything else throws ERR_CLOSED then. Idempotent. */
@@ -56,6 +58,8 @@ export interface NativeState {
 
 export interface NativeProgram {
   readonly bytes: number; // arena and scratch that a session needs to run it
+  /** It cannot be run any more; its memory is freed when the runs under way are over. Idempotent. */
+  close(): void;
 }
 
 export interface NativeSession {

@@ -12,6 +12,7 @@ import { inputTensor } from '../graph/leaves';
 import { registerEvaluator, type Evaluator, type Tensor } from '../graph/tensor';
 import type { TypedArray } from '../graph/types';
 import { describe } from '../ops/builder';
+import { RecentMap } from '../recentMap';
 import { planningEnabled } from './binding';
 import { nativeQueries } from './queries';
 import { Session, type LoadedProgram } from './session';
@@ -33,13 +34,22 @@ export interface Subgraph {
 
 class EagerEvaluator implements Evaluator {
   private session: Session | undefined;
-  private readonly programs = new Map<string, LoadedProgram>();
+  private readonly programs = new RecentMap<string, Loaded>(CACHE_SIZE, (loaded) => {
+    loaded.isForgotten = true;
+    unloadUnused(loaded);
+  });
 
   async evaluate(tensors: readonly Tensor[]): Promise<TypedArray[]> {
     const wanted = gather(tensors);
     if (wanted.outputs.length > 0) {
-      const { session, program, feeds } = this.ready(wanted);
-      return finish(tensors, wanted, await session.run(program, feeds));
+      const { session, loaded, feeds } = this.ready(wanted);
+      loaded.runs++;
+      try {
+        return finish(tensors, wanted, await session.run(loaded.program, feeds));
+      } finally {
+        loaded.runs--;
+        unloadUnused(loaded);
+      }
     }
     return finish(tensors, wanted, []);
   }
@@ -47,21 +57,32 @@ class EagerEvaluator implements Evaluator {
   evaluateSync(tensors: readonly Tensor[]): TypedArray[] {
     const wanted = gather(tensors);
     if (wanted.outputs.length > 0) {
-      const { session, program, feeds } = this.ready(wanted);
-      return finish(tensors, wanted, session.runSync(program, feeds));
+      const { session, loaded, feeds } = this.ready(wanted);
+      return finish(tensors, wanted, session.runSync(loaded.program, feeds));
     }
     return finish(tensors, wanted, []);
   }
 
-  private ready(wanted: Subgraph): { session: Session; program: LoadedProgram; feeds: TypedArray[] } {
+  private ready(wanted: Subgraph): { session: Session; loaded: Loaded; feeds: TypedArray[] } {
     const session = (this.session ??= new Session({ state: new State() }));
-    const program = this.programs.get(wanted.key) ?? session.load(compileSubgraph(wanted));
-    // Last used comes last.
-    this.programs.delete(wanted.key);
-    this.programs.set(wanted.key, program);
-    if (this.programs.size > CACHE_SIZE) this.programs.delete(this.programs.keys().next().value!);
-    return { session, program, feeds: wanted.nodes.filter(wanted.isLeaf).map(leafValue) };
+    let loaded = this.programs.get(wanted.key);
+    if (!loaded) {
+      loaded = { program: session.load(compileSubgraph(wanted)), runs: 0, isForgotten: false };
+      this.programs.set(wanted.key, loaded);
+    }
+    return { session, loaded, feeds: wanted.nodes.filter(wanted.isLeaf).map(leafValue) };
   }
+}
+
+/** A program and the runs of it that are under way. */
+interface Loaded {
+  readonly program: LoadedProgram;
+  runs: number;
+  isForgotten: boolean;
+}
+
+function unloadUnused({ program, runs, isForgotten }: Loaded): void {
+  if (isForgotten && runs === 0) program.unload();
 }
 
 /**

@@ -4,6 +4,7 @@ import { encode, encodeAttrs } from '../compile/encode';
 import type { Buffer, Instruction, NativeQueries, Place } from '../compile/ir';
 import { OPCODES } from '../compile/opcodes';
 import { StridenetError } from '../errors';
+import { RecentMap } from '../recentMap';
 import { binding, fromNative, type NativeBinding } from './binding';
 
 export interface Cost {
@@ -12,6 +13,9 @@ export interface Cost {
   readonly scratchBytes: number;
   readonly seconds: number;
 }
+
+/** Of each kind: what the largest networks ask in both modes for some batch sizes, in a few megabytes. */
+const ANSWERS_KEPT = 10_000;
 
 /** Numbers per instruction in what NativeBinding.plan returns. */
 const PLAN_FIELDS = 4;
@@ -24,8 +28,8 @@ export function nativeQueries(): NativeQueries {
 }
 
 export function makeQueries(native: NativeBinding): NativeQueries {
-  const lengths = new Map<string, number>();
-  const costs = new Map<string, Cost>();
+  const lengths = new RecentMap<string, number>(ANSWERS_KEPT);
+  const costs = new RecentMap<string, Cost>(ANSWERS_KEPT);
   return {
     packedLength(opcode, weightShape, attrs) {
       const words = encodeAttrs(opcode, opcode, attrs);
@@ -81,7 +85,7 @@ function encodeAlone(instruction: Instruction): Int32Array {
   return encode({ prepare: [], step: [alone], feeds, fetches }, { arenaLines: 2 ** 30, offsets }).words;
 }
 
-function remember<V>(cache: Map<string, V>, key: string, make: () => V): V {
+function remember<V>(cache: RecentMap<string, V>, key: string, make: () => V): V {
   let value = cache.get(key);
   if (value === undefined) {
     value = make();

@@ -53,6 +53,13 @@ export class LoadedProgram {
     this.variables = state.mirrorsOf(program.slots.flatMap(({ key }) => (typeof key === 'string' ? [] : [key])));
     this.updated = program.updates.length > 0 ? state.mirrorsOf(program.updates) : undefined;
     this.feeds = program.feeds.map(({ name, dtype, shape }) => ({ name, tag: TYPED_ARRAY[dtype], length: elementCount(shape) }));
+    state.remember(program);
+  }
+
+  /** It will not be run again: what it alone takes is given back. No run of it may be under way. */
+  unload(): void {
+    this.native.close();
+    this.state.forget(this.program);
   }
 
   /** Whether its variables are in place. */

@@ -56,7 +56,9 @@ export class State implements StorageHolder {
   private released = false;
   private slotsAdded = false;
   private readonly variables = new Map<VariableStorage, Mirror>();
-  private readonly derived = new Map<string, { readonly slot: number; readonly request: SlotRequest }>();
+  private readonly derived = new Map<string, { readonly slot: number; readonly request: SlotRequest; programs: number }>();
+  /** Derived slots that no program takes any more, by what they can hold. */
+  private readonly unused = new Map<string, number[]>();
 
   constructor({ releasesSources = false, expectedBytes = 0 }: StateOptions = {}) {
     this.releasesSources = releasesSources;
@@ -76,6 +78,23 @@ export class State implements StorageHolder {
     const words = program.words.slice();
     for (const at of program.slotWords) words[at] = slots[words[at]!]!;
     return words;
+  }
+
+  /** Counts a program whose slots are in use until `forget`. */
+  remember({ slots }: Program): void {
+    for (const { key } of slots) if (typeof key === 'string') this.derived.get(key)!.programs++;
+  }
+
+  /** A program that will not run again: gives back the memory of the values that were derived for it alone. */
+  forget({ slots }: Program): void {
+    for (const { key } of slots) {
+      const known = typeof key === 'string' ? this.derived.get(key)! : undefined;
+      if (!known || --known.programs > 0) continue;
+      this.call((native) => native.dropDerived(known.slot));
+      this.derived.delete(key as string);
+      const kind = kindOf(known.request);
+      this.unused.set(kind, [...(this.unused.get(kind) ?? []), known.slot]);
+    }
   }
 
   /** What `sync` and `tookUpdates` need to know of a program's variables, looked up once. */
@@ -214,8 +233,8 @@ export class State implements StorageHolder {
       if (known.request.dtype === request.dtype && elementCount(known.request.shape) === elementCount(request.shape)) return known.slot;
       throw new StridenetError('ERR_PROGRAM_INVALID', `Internal error in the compiler: two derived values share the key "${key}".`);
     }
-    const slot = this.addSlot(request, true);
-    this.derived.set(key, { slot, request });
+    const slot = this.unused.get(kindOf(request))?.pop() ?? this.addSlot(request, true);
+    this.derived.set(key, { slot, request, programs: 0 });
     return slot;
   }
 
@@ -231,6 +250,11 @@ export class State implements StorageHolder {
     this.slotsAdded = true;
     return this.call((native) => native.addSlot(DTYPE[dtype], Int32Array.from(shape), derived));
   }
+}
+
+/** Equal for slots that can stand in for each other. */
+function kindOf({ dtype, shape }: SlotRequest): string {
+  return `${dtype} ${elementCount(shape)}`;
 }
 
 /** What a variable is made of now. */

@@ -6,9 +6,9 @@ import { formatObject, INSPECT, styleOf, type InspectOptions } from '../graph/in
 import { constantTensor } from '../graph/leaves';
 import type { Preprocessing } from '../graph/preprocess';
 import type { Tensor } from '../graph/tensor';
-import { elementCount, type Shape } from '../graph/types';
+import { elementCount, newArray, type Shape } from '../graph/types';
 import type { Module } from '../nn/module';
-import type { LoadedProgram } from '../runtime/session';
+import { Structure } from '../nn/structure';
 import { checkModel, inferenceGraph } from './graphs';
 import {
   checkInputShape,
@@ -32,9 +32,17 @@ export interface CompileModelOptions extends ExecutionOptions, ReadingOptions {
   maxBatch?: number;
 }
 
+/** What is to be made ready before images come. */
+export interface WarmUpOptions {
+  /** Numbers of images; more than maxBatch stand for the slices in which they are run. Default [1]. */
+  batches?: readonly number[];
+  /** How images will come: 'float32' (default) or 'uint8'. */
+  dtype?: ImageDType;
+}
+
 /**
  * Makes a model ready for inference in evaluation mode: folds, fuses and packs once. The programs read the module's weights: when those
- * change, by training or `loadStateDict`, the next run packs them again. Images are read as in training, unless told otherwise
+ * change, by training or `loadStateDict`, the next run packs them again; when a layer is replaced, programs are made anew. Images are read as in training, unless told otherwise
  * (`preprocess`, `layout`).
  *
  * @throws StridenetError ERR_SHAPE_MISMATCH when the model does not take the input, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_NATIVE_UNAVAILABLE
@@ -48,36 +56,91 @@ export async function compile(model: Module, options: CompileModelOptions): Prom
   const input = checkInputShape('compile', options?.input);
   const maxBatch = checkInteger('compile', 'maxBatch', options.maxBatch ?? 32, 1);
   const preprocess = readingOf('compile', model, input, options);
+  const execution = { threads: options.threads, algorithm: options.algorithm };
   const graph = inferenceGraph(model, { count: 1, dtype: 'float32', input, preprocess });
   const expectedBytes = FLOAT_BYTES * model.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
-  const programs = new Programs('compile', options, { releasesSources: true, expectedBytes });
+  const makePrograms = (): Programs => new Programs('compile', execution, { releasesSources: true, expectedBytes });
+  const net = CompiledModel.make(model, input, graph.outputs[0]!.shape.slice(1), maxBatch, preprocess, makePrograms);
   // The first program now, so that the first run need not wait for it.
-  await programs.prepare(programKey(1, 'float32'), () => graph);
-  return CompiledModel.make(model, input, graph.outputs[0]!.shape.slice(1), maxBatch, preprocess, programs);
+  await net.prepare(graph);
+  return net;
 }
 
 /** A model ready for inference; made by `compile`. */
 export class CompiledModel {
   private readonly imageSize: number;
+  private shape: Shape;
+  private programs: Programs;
+  private structure: Structure;
+  private closed = false;
 
   private constructor(
     private readonly model: Module,
     /** Shape of one image. */
     readonly input: Shape,
-    /** Shape of one image's output: [10] for ten classes. */
-    readonly output: Shape,
+    output: Shape,
     /** Most images of one run of a program. */
     readonly maxBatch: number,
     /** How raw images become what the model sees. */
     readonly preprocess: Preprocessing,
-    private readonly programs: Programs,
+    private readonly makePrograms: () => Programs,
   ) {
     this.imageSize = elementCount(input);
+    this.shape = output;
+    this.programs = makePrograms();
+    this.structure = new Structure(model);
+  }
+
+  /** Shape of one image's output: [10] for ten classes. */
+  get output(): Shape {
+    return this.shape;
   }
 
   /** @internal `compile` calls it. */
-  static make(model: Module, input: Shape, output: Shape, maxBatch: number, preprocess: Preprocessing, programs: Programs): CompiledModel {
-    return new CompiledModel(model, input, output, maxBatch, preprocess, programs);
+  static make(
+    model: Module,
+    input: Shape,
+    output: Shape,
+    maxBatch: number,
+    preprocess: Preprocessing,
+    makePrograms: () => Programs,
+  ): CompiledModel {
+    return new CompiledModel(model, input, output, maxBatch, preprocess, makePrograms);
+  }
+
+  /** @internal Makes the program of one image, whose graph is known. */
+  async prepare(graph: Graph): Promise<void> {
+    await this.programs.prepare(programKey(1, 'float32'), () => graph);
+  }
+
+  /**
+   * Makes the first run of each number of images as quick as those after it: compiles, packs weights and touches memory, off the event loop,
+   * by runs on images of zeros. They queue with other runs.
+   *
+   * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_OUT_OF_MEMORY, ERR_CLOSED
+   * @example await net.warmUp({ batches: [1, 8, 32] });
+   */
+  async warmUp(options: WarmUpOptions = {}): Promise<void> {
+    checkOptions('warmUp', options, ['batches', 'dtype']);
+    const { batches = [1], dtype = 'float32' } = options;
+    if (!Array.isArray(batches)) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `warmUp expects batches to be an array of numbers of images but got ${formatValue(batches)}.`,
+      );
+    }
+    checkImageDType('warmUp', dtype);
+    const counts = new Set<number>();
+    for (const [i, batch] of Array.from(batches as unknown[]).entries()) {
+      const count = checkInteger('warmUp', `batches[${i}]`, batch, 1);
+      if (count >= this.maxBatch) counts.add(this.maxBatch);
+      if (count % this.maxBatch > 0) counts.add(count % this.maxBatch);
+    }
+    // The largest first, so that memory that programs share has its size at once.
+    for (const count of [...counts].sort((a, b) => b - a)) {
+      const images = newArray('warmUp', [count, ...this.input], dtype);
+      await this.current().run(programKey(count, dtype), this.builder(count, dtype), () => [images]);
+    }
   }
 
   /**
@@ -90,13 +153,15 @@ export class CompiledModel {
    */
   async run(images: Images): Promise<Tensor<'float32'>> {
     const batch = readImages('run', images, this.input, this.preprocess.layout);
+    const programs = this.current();
+    const shape = this.output;
     const results = await Promise.all(
       this.slices(batch).map(async ({ data, dtype, count }) => {
-        const [output] = await this.programs.run(programKey(count, dtype), this.builder(count, dtype), () => [data]);
+        const [output] = await programs.run(programKey(count, dtype), this.builder(count, dtype), () => [data]);
         return output as Float32Array;
       }),
     );
-    return this.join(batch.count, results);
+    return join([batch.count, ...shape], results);
   }
 
   /**
@@ -105,23 +170,25 @@ export class CompiledModel {
    */
   runSync(images: Images): Tensor<'float32'> {
     const batch = readImages('runSync', images, this.input, this.preprocess.layout);
-    const results = this.slices(batch).map(
-      ({ data, dtype, count }) => this.programs.session.runSync(this.program(count, dtype), [data])[0] as Float32Array,
-    );
-    return this.join(batch.count, results);
+    const programs = this.current();
+    const results = this.slices(batch).map(({ data, dtype, count }) => {
+      const program = programs.now(programKey(count, dtype), this.builder(count, dtype));
+      return programs.session.runSync(program, [data])[0] as Float32Array;
+    });
+    return join([batch.count, ...this.output], results);
   }
 
   /** The program for `count` images as text, one line for each instruction. */
   listing(count = 1, dtype: ImageDType = 'float32'): string {
     checkInteger('listing', 'count', count, 1);
-    if (dtype !== 'float32' && dtype !== 'uint8') {
-      throw new StridenetError('ERR_INVALID_ARGUMENT', `listing expects dtype to be 'float32' or 'uint8' but got ${formatValue(dtype)}.`);
-    }
-    return this.programs.session.listing(this.program(count, dtype));
+    checkImageDType('listing', dtype);
+    const programs = this.current();
+    return programs.session.listing(programs.now(programKey(count, dtype), this.builder(count, dtype)));
   }
 
   /** Frees threads and memory; runs that wait reject with ERR_CLOSED. Idempotent. */
   close(): void {
+    this.closed = true;
     this.programs.close();
   }
 
@@ -146,27 +213,39 @@ export class CompiledModel {
     });
   }
 
-  private program(count: number, dtype: ImageDType): LoadedProgram {
-    return this.programs.now(programKey(count, dtype), this.builder(count, dtype));
+  /** The programs of the model as it is: when a layer, a parameter or a setting was replaced, all are made anew. */
+  private current(): Programs {
+    if (this.closed || this.structure.isSame) return this.programs;
+    const graph = this.builder(1, 'float32')(); // refuses what does not fit, and then all stays as it is
+    this.shape = graph.outputs[0]!.shape.slice(1);
+    this.structure = new Structure(this.model);
+    this.programs.retire();
+    this.programs = this.makePrograms();
+    return this.programs;
   }
 
   private builder(count: number, dtype: ImageDType): () => Graph {
     return () => inferenceGraph(this.model, { count, dtype, input: this.input, preprocess: this.preprocess });
   }
+}
 
-  private join(count: number, results: readonly Float32Array[]): Tensor<'float32'> {
-    const shape = [count, ...this.output];
-    if (results.length === 1) return constantTensor(results[0]!, shape, 'float32');
-    const all = new Float32Array(elementCount(shape));
-    let at = 0;
-    for (const result of results) {
-      all.set(result, at);
-      at += result.length;
-    }
-    return constantTensor(all, shape, 'float32');
+/** The results of slices as one tensor. */
+function join(shape: Shape, results: readonly Float32Array[]): Tensor<'float32'> {
+  if (results.length === 1) return constantTensor(results[0]!, shape, 'float32');
+  const all = newArray('run', shape, 'float32');
+  let at = 0;
+  for (const result of results) {
+    all.set(result, at);
+    at += result.length;
   }
+  return constantTensor(all, shape, 'float32');
 }
 
 function programKey(count: number, dtype: ImageDType): string {
   return `${count} ${dtype}`;
+}
+
+function checkImageDType(where: string, dtype: unknown): void {
+  if (dtype === 'float32' || dtype === 'uint8') return;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects dtype to be 'float32' or 'uint8' but got ${formatValue(dtype)}.`);
 }

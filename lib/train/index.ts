@@ -1,7 +1,7 @@
 /** Training and inference on whole models. */
 
 export type { BatchRecord, Callback, EpochRecord, FitContext, History } from './callbacks';
-export { compile, CompiledModel, type CompileModelOptions } from './compile';
+export { compile, CompiledModel, type CompileModelOptions, type WarmUpOptions } from './compile';
 export { evaluate, type EvaluateOptions, type Metric, type Score } from './evaluate';
 export { fit, type FitOptions } from './fit';
 export type { ImageLayout, Preprocessing } from '../graph/preprocess';

@@ -6,7 +6,8 @@ import { roots } from '../compile/rewrite';
 import type { Work } from '../graph/work';
 import { checkInteger } from '../errors';
 import { topologicalOrder } from '../graph/traverse';
-import type { TypedArray } from '../graph/types';
+import { dtypeOf, newArray, type TypedArray } from '../graph/types';
+import { RecentMap } from '../recentMap';
 import { planningEnabled, withCaller } from '../runtime/binding';
 import { nativeQueries } from '../runtime/queries';
 import { closedError, Session, type LoadedProgram } from '../runtime/session';
@@ -35,13 +36,25 @@ export const EXECUTION_OPTIONS = ['threads', 'algorithm'];
 interface Entry {
   readonly graph: Graph;
   readonly loading: Task<LoadedProgram>;
+  /** Runs that were asked for and are not over. */
+  runs: number;
+  isForgotten: boolean;
 }
+
+/** Programs kept of each model and session: as many as there are batch sizes in two element types up to the default of `maxBatch`. */
+const PROGRAMS_KEPT = 64;
 
 export class Programs {
   readonly session: Session;
   readonly algorithm: AlgorithmMode;
   private readonly state: State;
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new RecentMap<string, Entry>(PROGRAMS_KEPT, (entry) => {
+    entry.isForgotten = true;
+    this.unloadUnused(entry);
+  });
+  /** Of all programs. */
+  private runs = 0;
+  private isRetired = false;
   /** Of the runs, so that one whose program is there does not overtake one whose program is being made. */
   private readonly turns = new Turns();
   private lastRun: Promise<unknown> = Promise.resolve();
@@ -71,20 +84,32 @@ export class Programs {
    * @throws StridenetError as Session.run
    */
   async run(key: string, build: () => Graph, feed: (graph: Graph) => readonly TypedArray[]): Promise<TypedArray[]> {
-    const { graph, loading } = this.entry(key, build);
-    const feeds = feed(graph);
+    const entry = this.entry(key, build);
+    const feeds = feed(entry.graph);
+    entry.runs++;
+    this.runs++;
+    try {
+      return await this.start(entry, feeds);
+    } finally {
+      entry.runs--;
+      this.runs--;
+      this.unloadUnused(entry);
+      if (this.isRetired) this.retire();
+    }
+  }
+
+  private start({ graph, loading }: Entry, feeds: readonly TypedArray[]): Promise<TypedArray[]> {
     if (this.turns.allStarted && loading.value?.isCurrent) return this.submit(loading.value, feeds);
-    const copies = feeds.map((values) => values.slice());
+    const copies = feeds.map(copyOf);
     const contents = currentContents(topologicalOrder(roots(graph)));
     const caller = new Error();
-    try {
-      return await this.turns.take(
-        () => this.makeReady(loading, contents),
-        (program) => this.submit(program, copies),
-      );
-    } catch (error) {
+    const running = this.turns.take(
+      () => this.makeReady(loading, contents),
+      (program) => this.submit(program, copies),
+    );
+    return running.catch((error: unknown) => {
       throw withCaller(error, caller);
-    }
+    });
   }
 
   /**
@@ -107,10 +132,22 @@ export class Programs {
     this.state.close();
   }
 
-  /** The same when all runs are over, without holding up the event loop. */
+  /** Closes when all runs that were asked for are over; there are no others. */
+  retire(): void {
+    this.isRetired = true;
+    if (this.runs === 0) this.close();
+  }
+
+  /** The same as `close` when all runs are over, without holding up the event loop. */
   async closeInSlices(): Promise<void> {
     if (!this.closed) await new Task(this.state.releasing()).inSlices();
     this.close();
+  }
+
+  private unloadUnused({ loading, runs, isForgotten }: Entry): void {
+    if (!isForgotten || runs > 0 || this.closed) return;
+    loading.value?.unload();
+    loading.cancel(closedError());
   }
 
   private async makeReady(loading: Task<LoadedProgram>, contents: Contents): Promise<LoadedProgram> {
@@ -133,7 +170,7 @@ export class Programs {
     if (!entry) {
       if (this.closed) throw closedError();
       const graph = build();
-      entry = { graph, loading: new Task(this.load(key, graph)) };
+      entry = { graph, loading: new Task(this.load(key, graph)), runs: 0, isForgotten: false };
       this.entries.set(key, entry);
     }
     return entry;
@@ -149,4 +186,11 @@ export class Programs {
       throw error;
     }
   }
+}
+
+/** The caller may use the array again at once. @throws StridenetError ERR_OUT_OF_MEMORY */
+function copyOf(values: TypedArray): TypedArray {
+  const copy = newArray('A run', [values.length], dtypeOf(values)!);
+  copy.set(values);
+  return copy;
 }

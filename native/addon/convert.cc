@@ -85,9 +85,38 @@ Status getBoolean(napi_env env, napi_value value, const char* what, bool* result
   return Status::error("ERR_INVALID_ARGUMENT", "%s must be true or false.", what);
 }
 
+namespace {
+
+// Through the constructor, which throws where napi_create_arraybuffer ends the process. nullptr with an exception pending.
+napi_value makeLargeBuffer(napi_env env, size_t bytes, void** data) {
+  napi_value global, constructor, length, buffer = nullptr;
+  size_t got = 0;
+  if (napi_get_global(env, &global) != napi_ok || napi_get_named_property(env, global, "ArrayBuffer", &constructor) != napi_ok ||
+      napi_create_double(env, static_cast<double>(bytes), &length) != napi_ok) {
+    return nullptr;
+  }
+  if (napi_new_instance(env, constructor, 1, &length, &buffer) == napi_ok &&
+      napi_get_arraybuffer_info(env, buffer, data, &got) == napi_ok && got == bytes) {
+    return buffer;
+  }
+  napi_value refusal;  // a RangeError of the engine
+  napi_get_and_clear_last_exception(env, &refusal);
+  return throwStatus(env, Status::error("ERR_OUT_OF_MEMORY", "%.1f MiB for a result could not be allocated. Use a smaller batch.",
+                                        static_cast<double>(bytes) / (1 << 20)));
+}
+
+}  // namespace
+
 napi_value makeTypedArray(napi_env env, napi_typedarray_type type, size_t length, size_t elementSize, void** data) {
+  constexpr size_t kLarge = size_t{64} << 10;  // without so much the engine itself is at its end
+  const size_t bytes = length * elementSize;
   napi_value buffer, array;
-  if (napi_create_arraybuffer(env, length * elementSize, data, &buffer) != napi_ok) return nullptr;
+  if (bytes >= kLarge) {
+    buffer = makeLargeBuffer(env, bytes, data);
+    if (buffer == nullptr) return nullptr;
+  } else if (napi_create_arraybuffer(env, bytes, data, &buffer) != napi_ok) {
+    return nullptr;
+  }
   if (napi_create_typedarray(env, type, length, buffer, 0, &array) != napi_ok) return nullptr;
   return array;
 }

@@ -35,7 +35,8 @@ Status getInteger(napi_env env, napi_value value, const char* what, int64_t min,
 RandomStream getStream(const int32_t words[5]);
 Status getBoolean(napi_env env, napi_value value, const char* what, bool* result);
 
-// A typed array over a fresh ArrayBuffer; *data points to its memory. nullptr when JavaScript cannot run any more.
+// A typed array over a fresh ArrayBuffer; *data points to its memory. nullptr when there is no memory, with ERR_OUT_OF_MEMORY thrown, or
+// when JavaScript cannot run any more.
 napi_value makeTypedArray(napi_env env, napi_typedarray_type type, size_t length, size_t elementSize, void** data);
 // The same, filled with `count` elements from `source`.
 napi_value copyToTypedArray(napi_env env, DType dtype, const void* source, size_t count);

@@ -7,7 +7,7 @@
 namespace stridenet::addon {
 
 Napi::Function ProgramWrap::define(Napi::Env env) {
-  return DefineClass(env, "Program", {InstanceAccessor<&ProgramWrap::bytes>("bytes")});
+  return DefineClass(env, "Program", {InstanceAccessor<&ProgramWrap::bytes>("bytes"), InstanceMethod<&ProgramWrap::close>("close")});
 }
 
 // new Program(words)
@@ -29,10 +29,18 @@ ProgramWrap::ProgramWrap(const Napi::CallbackInfo& info) : ObjectWrap(info), env
 Napi::Value ProgramWrap::bytes(const Napi::CallbackInfo&) {
   ThreadChoice choice;
   Status status = defaultThreads(&choice);
+  if (status.isOk() && program_ == nullptr) status = Status::error("ERR_CLOSED", "The Program is closed.");
   if (!status.isOk()) return {env_, throwStatus(env_, status)};
   napi_value result = nullptr;
   napi_create_double(env_, static_cast<double>(Workspace::bytesFor(*program_, choice.threads)), &result);
   return {env_, result};
+}
+
+// close()
+Napi::Value ProgramWrap::close(const Napi::CallbackInfo&) {
+  program_.reset();
+  memory_.report(env_, 0);
+  return {};
 }
 
 }  // namespace stridenet::addon

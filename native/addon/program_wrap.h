@@ -16,10 +16,11 @@ class ProgramWrap : public Napi::ObjectWrap<ProgramWrap> {
   explicit ProgramWrap(const Napi::CallbackInfo& info);
   ~ProgramWrap() override { memory_.report(env_, 0); }
 
-  const std::shared_ptr<const Program>& program() const { return program_; }  // never null on an object that JavaScript has
+  const std::shared_ptr<const Program>& program() const { return program_; }  // null when closed
 
  private:
   Napi::Value bytes(const Napi::CallbackInfo& info);
+  Napi::Value close(const Napi::CallbackInfo& info);
 
   const napi_env env_;
   std::shared_ptr<const Program> program_;

@@ -57,7 +57,7 @@ Status SessionWrap::getProgram(napi_value value, std::shared_ptr<const Program>*
   const ProgramWrap* wrap = unwrap<ProgramWrap>(env_, value);
   if (wrap == nullptr) return Status::error("ERR_INVALID_ARGUMENT", "Session.run: the first argument must be a Program.");
   *program = wrap->program();
-  return Status::ok();
+  return *program != nullptr ? Status::ok() : Status::error("ERR_CLOSED", "The Program is closed. Load it again.");
 }
 
 // Sets the feeds and reads the step count of run(program, feeds, steps) into a job that fits the program.

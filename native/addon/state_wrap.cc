@@ -12,6 +12,7 @@ Napi::Function StateWrap::define(Napi::Env env) {
                       InstanceMethod<&StateWrap::isReleased>("isReleased"), InstanceMethod<&StateWrap::releaseSources>("releaseSources"),
                       InstanceMethod<&StateWrap::reportMemory>("reportMemory"), InstanceMethod<&StateWrap::read>("read"),
                       InstanceMethod<&StateWrap::readPart>("readPart"), InstanceMethod<&StateWrap::readAll>("readAll"),
+                      InstanceMethod<&StateWrap::dropDerived>("dropDerived"),
                       InstanceAccessor<&StateWrap::bytes>("bytes")});
 }
 
@@ -114,6 +115,16 @@ Napi::Value StateWrap::isReleased(const Napi::CallbackInfo& info) {
 // releaseSources()
 Napi::Value StateWrap::releaseSources(const Napi::CallbackInfo&) {
   if (state_ != nullptr) state_->releaseSources();
+  return {};
+}
+
+// dropDerived(slot)
+Napi::Value StateWrap::dropDerived(const Napi::CallbackInfo& info) {
+  int number;
+  Slot* slot;
+  Status status = getSlot(info[0], &number, &slot);
+  if (status.isOk()) status = state_->dropDerived(number);
+  if (!status.isOk()) throwStatus(env_, status);
   return {};
 }
 

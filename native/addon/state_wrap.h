@@ -27,6 +27,7 @@ class StateWrap : public Napi::ObjectWrap<StateWrap> {
   Napi::Value restore(const Napi::CallbackInfo& info);
   Napi::Value isReleased(const Napi::CallbackInfo& info);
   Napi::Value releaseSources(const Napi::CallbackInfo& info);
+  Napi::Value dropDerived(const Napi::CallbackInfo& info);
   Napi::Value reportMemory(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);

@@ -1,5 +1,6 @@
 // From words to a Program: sizes, counts, the tensor table, the instruction lists. What an instruction may do is verify.cc.
 #include <atomic>
+#include <cstring>
 #include <unordered_map>
 
 #include "native/program/program.h"
@@ -27,8 +28,11 @@ class Decoder {
       REFUSE("The program has %lld words after its instructions but declares %d constant words.", static_cast<long long>(count_ - at_),
              words_[kConstants]);
     }
-    program_.constants.assign(words_ + at_, words_ + count_);
-    return Status::ok();
+    if (mode_ == DecodeMode::query || at_ == count_) return Status::ok();
+    const size_t bytes = static_cast<size_t>(count_ - at_) * sizeof(int32_t);
+    status = program_.constants.reserve(bytes, "the constants of a program");
+    if (status.isOk()) std::memcpy(program_.constants.data(), words_ + at_, bytes);
+    return status;
   }
 
  private:

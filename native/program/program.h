@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "native/ops/op.h"
+#include "native/runtime/memory.h"
 #include "native/runtime/status.h"
 
 namespace stridenet {
@@ -72,7 +73,7 @@ struct Program {
   int64_t arenaLines = 0;
   std::vector<Tensor> tensors;
   std::vector<Instruction> prepare, step;
-  std::vector<int32_t> constants;
+  AlignedBuffer constants;                         // 32-bit words
   std::vector<int32_t> feedTensors, fetchTensors;  // feed or fetch index -> tensor index
   std::vector<SlotUse> slots;
   bool updatesState = false;

@@ -30,7 +30,7 @@ size_t Workspace::sharesFor(const Program& program, int threads) {
 
 Status BoundProgram::bind(std::weak_ptr<const Program> owner, const Program& program, State& state, std::unique_ptr<BoundProgram>* result) {
   for (const SlotUse& use : program.slots) {
-    const Slot* slot = state.slot(use.slot);
+    Slot* slot = state.slot(use.slot);
     if (slot == nullptr) {
       return Status::error("ERR_PROGRAM_INVALID", "The program uses slot %d but its State has only %d.", use.slot, state.slotCount());
     }
@@ -43,6 +43,7 @@ Status BoundProgram::bind(std::weak_ptr<const Program> owner, const Program& pro
       return Status::error("ERR_PROGRAM_INVALID", "Slot %d is %s but the program's prepare list %s it.", use.slot,
                            slot->derived ? "derived" : "a variable", slot->derived ? "does not write" : "writes");
     }
+    state.takeDerived(slot);
   }
   std::unique_ptr<BoundProgram> bound(new BoundProgram(program));
   bound->owner = std::move(owner);
@@ -122,7 +123,7 @@ void BoundProgram::bindList(const std::vector<Instruction>& list, State& state, 
           *pointer = state.slot(tensor.offset)->memory;
           break;
         case Space::constant:  // verified to be read only
-          *pointer = const_cast<int32_t*>(program.constants.data() + tensor.offset);
+          *pointer = program.constants.at(static_cast<size_t>(tensor.offset) * sizeof(int32_t));
           break;
         case Space::feed:
           feedPointers_[tensor.offset].push_back(pointer);

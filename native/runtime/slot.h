@@ -33,6 +33,7 @@ struct Slot {
   bool usedBySteps = false;   // a step list that has run takes it; the others are sources of prepare lists alone
   bool released = false;      // a variable without its value, see State::releaseSources
   bool outside = false;       // a variable whose value is in `source` and not in `memory`
+  bool dropped = false;       // derived: no program takes it, see State::dropDerived
   bool blank = true;          // nothing but zeros was ever in `memory`
   uint64_t computedFrom = 0;  // derived: the State's version that the value belongs to, 0 when never computed
   Source source;              // of a variable outside

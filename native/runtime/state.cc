@@ -27,7 +27,7 @@ int State::slotCount() const {
 
 size_t State::bytes() const {
   std::lock_guard<std::mutex> lock(slotsMutex_);
-  return variables_.bytes() + derived_.bytes();
+  return variables_.bytes() + derived_.bytes() - droppedBytes_;
 }
 
 Slot* State::slot(int number) {
@@ -95,6 +95,24 @@ void State::releaseSources() {
     slot.released = !slot.derived;
     slot.computedFrom = 0;
   }
+}
+
+Status State::dropDerived(int number) {
+  Slot& target = *slot(number);
+  if (!target.derived) return Status::error("ERR_INVALID_ARGUMENT", "Slot %d is a variable: it stays.", number);
+  if (target.dropped) return Status::ok();
+  discardPages(target.memory, target.bytes());
+  target.computedFrom = 0;
+  target.usedBySteps = false;
+  target.dropped = true;
+  droppedBytes_ += target.bytes();
+  return Status::ok();
+}
+
+void State::takeDerived(Slot* slot) {
+  if (!slot->dropped) return;
+  slot->dropped = false;
+  droppedBytes_ -= slot->bytes();
 }
 
 void State::populateDerived(int threads) {

@@ -2,6 +2,7 @@
 // Knows element types and extents, no meaning. Programs refer to slots by number.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <mutex>
@@ -49,6 +50,12 @@ class State {
   // Writes the value that a released variable had, in logical order, or a part of it; it is released until the last part is written.
   Status restore(int number, const void* data, int64_t first = 0, int64_t count = kRest);
 
+  // Gives back the memory of a derived slot that no program takes any more; what a program that takes it later finds are zeros that are
+  // not current. Does not wait for a run.
+  Status dropDerived(int number);
+  // A program takes it after all.
+  void takeDerived(Slot* slot);
+
   // Under runMutex(): makes the values of those slots that are outside in their memory.
   Status load(const std::vector<Slot*>& slots, int threads);
   // Before derived slots are written: gives their memory its pages.
@@ -72,6 +79,7 @@ class State {
   BlockPool variables_, derived_;  // apart, so that the pages of released variables are whole
   std::mutex runMutex_;
   uint64_t version_ = 1;
+  std::atomic<size_t> droppedBytes_{0};
 };
 
 }  // namespace stridenet
