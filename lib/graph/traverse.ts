@@ -2,10 +2,13 @@
 
 import type { Tensor } from './tensor';
 
-/** Every node that `outputs` depend on, inputs before users (iterative: graphs may be deep). */
-export function topologicalOrder(outputs: readonly Tensor[]): Tensor[] {
+/**
+ * Every node that `outputs` depend on, inputs before users (iterative: graphs may be deep).
+ * @param known left out, with all that only they depend on
+ */
+export function topologicalOrder(outputs: readonly Tensor[], known: readonly Tensor[] = []): Tensor[] {
   const order: Tensor[] = [];
-  const seen = new Set<Tensor>();
+  const seen = new Set<Tensor>(known);
   const stack: { node: Tensor; next: number }[] = [];
   for (const output of outputs) {
     if (seen.has(output)) continue;

@@ -67,7 +67,8 @@ export class Task<T> {
 /** Those who wait for a turn of the event loop of their own: so much work as there may be, one slice at a time. */
 const waiting: (() => void)[] = [];
 
-function nextTurn(): Promise<void> {
+/** Lets the event loop turn. */
+export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     if (waiting.push(resolve) === 1) setImmediate(serve);
   });

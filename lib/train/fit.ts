@@ -7,6 +7,7 @@ import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import type { Optimizer } from '../optim/optimizer';
 import { constant, type Schedule } from '../optim/schedule';
+import { nextTurn } from '../runtime/task';
 import { checkImageShape } from './batches';
 import { checkCallbacks, Notifier, type Callback, type History } from './callbacks';
 import { readCheckpoint } from './checkpoint';
@@ -131,6 +132,7 @@ export async function fit(model: Module, data: DatasetLike, options: FitOptions)
       checkImageShape('fit validation', validation, dataset.shape);
       checkClasses('fit validation', validation.labels, trainer.classes);
     }
+    await nextTurn(); // the trainer has built a graph, and the first step will build its own
     if (!dropLast) await prepareLast(trainer, dataset);
     const start = await begin(trainer, dataset, options, dropLast);
     const notify = new Notifier(callbacks, { model, trainer });

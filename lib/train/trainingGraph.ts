@@ -153,7 +153,8 @@ function optimizerUpdates(
         `${where} must be float32 of shape ${formatShape(variable.shape)} but number ${i} is ${value.dtype} of ${formatShape(value.shape)}.`,
       );
     }
-    const inner = topologicalOrder([value]).filter(isOptimizerStep);
+    // What it makes of the gradient: the graph of that, which is large, holds no steps.
+    const inner = topologicalOrder([value], [gradient, rate]).filter(isOptimizerStep);
     if (isOptimizerStep(value) && inner.some((node) => !values.has(node))) {
       throw new StridenetError(
         'ERR_INVALID_ARGUMENT',

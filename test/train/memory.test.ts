@@ -76,7 +76,7 @@ test('layers, parameters and settings that are replaced count for all batch size
   expectClose(await running, before); // was asked for before
   await follows();
   expect(net.output).toEqual([7]);
-  (model[3] as nn.Linear).bias = new nn.Parameter(tensor([1, 2, 3, 4, 5, 6, 7]));
+  Object.assign(model[3] as nn.Linear, { bias: new nn.Parameter(tensor([1, 2, 3, 4, 5, 6, 7])) });
   await follows();
   model[1] = new nn.Tanh();
   await follows();
