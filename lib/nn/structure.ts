@@ -1,20 +1,16 @@
-/** What a module's graph depends on besides values: its layers, parameters and settings, to notice when one is replaced. */
+/** Which layers and parameters a module is made of, to notice when one is replaced. */
 
 import { Tensor } from '../graph/tensor';
 import { Module } from './module';
 
-/** Set while graphs are built and modules are walked; graphs of one mode do not depend on them. */
-const PASSING: ReadonlySet<string> = new Set(['training', 'path']);
-
-/** The fields of one object: how many it has, and what the ones that count hold. */
+/** The places of one object that hold layers, parameters or nothing yet, and what they hold. */
 interface Snapshot {
   readonly owner: Record<string, unknown>;
-  readonly count: number;
   readonly names: readonly string[];
   readonly values: readonly unknown[];
 }
 
-/** The fields of all modules below a root at one moment. */
+/** The layers and parameters of all modules below a root at one moment. */
 export class Structure {
   private readonly snapshots: Snapshot[] = [];
   private readonly maps: { readonly map: ReadonlyMap<unknown, unknown>; readonly entries: readonly (readonly [unknown, unknown])[] }[] = [];
@@ -31,33 +27,37 @@ export class Structure {
         this.maps.push({ map: value, entries });
         open.push(...entries.map(([, entry]) => entry).filter(isContainer));
       } else {
-        const snapshot = snapshotOf(value as Record<string, unknown>);
-        this.snapshots.push(snapshot);
-        open.push(...snapshot.values.filter(isContainer));
+        const owner = value as Record<string, unknown>;
+        // An array also by its length: one more layer changes no place that was there.
+        const names = Object.keys(owner).filter((name) => isPart(owner[name]));
+        if (Array.isArray(value) && names.length > 0) names.push('length');
+        if (names.length > 0) this.snapshots.push({ owner, names, values: names.map((name) => owner[name]) });
+        open.push(...Object.values(owner).filter(isContainer));
       }
     }
   }
 
-  /** Whether all fields hold what they held. Called before every run: it looks at each field and makes nothing. */
+  /** Whether all places hold what they held. Called before every run, so it looks at nothing else and makes nothing. */
   get isSame(): boolean {
-    for (const { owner, count, names, values } of this.snapshots) {
-      if (Object.keys(owner).length !== count) return false;
-      for (let i = 0; i < names.length; i++) if (!Object.is(owner[names[i]!], values[i])) return false;
+    for (const { owner, names, values } of this.snapshots) {
+      for (let i = 0; i < names.length; i++) if (owner[names[i]!] !== values[i]) return false;
     }
-    return this.maps.every(({ map, entries }) => map.size === entries.length && entries.every(([key, value]) => map.get(key) === value));
+    for (const { map, entries } of this.maps) {
+      if (map.size !== entries.length || !entries.every(([key, value]) => map.get(key) === value)) return false;
+    }
+    return true;
   }
 }
 
-function snapshotOf(owner: Record<string, unknown>): Snapshot {
-  const all = Object.keys(owner);
-  const names = all.filter((name) => !PASSING.has(name));
-  return { owner, count: all.length, names, values: names.map((name) => owner[name]) };
+function isPart(value: unknown): boolean {
+  return value === null || value === undefined || value instanceof Tensor || isContainer(value);
 }
 
-/** What is looked into: modules, and the arrays, maps and plain objects that hold them or settings; not tensors, which stand for themselves. */
+/** What is looked into: modules, and arrays, maps and plain objects that may hold some, not lists of numbers. */
 function isContainer(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || value instanceof Tensor || ArrayBuffer.isView(value)) return false;
-  if (value instanceof Module || Array.isArray(value) || value instanceof Map) return true;
+  if (value instanceof Module || value instanceof Map) return true;
+  if (Array.isArray(value)) return value.some((entry) => typeof entry === 'object');
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  return (prototype === Object.prototype || prototype === null) && Object.values(value).some((entry) => typeof entry === 'object');
 }

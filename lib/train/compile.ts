@@ -213,7 +213,7 @@ export class CompiledModel {
     });
   }
 
-  /** The programs of the model as it is: when a layer, a parameter or a setting was replaced, all are made anew. */
+  /** The programs of the model as it is: when a layer or a parameter was replaced, all are made anew. */
   private current(): Programs {
     if (this.closed || this.structure.isSame) return this.programs;
     const graph = this.builder(1, 'float32')(); // refuses what does not fit, and then all stays as it is

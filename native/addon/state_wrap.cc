@@ -12,8 +12,7 @@ Napi::Function StateWrap::define(Napi::Env env) {
                       InstanceMethod<&StateWrap::isReleased>("isReleased"), InstanceMethod<&StateWrap::releaseSources>("releaseSources"),
                       InstanceMethod<&StateWrap::reportMemory>("reportMemory"), InstanceMethod<&StateWrap::read>("read"),
                       InstanceMethod<&StateWrap::readPart>("readPart"), InstanceMethod<&StateWrap::readAll>("readAll"),
-                      InstanceMethod<&StateWrap::dropDerived>("dropDerived"),
-                      InstanceAccessor<&StateWrap::bytes>("bytes")});
+                      InstanceMethod<&StateWrap::dropDerived>("dropDerived"), InstanceAccessor<&StateWrap::bytes>("bytes")});
 }
 
 // new State(releasesSources?, expectedBytes?)
