@@ -10,18 +10,18 @@ import { build, checkDType, checkTensor, defineOp, describe, type OpOptions } fr
 import { add, defineBinary, defineUnary, div, exp, greater, mul, sigmoid, sub, tanh } from './elementwise';
 import type { GradientContext, InferContext } from './opDef';
 
-/** min(max(x, 0), 6); the derivative at 0 and at 6 is 0, as in PyTorch. */
+/** min(max(x, 0), 6); the derivative at 0 and at 6 is 0 and at NaN it is 1, as in PyTorch. */
 export const relu6 = defineUnary('relu6', (dy, _x, y) => relu6Grad(dy, y));
-/** x sigmoid(x), also called swish. */
+/** x sigmoid(x), also called swish; 0 at -Infinity. */
 export const silu = defineUnary('silu', (dy, x) => siluGrad(dy, x));
-/** x relu6(x + 3) / 6; the derivative at -3 is 0 and at 3 it is 1, as in PyTorch. */
+/** x relu6(x + 3) / 6; 0 at -Infinity; the derivative at -3 is 0 and at 3 it is 1, as in PyTorch. */
 export const hardswish = defineUnary('hardswish', (dy, x) => hardswishGrad(dy, x));
 /** log(1 + exp(x)), without overflow and without losing small results. */
 export const softplus = defineUnary('softplus', (dy, x) => mul(dy, sigmoid(x)));
 const geluExact = defineUnary('gelu', (dy, x) => geluGrad(dy, x));
 const geluTanh = defineUnary('geluTanh', (dy, x) => geluTanhGrad(dy, x));
 
-/** 0 < y < 6 ? dy : 0 */
+/** y <= 0 or y >= 6 ? 0 : dy */
 export const relu6Grad = defineBinary('relu6Grad', ({ dy: g, b: y }) => [() => relu6Grad(g, y), () => null]);
 
 /** dy silu'(x) = dy s (1 + x (1 - s)), s = sigmoid(x). silu'' = s (1 - s) (2 + x (1 - 2 s)) */
@@ -72,7 +72,7 @@ export interface GeluOptions extends OpOptions {
 }
 
 /**
- * Gaussian error linear unit x Phi(x), where Phi is the standard normal distribution function.
+ * Gaussian error linear unit x Phi(x), where Phi is the standard normal distribution function; 0 at -Infinity, its limit.
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_DTYPE_MISMATCH
  */
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor<'float32'> {

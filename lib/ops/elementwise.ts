@@ -86,7 +86,7 @@ export const exp = defineUnary('exp', (dy, _x, y) => mul(dy, y));
 export const log = defineUnary('log', (dy, x) => div(dy, x));
 /** The square root; NaN below 0. */
 export const sqrt = defineUnary('sqrt', (dy, _x, y) => div(mul(dy, 0.5), y));
-/** max(x, 0); the derivative at 0 is 0, as in PyTorch. */
+/** max(x, 0); the derivative at 0 is 0 and at NaN it is 1, as in PyTorch. */
 export const relu = defineUnary('relu', (dy, _x, y) => reluGrad(dy, y));
 /** 1 / (1 + exp(-x)) */
 export const sigmoid = defineUnary('sigmoid', (dy, _x, y) => sigmoidGrad(dy, y));
@@ -124,7 +124,7 @@ export const equal = defineBinary('equal', () => [() => null, () => null]);
 
 // Derivatives of activations as operations of their own, so that they stay one pass over memory.
 
-/** y > 0 ? dy : 0 */
+/** y <= 0 ? 0 : dy */
 export const reluGrad = defineBinary('reluGrad', ({ dy, b: y }) => [() => reluGrad(dy, y), () => null]);
 /** dy y (1 - y) */
 export const sigmoidGrad = defineBinary('sigmoidGrad', ({ dy, a, b: y }) => [

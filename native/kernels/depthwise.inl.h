@@ -76,6 +76,20 @@ using DepthwiseTileKernel = void (*)(const DepthwiseLine&, const DepthwiseTile&)
 
 template <int P, int V>
 void depthwiseTileOf(const DepthwiseLine& line, const DepthwiseTile& t) {
+  if (line.rows * t.taps > kTileChainTerms && line.rows > 1) {
+    // The rows of a large kernel in parts, each of which adds to what those before have left in dst.
+    const int64_t most = t.taps < kTileChainTerms ? kTileChainTerms / t.taps : 1;
+    for (int64_t row = 0; row < line.rows; row += most) {
+      DepthwiseLine part = line;
+      part.rows = line.rows - row < most ? line.rows - row : most;
+      DepthwiseTile tile = t;
+      tile.source += row * line.rowStep, tile.weight += row * line.kernelRow;
+      if (row > 0) tile.bias = nullptr, tile.add = t.dst;
+      if (row + most < line.rows) tile.activation = Activation::none;
+      depthwiseTileOf<P, V>(part, tile);
+    }
+    return;
+  }
   t.channels == V* kLanes ? depthwiseTile<P, V, false>(line, t) : depthwiseTile<P, V, true>(line, t);
 }
 
@@ -182,7 +196,7 @@ STRIDENET_INLINE void depthwiseSums(const DepthwiseLine& line, const float* sour
 #pragma GCC unroll 3
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 3
-    for (int j = 0; j < T; ++j) acc[i][j] = get(sums + i * line.kernelRow + j * line.kernelTap);
+    for (int j = 0; j < T; ++j) acc[i][j] = zero();
   const int64_t pixel = line.srcStep * line.pixelStep, tap = line.tapStep * line.pixelStep;
   for (int64_t q = 0; q < positions; ++q, source += pixel, dy += line.pixelStep) {
     const Vec d = get(dy);
@@ -196,10 +210,11 @@ STRIDENET_INLINE void depthwiseSums(const DepthwiseLine& line, const float* sour
 #pragma GCC unroll 3
     for (int j = 0; j < T; ++j) {
       float* sum = sums + i * line.kernelRow + j * line.kernelTap;
+      const Vec total = add(get(sum), acc[i][j]);
       if (kTail) {
-        storePartial(sum, acc[i][j], channels);
+        storePartial(sum, total, channels);
       } else {
-        store(sum, acc[i][j]);
+        store(sum, total);
       }
     }
 }
@@ -242,6 +257,7 @@ void depthwiseGradWeightLine(const DepthwiseLine& line, const float* source, con
     }
   };
   border(0, inside.begin);
-  sum(inside.begin, inside.end - inside.begin, 0, line.taps);
+  for (int64_t q = inside.begin; q < inside.end; q += kTileChainTerms)
+    sum(q, inside.end - q < kTileChainTerms ? inside.end - q : kTileChainTerms, 0, line.taps);
   border(inside.end, line.positions);
 }

@@ -105,12 +105,12 @@ struct Hardswish {
   static Vec apply(Vec x) { return hardswish(x); }
 };
 struct Gelu {
-  static Vec apply(Vec x) { return mul(x, normal(x).cdf); }
+  static Vec apply(Vec x) { return mul(aboveMinusInfinity(x), normal(x).cdf); }
 };
 struct GeluTanh {
   static Vec apply(Vec x) {
     Vec slope;
-    return mul(x, sigmoid(geluTanhArgument(x, &slope)));
+    return mul(aboveMinusInfinity(x), sigmoid(geluTanhArgument(x, &slope)));
   }
 };
 struct Softplus {
@@ -163,7 +163,7 @@ struct Equal {
   static int32_t apply(int32_t a, int32_t b) { return a == b; }
 };
 struct ReluGrad {
-  static Vec apply(Vec dy, Vec y) { return select(greater(y, zero()), dy, zero()); }
+  static Vec apply(Vec dy, Vec y) { return select(lessEqual(y, zero()), zero(), dy); }
 };
 struct SigmoidGrad {
   static Vec apply(Vec dy, Vec y) { return mul(dy, mul(y, sub(set1(1.0f), y))); }
@@ -173,12 +173,12 @@ struct TanhGrad {
 };
 
 struct Relu6Grad {
-  static Vec apply(Vec dy, Vec y) { return select(maskAnd(greater(y, zero()), less(y, set1(6.0f))), dy, zero()); }
+  static Vec apply(Vec dy, Vec y) { return select(maskOr(lessEqual(y, zero()), greaterEqual(y, set1(6.0f))), zero(), dy); }
 };
 struct SiluGrad {  // dy s (1 + x (1 - s))
   static Vec apply(Vec dy, Vec x) {
     const Sigmoids s = sigmoids(x);
-    return mul(dy, mul(s.at, fma(x, s.rest, set1(1.0f))));
+    return mul(dy, mul(s.at, fma(within(128.0f, x), s.rest, set1(1.0f))));  // beyond, one of the two is 0
   }
 };
 struct HardswishGrad {
@@ -190,15 +190,14 @@ struct HardswishGrad {
 struct GeluGrad {  // dy (Phi(x) + x phi(x))
   static Vec apply(Vec dy, Vec x) {
     const Normal n = normal(x);
-    const Vec c = min(set1(14.0f), max(set1(-14.0f), x));  // beyond, the density is 0
-    return mul(dy, fma(c, n.density, n.cdf));
+    return mul(dy, fma(within(14.0f, x), n.density, n.cdf));  // beyond, the density is 0
   }
 };
 struct GeluTanhGrad {  // y = x s(u): dy s (1 + x (1 - s) u')
   static Vec apply(Vec dy, Vec x) {
     Vec slope;
     const Sigmoids s = sigmoids(geluTanhArgument(x, &slope));
-    return mul(dy, mul(s.at, fma(mul(x, s.rest), slope, set1(1.0f))));
+    return mul(dy, mul(s.at, fma(mul(within(64.0f, x), s.rest), slope, set1(1.0f))));
   }
 };
 

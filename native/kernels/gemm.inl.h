@@ -163,61 +163,71 @@ void rankUpdateBody(const RankUpdateTile& t) {
 #pragma GCC unroll 4
       for (int j = 0; j < V * kLanes; j += kLineFloats) prefetch(t.c + r * t.cStride + j);
   }
-  Vec acc[R][V];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) acc[r][v] = zero();
   const int64_t aStride = t.aStride, bStride = t.bStride, runs = t.runs, pixels = t.pixels;
   const float* bRun = t.b;
-  int64_t aRun = 0;
-  for (int64_t left = t.images * runs, q = 0; left > 0; --left) {
-    const float* a[R];
+  int64_t aRun = 0, left = t.images * runs, q = 0, firstPixel = 0;
+  bool accumulate = t.accumulate;
+  do {
+    Vec acc[R][V];
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) a[r] = t.a[r] + aRun;
-    const float *b = bRun, *aNext = a[0] + t.aAhead, *bNext = b + t.bAhead;
-    int64_t position = 0;
-    for (int64_t p = 0; p < pixels; ++p) {
-      Vec row[V];
+    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) row[v] = loadVector(b, v);
-      if (isWide) {
-        prefetchFar(aNext + position);
-        prefetchFar(bNext);
-        bNext += bStride;
-      }
+      for (int v = 0; v < V; ++v) acc[r][v] = zero();
+    for (int64_t room = kTileChainTerms; left > 0 && room > 0;) {
+      const float* a[R];
 #pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) {
-        Vec x = set1(a[r][position]);
+      for (int r = 0; r < R; ++r) a[r] = t.a[r] + aRun;
+      int64_t position = firstPixel * aStride;
+      const float *b = bRun + firstPixel * bStride, *aNext = a[0] + t.aAhead, *bNext = b + t.bAhead;
+      const int64_t end = pixels - firstPixel < room ? pixels : firstPixel + room;
+      room -= end - firstPixel;
+      for (int64_t p = firstPixel; p < end; ++p) {
+        Vec row[V];
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) acc[r][v] = fma(x, row[v], acc[r][v]);
-      }
-      b += bStride;
-      position += aStride;
-    }
-    aRun += t.aRun;
-    bRun += t.bRun;
-    if (++q == runs) {
-      q = 0;
-      aRun += t.aImage - runs * t.aRun;
-      bRun += t.bImage - runs * t.bRun;
-    }
-  }
+        for (int v = 0; v < V; ++v) row[v] = loadVector(b, v);
+        if (isWide) {
+          prefetchFar(aNext + position);
+          prefetchFar(bNext);
+          bNext += bStride;
+        }
 #pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
+        for (int r = 0; r < R; ++r) {
+          Vec x = set1(a[r][position]);
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      float* row = t.c + r * t.cStride;
-      const Vec sum = t.accumulate ? add(loadVector(row, v), acc[r][v]) : acc[r][v];
-      if (Tail && v == V - 1) {
-        storePartial(row + v * kLanes, sum, tail);
-      } else if (!Tail && t.isStreamed) {
-        stream(row + v * kLanes, sum);
-      } else {
-        store(row + v * kLanes, sum);
+          for (int v = 0; v < V; ++v) acc[r][v] = fma(x, row[v], acc[r][v]);
+        }
+        b += bStride;
+        position += aStride;
+      }
+      firstPixel = end;
+      if (end < pixels) break;
+      firstPixel = 0;
+      --left;
+      aRun += t.aRun;
+      bRun += t.bRun;
+      if (++q == runs) {
+        q = 0;
+        aRun += t.aImage - runs * t.aRun;
+        bRun += t.bImage - runs * t.bRun;
       }
     }
-  }
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        float* row = t.c + r * t.cStride;
+        const Vec sum = accumulate ? add(loadVector(row, v), acc[r][v]) : acc[r][v];
+        if (Tail && v == V - 1) {
+          storePartial(row + v * kLanes, sum, tail);
+        } else if (!Tail && t.isStreamed) {
+          stream(row + v * kLanes, sum);
+        } else {
+          store(row + v * kLanes, sum);
+        }
+      }
+    }
+    accumulate = true;
+  } while (left > 0);
 }
 
 template <int R, int V>
@@ -246,30 +256,39 @@ void copyColumns(const float* src, int64_t stride, int64_t rows, int64_t columns
   }
 }
 
+// start + the rows of one vector of n columns.
+STRIDENET_INLINE Vec addRowsTo(Vec start, const float* p, int64_t stride, int64_t rows, int n) {
+  // Four sums hide the latency of the addition.
+  Vec s0 = start, s1 = zero(), s2 = zero(), s3 = zero();
+  int64_t r = 0;
+  if (n == kLanes) {
+    for (; r + 4 <= rows; r += 4, p += 4 * stride) {
+      s0 = add(s0, load(p));
+      s1 = add(s1, load(p + stride));
+      s2 = add(s2, load(p + 2 * stride));
+      s3 = add(s3, load(p + 3 * stride));
+    }
+  } else {
+    for (; r + 4 <= rows; r += 4, p += 4 * stride) {
+      s0 = add(s0, loadPartial(p, n));
+      s1 = add(s1, loadPartial(p + stride, n));
+      s2 = add(s2, loadPartial(p + 2 * stride, n));
+      s3 = add(s3, loadPartial(p + 3 * stride, n));
+    }
+  }
+  for (; r < rows; ++r, p += stride) s0 = add(s0, loadPartial(p, n));
+  return add(add(s0, s1), add(s2, s3));
+}
+
 void addRows(const float* src, int64_t stride, int64_t rows, int64_t columns, float* sum) {
+  constexpr int64_t kChainRows = 4 * kChainTerms;
   for (int64_t j = 0; j < columns; j += kLanes) {
     const int n = columns - j < kLanes ? static_cast<int>(columns - j) : kLanes;
-    // Four sums hide the latency of the addition.
-    Vec s0 = loadPartial(sum + j, n), s1 = zero(), s2 = zero(), s3 = zero();
     const float* p = src + j;
+    PairwiseSum chains;
     int64_t r = 0;
-    if (n == kLanes) {
-      for (; r + 4 <= rows; r += 4, p += 4 * stride) {
-        s0 = add(s0, load(p));
-        s1 = add(s1, load(p + stride));
-        s2 = add(s2, load(p + 2 * stride));
-        s3 = add(s3, load(p + 3 * stride));
-      }
-    } else {
-      for (; r + 4 <= rows; r += 4, p += 4 * stride) {
-        s0 = add(s0, loadPartial(p, n));
-        s1 = add(s1, loadPartial(p + stride, n));
-        s2 = add(s2, loadPartial(p + 2 * stride, n));
-        s3 = add(s3, loadPartial(p + 3 * stride, n));
-      }
-    }
-    for (; r < rows; ++r, p += stride) s0 = add(s0, loadPartial(p, n));
-    storePartial(sum + j, add(add(s0, s1), add(s2, s3)), n);
+    for (; rows - r > kChainRows; r += kChainRows, p += kChainRows * stride) chains.join(addRowsTo(zero(), p, stride, kChainRows, n));
+    storePartial(sum + j, chains.total(addRowsTo(loadPartial(sum + j, n), p, stride, rows - r, n)), n);
   }
 }
 

@@ -63,7 +63,7 @@ void hwcnRankUpdate(const HwcnRankUpdate& t) {
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-    for (int o = 0; o < C; ++o) acc[r][o] = load(t.sums + r * t.sumRow + o * kLanes);
+    for (int o = 0; o < C; ++o) acc[r][o] = zero();
   const int64_t pixels = t.pixels, xPixel = t.xPixel, dyPixel = t.dyPixel;
   for (int64_t q = 0; q < t.runs; ++q) {
     const float* x[R];
@@ -86,7 +86,10 @@ void hwcnRankUpdate(const HwcnRankUpdate& t) {
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-    for (int o = 0; o < C; ++o) store(t.sums + r * t.sumRow + o * kLanes, acc[r][o]);
+    for (int o = 0; o < C; ++o) {
+      float* sum = t.sums + r * t.sumRow + o * kLanes;
+      store(sum, add(load(sum), acc[r][o]));
+    }
 }
 
 inline void hwcnSumLanes(const float* x, int64_t count, float* sums) {
@@ -157,7 +160,7 @@ inline void hwcnMaxPool(const HwcnPool& t, bool onlyPositive) {
         }
         store(t.pooled + at * kLanes, m);
         if (t.position == nullptr) return;
-        store(t.position + at * kHwcnImageBlock, onlyPositive ? select(greater(m, zero()), position, set1(-1.0f)) : position);
+        store(t.position + at * kHwcnImageBlock, onlyPositive ? select(lessEqual(m, zero()), set1(-1.0f), position) : position);
       });
 }
 

@@ -106,12 +106,22 @@ STRIDENET_INLINE Vec relu6(Vec x) {
   return min(set1(6.0f), max(zero(), x));
 }
 
+// x, and the ends of [-limit, limit] for what lies beyond. NaN stays.
+STRIDENET_INLINE Vec within(float limit, Vec x) {
+  return min(set1(limit), max(set1(-limit), x));
+}
+
+// A finite number for minus infinity, so that its product with 0 is 0: the limit of activations that are x times what falls faster.
+STRIDENET_INLINE Vec aboveMinusInfinity(Vec x) {
+  return max(set1(-3.40282347e38f), x);
+}
+
 STRIDENET_INLINE Vec silu(Vec x) {
-  return mul(x, sigmoid(x));
+  return mul(aboveMinusInfinity(x), sigmoid(x));
 }
 
 STRIDENET_INLINE Vec hardswish(Vec x) {
-  return mul(x, mul(relu6(add(x, set1(3.0f))), set1(1.0f / 6.0f)));
+  return mul(aboveMinusInfinity(x), mul(relu6(add(x, set1(3.0f))), set1(1.0f / 6.0f)));
 }
 
 // sigmoid(x) and 1 - sigmoid(x), neither of them by cancellation.
@@ -150,7 +160,7 @@ STRIDENET_INLINE Normal normal(Vec x) {
 
 // 2 sqrt(2 / pi) (x + 0.044715 x^3): half of 1 + tanh of half of it is its sigmoid. slope is its derivative.
 STRIDENET_INLINE Vec geluTanhArgument(Vec x, Vec* slope) {
-  const Vec c = min(set1(64.0f), max(set1(-64.0f), x)), z = mul(c, c);  // beyond, the sigmoid is 0 or 1
+  const Vec c = within(64.0f, x), z = mul(c, c);  // beyond, the sigmoid is 0 or 1
   *slope = fma(z, set1(0.214064493f), set1(1.59576912f));
   return mul(c, fma(z, set1(0.0713548312f), set1(1.59576912f)));
 }

@@ -137,8 +137,8 @@ STRIDENET_INLINE Vec masked(V vector, const float* dy, const float* mask, Vec li
   const Vec v = vector.get(dy);
   if constexpr (kCounts == Counts::all) return v;
   const Vec m = vector.get(mask);
-  const Mask positive = greater(m, zero());
-  return select(kCounts == Counts::positive ? positive : maskAnd(positive, less(m, limit)), v, zero());
+  const Mask stops = lessEqual(m, zero());  // not NaN
+  return select(kCounts == Counts::positive ? stops : maskOr(stops, greaterEqual(m, limit)), zero(), v);
 }
 
 template <int kVectors, Counts kCounts, typename V>
@@ -231,8 +231,19 @@ STRIDENET_INLINE void zeroPadded(const ResponseNorm& p, float* padded) {
 template <typename V>
 STRIDENET_INLINE Vec windowSum(V vector, const float* padded, int64_t size) {
   Vec sum = vector.get(padded);
-  for (int64_t i = 1; i < size; ++i) sum = add(sum, vector.get(padded + i));
-  return sum;
+  if (size <= kChainTerms) {
+    for (int64_t i = 1; i < size; ++i) sum = add(sum, vector.get(padded + i));
+    return sum;
+  }
+  PairwiseSum chains;
+  for (int64_t i = 1; i < size; ++i) {
+    if (i % kChainTerms == 0) {
+      chains.join(sum);
+      sum = zero();
+    }
+    sum = add(sum, vector.get(padded + i));
+  }
+  return chains.total(sum);
 }
 
 // s^-beta. The usual beta of 3/4 needs square roots only.

@@ -20,7 +20,8 @@ struct NormGradientColumns {
   const float *mean, *gain, *offset, *slope;
 };
 
-// dy counts where 0 < values < limit, everywhere when values is null: the derivative of relu (limit infinity) or relu6 (6) by its result.
+// dy counts where 0 < values < limit and where values is NaN, everywhere when values is null: the derivative of relu (limit infinity) or
+// relu6 (6) by its result.
 struct NormMask {
   const float* values;
   float limit;

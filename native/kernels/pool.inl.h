@@ -125,7 +125,7 @@ inline void maxPoolGrad(const PoolRow& row, const float* x, const float* dy, flo
       position = select(won, set1(k), position);
     });
     Vec d = vector.get(dy + out);
-    if (reluMask) d = select(greater(m, zero()), d, zero());
+    if (reluMask) d = select(lessEqual(m, zero()), zero(), d);
     window.each([&](int64_t at, float k) STRIDENET_LAMBDA {
       float* p = dx + in + at;
       const Vec g = select(equal(position, set1(k)), d, zero());
@@ -153,16 +153,31 @@ inline void maxPoolGatherRow(const PoolRow& row, const float* x, const float* t,
   });
 }
 
+// The sum of a window. Windows of more than a chain are added up in chains.
+template <typename W, typename V>
+STRIDENET_INLINE Vec sumOfWindow(const W& window, const V& vector, const float* x) {
+  Vec sum = zero();
+  if (window.rows * window.cols <= kChainTerms) {
+    window.each([&](int64_t at, float) STRIDENET_LAMBDA { sum = add(sum, vector.get(x + at)); });
+    return sum;
+  }
+  PairwiseSum chains;
+  int64_t left = kChainTerms;
+  window.each([&](int64_t at, float) STRIDENET_LAMBDA {
+    sum = add(sum, vector.get(x + at));
+    if (--left > 0) return;
+    chains.join(sum);
+    sum = zero();
+    left = kChainTerms;
+  });
+  return chains.total(sum);
+}
+
 inline void avgPoolRow(const PoolRow& row, const AverageDivisor& divisor, const float* x, float* y) {
   if (hasPairs(row)) return avgPoolPairs(row, static_cast<float>(divisor.rows * row.kw), x, y);
   eachWindow<Writes::output>(row, divisor, [&](auto window, auto vector, int64_t in, int64_t out, int64_t columns) STRIDENET_LAMBDA {
-    Vec sum = zero();
-    bool empty = true;
-    window.each([&](int64_t at, float) STRIDENET_LAMBDA {
-      sum = add(sum, vector.get(x + in + at));
-      empty = false;
-    });
-    vector.put(y + out, empty ? zero() : div(sum, set1(static_cast<float>(divisor.rows * columns))));
+    const bool empty = window.rows * window.cols == 0;
+    vector.put(y + out, empty ? zero() : div(sumOfWindow(window, vector, x + in), set1(static_cast<float>(divisor.rows * columns))));
   });
 }
 

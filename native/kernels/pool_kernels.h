@@ -41,7 +41,7 @@ struct PoolKernels {
   // y[w] = max of x over window w; NaN wins; minus infinity for an empty window.
   void (*maxRow)(const PoolRow& row, const float* x, float* y);
   // dx[p] gets dy[w] where p is the position of window w's maximum: the first one, or the last NaN as in PyTorch. With reluMask only
-  // where that maximum is positive. accumulate: dx += (windows may overlap); otherwise every position of every window is written.
+  // where that maximum is positive or NaN. accumulate: dx += (windows may overlap); otherwise every position of every window is written.
   void (*maxGradRow)(const PoolRow& row, const float* x, const float* dy, float* dx, bool reluMask, bool accumulate);
   // y[w] = t[position of window w's maximum], 0 for an empty window.
   void (*maxGatherRow)(const PoolRow& row, const float* x, const float* t, float* y);

@@ -74,7 +74,7 @@ inline void maxPoolGradPairs(const PoolRow& row, const float* x, const float* dy
     const Vec top = select(topRight, v[1], v[0]), bottom = select(bottomRight, v[3], v[2]);
     const Mask isBottom = wins(bottom, top);
     Vec d = step.get(dy + out, step.out);
-    if (reluMask) d = select(greater(select(isBottom, bottom, top), zero()), d, zero());
+    if (reluMask) d = select(lessEqual(select(isBottom, bottom, top), zero()), zero(), d);
     const Vec ofTop = select(isBottom, zero(), d), ofBottom = select(isBottom, d, zero());
     g[0] = select(topRight, zero(), ofTop), g[1] = select(topRight, ofTop, zero());
     g[2] = select(bottomRight, zero(), ofBottom), g[3] = select(bottomRight, ofBottom, zero());

@@ -10,23 +10,32 @@ inline float rowMax(const float* x, int64_t n) {
   return reduceMax(m);
 }
 
-// sum of exp(x - m); the terms go to `terms` unless it is null.
-inline float sumExp(const float* x, int64_t n, float m, float* terms) {
+// The sum of term(i, count) for every vector of n numbers, `count` of which exist.
+template <typename Term>
+STRIDENET_INLINE float sumOfRow(int64_t n, Term term) {
+  PairwiseSum chains;
   Vec sum = zero();
-  const Vec shift = set1(m);
-  int64_t i = 0;
+  int64_t i = 0, left = kChainTerms;
   for (; i + kLanes <= n; i += kLanes) {
-    const Vec e = exp(sub(load(x + i), shift));
-    if (terms != nullptr) store(terms + i, e);
-    sum = add(sum, e);
+    sum = add(sum, term(i, kLanes));
+    if (--left > 0) continue;
+    chains.join(sum);
+    sum = zero();
+    left = kChainTerms;
   }
   const int rest = static_cast<int>(n - i);
-  if (rest > 0) {
-    const Vec e = exp(sub(loadPartial(x + i, rest), shift));
-    if (terms != nullptr) storePartial(terms + i, e, rest);
-    sum = add(sum, select(firstLanes(rest), e, zero()));
-  }
-  return reduceAdd(sum);
+  if (rest > 0) sum = add(sum, select(firstLanes(rest), term(i, rest), zero()));
+  return reduceAdd(chains.total(sum));
+}
+
+// sum of exp(x - m); the terms go to `terms` unless it is null.
+inline float sumExp(const float* x, int64_t n, float m, float* terms) {
+  const Vec shift = set1(m);
+  return sumOfRow(n, [=](int64_t i, int count) {
+    const Vec e = exp(sub(count == kLanes ? load(x + i) : loadPartial(x + i, count), shift));
+    if (terms != nullptr) count == kLanes ? store(terms + i, e) : storePartial(terms + i, e, count);
+    return e;
+  });
 }
 
 inline float logOf(float x) {
@@ -67,13 +76,10 @@ inline void crossEntropyRows(const float* logits, const int32_t* labels, float* 
     const float m = rowMax(x, classes), logSum = logOf(sumExp(x, classes, m, nullptr));
     float loss = logSum - (x[label] - m);
     if (smoothing != 0.0f) {  // apart, because 0 * infinity is NaN
-      Vec sum = zero();
       const Vec shift = set1(m);
-      int64_t i = 0;
-      for (; i + kLanes <= classes; i += kLanes) sum = add(sum, sub(load(x + i), shift));
-      const int rest = static_cast<int>(classes - i);
-      if (rest > 0) sum = add(sum, select(firstLanes(rest), sub(loadPartial(x + i, rest), shift), zero()));
-      loss = (1.0f - smoothing) * loss + smoothing * (logSum - reduceAdd(sum) / static_cast<float>(classes));
+      const float sum =
+          sumOfRow(classes, [=](int64_t i, int count) { return sub(count == kLanes ? load(x + i) : loadPartial(x + i, count), shift); });
+      loss = (1.0f - smoothing) * loss + smoothing * (logSum - sum / static_cast<float>(classes));
     }
     losses[r] = loss;
   }

@@ -4,9 +4,10 @@
 
 namespace {
 
-// math.inl.h first: the others use it.
+// math.inl.h and pairwise.inl.h first: the others use them.
 // clang-format off
 #include "native/kernels/math.inl.h"
+#include "native/kernels/pairwise.inl.h"
 #include "native/kernels/depthwise.inl.h"
 #include "native/kernels/depthwise_block.inl.h"
 #include "native/kernels/activation.inl.h"

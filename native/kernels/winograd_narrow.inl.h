@@ -111,7 +111,7 @@ void winogradNarrowResults(const WinogradNarrowTiles& w) {
 template <int M>
 void winogradNarrowGradient(const float* const* lines, int64_t pixels, int64_t pixelStride, int count, float* e, int64_t eLine,
                             float* sum) {
-  Vec total = load(sum);
+  Vec total = zero();
   for (int64_t q = 0; q < pixels; ++q) {
     Vec d[M], t[6];
 #pragma GCC unroll 4
@@ -123,7 +123,7 @@ void winogradNarrowGradient(const float* const* lines, int64_t pixels, int64_t p
 #pragma GCC unroll 6
     for (int i = 0; i < 6; ++i) store(e + i * eLine + q * kLanes, t[i]);
   }
-  store(sum, total);
+  store(sum, add(load(sum), total));
 }
 
 template <int M, int C>
@@ -132,7 +132,7 @@ void winogradNarrowSums(const WinogradNarrowSums& w) {
 #pragma GCC unroll 6
   for (int j = 0; j < 6; ++j)
 #pragma GCC unroll 3
-    for (int c = 0; c < C; ++c) sums[j][c] = load(w.sums + j * w.sumColumn + c * kLanes);
+    for (int c = 0; c < C; ++c) sums[j][c] = zero();
   const int64_t tiles = w.tiles, channels = w.channels;
   for (int64_t line = 0; line < w.lines; ++line) {
     const float* v[6];
@@ -154,7 +154,10 @@ void winogradNarrowSums(const WinogradNarrowSums& w) {
 #pragma GCC unroll 6
   for (int j = 0; j < 6; ++j)
 #pragma GCC unroll 3
-    for (int c = 0; c < C; ++c) store(w.sums + j * w.sumColumn + c * kLanes, sums[j][c]);
+    for (int c = 0; c < C; ++c) {
+      float* sum = w.sums + j * w.sumColumn + c * kLanes;
+      store(sum, add(load(sum), sums[j][c]));
+    }
 }
 
 // A tile has six sums in registers, beside them a weight and a number of v.

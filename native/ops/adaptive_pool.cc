@@ -2,7 +2,7 @@
 // rows of one window each for the kernels of pool_kernels.h; equal ones are handled as whole rows.
 #include <algorithm>
 
-#include "native/ops/checks.h"
+#include "native/ops/gradient_band.h"
 
 namespace stridenet {
 namespace {
@@ -19,6 +19,10 @@ struct Geometry {
   static int64_t end(int64_t o, int64_t in, int64_t out) { return ceilDiv((o + 1) * in, out); }
   bool hasEqualColumns() const { return iw % ow == 0; }
   bool isTiling() const { return hasEqualColumns() && ih % oh == 0; }
+
+  // Very many windows lie over one pixel: gradients are added up by bands.
+  bool hasBands() const { return ceilDiv(oh, ih) * ceilDiv(ow, iw) > kChainWindows; }
+  int64_t bandRows(int64_t y) const { return end(y, ih, oh) - begin(y, ih, oh); }
 
   // Channels of a tile, when there are `tiles` of all channels.
   int64_t channelBlock(int64_t tiles) const { return tiles < kEnoughTiles ? std::min(c, kChannelBlock) : c; }
@@ -74,6 +78,14 @@ void runAdaptive(const Call& call, const Lane& lane) {
   }
 }
 
+Plan planAdaptiveGrad(const Call& call) {
+  const Geometry g(call.operands[1], call.operands[0]);
+  Plan plan = planAdaptive(call);
+  // No window has more rows than two more than its share.
+  if (g.hasBands()) plan.threadScratch = GradientBand::bandBytes(std::min(g.ih, g.ih / g.oh + 2), g.iw * g.c, g.iw, g.c);
+  return plan;
+}
+
 // Windows may overlap, so a tile is an image.
 void runAdaptiveGrad(const Call& call, const Lane& lane) {
   const Geometry g(call.operands[1], call.operands[0]);
@@ -89,9 +101,16 @@ void runAdaptiveGrad(const Call& call, const Lane& lane) {
     float* first = dx + image * g.ih * g.iw * g.c + at;
     for (int64_t i = 0; accumulate && i < g.ih * g.iw; ++i) std::fill_n(first + i * g.c, channels, 0.0f);
     for (int64_t y = 0; y < g.oh; ++y) {
+      float *row = first + Geometry::begin(y, g.ih, g.oh) * g.iw * g.c, *to = row;
+      const GradientBand band = {call.kernels, static_cast<float*>(lane.threadScratch), g.bandRows(y), g.iw * g.c, g.iw, channels, g.c};
+      if (g.hasBands()) {
+        band.clear();
+        to = band.scratch;
+      }
       g.eachWindow(image, y, at, channels, [=](const PoolRow& windows, const AverageDivisor& divisor, int64_t in, int64_t out) {
-        kernel(windows, divisor, dy + out, dx + in, accumulate);
+        kernel(windows, divisor, dy + out, to + (dx + in - row), accumulate);
       });
+      if (g.hasBands()) band.addTo(row);
     }
   }
 }
@@ -100,6 +119,6 @@ void runAdaptiveGrad(const Call& call, const Lane& lane) {
 
 extern const Op kAdaptiveAvgPool2dOp, kAdaptiveAvgPool2dGradOp;
 const Op kAdaptiveAvgPool2dOp = {verifyAdaptive, planAdaptive, runAdaptive, -1};
-const Op kAdaptiveAvgPool2dGradOp = {verifyAdaptiveGrad, planAdaptive, runAdaptiveGrad, -1};
+const Op kAdaptiveAvgPool2dGradOp = {verifyAdaptiveGrad, planAdaptiveGrad, runAdaptiveGrad, -1};
 
 }  // namespace stridenet

@@ -13,6 +13,8 @@ namespace {
 constexpr int64_t kWideColumns = 64, kMaxWideColumns = 1024, kNarrowColumns = 16;
 constexpr int64_t kMaxChunks = 256, kMaxChunkElements = 65536;
 constexpr int64_t kChannelTile = 64;
+// Wide rows of a chunk that are added up one after the other.
+constexpr int64_t kChainRows = 128;
 
 struct NormAttrs {
   float eps;
@@ -54,6 +56,19 @@ struct Matrix {
       float total = wideSum[j];
       for (int64_t i = 1; i < fold; ++i) total += wideSum[i * c + j];
       sum[j] = total;
+    }
+  }
+  // Sums over `count` rows from `first` on, `width` numbers for each of their columns: body(first row, rows, columns, sums) adds those of a
+  // block to what is in sums. No chain is longer than kChainRows or their number; `chain` has room for as many numbers as `sums`.
+  template <typename Body>
+  void addUp(const Call& call, int64_t first, int64_t count, int64_t width, float* chain, float* sums, Body body) const {
+    std::fill_n(sums, width, 0.0f);
+    const int64_t most = kChainRows * fold;
+    if (count <= most) return eachBlock(first, count, [&](int64_t row, int64_t rows, int64_t cols) { body(row, rows, cols, sums); });
+    for (int64_t at = 0; at < count; at += most) {
+      std::fill_n(chain, width, 0.0f);
+      eachBlock(first + at, std::min(most, count - at), [&](int64_t row, int64_t rows, int64_t cols) { body(row, rows, cols, chain); });
+      call.kernels->reduce.sum.columns(chain, width, 1, width, sums);
     }
   }
   // body(first row, rows, columns): the wide rows among `count` rows from `first` on, then the rest as one short row.
@@ -112,7 +127,7 @@ Plan planStats(const Call& call) {
   const Matrix m(call.operands[0]);
   Plan plan = planOf(call, 4.0 * static_cast<double>(call.operands[0].count), 2);
   plan.sharedScratch = static_cast<size_t>(2 * m.chunks() * m.c) * sizeof(float);
-  plan.threadScratch = static_cast<size_t>(3 * m.wide()) * sizeof(float);
+  plan.threadScratch = static_cast<size_t>(5 * m.wide()) * sizeof(float);
   return plan;
 }
 
@@ -122,17 +137,16 @@ Plan planStats(const Call& call) {
 void momentsOfChunk(const Call& call, const Matrix& m, int64_t chunk, float* scratch, float* mean, float* squares) {
   const int64_t rows = m.rowsOf(chunk), sample = std::min(rows, ceilDiv(ceilDiv(rows, 16), m.fold) * m.fold);
   const float* x = call.operands[0].f32() + chunk * m.chunkRows * m.c;
-  float *pivot = scratch, *wideSum = pivot + m.wide(), *wideSquares = wideSum + m.wide();
-  std::fill_n(wideSum, 2 * m.wide(), 0.0f);
+  float *pivot = scratch, *wideSum = pivot + m.wide(), *wideSquares = wideSum + m.wide(), *chain = wideSquares + m.wide();
+  std::fill_n(wideSum, m.wide(), 0.0f);
   m.eachBlock(0, sample, [&](int64_t first, int64_t count, int64_t cols) {
     call.kernels->reduce.sum.columns(x + first * m.c, cols, count, cols, wideSum);
   });
   m.join(wideSum, mean);
   for (int64_t j = 0; j < m.c; ++j) mean[j] /= static_cast<float>(sample);
   m.repeat(mean, pivot);
-  std::fill_n(wideSum, m.wide(), 0.0f);
-  m.eachBlock(0, rows, [&](int64_t first, int64_t count, int64_t cols) {
-    call.kernels->norm.moments(x + first * m.c, pivot, count, cols, wideSum, wideSquares);
+  m.addUp(call, 0, rows, 2 * m.wide(), chain, wideSum, [&](int64_t first, int64_t count, int64_t cols, float* sums) {
+    call.kernels->norm.moments(x + first * m.c, pivot, count, cols, sums, sums + m.wide());
   });
   m.join(wideSum, mean);
   m.join(wideSquares, squares);
@@ -272,7 +286,7 @@ Plan planGradStats(const Call& call) {
   const Matrix m(call.operands[kGradX]);
   Plan plan = planOf(call, 4.0 * static_cast<double>(call.operands[kGradX].count), 2);
   plan.sharedScratch = static_cast<size_t>(2 * m.chunks() * m.c) * sizeof(float);
-  plan.threadScratch = static_cast<size_t>(3 * m.wide()) * sizeof(float);
+  plan.threadScratch = static_cast<size_t>(5 * m.wide()) * sizeof(float);
   return plan;
 }
 
@@ -283,14 +297,13 @@ void runGradStats(const Call& call, const Lane& lane) {
   if (lane.phase == 0) {
     const float *x = call.operands[kGradX].f32(), *dy = call.operands[kGradDy].f32();
     const MaskOperand mask(call, kSumsMask);
-    float *mean = static_cast<float*>(lane.threadScratch), *sums = mean + m.wide();
+    float *mean = static_cast<float*>(lane.threadScratch), *sums = mean + m.wide(), *chain = sums + 2 * m.wide();
     m.repeat(call.operands[kGradMean].f32(), mean);
     lane.range(m.chunks(), &begin, &end);
     for (int64_t k = begin; k < end; ++k) {
-      std::fill_n(sums, 2 * m.wide(), 0.0f);
-      m.eachBlock(k * m.chunkRows, m.rowsOf(k), [&](int64_t row, int64_t count, int64_t cols) {
+      m.addUp(call, k * m.chunkRows, m.rowsOf(k), 2 * m.wide(), chain, sums, [&](int64_t row, int64_t count, int64_t cols, float* to) {
         const int64_t at = row * m.c;
-        call.kernels->norm.gradSums(x + at, dy + at, mask.from(at), mean, count, cols, sums, sums + m.wide());
+        call.kernels->norm.gradSums(x + at, dy + at, mask.from(at), mean, count, cols, to, to + m.wide());
       });
       m.join(sums, partial + 2 * k * m.c);
       m.join(sums + m.wide(), partial + (2 * k + 1) * m.c);

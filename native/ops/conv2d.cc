@@ -78,7 +78,10 @@ struct Blocks {
   int64_t windowRows, windowColumns;
   size_t tableBytes, zeroBytes, windowBytes;
 
-  size_t scratch() const { return scratchBytes(tableBytes) + scratchBytes(zeroBytes) + scratchBytes(windowBytes); }
+  size_t chainSize(const KernelTable& kernels) const { return chainBytes(kernels, largest, segments * length); }
+  size_t scratch(const KernelTable& kernels) const {
+    return scratchBytes(tableBytes) + scratchBytes(zeroBytes) + scratchBytes(windowBytes) + chainSize(kernels);
+  }
 };
 
 int64_t sourceEnd(const Axis& axis, int64_t taps) {
@@ -152,6 +155,12 @@ class BlockRows {
         window_(static_cast<float*>(cursor_.takeBytes(blocks.windowBytes))) {
     std::memset(zeros_, 0, blocks.zeroBytes);
     if (blocks.isDense) fillDense();
+  }
+
+  // Behind all else.
+  void* chain() {
+    const size_t bytes = blocks_.chainSize(*conv_.kernels);
+    return bytes > 0 ? cursor_.takeBytes(bytes) : nullptr;
   }
 
   const RowTable& prepare(int64_t block) {
@@ -256,7 +265,9 @@ class TaskRun {
         groupLength_(blocks.segments * blocks.length * product_.panels.paddedColumns()),
         blocks_(blocks),
         order_{blocks.count, conv.shape.groups * product_.panels.count, isByPanel(conv.shape, blocks, groupLength_)},
-        blockRows_(conv, sub, blocks, scratch) {}
+        blockRows_(conv, sub, blocks, scratch) {
+    product_.chain = blockRows_.chain();
+  }
 
   void run(int64_t task) {
     const Conv2dShape& shape = conv_.shape;
@@ -330,7 +341,7 @@ Plan plan(const Call& call) {
   forEachSubConvolution(shape, *call.kernels, [&](const SubConvolution&, const Blocks& blocks, int64_t) {
     plan.flops += 2.0 * static_cast<double>(blocks.rows) * static_cast<double>(blocks.segments * blocks.length) * columns *
                   static_cast<double>(shape.groups);
-    if (blocks.scratch() > plan.threadScratch) plan.threadScratch = blocks.scratch();
+    plan.threadScratch = std::max(plan.threadScratch, blocks.scratch(*call.kernels));
   });
   plan.threadScratch += biasBytes(shape, call.opcode == Opcode::conv2d && call.operands[2].present());
   return plan;

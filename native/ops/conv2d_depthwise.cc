@@ -31,7 +31,10 @@ struct GradWeightChunks {
 
   GradWeightChunks(const Conv2dShape& s, const KernelTable& kernels)
       : padded(paddedChannels(s, kernels)), size(s.kh * s.kw * padded), lines(s.n * s.oh) {
-    chunks = clamp(kPartialNumbers / size, 1, lines < kMostChunks ? lines : kMostChunks);
+    // A chunk has about as many lines as there are chunks where there are very many lines.
+    int64_t most = kMostChunks;
+    while (most * most < lines) most *= 2;
+    chunks = clamp(kPartialNumbers / size, 1, lines < most ? lines : most);
     splits = clamp(ceilDiv(kMostChunks, chunks), 1, padded / kernels.lanes);
   }
   size_t partialBytes() const { return scratchBytes(static_cast<size_t>(chunks * size) * sizeof(float)); }

@@ -10,6 +10,7 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kMostChunks = 16;
+constexpr int64_t kPartialNumbers = 1 << 20;  // of all chunks together, where there are more of them
 // Points and transformed dy of the lines of a pass. More than the first-level cache holds: the sums are then loaded and stored less often,
 // and what overflows is read in order.
 constexpr int64_t kPassBytes = 64 * 1024;
@@ -24,9 +25,14 @@ struct NarrowGradWeight {
   int64_t eLine, eRow;  // numbers of the transformed dy of a line of tiles for one point row, and of those of a pass
   int64_t sums, size;   // numbers of a vector's sums, and of all
 
-  NarrowGradWeight(const Conv2dShape& s, const KernelTable& kernels)
-      : tiles(s, kernels, s.oh, s.ow), lines(s.n * tiles.tilesH), chunks(lines < kMostChunks ? lines : kMostChunks) {
+  NarrowGradWeight(const Conv2dShape& s, const KernelTable& kernels) : tiles(s, kernels, s.oh, s.ow), lines(s.n * tiles.tilesH) {
     vectors = ceilDiv(s.oc, tiles.lanes);
+    sums = (kNarrowPoints * s.ic + 1) * tiles.lanes;
+    size = vectors * sums;
+    // A chunk has about as many lines as there are chunks where there are very many lines.
+    chunks = kMostChunks;
+    while (chunks * chunks < lines && 2 * chunks * size <= kPartialNumbers) chunks *= 2;
+    if (chunks > lines) chunks = lines;
     eLine = tiles.tilesW * tiles.m * tiles.lanes;
     const int64_t longest = ceilDiv(lines, chunks < 1 ? 1 : chunks), inImage = longest < tiles.tilesH ? longest : tiles.tilesH;
     const int64_t most = tiles.bandLines();
@@ -34,8 +40,6 @@ struct NarrowGradWeight {
     const int64_t fitting = kPassBytes / (kNarrowEdge * (tiles.line + eLine) * static_cast<int64_t>(sizeof(float)));
     passLines = fitting < 1 ? 1 : fitting < bandLines ? fitting : bandLines;
     eRow = passLines * eLine;
-    sums = (kNarrowPoints * s.ic + 1) * tiles.lanes;
-    size = vectors * sums;
   }
   size_t sumBytes() const { return scratchBytes(static_cast<size_t>(chunks * size) * sizeof(float)); }
   size_t pointBytes() const { return scratchBytes(static_cast<size_t>(passLines * kNarrowEdge * tiles.line) * sizeof(float)); }

@@ -70,6 +70,12 @@ void packMatrix(const PlainMatrix& matrix, const KernelTable& kernels, int64_t u
            packed + panels.firstColumn(panel) * matrix.k + row * panels.vectorsOf(panel) * panels.lanes);
 }
 
+size_t chainBytes(const KernelTable& kernels, int64_t rows, int64_t k) {
+  if (k <= kChainPasses * kPassLength) return 0;
+  const size_t width = static_cast<size_t>(kernels.gemm.vectors * kernels.lanes);
+  return scratchBytes(static_cast<size_t>(rows) * (sizeof(float*) + width * sizeof(float)));
+}
+
 void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t panel, int64_t aOffset, int64_t cOffset,
                    NextPanel following) {
   const GemmKernels& gemm = product.kernels->gemm;
@@ -79,17 +85,33 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
   const int64_t segments = product.segments, length = product.length;
   const int64_t tiles = ceilDiv(table.count, gemm.rows[vectors]);
 
+  // A pass takes whole segments, or a part of one.
+  const int64_t fitting = kPanelBlockBytes / (width * static_cast<int64_t>(sizeof(float))),
+                most = fitting < kPassLength ? fitting : kPassLength;
+  const int64_t parts = segments * length <= most || length <= most ? 1 : ceilDiv(length, most);
+  const int64_t passes = segments * length <= most ? 1 : parts == 1 ? ceilDiv(segments, most / length) : segments * parts;
+
+  const bool isChained = product.chain != nullptr && passes > kChainPasses;
+  float** chain = static_cast<float**>(product.chain);
+  float* chainValues = reinterpret_cast<float*>(chain + table.count);
+  for (int64_t r = 0; isChained && r < table.count; ++r) chain[r] = chainValues + r * width;
+
   GemmTile tile;
   tile.aPitch = table.pitch;
-  tile.cOffset = table.cOffset + cOffset + firstColumn;
+  const int64_t target = table.cOffset + cOffset + firstColumn;
   tile.columns = static_cast<int>(panels.columnsOf(panel));
   const PlainMatrix* plain = product.plain;
   const float* b = plain != nullptr ? product.scratch : product.packed + firstColumn * segments * length;
 
-  // One pass adds the segments [s, s + count), each from number k on; what earlier passes have summed is in C.
-  auto pass = [&](int64_t s, int64_t count, int64_t k, int64_t partLength) {
-    const bool first = s == 0 && k == 0, last = s + count == segments && k + partLength == length;
+  // A pass adds the segments [s, s + count), each from number k on; what earlier passes have summed is in C, or in the chain that the pass
+  // is part of.
+  for (int64_t i = 0; i < passes; ++i) {
+    const bool first = i == 0, last = i + 1 == passes, inChain = isChained && !first && !last, startsChain = (i - 1) % kChainPasses == 0;
+    const int64_t s = parts > 1 ? i / parts : i * segments / passes, part = i % parts;
+    const int64_t count = parts > 1 ? 1 : (i + 1) * segments / passes - s;
+    const int64_t k = parts > 1 ? part * length / parts : 0, partLength = parts > 1 ? (part + 1) * length / parts - k : length;
     tile.aOffset = table.aOffset + aOffset + k;
+    tile.cOffset = inChain ? 0 : target;
     tile.segments = count;
     tile.length = partLength;
     tile.b = b;
@@ -97,44 +119,30 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
     tile.activation = last ? product.activation : Activation::none;
     if (plain != nullptr) packPart(*plain, *product.kernels, panels, panel, k, partLength, product.scratch);
     const float* next = b + count * partLength * width;
-    for (int64_t i = 0; i < tiles; ++i) {
-      const int64_t row = i * table.count / tiles, rows = (i + 1) * table.count / tiles - row;
+    float* const* c = inChain ? chain : table.c;
+    const float* const* add = first ? table.add : inChain && startsChain ? nullptr : const_cast<const float* const*>(c);
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t row = t * table.count / tiles, rows = (t + 1) * table.count / tiles - row;
       tile.a = table.a + s * table.pitch + row;
-      tile.c = table.c + row;
-      tile.add = !first ? const_cast<const float* const*>(tile.c) : table.add == nullptr ? nullptr : table.add + row;
-      const bool isLastTile = i + 1 == tiles;
+      tile.c = c + row;
+      tile.add = add == nullptr ? nullptr : add + row;
+      const bool isLastTile = t + 1 == tiles;
       const int64_t nextRow = !isLastTile ? (row + rows < table.count - rows ? row + rows : table.count - rows) : last ? following.row : 0;
       tile.nextA = partLength < kPrefetchLength || width < kPrefetchWidth ? nullptr : table.a + s * table.pitch + nextRow;
       tile.nextC = table.c + nextRow;
-      tile.nextCOffset = isLastTile && last ? table.cOffset + cOffset + panels.firstColumn(following.panel) : tile.cOffset;
+      tile.nextCOffset = isLastTile && last ? table.cOffset + cOffset + panels.firstColumn(following.panel) : target;
       if (tile.nextA == nullptr && count * partLength * width * static_cast<int64_t>(sizeof(float)) < kNarrowAheadBytes) {
         tile.ahead = {};
       } else if (plain != nullptr) {
-        tile.ahead = aheadOfPlain(*plain, panels, panel, k + partLength, i, tiles, partLength);
+        tile.ahead = aheadOfPlain(*plain, panels, panel, k + partLength, t, tiles, partLength);
       } else if (tiles > 2) {  // fewer do not compute long enough; the processor's own prefetching of the one stream does better
-        tile.ahead = aheadOfPacked(next, width, i, tiles, count * partLength);
+        tile.ahead = aheadOfPacked(next, width, t, tiles, count * partLength);
       }
       gemm.tile[vectors][rows](tile);
     }
     if (plain == nullptr) b = next;
-  };
-
-  const int64_t most = kPanelBlockBytes / (width * static_cast<int64_t>(sizeof(float)));
-  if (segments * length <= most) {
-    pass(0, segments, 0, length);
-  } else if (length <= most) {
-    const int64_t passes = ceilDiv(segments, most / length);
-    for (int64_t i = 0; i < passes; ++i) {
-      const int64_t s = i * segments / passes;
-      pass(s, (i + 1) * segments / passes - s, 0, length);
-    }
-  } else {
-    const int64_t passes = ceilDiv(length, most);
-    for (int64_t s = 0; s < segments; ++s) {
-      for (int64_t i = 0; i < passes; ++i) {
-        const int64_t k = i * length / passes;
-        pass(s, 1, k, (i + 1) * length / passes - k);
-      }
+    if (inChain && (i % kChainPasses == 0 || i + 2 == passes)) {
+      for (int64_t r = 0; r < table.count; ++r) gemm.addRows(chain[r], 0, 1, tile.columns, table.c[r] + target);
     }
   }
 }

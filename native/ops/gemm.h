@@ -76,6 +76,13 @@ struct RowTable {
 // Bytes of a panel that stay in the second-level cache while all rows of a block pass over them.
 constexpr int64_t kPanelBlockBytes = 256 * 1024;
 
+// Numbers of K that a pass adds up in registers before they join what earlier passes have summed.
+constexpr int64_t kPassLength = 1024;
+// Passes that join one another. Where there are more, so many at a time are summed apart before they join the result.
+constexpr int64_t kChainPasses = 64;
+// Bytes for what is summed apart, for blocks of as many rows; 0 where the sum over `k` numbers is not so long.
+size_t chainBytes(const KernelTable& kernels, int64_t rows, int64_t k);
+
 // What all panels of a product have in common.
 struct PanelProduct {
   const KernelTable* kernels;
@@ -87,6 +94,8 @@ struct PanelProduct {
   // Instead of `packed`, for one segment: a matrix of which some rows of a panel at a time are packed into `scratch`, kPanelBlockBytes.
   const PlainMatrix* plain = nullptr;
   float* scratch = nullptr;
+  // chainBytes() for the rows of a table, or null.
+  void* chain = nullptr;
 };
 
 // What is multiplied after a panel, a hint: another panel of the same rows (row 0) or of those that follow in the table (row `count`),

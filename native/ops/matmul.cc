@@ -93,7 +93,8 @@ Plan planMatmul(const Call& call) {
   const int64_t blocks = blockCount(call, panels);
   const double numbers = static_cast<double>(k) * static_cast<double>(panels.paddedColumns());
   Plan plan = planOf(call, (2.0 * static_cast<double>(m) + (isPlain(call) ? kPackFlops * static_cast<double>(blocks) : 0)) * numbers);
-  plan.threadScratch = scratchBytes(RowTable::bytes(1, ceilDiv(m, blocks))) + (isPlain(call) ? static_cast<size_t>(kPanelBlockBytes) : 0);
+  plan.threadScratch = scratchBytes(RowTable::bytes(1, ceilDiv(m, blocks))) + (isPlain(call) ? static_cast<size_t>(kPanelBlockBytes) : 0) +
+                       chainBytes(*call.kernels, ceilDiv(m, blocks), k);
   return plan;
 }
 
@@ -112,6 +113,7 @@ void runMatmul(const Call& call, const Lane& lane) {
     product.plain = &matrix;
     product.scratch = static_cast<float*>(scratch.takeBytes(static_cast<size_t>(kPanelBlockBytes)));
   }
+  if (const size_t bytes = chainBytes(*call.kernels, tallest, k)) product.chain = scratch.takeBytes(bytes);
   const TaskOrder order = {blocks, product.panels.count, n > m};
   LaneTasks tasks(lane, blocks * product.panels.count);
   int64_t block = -1;

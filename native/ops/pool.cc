@@ -2,7 +2,7 @@
 // tiles are runs of output rows; gradient tiles are images (cut by channels when there are few), because windows may overlap.
 #include <algorithm>
 
-#include "native/ops/checks.h"
+#include "native/ops/gradient_band.h"
 
 namespace stridenet {
 namespace {
@@ -43,6 +43,10 @@ struct Geometry {
   // Every position of the image lies in at most one window, or in exactly one.
   bool isDisjoint() const { return dh == 1 && dw == 1 && sh >= kh && sw >= kw; }
   bool isTiling() const { return isDisjoint() && pt == 0 && pl == 0 && sh == kh && sw == kw && oh * kh == ih && ow * kw == iw; }
+
+  // Very many windows lie over one pixel: gradients are added up by bands.
+  bool hasBands() const { return ceilDiv(kh, sh) * ceilDiv(kw, sw) > kChainWindows; }
+  size_t bandBytes() const { return hasBands() ? GradientBand::bandBytes(std::min(kh, ih), dh * iw * c, iw, c) : 0; }
 
   // Row y of windows over `channels` channels; *firstRow is the image row where it begins (meaningless when no row exists).
   PoolRow row(int64_t y, int64_t channels, int64_t* firstRow) const {
@@ -136,7 +140,8 @@ void eachRow(const Call& call, const Geometry& g, const Lane& lane, Body body) {
   }
 }
 
-// The same for gradients, with dx set to zero first where windows do not write all of it.
+// The same for gradients, with dx set to zero first where windows do not write all of it: body(row, where its first image row is written,
+// its offset, offset of the output row, y).
 template <typename Body>
 void eachGradientRow(const Call& call, const Geometry& g, const Lane& lane, float* dx, Body body) {
   PoolPairs pairs;
@@ -156,7 +161,15 @@ void eachGradientRow(const Call& call, const Geometry& g, const Lane& lane, floa
       int64_t firstRow;
       PoolRow row = g.row(y, channels, &firstRow);
       if (usesPairs) row.pairs = &pairs;
-      body(row, at + firstRow * g.iw * g.c, image * g.pooledSize() + y * g.ow * g.c + c, y);
+      const int64_t in = at + firstRow * g.iw * g.c, out = image * g.pooledSize() + y * g.ow * g.c + c;
+      if (g.hasBands() && row.rows > 0) {
+        const GradientBand band = {call.kernels, static_cast<float*>(lane.threadScratch), row.rows, row.rowStep, g.iw, channels, g.c};
+        band.clear();
+        body(row, band.scratch, in, out, y);
+        band.addTo(dx + in);
+      } else {
+        body(row, dx + in, in, out, y);
+      }
     }
   }
 }
@@ -186,7 +199,10 @@ Status verifyMaxPoolGrad(const Call& call) {
 }
 
 Plan planMaxPoolGrad(const Call& call) {
-  return planOf(call, 2 * Geometry(call.operands[0], call.operands[1], call.attributes<MaxGradAttrs>().window).taps());
+  const Geometry g(call.operands[0], call.operands[1], call.attributes<MaxGradAttrs>().window);
+  Plan plan = planOf(call, 2 * g.taps());
+  plan.threadScratch = g.bandBytes();
+  return plan;
 }
 
 void runMaxPoolGrad(const Call& call, const Lane& lane) {
@@ -196,8 +212,8 @@ void runMaxPoolGrad(const Call& call, const Lane& lane) {
   const Geometry g(call.operands[0], call.operands[1], attrs.window);
   const bool reluMask = attrs.reluMask != 0, accumulate = !g.isDisjoint();
   const auto kernel = call.kernels->pool.maxGradRow;
-  eachGradientRow(call, g, lane, dx, [=](const PoolRow& row, int64_t in, int64_t out, int64_t) {
-    kernel(row, x + in, dy + out, dx + in, reluMask, accumulate);
+  eachGradientRow(call, g, lane, dx, [=](const PoolRow& row, float* to, int64_t in, int64_t out, int64_t) {
+    kernel(row, x + in, dy + out, to, reluMask, accumulate);
   });
 }
 
@@ -241,7 +257,10 @@ Status verifyAvgPoolGrad(const Call& call) {
 }
 
 Plan planAvgPoolGrad(const Call& call) {
-  return planOf(call, Geometry(call.operands[1], call.operands[0], call.attributes<AvgAttrs>()).taps());
+  const Geometry g(call.operands[1], call.operands[0], call.attributes<AvgAttrs>());
+  Plan plan = planOf(call, g.taps());
+  plan.threadScratch = g.bandBytes();
+  return plan;
 }
 
 void runAvgPoolGrad(const Call& call, const Lane& lane) {
@@ -249,8 +268,8 @@ void runAvgPoolGrad(const Call& call, const Lane& lane) {
   const float* dy = call.operands[0].f32();
   float* dx = call.operands[1].f32();
   const auto kernel = call.kernels->pool.avgGradRow;
-  eachGradientRow(call, g, lane, dx, [=, &g](const PoolRow& row, int64_t in, int64_t out, int64_t oy) {
-    kernel(row, g.divisor(oy, row), dy + out, dx + in, !g.isDisjoint());
+  eachGradientRow(call, g, lane, dx, [=, &g](const PoolRow& row, float* to, int64_t, int64_t out, int64_t oy) {
+    kernel(row, g.divisor(oy, row), dy + out, to, !g.isDisjoint());
   });
 }
 

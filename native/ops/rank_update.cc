@@ -8,6 +8,8 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kMostChunks = 32;
+// A chunk adds what so many positions come to, one after the other; it has about as many of these as there are chunks.
+constexpr int64_t kChainPositions = 256;
 constexpr int64_t kPartialNumbers = 1 << 20;  // of all chunks together
 // A sum over fewer positions than this many times the longer side of the result is not cut: adding up partial results would take
 // longer than what it saves, reading the operands once for each part of the result.
@@ -25,7 +27,10 @@ int64_t clamp(int64_t x, int64_t least, int64_t most) {
 
 void RankUpdate::partition() {
   const int64_t columns = units * panels.columns, longer = rows > columns ? rows : columns;
-  chunks = clamp(kPartialNumbers / size, 1, kMostChunks < blocks ? kMostChunks : blocks);
+  const int64_t chains = positions / kChainPositions;
+  int64_t most = kMostChunks;
+  while (most * most < chains) most *= 2;
+  chunks = clamp(kPartialNumbers / size, 1, most < blocks ? most : blocks);
   if (positions < kShortSum * longer && units * panels.count * rows >= kMostChunks * kMaxTileRows) chunks = 1;
   if (chunks > 1) chunks -= chunks % 2;
 }

@@ -50,6 +50,7 @@ struct RankUpdate {
   // The result is written past the caches: it is large, written once, by one block, and its rows start on cache lines.
   bool isStreamed = false;
 
+  // Few chunks, but where a chunk would have very many positions more of them, so that no chain of additions is long.
   void partition();
   size_t partialBytes() const { return scratchBytes(static_cast<size_t>(chunks * size) * sizeof(float)); }
   size_t sumBytes() const { return scratchBytes(static_cast<size_t>(chunks * sumSize) * sizeof(float)); }

@@ -1,8 +1,8 @@
 // reduce: sum, mean or maximum over any set of axes, in an order that shapes alone decide.
 // Extents collapse to alternating kept and reduced axes. The innermost reduced axis and the kept axis inside it, [r, k] (k may be 1),
 // are what kernels see; the axes around them are `outer`. The reduced positions of one result, outer ones included, are numbered and
-// cut into chunks; a chunk is summed by itself before it joins its group's total, and groups (one tile each) are combined in order in a
-// second phase. So no chain of additions is long, and results do not depend on threads.
+// cut into chunks; a chunk is summed by itself, those of a group are joined by halves, and groups (one tile each) are combined in order in
+// a second phase. So no chain of additions is long, and results do not depend on threads.
 #include <algorithm>
 
 #include "native/ops/checks.h"
@@ -69,6 +69,14 @@ struct Geometry {
     rowsPerTile = isPlainRows() && chunks == 1 ? std::max<int64_t>(1, kTileElements / r) : 1;
   }
 
+  // Places for chunks to be joined in: one for each power of two.
+  int64_t places() const {
+    int64_t count = 1;
+    while (int64_t{1} << count <= ceilDiv(chunks, groups)) ++count;
+    return count;
+  }
+  size_t joiningBytes() const { return static_cast<size_t>(places() * columnBlock) * sizeof(float); }
+
   bool isPlainRows() const { return k == 1 && reducedOuterCount == 0 && keptOuterCount <= 1; }
   size_t partialBytes() const { return groups > 1 ? static_cast<size_t>(k0 * groups * k) * sizeof(float) : 0; }
 
@@ -102,26 +110,32 @@ void finish(const Call& call, float* y, int64_t n, int64_t positions) {
   for (int64_t i = 0; i < n; ++i) y[i] /= divisor;
 }
 
-// acc[0, width) = the reduction of positions [begin, end) of the columns at x.
+// acc[0, width) = the reduction of positions [begin, end) of the columns at x. Chunks are joined by halves, as a binary counter counts:
+// `joined` has a place for the reduction of each power of two of them.
 void reduceGroup(const Geometry& g, const ReduceBlock& kernels, float identity, const float* x, int64_t width, int64_t begin, int64_t end,
-                 float* acc) {
+                 float* joined, float* acc) {
   float part[kColumnBlock];
-  std::fill_n(acc, width, identity);
-  for (int64_t p = begin; p < end; p += g.chunk) {
+  int64_t count = 0;
+  for (int64_t p = begin; p < end; p += g.chunk, ++count) {
     const int64_t chunkEnd = std::min(end, p + g.chunk);
     std::fill_n(part, width, identity);
     for (int64_t q = p; q < chunkEnd;) {
-      const int64_t inner = q % g.r, count = std::min(g.r - inner, chunkEnd - q);
+      const int64_t inner = q % g.r, length = std::min(g.r - inner, chunkEnd - q);
       const float* from = x + Geometry::offsetOf(q / g.r, g.reducedOuter, g.reducedOuterCount) + inner * g.rowStride;
       if (g.k == 1) {
-        kernels.rows(from, 0, 1, count, part);
+        kernels.rows(from, 0, 1, length, part);
       } else {
-        kernels.columns(from, g.rowStride, count, width, part);
+        kernels.columns(from, g.rowStride, length, width, part);
       }
-      q += count;
+      q += length;
     }
-    kernels.columns(part, width, 1, width, acc);
+    int place = 0;
+    for (; count >> place & 1; ++place) kernels.columns(joined + place * width, width, 1, width, part);
+    std::copy_n(part, width, joined + place * width);
   }
+  std::fill_n(acc, width, identity);
+  for (int place = 0; count >> place != 0; ++place)
+    if (count >> place & 1) kernels.columns(joined + place * width, width, 1, width, acc);
 }
 
 Status verifyReduce(const Call& call) {
@@ -137,6 +151,7 @@ Plan planReduce(const Call& call) {
   const Geometry g(call);
   Plan plan = planOf(call, static_cast<double>(call.operands[0].count), g.groups > 1 ? 2 : 1);
   plan.sharedScratch = g.partialBytes();
+  plan.threadScratch = g.joiningBytes();
   return plan;
 }
 
@@ -174,7 +189,7 @@ void runReduce(const Call& call, const Lane& lane) {
     const int64_t last = std::min(g.positions, g.chunks * (group + 1) / g.groups * g.chunk);
     const float* from = x + Geometry::offsetOf(row, g.keptOuter, g.keptOuterCount) + c;
     float* to = g.groups > 1 ? partial + (row * g.groups + group) * g.k + c : y + row * g.k + c;
-    reduceGroup(g, kernels, identity, from, width, first, last, to);
+    reduceGroup(g, kernels, identity, from, width, first, last, static_cast<float*>(lane.threadScratch), to);
     if (g.groups == 1) finish(call, to, width, g.positions);
   }
 }

@@ -111,13 +111,13 @@ void runCrossEntropy(const Call& call, const Lane& lane) {
   }
   const bool isLast = r.tiles == 1 ? begin < end : lane.phase == 1 && lane.thread == 0;
   if (!isLast) return;
-  float total = 0;
+  double total = 0;
   for (int64_t i = 0; i < r.rows; i += kSumChunk) {
     float part = 0;
     call.kernels->reduce.sum.rows(losses + i, 0, 1, std::min(kSumChunk, r.rows - i), &part);
-    total += part;
+    total += static_cast<double>(part);
   }
-  *call.operands[2].f32() = total / static_cast<float>(r.rows);
+  *call.operands[2].f32() = static_cast<float>(total / static_cast<double>(r.rows));
 }
 
 Status verifyCrossEntropyGrad(const Call& call) {

@@ -71,10 +71,10 @@ export const binaryFunctions: Readonly<Record<string, (a: number, b: number) => 
   greaterEqual: (a, b) => (a >= b ? 1 : 0),
   equal: (a, b) => (a === b ? 1 : 0),
   // The gradient of an activation from the gradient dy and the activation's *output* y.
-  reluGrad: (dy, y) => (y > 0 ? dy : 0),
+  reluGrad: (dy, y) => (y <= 0 ? 0 : dy),
   sigmoidGrad: (dy, y) => dy * y * (1 - y),
   tanhGrad: (dy, y) => dy * (1 - y * y),
-  relu6Grad: (dy, y) => (y > 0 && y < 6 ? dy : 0),
+  relu6Grad: (dy, y) => (y <= 0 || y >= 6 ? 0 : dy),
   // These take the activation's *input* x.
   siluGrad: (dy, x) => dy * sigmoid(x) * (1 + x * sigmoid(-x)),
   hardswishGrad: (dy, x) => (x >= 3 ? dy : x <= -3 ? 0 : dy * (x / 3 + 0.5)),

@@ -10,6 +10,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
 import { binding } from '../../lib/runtime/binding';
 import { tables } from '../ops/tables';
+import { checkExtremes } from './extremes';
 import { checkTable, expectTables, type Expectations } from './runTable';
 
 const [command, file] = process.argv.slice(2);
@@ -20,7 +21,7 @@ if (file === undefined || (command !== 'expect' && command !== 'check')) {
   writeFileSync(file, serialize(expectTables(tables)));
 } else {
   const expectations = deserialize(readFileSync(file)) as Expectations;
-  const failures = tables.flatMap((table) => checkTable(table, expectations[table.family]!));
+  const failures = [...tables.flatMap((table) => checkTable(table, expectations[table.family]!)), ...checkExtremes()];
   const rows = tables.reduce((sum, table) => sum + table.rows.length, 0);
   console.log(JSON.stringify({ isa: binding().info().isa, rows, failures }));
   process.exitCode = failures.length > 0 ? 1 : 0;
