@@ -35,6 +35,8 @@ export interface LongSum {
   readonly name: string;
   /** The most terms that are worth waiting for. */
   readonly most: number;
+  /** Added up in the registers of a tile, whose chains are longer. Default false. */
+  readonly inTiles?: boolean;
   /** The graph; `expected` of its first element, or of all of them, from the sum of the terms. */
   readonly graph: (terms: Terms) => { result: Tensor; expected: number; at?: number };
 }
@@ -202,6 +204,7 @@ export const LONG_SUMS: readonly LongSum[] = [
   },
   ...[1, 16, 64].map((columns): LongSum => ({
     name: `matmul of [2, n] by [n, ${columns}]`,
+    inTiles: true,
     most: columns === 1 ? 1e7 : 1e6,
     graph: ({ values, sum }) => ({
       result: ops.matmul(leaf(concatenated(values, values), 2, values.length), ones(values.length, columns)),
@@ -210,11 +213,13 @@ export const LONG_SUMS: readonly LongSum[] = [
   })),
   {
     name: 'linear of n inputs, 10 outputs, weights at rest',
+    inTiles: true,
     most: 1e6,
     graph: ({ values, sum }) => ({ result: ops.linear(leaf(values, 1, values.length), ones(10, values.length)), expected: sum }),
   },
   ...[1, 16, 64].map((columns): LongSum => ({
     name: `linear of ${columns}, gradient of the weight`,
+    inTiles: true,
     most: columns === 1 ? 1e7 : 1e6,
     graph({ values, sum }) {
       const weight = ones(columns, columns);
@@ -224,6 +229,7 @@ export const LONG_SUMS: readonly LongSum[] = [
   })),
   {
     name: 'linear of 16, gradient of the bias',
+    inTiles: true,
     most: 1e6,
     graph({ values, sum }) {
       const bias = ones(16);
@@ -235,11 +241,13 @@ export const LONG_SUMS: readonly LongSum[] = [
   },
   {
     name: 'conv2d 1x1 of n channels',
+    inTiles: true,
     most: 1e6,
     graph: ({ values, sum }) => ({ result: ops.conv2d(leaf(values, 1, values.length, 1, 1), ones(4, values.length, 1, 1)), expected: sum }),
   },
   {
     name: 'conv2d of a large kernel',
+    inTiles: true,
     most: 1e6,
     graph({ values, sum }) {
       const [h, w] = sides(values.length);
@@ -248,6 +256,7 @@ export const LONG_SUMS: readonly LongSum[] = [
   },
   {
     name: 'conv2d, gradient of the input, n channels',
+    inTiles: true,
     most: 1e6,
     graph({ values, sum }) {
       const x = ones(1, 4, 1, 1);
@@ -266,10 +275,12 @@ export const LONG_SUMS: readonly LongSum[] = [
   ).map(([name, o, i, k, most]): LongSum => ({
     name: `${name}, gradient of the weight`,
     most,
+    inTiles: true,
     graph: (terms) => ({ result: weightGradient(terms, o, i, k), expected: terms.sum }),
   })),
   {
     name: 'depthwise of a large kernel',
+    inTiles: true,
     most: 1e5,
     graph({ values, sum }) {
       const [h, w] = sides(values.length);
@@ -278,21 +289,25 @@ export const LONG_SUMS: readonly LongSum[] = [
   },
   {
     name: 'depthwise 3x3 of 16, gradient of the weight',
+    inTiles: true,
     most: 1e6,
     graph: (terms) => ({ result: weightGradient(terms, 16, 16, 3, 1, 16), expected: terms.sum }),
   },
   {
     name: 'conv2d 5x5 of 1 to 6, many images, gradient of the weight',
+    inTiles: true,
     most: 1e6,
     graph: (terms) => ({ result: weightGradient(terms, 6, 1, 5, imagesOf(terms.values.length)), expected: terms.sum }),
   },
   {
     name: 'conv2d 3x3 of 16, many images, gradient of the weight',
+    inTiles: true,
     most: 1e6,
     graph: (terms) => ({ result: weightGradient(terms, 16, 16, 3, imagesOf(terms.values.length)), expected: terms.sum }),
   },
   {
     name: 'conv2d 3x3 of 4, gradient of the bias',
+    inTiles: true,
     most: 1e6,
     graph({ values, sum }) {
       const [h, w] = sides(values.length);
@@ -374,4 +389,12 @@ export function pairwise(values: Float32Array): number {
   if (values.length === 1) return values[0]!;
   const half = values.length >> 1;
   return Math.fround(pairwise(values.subarray(0, half)) + pairwise(values.subarray(half)));
+}
+
+/**
+ * What the error may be: a short chain's, of numbers whose roundings go the same way, and two roundings more for each doubling of n. One chain of
+ * n numbers is off by hundreds of units at 10^4 and by thousands at 10^6.
+ */
+export function errorBound({ inTiles = false }: LongSum, n: number): number {
+  return ((inTiles ? 256 : 64) + 2 * Math.log2(n)) * 2 ** -24;
 }
