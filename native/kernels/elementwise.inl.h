@@ -190,7 +190,7 @@ struct HardswishGrad {
 struct GeluGrad {  // dy (Phi(x) + x phi(x))
   static Vec apply(Vec dy, Vec x) {
     const Normal n = normal(x);
-    return mul(dy, fma(within(14.0f, x), n.density, n.cdf));  // beyond, the density is 0
+    return mul(dy, fma(within(15.0f, x), n.density, n.cdf));  // beyond, the density is 0
   }
 };
 struct GeluTanhGrad {  // y = x s(u): dy s (1 + x (1 - s) u')

@@ -34,7 +34,7 @@ STRIDENET_INLINE Vec exp(Vec x) {
   return scaledExp(n, fma(n, set1(2.12194440e-4f), r));
 }
 
-// e^(-x^2 / 2) for 0 <= x <= 14: the square is taken in two parts, since its rounding would be multiplied by itself.
+// e^(-x^2 / 2) for 0 <= x <= 15: the square is taken in two parts, since its rounding would be multiplied by itself.
 STRIDENET_INLINE Vec expMinusHalfSquare(Vec x) {
   const Vec head = mul(round(mul(x, set1(64.0f))), set1(1.0f / 64.0f));  // ten bits, so that its square is exact
   const Vec high = mul(set1(-0.5f), mul(head, head)), low = mul(mul(set1(-0.5f), sub(x, head)), add(x, head));
@@ -141,7 +141,7 @@ struct Normal {
   Vec cdf, density;
 };
 STRIDENET_INLINE Normal normal(Vec x) {
-  const Vec a = min(set1(14.0f), abs(x));  // NaN stays; Phi(-14) is less than float32 has
+  const Vec a = min(set1(15.0f), abs(x));  // NaN stays; Phi(-15) and its density are 0 in float32
   const Vec e = expMinusHalfSquare(a);
   const Vec t = div(set1(1.0f), fma(a, set1(0.212132034f), set1(1.0f)));
   Vec p = set1(0.00160519113f);

@@ -15,27 +15,26 @@ template <typename Term>
 STRIDENET_INLINE float sumOfRow(int64_t n, Term term) {
   PairwiseSum chains;
   Vec sum = zero();
-  int64_t i = 0, left = kChainTerms;
-  for (; i + kLanes <= n; i += kLanes) {
-    sum = add(sum, term(i, kLanes));
-    if (--left > 0) continue;
-    chains.join(sum);
-    sum = zero();
-    left = kChainTerms;
+  const int64_t whole = n - n % kLanes;
+  for (int64_t i = 0; i < whole;) {
+    if (i > 0) chains.join(sum), sum = zero();
+    const int64_t end = whole - i < kChainTerms * kLanes ? whole : i + kChainTerms * kLanes;
+    for (; i < end; i += kLanes) sum = add(sum, term(i, kLanes));
   }
-  const int rest = static_cast<int>(n - i);
-  if (rest > 0) sum = add(sum, select(firstLanes(rest), term(i, rest), zero()));
+  const int rest = static_cast<int>(n - whole);
+  if (rest > 0) sum = add(sum, select(firstLanes(rest), term(whole, rest), zero()));
   return reduceAdd(chains.total(sum));
 }
 
 // sum of exp(x - m); the terms go to `terms` unless it is null.
 inline float sumExp(const float* x, int64_t n, float m, float* terms) {
   const Vec shift = set1(m);
-  return sumOfRow(n, [=](int64_t i, int count) {
-    const Vec e = exp(sub(count == kLanes ? load(x + i) : loadPartial(x + i, count), shift));
-    if (terms != nullptr) count == kLanes ? store(terms + i, e) : storePartial(terms + i, e, count);
-    return e;
-  });
+  return sumOfRow(
+      n, [=](int64_t i, int count) __attribute__((always_inline)) {
+        const Vec e = exp(sub(count == kLanes ? load(x + i) : loadPartial(x + i, count), shift));
+        if (terms != nullptr) count == kLanes ? store(terms + i, e) : storePartial(terms + i, e, count);
+        return e;
+      });
 }
 
 inline float logOf(float x) {
@@ -77,8 +76,9 @@ inline void crossEntropyRows(const float* logits, const int32_t* labels, float* 
     float loss = logSum - (x[label] - m);
     if (smoothing != 0.0f) {  // apart, because 0 * infinity is NaN
       const Vec shift = set1(m);
-      const float sum =
-          sumOfRow(classes, [=](int64_t i, int count) { return sub(count == kLanes ? load(x + i) : loadPartial(x + i, count), shift); });
+      const float sum = sumOfRow(
+          classes, [=](int64_t i, int count)
+                       __attribute__((always_inline)) { return sub(count == kLanes ? load(x + i) : loadPartial(x + i, count), shift); });
       loss = (1.0f - smoothing) * loss + smoothing * (logSum - sum / static_cast<float>(classes));
     }
     losses[r] = loss;
