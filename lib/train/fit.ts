@@ -94,8 +94,12 @@ const OPTIONS = [
  * const history = await fit(model, train, { epochs: 10, batchSize: 256, validation: test, optimizer: optim.sgd({ lr: 0.1, momentum: 0.9 }) });
  * history.epochs.at(-1)?.valAccuracy;
  * @example
- * const callbacks = [{ onEpochEnd: (_, { trainer }) => trainer.save('last.safetensors') }];
- * await fit(model, train, { ...options, callbacks, resume: existsSync('last.safetensors') ? 'last.safetensors' : undefined });
+ * await fit(model, train, {
+ *   epochs: 10,
+ *   optimizer: optim.sgd({ lr: 0.1 }),
+ *   callbacks: [{ onEpochEnd: (_record, { trainer }) => trainer.save('last.safetensors') }],
+ *   resume: existsSync('last.safetensors') ? 'last.safetensors' : undefined,
+ * });
  */
 export async function fit(model: Module, data: DatasetLike, options: FitOptions): Promise<History> {
   checkOptions('fit', options, OPTIONS);

@@ -8,6 +8,7 @@ import path from 'node:path';
 import ts from 'typescript';
 import * as stridenet from '../../lib';
 import * as onnx from '../../lib/onnx';
+import { typeErrors } from '../support/typeErrors';
 
 const packages: Readonly<Record<string, unknown>> = { stridenet, 'stridenet/onnx': onnx };
 const root = path.join(__dirname, '../..');
@@ -32,36 +33,6 @@ const documents = ['README.md', ...readdirSync(path.join(root, 'docs')).map((fil
 );
 const snippets = documents.flatMap(snippetsOf);
 
-/** Type errors of all snippets, as "README.md:32 line: message". */
-function typeErrors(): string[] {
-  const { options } = ts.parseJsonConfigFileContent(
-    ts.readConfigFile(path.join(root, 'tsconfig.check.json'), ts.sys.readFile.bind(ts.sys)).config,
-    ts.sys,
-    root,
-  );
-  Object.assign(options, {
-    module: ts.ModuleKind.ES2022,
-    moduleResolution: ts.ModuleResolutionKind.Bundler,
-    noUnusedLocals: false,
-    noEmit: true,
-  });
-  const virtual = new Map(snippets.map(({ code }, i) => [path.join(root, `snippet${i}.ts`), `${code}\nexport {};\n`]));
-  const host = ts.createCompilerHost(options);
-  const { getSourceFile, fileExists, readFile } = host;
-  host.fileExists = (name) => virtual.has(name) || fileExists(name);
-  host.readFile = (name) => virtual.get(name) ?? readFile(name);
-  host.getSourceFile = (name, target, ...rest) =>
-    virtual.has(name) ? ts.createSourceFile(name, virtual.get(name)!, target) : getSourceFile(name, target, ...rest);
-  const program = ts.createProgram([...virtual.keys()], options, host);
-  return [...virtual.keys()].flatMap((name, i) => {
-    const source = program.getSourceFile(name);
-    return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map(
-      ({ start, messageText }) =>
-        `${snippets[i]!.title} line ${source!.getLineAndCharacterOfPosition(start ?? 0).line + 1}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
-    );
-  });
-}
-
 /** Runs a snippet as the body of an async function and returns the stated results: [actual, expected] each. */
 async function run({ code }: Snippet): Promise<[unknown, unknown][]> {
   const imports = code.match(/^import [\s\S]*?;$/gm) ?? [];
@@ -79,7 +50,7 @@ async function run({ code }: Snippet): Promise<[unknown, unknown][]> {
 }
 
 test('the snippets compile', () => {
-  expect(typeErrors()).toEqual([]);
+  expect(typeErrors(snippets)).toEqual([]);
 });
 
 describe('the snippets run and give what they say', () => {
