@@ -70,7 +70,8 @@ const waiting: (() => void)[] = [];
 /** Lets the event loop turn. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
-    if (waiting.push(resolve) === 1) setImmediate(serve);
+    // The second one comes after the timers and events of a whole turn, the first one may come before any.
+    if (waiting.push(resolve) === 1) setImmediate(setImmediate, serve);
   });
 }
 
