@@ -4,6 +4,7 @@
  * goes to the prepare list and lives in derived slots. How each operation is lowered stands in lowerOps.ts.
  */
 
+import { StridenetError } from '../errors';
 import { exactKey } from '../graph/exactKey';
 import type { Tensor } from '../graph/tensor';
 import { topologicalOrder, useCounts } from '../graph/traverse';
@@ -184,10 +185,19 @@ export class Lowering {
       case 'variable':
         return this.makeBuffer(node.dtype, shape, { space: 'state', variable: node });
       case 'constant':
-        if (leaf.data instanceof Uint8Array) throw new Error('a uint8 constant cannot be computed with');
+        if (leaf.data instanceof Uint8Array) {
+          throw new StridenetError(
+            'ERR_DTYPE_MISMATCH',
+            'A graph expects constants of type float32 or int32 but one is uint8. Convert it: tensor(Float32Array.from(values), shape).',
+          );
+        }
         return this.fromLogicalOrder(this.makeBuffer(node.dtype, node.shape, { space: 'constant', data: leaf.data }), node.shape);
       case 'input':
-        throw new Error(`placeholder ${node.name} is not among the feeds of its graph`);
+        throw new StridenetError(
+          'ERR_INVALID_ARGUMENT',
+          `A graph expects tensors of its own but depends on "${node.name}" of another one, such as an output or labels that a loss or a forward ` +
+            'kept from an earlier call. Use what this call was given.',
+        );
     }
   }
 

@@ -86,6 +86,9 @@ export class Sequential extends Module {
       } else if (layer instanceof Sequential && layer.forward === Sequential.prototype.forward) {
         enter(layer);
       } else {
+        if (!((layer as unknown) instanceof Module)) {
+          throw new StridenetError('ERR_INVALID_ARGUMENT', `Sequential expects Modules but one of its layers is ${formatValue(layer)}.`);
+        }
         y = layer.forward(y);
       }
     }

@@ -1,7 +1,10 @@
 /** Arguments that the types refuse and JavaScript does not: each is refused by name, before anything runs. */
 
+import { zeros } from '../../lib/graph/leaves';
+import type { Tensor } from '../../lib/graph/tensor';
 import * as nn from '../../lib/nn';
 import * as models from '../../lib/models';
+import * as ops from '../../lib/ops';
 import * as optim from '../../lib/optim';
 import { compile, evaluate, fit, Trainer } from '../../lib/train';
 import { summary } from '../../lib/summary';
@@ -51,4 +54,21 @@ test('a residual network deeper than anybody can build', () => {
 
 test('apply without a function', () => {
   expectError('ERR_INVALID_ARGUMENT', () => model().apply(anything(undefined)), 'action', 'undefined');
+});
+
+test('a loss that keeps a tensor of an earlier call', async () => {
+  let kept: Tensor | undefined;
+  const loss = (output: Tensor, labels: Tensor): Tensor => {
+    const value = ops.crossEntropy(output, labels);
+    kept ??= output;
+    return ops.add(value, ops.mean(kept));
+  };
+  const options = { optimizer, loss, epochs: 1, batchSize: 4, progress: false, threads: 1 };
+  await expectRejection('ERR_INVALID_ARGUMENT', fit(model(), dataset, options), 'of another one', 'earlier call');
+});
+
+test('a layer that was replaced by something else', () => {
+  const net = new nn.Sequential(new nn.ReLU());
+  net[0] = anything(null);
+  expectError('ERR_INVALID_ARGUMENT', () => net.forward(zeros([1])), 'Sequential expects Modules', 'null');
 });
