@@ -96,7 +96,8 @@ function toInt32(where: string, what: string, values: ArrayLike<unknown>): Int32
   const numbers = new Int32Array(values.length);
   for (let i = 0; i < numbers.length; i++) {
     const value = values[i];
-    numbers[i] = value as number;
+    // Without conversion: that of a deep array has no end.
+    if (typeof value === 'number') numbers[i] = value;
     if (numbers[i] === value) continue;
     const advice = Array.isArray(value) || ArrayBuffer.isView(value) ? ' A row of scores or of ones and zeros names its class by its position.' : '';
     throw new StridenetError(

@@ -1,9 +1,9 @@
 /** Layers without parameters that work element by element or on the shape alone. */
 
-import { checkNumber, checkOptions } from '../errors';
+import { checkInteger, checkNumber, checkOptions } from '../errors';
 import { formatFields } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
-import type { DType } from '../graph/types';
+import { MAX_RANK, type DType } from '../graph/types';
 import { checkApproximation, gelu, hardswish, leakyRelu, relu6, silu, type GeluApproximation } from '../ops/activation';
 import { relu, sigmoid, tanh } from '../ops/elementwise';
 import { flatten } from '../ops/shape';
@@ -198,7 +198,7 @@ export class Flatten extends Module {
   constructor(options: FlattenLayerOptions = {}) {
     super();
     checkOptions('Flatten', options, ['startAxis']);
-    this.startAxis = options.startAxis ?? 1;
+    this.startAxis = checkInteger('Flatten', 'startAxis', options.startAxis ?? 1, -MAX_RANK);
   }
 
   forward<D extends DType>(x: Tensor<D>): Tensor<D> {
