@@ -10,6 +10,7 @@ import { transferableAbortController } from 'node:util';
 import { formatValue, StridenetError } from '../errors';
 import { fileError } from '../io/file';
 import { writeFileAtomic } from '../io/replaceFile';
+import type { StopSignal } from '../train/stopSignal';
 
 /** A file as its publisher released it. */
 export interface RemoteFile {
@@ -34,7 +35,7 @@ const SLOWEST_BYTES = 1024;
 
 export interface DownloadOptions {
   /** Ends the download: it rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: StopSignal;
   readonly patience?: Patience;
 }
 
@@ -56,7 +57,7 @@ export async function download(
     const url = `${base.replace(/\/$/, '')}/${file.name}`;
     let body: Uint8Array;
     try {
-      body = await fetchBytes(url, file.bytes, signal, patience);
+      body = await fetchBytes(url, file.bytes, signal as AbortSignal | undefined, patience);
     } catch (error) {
       signal?.throwIfAborted();
       failures.push(`${url}: ${reasonOf(error)}`);

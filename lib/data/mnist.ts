@@ -3,6 +3,7 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { checkOptions, formatValue, StridenetError } from '../errors';
+import type { StopSignal } from '../train/stopSignal';
 import type { TrainTest } from './dataset';
 import { findIdxFiles, readIdxFiles, type IdxPaths } from './directory';
 import { download, type DownloadOptions, type Patience, type RemoteFile } from './download';
@@ -18,7 +19,7 @@ export interface MnistOptions {
   /** Address of a folder with the four .gz files, instead of the publisher's. */
   url?: string;
   /** Ends a download: the call rejects with the signal's reason, and the cache keeps what is complete. */
-  signal?: AbortSignal;
+  signal?: StopSignal;
 }
 
 /** A data set that has a name: what it consists of and where it may be. */
