@@ -26,8 +26,8 @@ export interface LoadedStateDict {
   missing: string[];
   /** Names of the map that the module does not have. */
   unexpected: string[];
-  /** Names of the module whose values in the map have another shape. */
-  mismatched: string[];
+  /** With `ignoreMismatched`: names of the module whose values in the map have another shape. */
+  mismatched?: string[];
 }
 
 /** What wraps a model and puts its name before those of the parameters. */
@@ -72,7 +72,7 @@ export function loadVariables(
   const report = {
     missing,
     unexpected: unexpected.map((name) => prefix + name),
-    mismatched: misshaped.map(([name]) => name),
+    ...(ignoreMismatched ? { mismatched: misshaped.map(([name]) => name) } : {}),
   };
 
   const problems = [

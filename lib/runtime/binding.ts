@@ -64,7 +64,8 @@ export interface NativeProgram {
 
 export interface NativeSession {
   /** Feeds are copied before this returns; results are fresh typed arrays in fetch order; calls queue in order. */
-  run(program: NativeProgram, feeds: TypedArray[], steps: number): Promise<TypedArray[]>;
+  /** `mayRunHere`: on the calling thread when that takes less time than handing it over. */
+  run(program: NativeProgram, feeds: TypedArray[], steps: number, mayRunHere: boolean): Promise<TypedArray[]>;
   /** Runs on the calling thread after the queue has drained. */
   runSync(program: NativeProgram, feeds: TypedArray[], steps: number): TypedArray[];
   /** Seconds by instruction (prepare then step) summed over runs since the last call, when profiling is on. */

@@ -3,6 +3,7 @@
  * (batch size and mode, say) and kept. What a program computes is the compiler's business, how it runs native code's.
  */
 
+import { setImmediate } from 'node:timers';
 import { disassemble, formatBytes } from '../compile/disassemble';
 import type { Program } from '../compile/ir';
 import { checkInteger, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
@@ -31,6 +32,23 @@ export interface RunOptions {
 }
 
 const TYPED_ARRAY: Readonly<Record<DType, string>> = { float32: 'Float32Array', int32: 'Int32Array', uint8: 'Uint8Array' };
+
+/** As many runs may take place at once before the event loop turns: some 2 ms. */
+const RUNS_A_TURN = 100;
+let runsThisTurn = 0;
+
+/**
+ * Whether the event loop must turn before another run takes place at once: a promise that is settled at once continues whoever awaits it
+ * before anything else, so a loop of short runs would keep out all the rest.
+ */
+function isTurnDue(): boolean {
+  if (runsThisTurn++ === 0) {
+    setImmediate(() => {
+      runsThisTurn = 0;
+    });
+  }
+  return runsThisTurn > RUNS_A_TURN;
+}
 
 /** A program that native code has verified, bound to the State of the session that made it. */
 export class LoadedProgram {
@@ -158,7 +176,7 @@ export class Session {
     const caller = new Error();
     let succeeded = false;
     try {
-      const results = await this.native.run(loaded.native, feeds as TypedArray[], steps);
+      const results = await this.native.run(loaded.native, feeds as TypedArray[], steps, !isTurnDue());
       succeeded = true;
       return results;
     } catch (error) {

@@ -118,7 +118,9 @@ export class CompiledModel {
    * by runs on images of zeros. They queue with other runs.
    *
    * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_OUT_OF_MEMORY, ERR_CLOSED
-   * @example await net.warmUp({ batches: [1, 8, 32] });
+   * @example
+   * const net = await compile(model, { input: [1, 28, 28] });
+   * await net.warmUp({ batches: [1, 8, 32] });
    */
   async warmUp(options: WarmUpOptions = {}): Promise<void> {
     checkOptions('warmUp', options, ['batches', 'dtype']);

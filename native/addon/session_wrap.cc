@@ -117,21 +117,13 @@ napi_value SessionWrap::runHere(const Napi::CallbackInfo& info, const std::share
   return results;
 }
 
-// A promise that is settled at once continues whoever awaits it before the event loop turns: in a loop of short runs one now and then has
-// to go the long way.
-bool SessionWrap::isTurnDue() {
-  constexpr int kRunsATurn = 100;  // some 2 ms
-  runsHere_ = (runsHere_ + 1) % kRunsATurn;
-  return runsHere_ == 0;
-}
-
-// run(program, feeds, steps): Promise
+// run(program, feeds, steps, mayRunHere): Promise
 Napi::Value SessionWrap::run(const Napi::CallbackInfo& info) {
   std::shared_ptr<const Program> program;
   std::unique_ptr<Job> job;
   Status status = getProgram(info[0], &program);
-  const bool isOnce = info[2].IsNumber() && info[2].As<Napi::Number>().Int32Value() == 1;
-  if (status.isOk() && isOnce && pending_ == 0 && session_->isSoonerNow(*program) && !isTurnDue()) {
+  const bool mayRunHere = info[3].ToBoolean() && info[2].IsNumber() && info[2].As<Napi::Number>().Int32Value() == 1;
+  if (status.isOk() && mayRunHere && pending_ == 0 && session_->isSoonerNow(*program)) {
     napi_value results = runHere(info, program, &status);
     if (!status.isOk()) return {env_, throwStatus(env_, status)};
     napi_deferred deferred;

@@ -27,7 +27,6 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   Status getProgram(napi_value value, std::shared_ptr<const Program>* program);
   Status readArguments(const Napi::CallbackInfo& info, Job* job);
   napi_value makeResults(const Job& job);
-  bool isTurnDue();
   napi_value runHere(const Napi::CallbackInfo& info, const std::shared_ptr<const Program>& program, Status* status);
 
   Status ensureQueue();
@@ -41,7 +40,6 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   const napi_env env_;
   std::unique_ptr<Session> session_;  // null when closed
   Job immediate_{true};               // of runs on this thread
-  int runsHere_ = 0;                  // by `run`, since the event loop last had a turn for certain
   napi_threadsafe_function queue_ = nullptr;
   int pending_ = 0;  // promises not settled
   bool closing_ = false;

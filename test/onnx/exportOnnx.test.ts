@@ -284,7 +284,7 @@ describe('refusals', () => {
     await expectRejection('ERR_INVALID_ARGUMENT', exportOnnx({} as nn.Module, { input: [2], path }), 'exportOnnx expects an nn.Module');
     await expectRejection('ERR_UNKNOWN_OPTION', exportOnnx(model, { input: [2], path, fold: true } as never), 'no option "fold"');
     await expectRejection('ERR_INVALID_ARGUMENT', exportOnnx(model, { input: [2], path: '' }), 'name of a file');
-    await expectRejection('ERR_INVALID_ARGUMENT', exportOnnx(model, { input: [0], path }), 'exportOnnx input');
+    await expectRejection('ERR_INVALID_ARGUMENT', exportOnnx(model, { input: [0], path }), 'exportOnnx expects input');
     await expectRejection('ERR_FILE_ACCESS', exportOnnx(model, { input: [2], path: join(folder, 'no', 'x.onnx') }), 'does not exist');
     await expectRejection('ERR_FILE_ACCESS', exportOnnx(model, { input: [2], path: folder }), folder);
     await expectRejection('ERR_SHAPE_MISMATCH', exportOnnx(new nn.Linear(3, 2), { input: [4], path }), 'expects an input of shape');
