@@ -45,9 +45,10 @@ export function tryGraph(random: Random): Finding | undefined {
   const check = (variation: Variation, limits: ReadonlyMap<Tensor, Float64Array>): ReturnType<typeof runGraph> => {
     const results = runGraph(safe, variation);
     for (const [i, tensor] of safe.entries()) {
-      // A bound that overflowed bounds nothing.
-      const bound = limits.get(tensor)!.map((limit) => (Number.isNaN(limit) ? Infinity : limit));
-      const expected = { value: values.get(tensor)!.data, bound };
+      const [value, bound] = [values.get(tensor)!.data, limits.get(tensor)!];
+      const loose = bound.findIndex((limit, k) => !Number.isFinite(limit) && Number.isFinite(value[k]));
+      if (loose >= 0) failures.push(`output ${i} is ${value[loose]} at ${loose}, without a finite bound (${variation.name})`);
+      const expected = { value, bound };
       failures.push(...compare(`output ${i} (${variation.name})`, results[i]!, expected));
     }
     return results;

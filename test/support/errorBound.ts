@@ -17,6 +17,7 @@ import {
   unaryFunctions,
 } from '../reference/elementwise';
 import { evaluateNode, type Values } from '../reference/interpret';
+import { channelWindowSum, type ResponseNorm } from '../reference/norm';
 import { pad } from '../reference/region';
 import { transpose } from '../reference/shape';
 import { isWinograd, winogradRoundings, winogradTerms, type WinogradForm } from './winograd';
@@ -227,7 +228,7 @@ function softmaxBound(node: Tensor, inputs: readonly Array64[], errors: readonly
     case 'logSoftmax':
       return logBound.map((e, i) => e + FUNCTION * Math.abs(output.data[i]!));
     case 'softmax':
-      return logBound.map((e, i) => Math.expm1(e) * output.data[i]! + FUNCTION * output.data[i]!);
+      return logBound.map((e, i) => probabilityBound(e, output.data[i]!));
     case 'crossEntropy': {
       let total = 0;
       for (let r = 0; r < rows; r++) total += Math.max(...logBound.subarray(r * length, (r + 1) * length));
@@ -239,10 +240,15 @@ function softmaxBound(node: Tensor, inputs: readonly Array64[], errors: readonly
       const scaleError = errors[2]!.data[0]!;
       return logBound.map((e, i) => {
         const unscaled = (Math.abs(output.data[i]!) * rows) / (scale || 1);
-        return ((scale + scaleError) * (Math.expm1(e) + FUNCTION) + scaleError * unscaled) / rows;
+        return ((scale + scaleError) * probabilityBound(e, 1) + scaleError * unscaled) / rows;
       });
     }
   }
+}
+
+/** A probability p whose logarithm is off by `e` stays one: between 0 and 1. */
+function probabilityBound(e: number, p: number): number {
+  return (e < 700 ? Math.min(Math.expm1(e) * p, 1) : 1) + FUNCTION * p;
 }
 
 /** Sums of a few products: gamma of the sum of magnitudes. */
@@ -323,26 +329,44 @@ interface Term {
   readonly error: number;
 }
 
-/** k is positive in the tables, so the divisor is a sum of positive terms with a small relative error. */
+/**
+ * y = x d^-beta and dx = dy d^-beta - 2 beta scale x W'(dy x d^(-beta - 1)) with the divisor d = k + scale W(x^2), whose terms are positive
+ * in the tables and graphs: it lies between those of the smallest and of the largest |x|.
+ */
 function responseNormBound(node: Tensor, inputs: readonly Array64[], errors: readonly Array64[]): Float64Array {
-  const { before, after, beta } = node.attrs as unknown as Record<'before' | 'after' | 'beta', number>;
-  const x = inputs[0]!;
-  const own = (16 + 8 * beta) * (gamma(before + after + 1) + FUNCTION);
-  const size = sizesOf(node, inputs);
-  const relative = Math.max(...errors[0]!.data.map((e, i) => e / (Math.abs(x.data[i]!) || 1)), 0);
-  const moved = errors[1] ? sizesOf(node, [x, errors[1]]) : undefined;
-  return size.map((s, i) => s * (own + 8 * (1 + beta) * relative) + (moved?.[i] ?? 0));
+  const { before, after, scale, beta, k } = node.attrs as unknown as ResponseNorm;
+  const [x, dy] = inputs.map(({ data }, i): Uncertain => ({ size: data.map(Math.abs), error: errors[i]!.data })) as [Uncertain, Uncertain];
+  const sum = (data: Float64Array, mirrored = false): Float64Array =>
+    channelWindowSum({ shape: node.shape, data }, mirrored ? after : before, mirrored ? before : after).data;
+  const divisor = (size: Float64Array): Float64Array => sum(size.map((v) => v * v)).map((v) => k + scale * v);
+  const middle = divisor(x.size);
+  const lowest = divisor(x.size.map((v, i) => Math.max(v - x.error[i]!, 0)));
+  const highest = divisor(x.size.map((v, i) => v + x.error[i]!));
+  // The divisor's own rounding is multiplied by the exponent.
+  const own = (1 + beta) * (gamma(before + after + 1) + FUNCTION);
+  const power = (exponent: number): Uncertain => {
+    const size = middle.map((v) => v ** -exponent);
+    const error = size.map((v, i) => Math.max(lowest[i]! ** -exponent - v, v - highest[i]! ** -exponent) + own * lowest[i]! ** -exponent);
+    return { size, error };
+  };
+  if (node.op === 'localResponseNorm') return product(x, power(beta)).error;
+  const direct = product(dy, power(beta));
+  const terms = product(dy, x, power(beta + 1));
+  const sums = { size: sum(terms.size, true), error: sum(terms.error, true) };
+  sums.error = sums.error.map((v, i) => v + gamma(before + after + 1) * (sums.size[i]! + v));
+  const rest = product(x, sums);
+  return direct.error.map((v, i) => v + 2 * beta * scale * (rest.error[i]! + FUNCTION * rest.size[i]!));
 }
 
-/** The sum of the magnitudes of the terms. */
-function sizesOf(node: Tensor, inputs: readonly Array64[]): Float64Array {
-  const [x, dy] = inputs.map((t): Array64 => ({ shape: t.shape, data: t.data.map(Math.abs) })) as [Array64, Array64];
-  const value = evaluateNode(node, dy ? [x, dy] : [x]).data;
-  if (!dy) return value;
-  // dx = direct - rest with both positive: direct + rest, where direct = dy y / x.
-  const y = evaluateNode(Object.assign(Object.create(node), { op: 'localResponseNorm' }) as Tensor, [x]).data;
-  return value.map((v, i) => {
-    const direct = x.data[i] ? (dy.data[i]! * y[i]!) / x.data[i] : dy.data[i]!;
-    return direct + Math.abs(direct - v);
-  });
+/** Magnitudes of values, and how far these may be off. */
+interface Uncertain {
+  readonly size: Float64Array;
+  error: Float64Array;
+}
+
+/** Element by element: the largest deviation that the factors' errors can make together, plus the rounding of the product. */
+function product(...factors: readonly Uncertain[]): Uncertain {
+  const size = factors[0]!.size.map((_, i) => factors.reduce((value, factor) => value * factor.size[i]!, 1));
+  const widened = size.map((_, i) => factors.reduce((value, factor) => value * (factor.size[i]! + factor.error[i]!), 1));
+  return { size, error: widened.map((w, i) => w - size[i]! + FUNCTION * w) };
 }

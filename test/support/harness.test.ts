@@ -1,9 +1,12 @@
 /** The harness itself: a wrong gradient rule and a wrong kernel are found, and right ones within float32's rounding are not. */
 
 import { tensor } from '../../lib/graph/leaves';
-import { mul, sigmoid } from '../../lib/ops/elementwise';
+import { add, mul, sigmoid, sub } from '../../lib/ops/elementwise';
 import { conv2d } from '../../lib/ops/conv';
+import { localResponseNorm } from '../../lib/ops/norm';
 import { sum } from '../../lib/ops/reduce';
+import { concat } from '../../lib/ops/region';
+import { softmax } from '../../lib/ops/softmax';
 import { compareSlopes } from './checkGradient';
 import { rowGraph } from './opRow';
 import { compare, expectRow } from './runTable';
@@ -40,5 +43,21 @@ describe('bounds of a convolution', () => {
     wrong[3] = NaN;
     expect(compare('row', wrong, expected)).toHaveLength(1);
     expect(compare('row', wrong.subarray(1), expected)).toEqual([expect.stringContaining('287 values')]);
+  });
+});
+
+describe('bounds of values that are off', () => {
+  test('of a response normalisation: a value that is far off for its size leaves its neighbours close', () => {
+    const graph = rowGraph({
+      name: 'row',
+      operands: [{ shape: [2, 3, 3, 3] }, { shape: [2, 3, 3, 3] }],
+      build: (small, large) => localResponseNorm(concat([sub(add(mul(small, 1e-6), large), large), large], { axis: 1 }), { size: 3 }),
+    });
+    for (const bound of expectRow(graph)[0]!.bound) expect(bound).toBeLessThan(1e-5);
+  });
+
+  test('of a softmax: a probability is off by 1 at most', () => {
+    const graph = rowGraph({ name: 'row', operands: [{ shape: [3, 5] }], build: (a) => softmax(mul(a, 1e12)) });
+    for (const bound of expectRow(graph)[0]!.bound) expect(bound).toBeLessThan(1.0001);
   });
 });
