@@ -49,7 +49,7 @@ export class StridenetError extends Error {
       cause?: unknown;
     },
   ) {
-    super(printable(String(message)), options);
+    super(printable(typeof message === 'string' ? message : formatValue(message)), options);
   }
 }
 
@@ -171,6 +171,22 @@ export function readArray(value: unknown, most: number): unknown[] | undefined {
   const length: unknown = value.length;
   if (!Number.isSafeInteger(length) || (length as number) > most) return undefined;
   return Array.from({ length: length as number }, (_, i) => (value as unknown[])[i]);
+}
+
+/**
+ * What an iterable gives. Gives undefined for what is none, for a typed array, whose memory may be gone, and for more than `most` values, of
+ * which there may be no end.
+ */
+export function readIterable(value: unknown, most: number): unknown[] | undefined {
+  if (Array.isArray(value)) return readArray(value, most);
+  const { [Symbol.iterator]: iterator } = Object(value) as Partial<Iterable<unknown>>;
+  if (typeof iterator !== 'function' || ArrayBuffer.isView(value)) return undefined;
+  const values: unknown[] = [];
+  for (const each of value as Iterable<unknown>) {
+    if (values.length === most) return undefined;
+    values.push(each);
+  }
+  return values;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** How values are shown in messages, whatever they are, and how arrays are read. */
 
-import { formatValue, nearest, readArray } from '../lib/errors';
+import { formatValue, nearest, readArray, readIterable, StridenetError } from '../lib/errors';
 import { tensor } from '../lib/graph/leaves';
 
 const cyclic: unknown[] = [1];
@@ -72,6 +72,37 @@ describe('readArray', () => {
   });
   // eslint-disable-next-line no-sparse-arrays
   test('holes are undefined', () => { expect(readArray([, 1], 2)).toStrictEqual([undefined, 1]); }); // prettier-ignore
+});
+
+describe('readIterable', () => {
+  test('copies what arrays and other iterables give', () => {
+    expect(readIterable([1, 2], 2)).toEqual([1, 2]);
+    expect(readIterable(new Set([1, 2]), 2)).toEqual([1, 2]);
+    expect(readIterable('ab', 2)).toEqual(['a', 'b']);
+  });
+  test('refuses what is no iterable, what has no end, and typed arrays, whose memory may be gone', () => {
+    const endless = { *[Symbol.iterator]() { for (;;) yield 1; } }; // prettier-ignore
+    const detached = new Uint8Array(4);
+    structuredClone(detached.buffer, { transfer: [detached.buffer] });
+    for (const bad of [undefined, null, 3, {}, { [Symbol.iterator]: 1 }, new Array(2 ** 32 - 1), endless, detached]) {
+      expect(readIterable(bad, 6)).toBeUndefined();
+    }
+  });
+});
+
+test('the message of an error is a text, whatever was given', () => {
+  const bare = Object.create(null) as object;
+  const broken = new Proxy(new String('x'), {}); // its toString throws
+  for (const [given, text] of [
+    ['a\x1b', 'a\\u001b'],
+    [undefined, 'undefined'],
+    [Symbol('odd'), 'Symbol(odd)'],
+    [bare, 'an object'],
+    [broken, 'a Proxy'],
+  ]) {
+    // prettier-ignore
+    expect(new StridenetError('ERR_BAD_FILE', given as string).message).toBe(text);
+  }
 });
 
 test('nearest', () => {

@@ -146,16 +146,17 @@ export function take(dataset: DatasetLike, n: number): Dataset {
  */
 export function subset(dataset: DatasetLike, indices: ArrayLike<number>): Dataset {
   const whole = readDataset('data.subset', dataset);
-  const chosen = checkIndices(indices, whole.length);
+  const length = checkIndices(indices, whole.length);
   const size = elementCount(whole.shape);
-  const images = sameKind(whole.images, chosen.length * size);
-  const labels = sameKind(whole.labels, chosen.length);
-  for (let i = 0; i < chosen.length; i++) {
-    const index = chosen[i]!;
+  const images = sameKind(whole.images, length * size);
+  const labels = sameKind(whole.labels, length);
+  for (let i = 0; i < length; i++) {
+    // Checked again: what a getter gives may be another index by now.
+    const index = checkIndex(i, indices[i], whole.length);
     images.set(whole.images.subarray(index * size, (index + 1) * size), i * size);
     labels[i] = whole.labels[index]!;
   }
-  return printedDataset({ ...whole, images, labels, length: chosen.length });
+  return printedDataset({ ...whole, images, labels, length });
 }
 
 /** An array of zeros of the element type of `like`. @throws StridenetError ERR_OUT_OF_MEMORY */
@@ -177,7 +178,8 @@ function checkLength(where: string, length: unknown, images: number): number {
   );
 }
 
-function checkIndices(indices: unknown, length: number): ArrayLike<number> {
+/** Their number. */
+function checkIndices(indices: ArrayLike<unknown>, length: number): number {
   const { length: count } = Object(indices) as { length?: unknown };
   if (!Number.isSafeInteger(count) || (count as number) < 1 || typeof indices === 'string') {
     throw new StridenetError(
@@ -185,14 +187,14 @@ function checkIndices(indices: unknown, length: number): ArrayLike<number> {
       `data.subset expects indices to be an array of at least one index but got ${formatValue(indices)}.`,
     );
   }
-  const list = indices as ArrayLike<unknown>;
-  for (let i = 0; i < list.length; i++) {
-    const index = list[i];
-    if (Number.isInteger(index) && (index as number) >= 0 && (index as number) < length) continue;
-    throw new StridenetError(
-      'ERR_INVALID_ARGUMENT',
-      `data.subset expects indices in [0, ${length}) but indices[${i}] is ${formatValue(index)}.`,
-    );
-  }
-  return list as ArrayLike<number>;
+  for (let i = 0; i < (count as number); i++) checkIndex(i, indices[i], length);
+  return count as number;
+}
+
+function checkIndex(i: number, index: unknown, length: number): number {
+  if (Number.isInteger(index) && (index as number) >= 0 && (index as number) < length) return index as number;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `data.subset expects indices in [0, ${length}) but indices[${i}] is ${formatValue(index)}.`,
+  );
 }

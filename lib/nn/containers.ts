@@ -1,6 +1,6 @@
 /** ModuleList and ModuleDict: modules kept by number or by name, for a module that decides itself how it calls them. */
 
-import { checkInteger, formatValue, StridenetError } from '../errors';
+import { checkInteger, formatValue, readIterable, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import { MEMBERS, Module } from './module';
 
@@ -17,9 +17,13 @@ function checkModule(where: string, value: unknown): Module {
   throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects Modules but got ${formatValue(value)}.`);
 }
 
-function checkIterable(where: string, what: string, value: unknown): Iterable<unknown> {
-  if (typeof (value as Partial<Iterable<unknown>> | undefined)?.[Symbol.iterator] === 'function') return value as Iterable<unknown>;
-  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${what} but got ${formatValue(value)}.`);
+/** More are a mistake, such as an iterable without end. */
+const MOST_MODULES = 1_000_000;
+
+function checkIterable(where: string, what: string, value: unknown): unknown[] {
+  const values = readIterable(value, MOST_MODULES);
+  if (values) return values;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${what}, at most ${MOST_MODULES}, but got ${formatValue(value)}.`);
 }
 
 /**
@@ -70,8 +74,9 @@ export class ModuleList extends Container implements Iterable<Module> {
 
   /** Adds modules at the end. @throws StridenetError ERR_INVALID_ARGUMENT; then none is added */
   extend(modules: Iterable<Module>): this {
-    const checked = [...checkIterable('ModuleList', 'an array of Modules', modules)].map((module) => checkModule('ModuleList', module));
-    for (const module of checked) this.append(module);
+    const checked = checkIterable('ModuleList', 'an array of Modules', modules).map((module) => checkModule('ModuleList', module));
+    let { length } = this;
+    for (const module of checked) this[length++] = module;
     return this;
   }
 
@@ -185,9 +190,10 @@ export class ModuleDict extends Container implements Iterable<[string, Module]> 
     if (typeof modules !== 'object' || modules === null) {
       throw new StridenetError('ERR_INVALID_ARGUMENT', `ModuleDict expects an object or a Map of Modules but got ${formatValue(modules)}.`);
     }
-    const pairs: readonly unknown[] = Symbol.iterator in modules ? [...modules] : Object.entries(modules);
+    const pairs = Symbol.iterator in modules ? checkIterable('ModuleDict', 'a Map of Modules', modules) : Object.entries(modules);
     const checked = pairs.map((pair): [string, Module] => {
-      const [name, module] = (Array.isArray(pair) ? pair : [undefined, pair]) as [unknown, unknown];
+      // By index: an array of the caller's may have an iterator of its own.
+      const [name, module] = Array.isArray(pair) ? [pair[0] as unknown, pair[1] as unknown] : [undefined, pair];
       return [checkName(name), checkModule('ModuleDict', module)];
     });
     for (const [name, module] of checked) this.set(name, module);

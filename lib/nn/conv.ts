@@ -5,7 +5,8 @@ import { formatFields } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
 import { conv2d } from '../ops/conv';
 import { checkPadding, checkPair, type Padding, type Pair } from '../ops/window';
-import { calculateFans, kaimingUniform, uniform } from './init';
+import { calculateFans } from './fans';
+import { kaimingUniform, uniform } from './init';
 import { Module } from './module';
 import { Parameter } from './parameter';
 

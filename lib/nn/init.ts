@@ -3,10 +3,9 @@
  * from the stream of `manualSeed` that was next when the rule was called.
  */
 
-import { checkNumber, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
-import { checkShape } from '../graph/leaves';
-import type { Shape } from '../graph/types';
+import { checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
 import { constantRule, Philox, type FillRule } from '../random';
+import { calculateFans } from './fans';
 import { Variable, type Parameter } from './parameter';
 
 /** The number of connections that a standard deviation is derived from: those into or out of a neuron. */
@@ -130,19 +129,6 @@ export function calculateGain(nonlinearity: Nonlinearity, a = 0.01): number {
         `nn.init expects nonlinearity to be one of linear, conv2d, sigmoid, tanh, relu, leakyRelu, selu but got ${formatValue(nonlinearity)}.`,
       );
   }
-}
-
-/** The inputs and outputs of one weight [out, in, ...kernel]. @throws StridenetError ERR_SHAPE_MISMATCH below two axes */
-export function calculateFans(where: string, given: Shape): { fanIn: number; fanOut: number } {
-  const shape = checkShape(where, given);
-  if (shape.length < 2) {
-    throw new StridenetError(
-      'ERR_SHAPE_MISMATCH',
-      `${where} expects a weight of shape [out, in, ...] but got ${formatShape(shape)}. Use nn.init.uniform, normal or constant for biases.`,
-    );
-  }
-  const kernel = shape.slice(2).reduce((a, b) => a * b, 1);
-  return { fanIn: shape[1]! * kernel, fanOut: shape[0]! * kernel };
 }
 
 function xavierStd(where: string, parameter: Variable, options: XavierOptions): number {

@@ -234,9 +234,13 @@ function fields(module: Module): Field[] {
   return found;
 }
 
+/** Longer arrays may be all holes, thousands of millions of them: what is there is asked for by its keys. */
+const LONGEST_DENSE = 2 ** 25;
+
 /** The objects in an array, a Map or a plain object, by texts; undefined for anything else. */
 function entriesOf(value: object): [string, unknown][] | undefined {
   if (Array.isArray(value)) {
+    if (value.length > LONGEST_DENSE) return Object.entries(value);
     const entries: [string, unknown][] = [];
     for (let i = 0; i < value.length; i++) if (typeof value[i] === 'object') entries.push([String(i), value[i]]);
     return entries;

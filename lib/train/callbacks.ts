@@ -1,6 +1,6 @@
 /** What `fit` reports, and to whom: records, history, callbacks. */
 
-import { checkOptions, formatValue, StridenetError } from '../errors';
+import { checkFunction, checkOptions, formatValue, readArray, StridenetError } from '../errors';
 import type { Module } from '../nn/module';
 import type { Trainer } from './trainer';
 
@@ -64,15 +64,18 @@ export interface Callback {
   onBatchEnd?(record: BatchRecord, context: FitContext): unknown;
 }
 
-const EVENTS = ['onTrainBegin', 'onTrainEnd', 'onEpochBegin', 'onEpochEnd', 'onBatchEnd'];
+const EVENTS = ['onTrainBegin', 'onTrainEnd', 'onEpochBegin', 'onEpochEnd', 'onBatchEnd'] as const;
+
+const MOST_CALLBACKS = 10_000;
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT; ERR_UNKNOWN_OPTION for a misspelled event of a plain object */
 export function checkCallbacks(where: string, callbacks: unknown): readonly Callback[] {
   if (callbacks === undefined) return [];
-  if (!Array.isArray(callbacks)) {
+  const list = readArray(callbacks, MOST_CALLBACKS);
+  if (!list) {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects callbacks to be an array but got ${formatValue(callbacks)}.`);
   }
-  for (const [i, callback] of callbacks.entries()) {
+  for (const [i, callback] of list.entries()) {
     if (typeof callback !== 'object' || callback === null) {
       throw new StridenetError(
         'ERR_INVALID_ARGUMENT',
@@ -81,8 +84,16 @@ export function checkCallbacks(where: string, callbacks: unknown): readonly Call
     }
     // An instance of a class may have fields of its own.
     if (Object.getPrototypeOf(Object.getPrototypeOf(callback) ?? {}) === null) checkOptions(`${where} callbacks[${i}]`, callback, EVENTS);
+    for (const event of EVENTS) handlerOf(where, i, callback, event);
   }
-  return callbacks as Callback[];
+  return list as Callback[];
+}
+
+/** What a callback has for an event at present. @throws StridenetError ERR_INVALID_ARGUMENT for what is no function */
+function handlerOf<E extends keyof Callback>(where: string, i: number, callback: Callback, event: E): Callback[E] {
+  const handler: unknown = callback[event] ?? undefined;
+  if (handler !== undefined) checkFunction(where, `callbacks[${i}].${event}`, handler);
+  return handler as Callback[E];
 }
 
 /** Calls every callback of an event in order, each after the one before has finished. */
@@ -97,22 +108,30 @@ export class Notifier {
   }
 
   async trainBegin(): Promise<void> {
-    for (const callback of this.callbacks) await callback.onTrainBegin?.(this.context);
+    await this.call('onTrainBegin', this.context);
   }
 
   async trainEnd(history: History): Promise<void> {
-    for (const callback of this.callbacks) await callback.onTrainEnd?.(history, this.context);
+    await this.call('onTrainEnd', history, this.context);
   }
 
   async epochBegin(epoch: number): Promise<void> {
-    for (const callback of this.callbacks) await callback.onEpochBegin?.(epoch, this.context);
+    await this.call('onEpochBegin', epoch, this.context);
   }
 
   async epochEnd(record: EpochRecord): Promise<void> {
-    for (const callback of this.callbacks) await callback.onEpochEnd?.(record, this.context);
+    await this.call('onEpochEnd', record, this.context);
   }
 
   async batchEnd(record: BatchRecord): Promise<void> {
-    for (const callback of this.callbacks) await callback.onBatchEnd?.(record, this.context);
+    await this.call('onBatchEnd', record, this.context);
+  }
+
+  /** What an event calls is looked up every time: a callback may change it. */
+  private async call<E extends keyof Callback>(event: E, ...args: Parameters<NonNullable<Callback[E]>>): Promise<void> {
+    for (const [i, callback] of this.callbacks.entries()) {
+      const handler = handlerOf('fit', i, callback, event) as ((...args: unknown[]) => unknown) | undefined;
+      await handler?.apply(callback, args);
+    }
   }
 }

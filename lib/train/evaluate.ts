@@ -2,7 +2,7 @@
 
 import type { Graph } from '../compile/compile';
 import { readDataset, type Dataset, type DatasetLike } from '../data/dataset';
-import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
+import { checkInteger, checkOptions, formatValue, readArray, StridenetError } from '../errors';
 import { exactKey } from '../graph/exactKey';
 import type { Preprocessing } from '../graph/preprocess';
 import type { Shape } from '../graph/types';
@@ -135,11 +135,15 @@ export function datasetReading({ scale, mean, std, layout = 'nchw' }: Dataset): 
   return { preprocess: silent ? undefined : { scale, mean, std }, layout };
 }
 
+/** A metric may be named more than once. */
+const MOST_METRICS = 100;
+
 /** Whether accuracy is wanted; by default where the targets are classes. @throws StridenetError ERR_INVALID_ARGUMENT */
 export function checkMetrics(where: string, loss: Loss, metrics?: unknown): boolean {
   if (metrics === undefined) return loss.targets !== 'values';
-  if (Array.isArray(metrics) && metrics.every((metric) => metric === 'accuracy')) {
-    if (metrics.length === 0 || loss.targets !== 'values') return metrics.length > 0;
+  const names = readArray(metrics, MOST_METRICS);
+  if (names?.every((metric) => metric === 'accuracy')) {
+    if (names.length === 0 || loss.targets !== 'values') return names.length > 0;
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects metrics to be [] with a loss of values: accuracy compares classes.`);
   }
   throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects metrics to be [] or ['accuracy'] but got ${formatValue(metrics)}.`);

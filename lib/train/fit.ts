@@ -19,7 +19,7 @@ import { checkClasses } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 import { ProgressBar } from './progress';
 import { checkSignal, type StopSignal } from './stopSignal';
-import { Trainer } from './trainer';
+import { optionsOf, Trainer } from './trainer';
 
 /** Options of `fit`. */
 export interface FitOptions extends ExecutionOptions {
@@ -112,7 +112,7 @@ export async function fit(model: Module, data: DatasetLike, options: FitOptions)
   const { signal } = options;
   checkSignal('fit', signal);
   signal?.throwIfAborted();
-  const trainerOptions = {
+  const trainerOptions = optionsOf('fit', {
     optimizer: options.optimizer,
     loss: options.loss,
     metrics: options.metrics,
@@ -122,8 +122,8 @@ export async function fit(model: Module, data: DatasetLike, options: FitOptions)
     algorithm: options.algorithm,
     seed: options.seed,
     ...datasetReading(dataset),
-  };
-  const trainer = new Trainer(model, trainerOptions, 'fit');
+  });
+  const trainer = new Trainer(model, trainerOptions);
   const bar = options.progress === false ? undefined : new ProgressBar();
   let fitting: Fitting | undefined;
   let release: (() => void) | undefined;

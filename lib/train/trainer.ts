@@ -78,6 +78,15 @@ export interface StepResult {
 
 const OPTIONS = ['optimizer', 'loss', 'input', 'batchSize', 'metrics', 'seed', ...READING_OPTIONS, ...EXECUTION_OPTIONS];
 
+/** Of options that a function of the package made for a trainer of its own: that function, which errors name. */
+const owners = new WeakMap<TrainerOptions, string>();
+
+/** @internal Options for a trainer that works for the function `owner`. */
+export function optionsOf(owner: string, options: TrainerOptions): TrainerOptions {
+  owners.set(options, owner);
+  return options;
+}
+
 /**
  * Trains a model step by step, off the event loop.
  *
@@ -139,16 +148,12 @@ export class Trainer {
    * @param model whose parameters are trained
    * @throws StridenetError for options or a model that do not fit the input; ERR_NATIVE_UNAVAILABLE
    */
-  constructor(model: Module, options: TrainerOptions);
-  /** @internal @param where the function that it works for, which errors name */
-  // eslint-disable-next-line @typescript-eslint/unified-signatures -- users see the first alone
-  constructor(model: Module, options: TrainerOptions, where: string);
   constructor(
     /** The model whose parameters are trained. */
     readonly model: Module,
     options: TrainerOptions,
-    where = 'Trainer',
   ) {
+    const where = owners.get(options) ?? 'Trainer';
     checkModel(where, model);
     checkOptions(where, options, OPTIONS);
     this.optimizer = checkOptimizer(where, options?.optimizer);

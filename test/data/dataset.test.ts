@@ -36,6 +36,15 @@ describe('take and subset', () => {
     expect(data.subset(toy, Uint8Array.of(1)).length).toBe(1);
   });
 
+  it('indices are as many as they were when they were read first, and each is checked as it is used', () => {
+    let reads = 0;
+    const growing = { get length() { return ++reads; }, 0: 1, 1: 2, 2: 0 }; // prettier-ignore
+    expect(data.subset(toy, growing).length).toBe(1);
+    const turning = Object.defineProperty([0], 0, { get: () => (reads++ % 2 ? 0 : 3) });
+    reads = 1;
+    expectError('ERR_INVALID_ARGUMENT', () => data.subset(toy, turning), 'indices[0] is 3');
+  });
+
   it('indices that are none are refused before anything is allocated', () => {
     for (const bad of [{ length: 2 ** 40 }, new Array<number>(2 ** 32 - 1), [NaN], ['0'], [-1]]) {
       expectError('ERR_INVALID_ARGUMENT', () => data.subset(toy, bad as number[]), 'data.subset expects indices in [0, 3) but indices[0] is');

@@ -238,7 +238,6 @@ export const SAMPLES: Readonly<Record<string, Arguments>> = {
   'nn.init.kaimingUniform': (w) => [w.parameter(), { a: 0, mode: 'fanIn', nonlinearity: 'relu' }],
   'nn.init.kaimingNormal': (w) => [w.parameter(), { a: 0, mode: 'fanOut', nonlinearity: 'leakyRelu' }],
   'nn.init.calculateGain': () => ['leakyRelu', 0.1],
-  'nn.init.calculateFans': () => ['x', [2, 3]],
 
   'optim.sgd': () => [{ lr: 0.1, momentum: 0.9, weightDecay: 1e-4, nesterov: true }],
   'optim.cosine': () => [{ warmupEpochs: 1, minFactor: 0.1 }],

@@ -11,6 +11,19 @@ const IMAGES = Float32Array.of(1, 2, 3, 5);
 const LABELS = Uint8Array.of(0, 1);
 const OPTIONS = { optimizer: optim.sgd({ lr: 0.5 }), input: [2], batchSize: 2, threads: 1 };
 
+/** A sparse array of all places that there can be, one whose memory is gone, and one without end. */
+const UNREADABLE = [
+  new Array(2 ** 32 - 1),
+  detached(),
+  { *[Symbol.iterator]() { for (;;) yield 1; } }, // prettier-ignore
+];
+
+function detached(): Uint8Array {
+  const value = new Uint8Array(4);
+  structuredClone(value.buffer, { transfer: [value.buffer] });
+  return value;
+}
+
 /** Calls everything that it was given, one after the other. */
 class Chain extends nn.Module {
   [field: string]: unknown;
@@ -38,6 +51,11 @@ async function expectAllTrain(model: nn.Module): Promise<void> {
 }
 
 describe('modules are found', () => {
+  test('in an array of thousands of millions of holes', () => {
+    const sparse = Object.assign(new Array<nn.Module>(2 ** 32 - 1), { 7: layer() });
+    expect(namesOf(new Chain({ sparse }, () => []))).toEqual(['sparse.7.weight']);
+  });
+
   test('in plain objects and Maps, at any depth and of any realm, by their keys', async () => {
     const [a, b, c, d, e] = [layer(), layer(), layer(), layer(), layer()];
     const foreign = runInNewContext('({ of: new Map([[7, null]]) })') as { of: Map<number, unknown> };
@@ -178,6 +196,10 @@ describe('ModuleList', () => {
     expectError('ERR_INVALID_ARGUMENT', () => list.pop(1), 'below 1 but got 1');
     expectError('ERR_INVALID_ARGUMENT', () => new nn.ModuleList().pop(), 'index');
     expectError('ERR_INVALID_ARGUMENT', () => list.forward(zeros([1, 2])), 'ModuleList expects its layers to be called one by one');
+    for (const bad of UNREADABLE) {
+      expectError('ERR_INVALID_ARGUMENT', () => new nn.ModuleList(bad as never), 'an array of Modules');
+      expectError('ERR_INVALID_ARGUMENT', () => list.extend(bad as never), 'an array of Modules');
+    }
     expect(list).toHaveLength(1);
   });
 });
@@ -211,6 +233,9 @@ describe('ModuleDict', () => {
     expectError('ERR_INVALID_ARGUMENT', () => dict.update({ a: layer(), b: 3 } as never), 'but got 3');
     expectError('ERR_INVALID_ARGUMENT', () => dict.update([layer()] as never), 'got undefined');
     expectError('ERR_INVALID_ARGUMENT', () => new nn.ModuleDict(3 as never), 'an object or a Map of Modules but got 3');
+    for (const bad of UNREADABLE) expectError('ERR_INVALID_ARGUMENT', () => dict.update(bad as never), 'a Map of Modules');
+    const pair = Object.assign(['a', 3], { [Symbol.iterator]: 1 });
+    expectError('ERR_INVALID_ARGUMENT', () => dict.update([pair] as never), 'but got 3');
     expectError('ERR_INVALID_ARGUMENT', () => dict.pop('x'), 'one of its names, [], but got "x"');
     expectError('ERR_INVALID_ARGUMENT', () => dict.forward(zeros([1, 2])), 'ModuleDict');
     expect(dict.size).toBe(0);

@@ -32,6 +32,37 @@ test('a Trainer without options', () => {
   expectError('ERR_INVALID_ARGUMENT', () => new Trainer(model(), anything(undefined)), 'optimizer', 'undefined');
 });
 
+test('metrics and callbacks that are no arrays of what is asked for', async () => {
+  const odd = Object.setPrototypeOf(['accuracy'], null) as unknown;
+  expect(await evaluate(model(), dataset, { metrics: anything(odd), threads: 1 })).toHaveProperty('accuracy');
+  for (const metrics of [['accuracy', 'f1'], new Array(2), new Array(2 ** 32 - 1)]) {
+    await expectRejection('ERR_INVALID_ARGUMENT', evaluate(model(), dataset, { metrics: anything(metrics) }), "['accuracy']");
+  }
+  const fitting = async (callbacks: unknown): Promise<unknown> =>
+    fit(model(), dataset, { epochs: 1, optimizer, progress: false, threads: 1, callbacks: anything(callbacks) });
+  await expectRejection('ERR_INVALID_ARGUMENT', fitting(new Array(2 ** 32 - 1)), 'callbacks to be an array');
+  await expectRejection('ERR_INVALID_ARGUMENT', fitting([{}, { onEpochEnd: 3 }]), 'callbacks[1].onEpochEnd to be a function', 'got 3');
+  let reads = 0;
+  const changing = { get onEpochEnd() { return reads++ === 0 ? () => undefined : 'x'; } }; // prettier-ignore
+  await expectRejection('ERR_INVALID_ARGUMENT', fitting([changing]), 'callbacks[0].onEpochEnd', '"x"');
+});
+
+test('nobody but the package says in whose name a Trainer refuses', async () => {
+  const options = { optimizer, input: [1, 4, 4], batchSize: 0 };
+  const named = new (Trainer as new (...args: unknown[]) => Trainer)(model(), { ...options, batchSize: 2, threads: 1 }, Symbol('odd'));
+  named.close();
+  expectError(
+    'ERR_INVALID_ARGUMENT',
+    () => new (Trainer as new (...args: unknown[]) => Trainer)(model(), options, 'fit'),
+    'Trainer expects batchSize',
+  );
+  await expectRejection('ERR_INVALID_ARGUMENT', fit(model(), dataset, { epochs: 1, optimizer, seed: -1 }), 'fit expects seed');
+});
+
+test('what works out the fans of a weight is no part of the interface', () => {
+  expect(Object.keys(nn.init)).not.toContain('calculateFans');
+});
+
 test('a listing for another element type', async () => {
   using net = await compile(model(), { input: [1, 4, 4], threads: 1 });
   expectError('ERR_INVALID_ARGUMENT', () => net.listing(1, anything('int32')), "'float32' or 'uint8'", '"int32"');
