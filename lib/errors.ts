@@ -162,11 +162,14 @@ export function quote(text: string): string {
   return `${printableName(JSON.stringify(text.slice(0, LONGEST_QUOTE)))}${rest > 0 ? ` and ${rest} more characters` : ''}`;
 }
 
+/** Longer lists of what is no number are a mistake: an array that is all holes, an iterable without end. */
+export const MOST_ENTRIES = 1_000_000;
+
 /**
  * The entries of an array, read once each into a plain copy, so that what was checked is what is used, whatever a getter or proxy gives the
  * second time. A hole is undefined. Gives undefined for what is no array and for one of more than `most` entries.
  */
-export function readArray(value: unknown, most: number): unknown[] | undefined {
+export function readArray(value: unknown, most = MOST_ENTRIES): unknown[] | undefined {
   if (!Array.isArray(value)) return undefined;
   const length: unknown = value.length;
   if (!Number.isSafeInteger(length) || (length as number) > most) return undefined;
@@ -177,7 +180,7 @@ export function readArray(value: unknown, most: number): unknown[] | undefined {
  * What an iterable gives. Gives undefined for what is none, for a typed array, whose memory may be gone, and for more than `most` values, of
  * which there may be no end.
  */
-export function readIterable(value: unknown, most: number): unknown[] | undefined {
+export function readIterable(value: unknown, most = MOST_ENTRIES): unknown[] | undefined {
   if (Array.isArray(value)) return readArray(value, most);
   const { [Symbol.iterator]: iterator } = Object(value) as Partial<Iterable<unknown>>;
   if (typeof iterator !== 'function' || ArrayBuffer.isView(value)) return undefined;

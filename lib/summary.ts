@@ -9,7 +9,7 @@ import { LINE_BYTES } from './compile/planMemory';
 import { checkInteger, checkOptions, formatShape, StridenetError } from './errors';
 import { INSPECT } from './graph/inspect';
 import { checkShape, inputTensor } from './graph/leaves';
-import type { Tensor } from './graph/tensor';
+import { Tensor } from './graph/tensor';
 import { topologicalOrder } from './graph/traverse';
 import { BYTES_PER_ELEMENT, elementCount, type Shape } from './graph/types';
 import { crossEntropy, type Loss } from './nn/loss';
@@ -134,6 +134,7 @@ function traceLayers(model: Module, input: Tensor): LayerSummary[] {
       value: (...inputs: Tensor[]): Tensor => {
         inputs.forEach((x) => counted.add(x));
         const y = forward.apply(module, inputs);
+        if (!Tensor.is(y)) return y; // which whoever takes it refuses by name
         const multiplyAdds = countMultiplyAdds(y, counted);
         const parameters = countOwnParameters(module, counted);
         if (multiplyAdds > 0 || parameters > 0 || module.children().length === 0) {

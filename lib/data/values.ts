@@ -75,9 +75,11 @@ function viewOf<T extends Fed>(
   data: Fed,
   type: new (buffer: ArrayBufferLike, offset: number, length: number) => T,
 ): T {
-  if (data.constructor === type && data.length > 0) return data as T;
+  // Its own length: a field of that name may say another.
+  const length = typedArrayLength.call(data) as number;
+  if (data.constructor === type && length > 0 && length === data.length) return data as T;
   try {
-    return new type(data.buffer, data.byteOffset, data.length);
+    return new type(data.buffer, data.byteOffset, length);
   } catch (error) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
@@ -134,7 +136,9 @@ function labelAdvice(data: unknown): string {
   return typeof data === 'object' && data !== null && Symbol.iterator in data ? ' Pass [...labels].' : '';
 }
 
-const typedArrayName = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!;
+const ofTypedArrays = Object.getOwnPropertyDescriptors(Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array);
+const typedArrayName = ofTypedArrays[Symbol.toStringTag].get!;
+const typedArrayLength = ofTypedArrays.length.get!;
 
 /** 'Float32Array', ..., 'Array' or, for anything else, undefined. Not instanceof: arrays may come from another realm. */
 export function kindOf(value: unknown): string | undefined {

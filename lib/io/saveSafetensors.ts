@@ -1,7 +1,7 @@
 /** Writes safetensors files: float32, int32 and uint8, and int64 for counts. */
 
 import { types } from 'node:util';
-import { formatShape, formatValue, StridenetError } from '../errors';
+import { formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { notedPreprocessing, preprocessingMetadata } from '../graph/preprocess';
 import { readHeld, type VariableStorage } from '../graph/storage';
 import { Tensor } from '../graph/tensor';
@@ -120,7 +120,7 @@ const IS_ARRAY_OF: Readonly<Record<DType, (value: unknown) => boolean>> = {
 /** The parts of `value`, each read once. @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH */
 function checkRaw(name: string, value: unknown): RawTensor {
   const { shape: given, dtype, data } = (value ?? {}) as Partial<RawTensor>;
-  const shape: unknown = Array.isArray(given) ? Array.from(given as Shape) : given;
+  const shape = readArray(given);
   if (typeof dtype !== 'string' || !Object.hasOwn(IS_ARRAY_OF, dtype) || !isCountArray(shape) || !IS_ARRAY_OF[dtype](data)) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',

@@ -1,6 +1,6 @@
 /** ModuleList and ModuleDict: modules kept by number or by name, for a module that decides itself how it calls them. */
 
-import { checkInteger, formatValue, readIterable, StridenetError } from '../errors';
+import { checkInteger, formatValue, MOST_ENTRIES, readIterable, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import { MEMBERS, Module } from './module';
 
@@ -17,13 +17,10 @@ function checkModule(where: string, value: unknown): Module {
   throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects Modules but got ${formatValue(value)}.`);
 }
 
-/** More are a mistake, such as an iterable without end. */
-const MOST_MODULES = 1_000_000;
-
 function checkIterable(where: string, what: string, value: unknown): unknown[] {
-  const values = readIterable(value, MOST_MODULES);
+  const values = readIterable(value);
   if (values) return values;
-  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${what}, at most ${MOST_MODULES}, but got ${formatValue(value)}.`);
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${what}, at most ${MOST_ENTRIES}, but got ${formatValue(value)}.`);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Loss functions as values: what `fit`, `evaluate` and `Trainer` take, and what hand-written loops call. */
 
-import { checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
+import { checkNumber, checkOptions, formatValue, readArray, StridenetError } from '../errors';
 import { tensor } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
 import {
@@ -77,8 +77,9 @@ export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
 
 function classWeight(weight: unknown): Tensor {
   if (Tensor.is(weight) && weight.dtype === 'float32' && weight.rank === 1) return weight;
-  if (Array.isArray(weight) && weight.length > 0 && weight.every((w) => Number.isFinite(w) && Number.isFinite(Math.fround(w as number))))
-    return tensor(weight as number[]);
+  const numbers = readArray(weight) ?? [];
+  if (numbers.length > 0 && numbers.every((w) => Number.isFinite(w) && Number.isFinite(Math.fround(w as number))))
+    return tensor(numbers as number[]);
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
     `nn.crossEntropy expects weight to be a float32 tensor of shape [classes] or an array of numbers that are finite in float32 but got ${formatValue(weight)}.`,

@@ -235,7 +235,7 @@ function fields(module: Module): Field[] {
 }
 
 /** Longer arrays may be all holes, thousands of millions of them: what is there is asked for by its keys. */
-const LONGEST_DENSE = 2 ** 25;
+export const LONGEST_DENSE = 2 ** 25;
 
 /** The objects in an array, a Map or a plain object, by texts; undefined for anything else. */
 function entriesOf(value: object): [string, unknown][] | undefined {

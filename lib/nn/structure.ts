@@ -1,7 +1,7 @@
 /** Which layers and parameters a module is made of, to notice when one is replaced. */
 
 import { Tensor } from '../graph/tensor';
-import { Module } from './module';
+import { LONGEST_DENSE, Module } from './module';
 
 /** The places of one object that hold layers, parameters or nothing yet, and what they hold. */
 interface Snapshot {
@@ -57,7 +57,8 @@ function isPart(value: unknown): boolean {
 function isContainer(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || value instanceof Tensor || ArrayBuffer.isView(value)) return false;
   if (value instanceof Module || value instanceof Map) return true;
-  if (Array.isArray(value)) return value.some((entry) => typeof entry === 'object');
+  if (Array.isArray(value) && value.length <= LONGEST_DENSE) return value.some((entry) => typeof entry === 'object');
+  if (Array.isArray(value)) return Object.values(value).some((entry) => typeof entry === 'object');
   const prototype: unknown = Object.getPrototypeOf(value);
   return (prototype === Object.prototype || prototype === null) && Object.values(value).some((entry) => typeof entry === 'object');
 }

@@ -90,7 +90,7 @@ export interface ConcatOptions extends OpOptions {
 export function concat<D extends DType>(tensors: readonly Tensor<D>[], options: ConcatOptions = {}): Tensor<D> {
   checkOptions('concat', options, ['axis', 'name']);
   const where = describe('concat', options.name ?? '');
-  const list = readArray(tensors, Infinity);
+  const list = readArray(tensors);
   if (!list?.length) {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects an array of at least one tensor but got ${formatValue(tensors)}.`);
   }

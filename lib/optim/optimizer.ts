@@ -3,7 +3,7 @@
  * (momentum) are slots that the trainer keeps beside each parameter.
  */
 
-import { checkNumber, formatValue, StridenetError } from '../errors';
+import { checkNumber, formatValue, readArray, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import type { Update } from '../ops/update';
 
@@ -61,7 +61,8 @@ export function checkOptimizer(where: string, optimizer: unknown): Optimizer {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects optimizer.name to be a text but got ${formatValue(name)}.`);
   }
   checkNumber(where, 'optimizer.lr', lr, 0);
-  if (!Array.isArray(slots) || slots.some((slot) => typeof slot !== 'string' || slot === '') || new Set(slots).size < slots.length) {
+  const names = readArray(slots);
+  if (!names || names.some((slot) => typeof slot !== 'string' || slot === '') || new Set(names).size < names.length) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `${where} expects optimizer.slots to be different names, [] if it keeps nothing, but got ${formatValue(slots)}.`,

@@ -66,12 +66,10 @@ export interface Callback {
 
 const EVENTS = ['onTrainBegin', 'onTrainEnd', 'onEpochBegin', 'onEpochEnd', 'onBatchEnd'] as const;
 
-const MOST_CALLBACKS = 10_000;
-
 /** @throws StridenetError ERR_INVALID_ARGUMENT; ERR_UNKNOWN_OPTION for a misspelled event of a plain object */
 export function checkCallbacks(where: string, callbacks: unknown): readonly Callback[] {
   if (callbacks === undefined) return [];
-  const list = readArray(callbacks, MOST_CALLBACKS);
+  const list = readArray(callbacks);
   if (!list) {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects callbacks to be an array but got ${formatValue(callbacks)}.`);
   }

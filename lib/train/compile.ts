@@ -1,7 +1,7 @@
 /** compile: a model made ready for inference, one program for each number of images that comes. */
 
 import type { Graph } from '../compile/compile';
-import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
+import { checkInteger, checkOptions, formatValue, readArray, StridenetError } from '../errors';
 import { formatObject, INSPECT, styleOf, type InspectOptions } from '../graph/inspect';
 import { constantTensor } from '../graph/leaves';
 import type { Preprocessing } from '../graph/preprocess';
@@ -124,16 +124,17 @@ export class CompiledModel {
    */
   async warmUp(options: WarmUpOptions = {}): Promise<void> {
     checkOptions('warmUp', options, ['batches', 'dtype']);
-    const { batches = [1], dtype = 'float32' } = options;
-    if (!Array.isArray(batches)) {
+    const { batches: given = [1], dtype = 'float32' } = options;
+    const batches = readArray(given);
+    if (!batches) {
       throw new StridenetError(
         'ERR_INVALID_ARGUMENT',
-        `warmUp expects batches to be an array of numbers of images but got ${formatValue(batches)}.`,
+        `warmUp expects batches to be an array of numbers of images but got ${formatValue(given)}.`,
       );
     }
     checkImageDType('warmUp', dtype);
     const counts = new Set<number>();
-    for (const [i, batch] of Array.from(batches as unknown[]).entries()) {
+    for (const [i, batch] of batches.entries()) {
       const count = checkInteger('warmUp', `batches[${i}]`, batch, 1);
       if (count >= this.maxBatch) counts.add(this.maxBatch);
       if (count % this.maxBatch > 0) counts.add(count % this.maxBatch);

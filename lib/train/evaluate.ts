@@ -135,13 +135,10 @@ export function datasetReading({ scale, mean, std, layout = 'nchw' }: Dataset): 
   return { preprocess: silent ? undefined : { scale, mean, std }, layout };
 }
 
-/** A metric may be named more than once. */
-const MOST_METRICS = 100;
-
 /** Whether accuracy is wanted; by default where the targets are classes. @throws StridenetError ERR_INVALID_ARGUMENT */
 export function checkMetrics(where: string, loss: Loss, metrics?: unknown): boolean {
   if (metrics === undefined) return loss.targets !== 'values';
-  const names = readArray(metrics, MOST_METRICS);
+  const names = readArray(metrics);
   if (names?.every((metric) => metric === 'accuracy')) {
     if (names.length === 0 || loss.targets !== 'values') return names.length > 0;
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects metrics to be [] with a loss of values: accuracy compares classes.`);

@@ -2,7 +2,7 @@
 
 import { differentiate } from '../compile/differentiate';
 import type { Graph } from '../compile/rewrite';
-import { formatShape, formatValue, StridenetError } from '../errors';
+import { formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { inputTensor } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
 import { topologicalOrder } from '../graph/traverse';
@@ -126,9 +126,10 @@ function optimizerUpdates(
   slots: readonly Variable[],
 ): Update[] {
   const where = `The updates of optimizer ${formatValue(optimizer.name)} for ${parameter.name || 'a parameter'}`;
-  const updates: unknown = optimizer.updates(parameter, gradient, rate, slots);
-  if (!Array.isArray(updates) || updates.length === 0) {
-    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} must be an array of { variable, value } but are ${formatValue(updates)}.`);
+  const given: unknown = optimizer.updates(parameter, gradient, rate, slots);
+  const updates = readArray(given) ?? [];
+  if (updates.length === 0) {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} must be an array of { variable, value } but are ${formatValue(given)}.`);
   }
   const seen = new Set<Tensor>();
   const values = new Set(updates.map((update) => (update as Partial<Update> | undefined)?.value));

@@ -1,5 +1,6 @@
 /** Values that nobody expects: what a caller's mistake, a mutated file or a malicious peer can hand to a function of JavaScript. */
 
+import { readArray } from '../../lib/errors';
 import { Tensor } from '../../lib/graph/tensor';
 import { inputTensor, tensor } from '../../lib/graph/leaves';
 import { Module } from '../../lib/nn/module';
@@ -288,8 +289,8 @@ export function distorted(random: Random, valid: unknown): unknown {
     () => ({ ...target }),
     () => Object.create(target) as object,
     () => [target],
-    () => (Array.isArray(target) ? [...(target as unknown[]), 1] : target),
-    () => (Array.isArray(target) ? (target as unknown[]).slice(1) : target),
+    () => [...(readArray(target) ?? [target]), 1],
+    () => (readArray(target) ?? [target, target]).slice(1),
   ])();
 }
 

@@ -101,6 +101,12 @@ test.each<[string, () => unknown, string, RegExp]>([
   ],
   ['axis', () => new nn.Softmax({ axis: 0.5 }), 'ERR_INVALID_ARGUMENT', /Softmax expects axis to be an integer but got 0\.5/],
   ['plain option', () => new nn.ReLU6({ inplace: true } as never), 'ERR_UNKNOWN_OPTION', /ReLU6 has no option "inplace"/],
+  [
+    'class weights without end',
+    () => nn.crossEntropy({ weight: new Array<number>(2 ** 32 - 1) }),
+    'ERR_INVALID_ARGUMENT',
+    /weight .* but got an array of 4294967295/,
+  ],
   ['class weights', () => nn.crossEntropy({ weight: [1, NaN] }), 'ERR_INVALID_ARGUMENT', /weight .* but got \[1, NaN\]/],
   ['reduction', () => nn.mseLoss({ reduction: 'none' as never }), 'ERR_INVALID_ARGUMENT', /reduction .* but got "none"/],
   ['smoothing', () => nn.crossEntropy({ labelSmoothing: 2 }), 'ERR_INVALID_ARGUMENT', /labelSmoothing .* in \[0, 1\] but got 2/],

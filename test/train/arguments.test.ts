@@ -1,6 +1,7 @@
 /** Arguments that the types refuse and JavaScript does not: each is refused by name, before anything runs. */
 
 import { zeros } from '../../lib/graph/leaves';
+import { saveSafetensors } from '../../lib/io/saveSafetensors';
 import type { Tensor } from '../../lib/graph/tensor';
 import * as nn from '../../lib/nn';
 import * as models from '../../lib/models';
@@ -66,6 +67,40 @@ test('what works out the fans of a weight is no part of the interface', () => {
 test('a listing for another element type', async () => {
   using net = await compile(model(), { input: [1, 4, 4], threads: 1 });
   expectError('ERR_INVALID_ARGUMENT', () => net.listing(1, anything('int32')), "'float32' or 'uint8'", '"int32"');
+});
+
+test('arrays of more holes than anybody has memory for', async () => {
+  const holes = new Array(2 ** 32 - 1);
+  const got = 'an array of 4294967295';
+  expectError('ERR_INVALID_ARGUMENT', () => ops.concat(anything(holes)), 'concat', got);
+  using net = await compile(model(), { input: [1, 4, 4], threads: 1 });
+  await expectRejection('ERR_INVALID_ARGUMENT', net.warmUp({ batches: anything(holes) }), 'batches', got);
+  const endless = { ...optimizer, updates: () => anything(holes) };
+  expectError('ERR_INVALID_ARGUMENT', () => new Trainer(model(), { optimizer: endless, input: [1, 4, 4], batchSize: 2 }), 'updates', got);
+  const tensors = new Map([['a', { shape: holes, dtype: 'float32', data: new Float32Array(1) }]]);
+  await expectRejection('ERR_INVALID_ARGUMENT', saveSafetensors('holes.safetensors', anything(tensors)), '"a"');
+  // A module may keep one; what lies in it is found.
+  using holey = await compile(Object.assign(model(), { holes }), { input: [1, 4, 4], threads: 1 });
+  expect((await holey.run(new Float32Array(16))).shape).toEqual([1, 2]);
+});
+
+test('an array whose field named length says another number', async () => {
+  const images = Object.defineProperty(new Float32Array(16), 'length', { value: 2 ** 40 });
+  using net = await compile(model(), { input: [1, 4, 4], threads: 1 });
+  expect((await net.run(images)).shape).toEqual([1, 2]);
+  expect(net.runSync(images).shape).toEqual([1, 2]);
+  expect(
+    await evaluate(model(), { ...dataset, images: Object.defineProperty(dataset.images, 'length', { value: 3 }) }, { threads: 1 }),
+  ).toHaveProperty('loss');
+});
+
+test('a summary of a model that returns what only looks like a tensor', () => {
+  class Odd extends nn.Module {
+    forward(): Tensor {
+      return Object.create(Object.getPrototypeOf(zeros([1])) as object) as Tensor;
+    }
+  }
+  expectError('ERR_INVALID_ARGUMENT', () => summary(new Odd(), [1, 4]), 'Odd.forward must return a Tensor');
 });
 
 test('a model without forward', () => {

@@ -163,6 +163,7 @@ describe('what is none is refused at once', () => {
     expectRefusal({ ...momentum, lr: NaN }, 'optimizer.lr', 'NaN');
     expectRefusal({ ...momentum, lr: 1e39 }, 'optimizer.lr', 'float32', '1e+39');
     expectRefusal({ ...momentum, slots: undefined }, 'optimizer.slots');
+    expectRefusal({ ...momentum, slots: new Array<string>(2 ** 32 - 1) }, 'optimizer.slots', 'an array of 4294967295');
     expectRefusal({ ...momentum, slots: ['a', 'a'] }, 'optimizer.slots to be different names');
   });
 
