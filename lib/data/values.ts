@@ -76,7 +76,7 @@ function viewOf<T extends Fed>(
   type: new (buffer: ArrayBufferLike, offset: number, length: number) => T,
 ): T {
   // Its own length: a field of that name may say another.
-  const length = typedArrayLength.call(data) as number;
+  const length = typedArrayLength.call(data);
   if (data.constructor === type && length > 0 && length === data.length) return data as T;
   try {
     return new type(data.buffer, data.byteOffset, length);
@@ -142,5 +142,5 @@ const typedArrayLength = ofTypedArrays.length.get!;
 
 /** 'Float32Array', ..., 'Array' or, for anything else, undefined. Not instanceof: arrays may come from another realm. */
 export function kindOf(value: unknown): string | undefined {
-  return Array.isArray(value) ? 'Array' : (typedArrayName.call(value) as string | undefined);
+  return Array.isArray(value) ? 'Array' : typedArrayName.call(value);
 }
