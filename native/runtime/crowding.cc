@@ -16,16 +16,20 @@ constexpr Duration kBearable = 2ms;
 // A try takes some slices of the neighbour. At the longest pause it takes one part in a hundred of the time.
 constexpr Duration kTryTime = 12ms, kShortestPause = 20ms, kLongestPause = 1280ms;
 constexpr int kPauseGrowth = 4;
-// What did not happen again for this many pauses is over.
-constexpr int kPausesOfPeace = 100;
+// A pause is longer than the one before when its cause comes back within this many times that one. A machine of its own loses some
+// milliseconds a second to what the system does: then all threads must be tried soon, and fewer not again.
+constexpr int kMemoryOfNeighbours = 10, kMemoryOfVainTries = 100;
 // The speed of late is that of about this time.
 constexpr Duration kMemory = 40ms;
-// How much faster all threads must be than fewer: two that share processors with others need more of their time than one does.
-constexpr double kWorthwhile = 1.05;
+// How much faster all threads must be than fewer. Where time is lost the processors are somebody else's too, who then has less of them, and
+// two threads need more of their time than one does for the same work: two processes that each tried to gain a little would both lose.
+constexpr double kWorthwhile = 1.05, kWorthContending = 1.3;
+// The part of the time whose loss is a sign of others.
+constexpr int kPartOfOthers = 50;
 }  // namespace
 
-void Crowding::Pause::begin(Clock::time_point now) {
-  length = now - end < kPausesOfPeace * length ? std::min(kPauseGrowth * length, kLongestPause) : kShortestPause;
+void Crowding::Pause::begin(Clock::time_point now, int memory) {
+  length = now - end < memory * length ? std::min(kPauseGrowth * length, kLongestPause) : kShortestPause;
   end = now + length;
 }
 
@@ -35,12 +39,13 @@ int Crowding::limit(int wanted, Clock::time_point now) {
 }
 
 void Crowding::lost(Clock::duration time, int size, int absent, Clock::time_point now) {
+  lost_ += time;
   debt_ = std::max(Duration::zero(), debt_ - (now - debtSince_) / kForgivenParts) + time;
   debtSince_ = now;
   if (debt_ < kBearable) return;
   debt_ = {};
   if (state_ == State::tryingAll) {
-    untilAll_.begin(now);
+    untilAll_.begin(now, kMemoryOfNeighbours);
     enter(State::fewer);
   } else if (state_ == State::all && now >= untilFewer_.end) {
     fewer_ = std::max(1, size - absent);
@@ -61,20 +66,20 @@ void Crowding::did(double work, Clock::duration time, Clock::time_point now) {
       break;
     case State::tryingFewer:
       if (time_ < kTryTime) break;
-      if (speedBefore_ <= kWorthwhile * speed()) {
-        untilAll_.begin(now);
+      if (speedBefore_ <= kWorthContending * speed()) {
+        untilAll_.begin(now, kMemoryOfNeighbours);
         enter(State::fewer);
       } else {
-        untilFewer_.begin(now);
+        untilFewer_.begin(now, kMemoryOfVainTries);
         enter(State::all);
       }
       break;
     case State::tryingAll:
       if (time_ < kTryTime) break;
-      if (speed() >= kWorthwhile * speedBefore_) {
+      if (speed() >= (lost_ * kPartOfOthers < time_ ? kWorthwhile : kWorthContending) * speedBefore_) {
         enter(State::all);
       } else {
-        untilAll_.begin(now);
+        untilAll_.begin(now, kMemoryOfNeighbours);
         enter(State::fewer);
       }
   }
@@ -84,7 +89,7 @@ void Crowding::enter(State state) {
   speedBefore_ = speed();
   state_ = state;
   work_ = 0;
-  time_ = {};
+  time_ = lost_ = {};
 }
 
 double Crowding::speed() const {

@@ -31,11 +31,11 @@ class Crowding {
     tryingAll,    // until it is known whether that is faster
   };
 
-  // A time that grows while what it stands for keeps happening.
+  // Grows while its cause comes back soon.
   struct Pause {
     Clock::duration length{};
     Clock::time_point end{};
-    void begin(Clock::time_point now);
+    void begin(Clock::time_point now, int memory);
   };
 
   void enter(State state);
@@ -49,6 +49,7 @@ class Crowding {
   Pause untilAll_, untilFewer_;    // when they are tried at the earliest
   double work_ = 0;
   Clock::duration time_{};  // for that work
+  Clock::duration lost_{};  // since the state began
   double speedBefore_ = 0;  // in the state before
 };
 
