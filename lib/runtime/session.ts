@@ -3,6 +3,7 @@
  * (batch size and mode, say) and kept. What a program computes is the compiler's business, how it runs native code's.
  */
 
+import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers';
 import { disassemble, formatBytes } from '../compile/disassemble';
 import type { Program } from '../compile/ir';
@@ -33,21 +34,23 @@ export interface RunOptions {
 
 const TYPED_ARRAY: Readonly<Record<DType, string>> = { float32: 'Float32Array', int32: 'Int32Array', uint8: 'Uint8Array' };
 
-/** As many runs may take place at once before the event loop turns: some 2 ms. */
-const RUNS_A_TURN = 100;
-let runsThisTurn = 0;
+/** Runs may take place at once for so long before the event loop turns. */
+const MILLISECONDS_A_TURN = 5;
+let turnBegan: number | undefined;
 
 /**
  * Whether the event loop must turn before another run takes place at once: a promise that is settled at once continues whoever awaits it
  * before anything else, so a loop of short runs would keep out all the rest.
  */
 function isTurnDue(): boolean {
-  if (runsThisTurn++ === 0) {
+  const now = performance.now();
+  if (turnBegan === undefined) {
+    turnBegan = now;
     setImmediate(() => {
-      runsThisTurn = 0;
+      turnBegan = undefined;
     });
   }
-  return runsThisTurn > RUNS_A_TURN;
+  return now - turnBegan > MILLISECONDS_A_TURN;
 }
 
 /** A program that native code has verified, bound to the State of the session that made it. */
