@@ -52,7 +52,8 @@ export interface TensorOptions<D extends DType = DType> {
  *
  * @param values numbers, nested evenly, or a Float32Array (float32), Int32Array (int32) or Uint8Array (uint8)
  * @param shape the shape in logical order; default: that of the nesting, or [length] for a typed array
- * @throws StridenetError ERR_SHAPE_MISMATCH for ragged nesting or a length that does not fit the shape
+ * @throws StridenetError ERR_SHAPE_MISMATCH for ragged nesting or a length that does not fit the shape; ERR_INVALID_ARGUMENT, besides
+ * others, for a number that an integer type cannot hold: a fraction, NaN or one out of its range
  * @example tensor([[1, 2], [3, 4]]).shape // [2, 2]
  */
 export function tensor<V extends NestedArray | TypedArray, D extends DType = DTypeOf<V>>(
@@ -68,7 +69,8 @@ export function tensor<V extends NestedArray | TypedArray, D extends DType = DTy
   if (typed) {
     inferred = checkShape('tensor', [(values as TypedArray).length]);
     data = newArray('tensor', inferred, dtype);
-    data.set(values as TypedArray);
+    if (typed === dtype || dtype === 'float32') data.set(values as TypedArray);
+    else fill(values, inferred, data);
   } else {
     inferred = nestingOf(values);
     data = newArray('tensor', inferred, dtype);
@@ -203,20 +205,44 @@ function nestingOf(values: unknown): number[] {
   return [...checkSize('tensor', shape)];
 }
 
-/** Writes nested numbers one after the other. @throws StridenetError ERR_SHAPE_MISMATCH unless they are nested as `shape` says */
+/**
+ * Writes nested numbers, or those of a typed array, one after the other.
+ * @throws StridenetError ERR_SHAPE_MISMATCH unless they are nested as `shape` says, ERR_INVALID_ARGUMENT for what an integer type cannot hold
+ */
 function fill(values: unknown, shape: Shape, out: TypedArray): void {
+  const rounds = dtypeOf(out) === 'float32';
   let at = 0;
-  const walk = (array: readonly unknown[], axis: number): void => {
+  const put = (value: number): void => {
+    out[at] = value;
+    if (!rounds && out[at] !== value) throw unfit(value, at, shape, out);
+    at++;
+  };
+  const walk = (array: ArrayLike<unknown>, axis: number): void => {
     const isLast = axis === shape.length - 1;
     for (let i = 0; i < shape[axis]!; i++) {
       const entry = array[i];
-      if (isLast && typeof entry === 'number') out[at++] = entry;
+      if (isLast && typeof entry === 'number') put(entry);
       else if (!isLast && Array.isArray(entry) && entry.length === shape[axis + 1]) walk(entry, axis + 1);
       else throw ragged(entry, i, shape.slice(axis + 1));
     }
   };
-  if (shape.length === 0) out[0] = values as number;
-  else walk(values as readonly unknown[], 0);
+  if (shape.length === 0) put(values as number);
+  else walk(values as ArrayLike<unknown>, 0);
+}
+
+function unfit(value: number, at: number, shape: Shape, out: TypedArray): StridenetError {
+  const index: number[] = [];
+  let rest = at;
+  for (const extent of [...shape].reverse()) {
+    index.unshift(rest % extent);
+    rest = Math.floor(rest / extent);
+  }
+  const range = dtypeOf(out) === 'uint8' ? '0 to 255' : '-2147483648 to 2147483647';
+  return new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `tensor of dtype ${dtypeOf(out)} expects integers from ${range} but the value at ${formatShape(index)} is ${value}. ` +
+      'Round and clamp such values first, or leave dtype out for float32.',
+  );
 }
 
 function ragged(entry: unknown, index: number, expected: Shape): StridenetError {

@@ -118,7 +118,10 @@ export class Tensor<D extends DType = any> {
   get size(): number {
     return elementCount(this.shape);
   }
-  /** The value if it is known without computing: a constant, or a result remembered from an earlier evaluation. */
+  /**
+   * The value if it is known without computing: a constant, or a result remembered from an earlier evaluation. It is the array that the
+   * tensor itself holds, so it must not be written to: what was computed from it, or will be, would not agree with it. `data()` gives a copy.
+   */
   get value(): ArrayOf<D> | undefined {
     return this.leaf?.kind === 'constant' ? (this.leaf.data as ArrayOf<D>) : this.known;
   }

@@ -85,9 +85,22 @@ describe('values', () => {
   });
   test('values are converted as typed arrays do it', () => {
     expect(tensor([[1, 2], [3, 4]]).dataSync()).toEqual(Float32Array.of(1, 2, 3, 4)); // prettier-ignore
-    expect(tensor([1.5, -1], [2], { dtype: 'int32' }).dataSync()).toEqual(Int32Array.of(1, -1));
+    expect(tensor([0.1], [1]).dataSync()).toEqual(Float32Array.of(0.1));
+    expect(tensor([-(2 ** 31), -0, 2 ** 31 - 1], [3], { dtype: 'int32' }).dataSync()).toEqual(Int32Array.of(-(2 ** 31), 0, 2 ** 31 - 1));
     expect(tensor(Float32Array.of(1, 2), [2], { dtype: 'uint8' }).dataSync()).toEqual(Uint8Array.of(1, 2));
     expect(tensor(5).arraySync()).toBe(5);
+  });
+  test.each<[string, unknown, 'int32' | 'uint8', string, string]>([
+    ['a fraction', [1, 1.5], 'int32', '[1] is 1.5', '-2147483648 to 2147483647'],
+    ['NaN', [[0, 1], [NaN, 3]], 'int32', '[1, 0] is NaN', 'integers'], // prettier-ignore
+    ['infinity', -Infinity, 'int32', '[] is -Infinity', 'integers'],
+    ['above int32', [2 ** 31], 'int32', '[0] is 2147483648', 'integers'],
+    ['above uint8', [255, 256], 'uint8', '[1] is 256', '0 to 255'],
+    ['below uint8', [-1], 'uint8', '[0] is -1', '0 to 255'],
+    ['in a typed array of fractions', Float32Array.of(0, 0.5), 'uint8', '[1] is 0.5', '0 to 255'],
+    ['in a typed array of integers', Int32Array.of(300), 'uint8', '[0] is 300', '0 to 255'],
+  ])('what an integer type cannot hold is not changed but refused: %s', (_, values, dtype, got, range) => {
+    expectError('ERR_INVALID_ARGUMENT', () => tensor(anything(values), undefined, { dtype }), dtype, got, range);
   });
 });
 
