@@ -8,6 +8,7 @@
  */
 
 import { checkInteger } from './errors';
+import { atOnce, type Work } from './graph/work';
 
 const MULTIPLIER_0 = 0xd2511f53;
 const MULTIPLIER_1 = 0xcd9e8d57;
@@ -90,6 +91,9 @@ export function fillByRule({ kind, first, second, stream }: FillRule, out: Float
   const random = Philox.from(stream);
   return kind === 'uniform' ? random.fillSpan(out, first, second) : random.fillNormal(out, first, second);
 }
+
+/** Some milliseconds of them. */
+const SWAPS_OF_A_PIECE = 1 << 14;
 
 /** Below this length a call costs more than it saves. */
 const NATIVE_LENGTH = 1024;
@@ -202,8 +206,15 @@ export class Philox {
 
   /** The integers 0 to n - 1 in random order (Fisher and Yates). */
   permutation(n: number): Int32Array {
-    const order = Int32Array.from({ length: n }, (_, i) => i);
+    return atOnce(this.permuting(n));
+  }
+
+  /** The same in pieces. */
+  *permuting(n: number): Work<Int32Array> {
+    const order = new Int32Array(n);
+    for (let i = 0; i < n; i++) order[i] = i;
     for (let i = n - 1; i > 0; i--) {
+      if (i % SWAPS_OF_A_PIECE === 0) yield;
       const j = this.below(i + 1);
       const swapped = order[i]!;
       order[i] = order[j]!;

@@ -96,14 +96,19 @@ export function loadVariables(
     );
   }
 
-  // Values are read before the first is written.
   const fitting = matched.filter((entry) => !isMisshaped(entry));
-  const values = fitting.map(([name, { storage }]) => [storage, valueOf(given.get(name)!)] as const);
+  takeOver(fitting.map(([name, variable]) => [variable, given.get(name)!]));
+  return report;
+}
+
+/** Gives variables the values of tensors of their shapes. What lies in a file stays there until it is needed. @throws as reading the values */
+export function takeOver(pairs: readonly (readonly [Variable, Tensor])[]): void {
+  // Values are read before the first is written.
+  const values = pairs.map(([{ storage }, x]) => [storage, valueOf(x)] as const);
   for (const [storage, value] of values) {
     if ('read' in value) storage.store(value);
     else storage.set(value);
   }
-  return report;
 }
 
 const ADVICE_ON_SHAPES =

@@ -10,6 +10,7 @@ import { parseJson } from '../io/json';
 import { loadSafetensorsWithMetadata, saveSafetensors } from '../io/safetensors';
 import * as models from '../models';
 import { lossFrom, type LossRecipe } from '../nn/loss';
+import { takeOver } from '../nn/loadStateDict';
 import type { Module } from '../nn/module';
 import { withVariableLimit, type Variable } from '../nn/parameter';
 import { moduleFrom, type ModuleRecipe } from '../nn/recipe';
@@ -144,15 +145,15 @@ export function rebuildFromCheckpoint({ path, recipe: text, weights }: Checkpoin
 }
 
 /**
- * Puts the values of a checkpoint into `model` and `slots`, and the global random state; nothing changes unless everything fits.
- * @throws StridenetError ERR_STATE_DICT_MISMATCH; ERR_FILE_CHANGED, ERR_FILE_ACCESS when the values can no longer be read
+ * Puts the values of a checkpoint into `model` and `slots`, and the global random state; nothing changes unless everything fits. Values stay
+ * in the file until they are needed.
+ * @throws StridenetError ERR_STATE_DICT_MISMATCH
  */
 export function restoreCheckpoint(checkpoint: Checkpoint, model: Module, slots: ReadonlyMap<string, Variable>, optimizer: string): void {
   const { path, state, weights, slots: saved, random } = checkpoint;
   checkSlots(path, saved, slots, state.optimizer, optimizer);
-  const values = [...slots].map(([name, variable]) => [variable, Float32Array.from(saved.get(name)!.dataSync())] as const);
   model.loadStateDict(weights);
-  for (const [variable, value] of values) variable.storage.set(value);
+  takeOver([...slots].map(([name, variable]) => [variable, saved.get(name)!]));
   restoreRandomState(random);
 }
 

@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import type { Dataset } from '../data/dataset';
 import type { Schedule } from '../optim/schedule';
 import { Philox, PURPOSE } from '../random';
+import { Task } from '../runtime/task';
 import { batches, pipeline } from './batches';
 import type { EpochRecord, History, Notifier } from './callbacks';
 import { DEPTH, score } from './evaluate';
@@ -84,7 +85,7 @@ export class Fitting {
     const { trainer, dataset, totals, stepsPerEpoch } = this;
     const { batchSize } = trainer;
     const start = performance.now() - 1000 * totals.seconds;
-    const order = new Philox(trainer.seed, epoch, PURPOSE.shuffle).permutation(dataset.length);
+    const order = await new Task(new Philox(trainer.seed, epoch, PURPOSE.shuffle).permuting(dataset.length)).inSlices();
     const images = order.subarray(totals.batches * batchSize, stepsPerEpoch * batchSize);
     await pipeline(
       untilStopped(trainer, batches(dataset, batchSize, images)),

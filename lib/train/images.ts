@@ -157,8 +157,10 @@ export function readTargets(where: string, targets: unknown, shape: Shape): Floa
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless every label lies in [0, classes); nothing is checked without `classes` */
 export function checkClasses(where: string, labels: Int32Array | Uint8Array, classes: number | undefined): void {
   if (classes === undefined) return;
-  const bad = labels.findIndex((label) => label < 0 || label >= classes);
-  if (bad < 0) return;
+  // A plain loop: there may be millions, and nothing else happens meanwhile.
+  let bad = 0;
+  while (bad < labels.length && labels[bad]! >= 0 && labels[bad]! < classes) bad++;
+  if (bad === labels.length) return;
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
     `${where} expects labels in [0, ${classes - 1}] (the model has ${classes} outputs) but label ${bad} is ${labels[bad]}.`,

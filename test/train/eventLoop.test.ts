@@ -3,8 +3,10 @@
  * the end of fit. What counts is how long the thread itself computes between two turns, so that other load does not matter.
  */
 
-import { readFileSync } from 'node:fs';
-import { compile, fit, models, optim, Trainer } from 'stridenet';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { compile, evaluate, fit, models, nn, optim, Trainer } from 'stridenet';
 
 /** Milliseconds for which this process's main thread has computed. */
 function computed(): number {
@@ -60,3 +62,40 @@ test.each(['densenet121', 'vgg16'] as const)(
   },
   300_000,
 );
+
+test('resuming a trainer of many weights', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'stridenet-'));
+  try {
+    const path = join(directory, 'checkpoint.safetensors');
+    const model = new nn.Sequential(new nn.Flatten(), new nn.Linear(4, 4_000_000), new nn.Linear(4_000_000, 4));
+    const trainer = new Trainer(model, { optimizer: optim.sgd({ lr: 1e-3, momentum: 0.9 }), input: [1, 2, 2], batchSize: 1 });
+    await trainer.step(new Float32Array(4), [0]);
+    await trainer.save(path);
+    trainer.close();
+    const gap = await longestGap(async () => (await Trainer.resume(path)).close());
+    expect(gap).toBeLessThan(MOST_OF_LISTS);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+/** Where the work is that of lists, nothing is as long as folding a network. In one piece each of these takes several times as much. */
+const MOST_OF_LISTS = 60;
+
+const tiny = (length: number) => ({
+  ...{ images: new Uint8Array(4 * length), labels: new Uint8Array(length) },
+  ...{ shape: [1, 2, 2] as const, classes: ['a', 'b', 'c'], length },
+});
+const tinyModel = (): nn.Module => new nn.Sequential(new nn.Flatten(), new nn.Linear(4, 3));
+
+test('fit of millions of images', async () => {
+  const set = tiny(4_000_000);
+  const signal = AbortSignal.timeout(50);
+  const fitting = () => fit(tinyModel(), set, { epochs: 1, batchSize: 256, optimizer: optim.sgd({ lr: 0.1 }), progress: false, signal });
+  const gap = await longestGap(() => expect(fitting()).rejects.toThrow(/timeout/));
+  expect(gap).toBeLessThan(MOST_OF_LISTS);
+});
+
+test('evaluate in many batches', async () => {
+  expect(await longestGap(() => evaluate(tinyModel(), tiny(300_000), { batchSize: 8 }))).toBeLessThan(MOST_OF_LISTS);
+});
