@@ -109,9 +109,6 @@ export class Trainer {
   /** Epochs done, for checkpoints; `fit` counts it, a loop of one's own may. */
   epoch = 0;
 
-  /** Number of classes that labels may name, if they are classes. */
-  readonly classes: number | undefined;
-
   /** @internal */
   readonly loss: Loss;
   /** @internal */
@@ -138,6 +135,8 @@ export class Trainer {
   private submitted = 0;
   private completed = 0;
   private readonly form: ModelForm;
+  /** The classes of the model in the form that it had when they were counted. */
+  private counted: { readonly form: string; readonly classes: number | undefined } | undefined;
   private chain: Chain = {};
   private readonly lastApplied = new Variable([]);
   /** @internal What steps change, as long as the model is trained as it is at first. */
@@ -168,9 +167,14 @@ export class Trainer {
     this.form = new ModelForm(model);
     // Mistakes of shape are reported here and not by the first step.
     const graph = this.buildGraph(this.batchSize, 'float32');
-    this.classes = classCount(graph);
+    this.classesOf(() => graph);
     this.changing = changedBy(graph);
     this.programs = new Programs(where, options);
+  }
+
+  /** Number of classes that labels may name, if they are classes; another after the head of the model was replaced by another. */
+  get classes(): number | undefined {
+    return this.classesOf(() => this.buildGraph(this.batchSize, 'float32'));
   }
 
   /** Steps completed. */
@@ -252,7 +256,12 @@ export class Trainer {
           const targets =
             this.loss.targets === 'values'
               ? readTargets('Trainer.step', labels, graph.feeds[1]!.shape)
-              : readLabels('Trainer.step', labels as Labels, batch.count, this.classes);
+              : readLabels(
+                  'Trainer.step',
+                  labels as Labels,
+                  batch.count,
+                  this.classesOf(() => graph),
+                );
           release = claim('Trainer.step', changedBy(graph), this);
           if (!this.remembered) rememberPreprocessing(this.model, this.preprocess);
           this.remembered = true;
@@ -398,6 +407,13 @@ export class Trainer {
 
   private programKey(count: number, dtype: ImageDType): string {
     return `train ${count} ${dtype} ${this.form.toString()}`;
+  }
+
+  /** @param build a graph of steps with the model as it is */
+  private classesOf(build: () => Graph): number | undefined {
+    const form = this.form.toString();
+    if (this.counted?.form !== form) this.counted = { form, classes: classCount(build()) };
+    return this.counted.classes;
   }
 
   private buildGraph(count: number, dtype: ImageDType): Graph {

@@ -221,6 +221,19 @@ describe('losses of values', () => {
   });
 });
 
+test('labels are checked by the head that the model has when a step is taken', async () => {
+  const model = new nn.Sequential(new nn.Linear(2, 2), new nn.Linear(2, 3));
+  using trainer = new Trainer(model, options());
+  await trainer.step(IMAGES, [0, 2]);
+  model[1] = new nn.Linear(2, 2);
+  await expectRejection('ERR_INVALID_ARGUMENT', trainer.step(IMAGES, [0, 2]), 'labels in [0, 1]', 'label 1 is 2');
+  expect(trainer.classes).toBe(2);
+  model[1] = new nn.Linear(2, 5);
+  expect(trainer.classes).toBe(5);
+  expect((await trainer.step(IMAGES, [0, 4])).loss).toBeGreaterThan(0);
+  await expectRejection('ERR_INVALID_ARGUMENT', trainer.step(IMAGES, [0, 5]), 'labels in [0, 4]');
+});
+
 test('labels are checked without the accuracy too, and with auxiliary classifiers', async () => {
   const model = models.googlenet({ classes: 3 });
   using trainer = new Trainer(model, options({ input: [3, 15, 15], metrics: [] }));
