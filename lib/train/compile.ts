@@ -9,7 +9,7 @@ import type { Tensor } from '../graph/tensor';
 import { elementCount, newArray, type Shape } from '../graph/types';
 import type { Module } from '../nn/module';
 import { Structure } from '../nn/structure';
-import { checkModel, inferenceGraph } from './graphs';
+import { checkModel, rowsGraph, type BatchForm } from './graphs';
 import {
   checkInputShape,
   READING_OPTIONS,
@@ -45,7 +45,7 @@ export interface WarmUpOptions {
  * change, by training or `loadStateDict`, the next run packs them again; when a layer is replaced, programs are made anew. Images are read as in training, unless told otherwise
  * (`preprocess`, `layout`).
  *
- * @throws StridenetError ERR_SHAPE_MISMATCH when the model does not take the input, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_NATIVE_UNAVAILABLE
+ * @throws StridenetError ERR_SHAPE_MISMATCH when the model does not take the input or its output does not begin with the batch, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_NATIVE_UNAVAILABLE
  * @example
  * const net = await compile(model, { input: [1, 28, 28] });
  * const logits = await net.run(images); // Tensor [n, 10]
@@ -57,7 +57,7 @@ export async function compile(model: Module, options: CompileModelOptions): Prom
   const maxBatch = checkInteger('compile', 'maxBatch', options.maxBatch ?? 32, 1);
   const preprocess = readingOf('compile', model, input, options);
   const execution = { threads: options.threads, algorithm: options.algorithm };
-  const graph = inferenceGraph(model, { count: 1, dtype: 'float32', input, preprocess });
+  const graph = rowsGraph(model, { count: 1, dtype: 'float32', input, preprocess });
   const expectedBytes = FLOAT_BYTES * model.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
   const makePrograms = (): Programs => new Programs('compile', execution, { releasesSources: true, expectedBytes });
   const net = CompiledModel.make(model, input, graph.outputs[0]!.shape.slice(1), maxBatch, preprocess, makePrograms);
@@ -152,7 +152,8 @@ export class CompiledModel {
    *
    * @param images n images, one after the other, in the order of `layout`; a Tensor [n, ...input]
    * @returns [n, ...output]
-   * @throws StridenetError ERR_SHAPE_MISMATCH for a length that is no number of images, ERR_INVALID_ARGUMENT, ERR_CLOSED
+   * @throws StridenetError ERR_SHAPE_MISMATCH for a length that is no number of images, and when the model does not give a row for each;
+   *   ERR_INVALID_ARGUMENT, ERR_CLOSED
    */
   async run(images: Images): Promise<Tensor<'float32'>> {
     const batch = readImages('run', images, this.input, this.preprocess.layout);
@@ -219,7 +220,7 @@ export class CompiledModel {
   /** The programs of the model as it is: when a layer or a parameter was replaced, all are made anew. */
   private current(): Programs {
     if (this.closed || this.structure.isSame) return this.programs;
-    const graph = this.builder(1, 'float32')(); // refuses what does not fit, and then all stays as it is
+    const graph = rowsGraph(this.model, this.form(1, 'float32')); // refuses what does not fit, and then all stays as it is
     this.shape = graph.outputs[0]!.shape.slice(1);
     this.structure = new Structure(this.model);
     this.programs.retire();
@@ -227,8 +228,13 @@ export class CompiledModel {
     return this.programs;
   }
 
+  /** Rows are checked for each number of images: for one of them they may be right by accident. */
   private builder(count: number, dtype: ImageDType): () => Graph {
-    return () => inferenceGraph(this.model, { count, dtype, input: this.input, preprocess: this.preprocess });
+    return () => rowsGraph(this.model, this.form(count, dtype), this.shape);
+  }
+
+  private form(count: number, dtype: ImageDType): BatchForm {
+    return { count, dtype, input: this.input, preprocess: this.preprocess };
   }
 }
 

@@ -27,6 +27,29 @@ export function inferenceGraph(model: Module, form: BatchForm): Graph {
   return { feeds: [images], outputs: [callModel(model, images, false)], updates: [] };
 }
 
+/**
+ * The same of a model that gives one row for each image.
+ * @param output shape of a row, if that is known
+ * @throws StridenetError ERR_SHAPE_MISMATCH when the model gives anything else
+ */
+export function rowsGraph(model: Module, form: BatchForm, output?: Shape): Graph {
+  const graph = inferenceGraph(model, form);
+  checkRows(model, form.count, graph.outputs[0]!, output);
+  return graph;
+}
+
+/** Rows are told from each other by their place: the first axis of what a model gives must be that of the images. */
+function checkRows(model: Module, count: number, { shape }: Tensor, output: Shape = shape.slice(1)): void {
+  const expected = formatShape([count, ...output]);
+  if (shape.length > 0 && formatShape(shape) === expected) return;
+  throw new StridenetError(
+    'ERR_SHAPE_MISMATCH',
+    `${model.constructor.name}.forward must give one row for each image, an output that begins with the batch, but for ${count} ` +
+      `${count === 1 ? 'image' : 'images'} it has shape ${formatShape(shape)} and not ${shape.length > 1 ? expected : `[${count}, ...]`}. ` +
+      'Reduce and reshape other axes than axis 0, as x.flatten() does.',
+  );
+}
+
 /** Feeds: images, labels (or target values, see `Loss`). Outputs: mean loss and, with `accuracy`, the number of correct rows. */
 export function evaluationGraph(model: Module, loss: Loss, accuracy: boolean, form: BatchForm): Graph {
   const { images, labels, outputs } = scoredGraph(model, loss, accuracy, form, false);
@@ -53,6 +76,8 @@ export function scoredGraph(
   const images = imageInput(form.count, form.input, form.dtype, form.preprocess);
   const heads = callHeads(model, images, training);
   const [output, ...auxiliary] = heads;
+  // A loss of classes sees that itself; target values have the shape of the output, whatever that is.
+  if (loss.targets === 'values') checkRows(model, form.count, output);
   const labels = loss.targets === 'values' ? targetInput(output.shape) : labelInput(form.count);
   let value = scoreOf(loss, output, labels);
   for (const logits of auxiliary) value = add(value, mul(scoreOf(loss, logits, labels), (model as AuxiliaryHeads).auxiliaryWeight));

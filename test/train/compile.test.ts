@@ -1,6 +1,6 @@
 /** compile: results, batch sizes, overlap, changing weights, refusals. */
 
-import { compile, manualSeed, models, nn, ones, ops, randn, tensor, type Tensor } from 'stridenet';
+import { compile, manualSeed, models, nn, ones, ops, optim, randn, tensor, Trainer, type Tensor } from 'stridenet';
 import { compileGraph } from '../../lib/compile/compile';
 import { inputTensor } from '../../lib/graph/leaves';
 import { nativeQueries } from '../../lib/runtime/queries';
@@ -170,4 +170,43 @@ test('mistakes are refused', async () => {
   net.close();
   expectError('ERR_CLOSED', () => net.runSync(raw));
   await expectRejection('ERR_CLOSED', net.run(raw));
+});
+
+describe('a model that does not give one row for each image is refused by name', () => {
+  class Body extends nn.Module {
+    constructor(private readonly body: (x: Tensor) => Tensor) {
+      super();
+    }
+    override forward(x: Tensor): Tensor {
+      return this.body(x);
+    }
+  }
+  const compiled = async (body: (x: Tensor) => Tensor) => compile(new Body(body), { input: [1, 2, 2], maxBatch: 4 });
+
+  test.each<[string, (x: Tensor) => Tensor, string]>([
+    ['a sum over all', (x) => ops.sum(x), 'for 1 image it has shape [] and not [1, ...]'],
+    ['two rows for each', (x) => x.reshape([-1, 2]), 'has shape [2, 2] and not [1, 2]'],
+    ['images along the last axis', (x) => ops.transpose(x.flatten()), 'has shape [4, 1] and not [1, 1]'],
+  ])('%s', async (_, body, piece) => {
+    await expectRejection('ERR_SHAPE_MISMATCH', compiled(body), 'Body.forward', 'begins with the batch', piece);
+  });
+
+  test.each<[string, (x: Tensor) => Tensor]>([
+    ['the first row', (x) => ops.slice(x.flatten(), [0], [1])],
+    ['all values in one row', (x) => x.reshape([1, -1])],
+    ['a mean over the batch', (x) => ops.mean(x, { axis: 0, keepDims: true })],
+    ['rows as long as the batch', (x) => ops.matmul(x.flatten(), ops.transpose(x.flatten()))],
+  ])('%s, which is right for one image by accident', async (_, body) => {
+    using net = await compiled(body);
+    expect((await net.run(new Float32Array(4))).shape[0]).toBe(1);
+    await expectRejection('ERR_SHAPE_MISMATCH', net.run(new Float32Array(8)), 'Body.forward', 'for 2 images', 'and not [2, ');
+    expectError('ERR_SHAPE_MISMATCH', () => net.runSync(new Uint8Array(12)), 'Body.forward', 'for 3 images', 'and not [3, ');
+    await expectRejection('ERR_SHAPE_MISMATCH', net.warmUp({ batches: [4] }), 'for 4 images');
+  });
+
+  test('also by a loss of values, whose targets have the shape of the output', () => {
+    const turned = new nn.Sequential(new nn.Flatten(), new nn.Linear(4, 3), new Body((x) => ops.transpose(x)));
+    const options = { optimizer: optim.sgd({ lr: 0.1 }), loss: nn.mseLoss(), input: [1, 2, 2], batchSize: 2 };
+    expectError('ERR_SHAPE_MISMATCH', () => new Trainer(turned, options), 'for 2 images it has shape [3, 2] and not [2, 2]');
+  });
 });
