@@ -39,8 +39,9 @@ export class Sequential extends Module {
 
   /** The layer at `index`; negative ones count from the end. */
   at(index: number): Module | undefined {
-    const i = checkInteger('Sequential.at', 'index', index, -this.length);
-    return this[i < 0 ? i + this.length : i];
+    const length = checkLength(this);
+    const i = checkInteger('Sequential.at', 'index', index, -length);
+    return this[i < 0 ? i + length : i];
   }
 
   /** As set here or by training; else as the first layer reads them, which may be a trained model. */
@@ -61,7 +62,8 @@ export class Sequential extends Module {
   }
 
   *[Symbol.iterator](): Iterator<Module> {
-    for (let i = 0; i < this.length; i++) yield this[i]!;
+    const length = checkLength(this);
+    for (let i = 0; i < length; i++) yield this[i]!;
   }
 
   forward(x: Tensor): Tensor {
@@ -94,4 +96,9 @@ export class Sequential extends Module {
     }
     return y;
   }
+}
+
+/** The length, which code without types may have set to anything. */
+function checkLength({ length }: Sequential): number {
+  return checkInteger('Sequential', 'length', length, 0);
 }

@@ -1,6 +1,6 @@
 /** The one place where computed nodes are made: checks operands, infers the shape, freezes. */
 
-import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import { checkOptions, formatShape, formatValue, quote, StridenetError } from '../errors';
 import { checkSize } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
 import { MAX_RANK, type Attrs, type DType } from '../graph/types';
@@ -29,7 +29,7 @@ export function opDef(name: string): OpDef {
 
 /** `conv2d "layer1.0.conv1"`, or `conv2d` for a node without a name. @throws StridenetError ERR_INVALID_ARGUMENT unless the name is a string */
 export function describe(op: string, name: string): string {
-  if (typeof name === 'string') return name ? `${op} "${name}"` : op;
+  if (typeof name === 'string') return name ? `${op} ${quote(name)}` : op;
   throw new StridenetError('ERR_INVALID_ARGUMENT', `${op} expects name to be a string but got ${formatValue(name)}.`);
 }
 

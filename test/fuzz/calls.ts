@@ -98,7 +98,12 @@ async function use(random: Random, result: unknown, calls: string[], world: Worl
     return;
   }
   if (result instanceof Module) {
-    if (!random.chance(0.5) || Object.keys(result).some((key) => types.isProxy(Reflect.get(result, key)))) return;
+    if (
+      !random.chance(0.5) ||
+      typeof result.forward !== 'function' ||
+      Object.keys(result).some((key) => types.isProxy(Reflect.get(result, key)))
+    )
+      return;
     calls.push('forward');
     await use(random, result.forward(random.chance(0.7) ? world.image() : world.matrix()), calls, world);
     return;
@@ -132,6 +137,8 @@ const LANGUAGE = [
 export function judge(error: unknown, calls: readonly string[], world?: World): Finding | undefined {
   const where = calls.join(', ');
   if (error instanceof Thrown || (world && error === world.signal.reason)) return undefined;
+  // The reason of AbortSignal.timeout, which is among the hostile values.
+  if (error instanceof DOMException && error.name === 'TimeoutError') return undefined;
   if (error instanceof StridenetError) {
     const { message } = error;
     if (error.code === 'ERR_PROGRAM_INVALID') return { signature: message.slice(0, 80), where, detail: String(error.stack) };

@@ -94,6 +94,17 @@ test('an array whose field named length says another number', async () => {
   ).toHaveProperty('loss');
 });
 
+test('a Sequential whose length was set to something else', () => {
+  const net = Object.assign(new nn.Sequential(new nn.ReLU()), { length: anything(Symbol('odd')) });
+  expectError('ERR_INVALID_ARGUMENT', () => net.forward(zeros([1])), 'Sequential expects length', 'Symbol(odd)');
+  expectError('ERR_INVALID_ARGUMENT', () => net.at(0), 'Sequential expects length');
+});
+
+test('a name of a hundred thousand letters is shortened', () => {
+  const name = 'a'.repeat(100_000);
+  expectError('ERR_SHAPE_MISMATCH', () => ops.matmul(zeros([2, 3]), zeros([2, 3]), { name }), `matmul "${'a'.repeat(80)}" and 99920 more`);
+});
+
 test('a summary of a model that returns what only looks like a tensor', () => {
   class Odd extends nn.Module {
     forward(): Tensor {
