@@ -1,6 +1,6 @@
 /** Nodes without inputs: constants, variables and placeholders. */
 
-import { checkNumeric, checkOptions, formatShape, formatValue, readArray, StridenetError } from '../errors';
+import { checkInteger, checkNumeric, checkOptions, formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { Philox } from '../random';
 import type { StoredValue, VariableStorage } from './storage';
 import { Tensor, type InputSpec } from './tensor';
@@ -163,7 +163,7 @@ export interface RandnOptions {
 export function randn(shape: Shape, options: RandnOptions = {}): Tensor<'float32'> {
   checkOptions('randn', options, ['seed']);
   const checked = checkShape('randn', shape);
-  const generator = options.seed === undefined ? Philox.next() : new Philox(options.seed);
+  const generator = options.seed === undefined ? Philox.next() : new Philox(checkInteger('randn', 'seed', options.seed, 0));
   const data = newArray('randn', checked, 'float32');
   generator.fillNormal(data);
   return constantTensor(data, checked, 'float32');

@@ -139,10 +139,11 @@ function checkPerChannel(
   const numbers = readArray(values, MOST_CHANNELS) ?? [];
   const fits = numbers.length === 1 || (channels === undefined ? numbers.length > 0 : numbers.length === channels);
   if (fits && numbers.every((v) => Number.isFinite(v) && (!positive || (v as number) > 0))) return Object.freeze(numbers as number[]);
+  const channelAdvice = input && !fits && numbers.length > 0 ? ` One image is ${formatShape(input)}: its channels are ${channels}.` : '';
   const count = channels === undefined ? 'numbers' : channels === 1 ? '1 number' : `1 or ${channels} numbers`;
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
-    `${where} expects ${name} to be ${count}${positive ? ' above 0' : ''} (one per channel) but got ${formatValue(values)}.`,
+    `${where} expects ${name} to be ${count}${positive ? ' above 0' : ''} (one per channel) but got ${formatValue(values)}.${channelAdvice}`,
   );
 }
 

@@ -14,13 +14,15 @@ export type Padding = Pair | readonly [readonly [number, number], readonly [numb
 /** [top, bottom, left, right] */
 export type Sides = readonly [number, number, number, number];
 
+const LARGEST_EXTENT = 2 ** 15 - 1;
+
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless `value` is an integer of at least `min` or a pair of them */
 export function checkPair(where: string, name: string, value: unknown, min: number): readonly [number, number] {
   const pair = Array.isArray(value) ? readArray(value, 2) : [value, value];
-  if (pair?.length !== 2 || pair.some((v) => !Number.isSafeInteger(v) || (v as number) < min || (v as number) > 32767)) {
+  if (pair?.length !== 2 || pair.some((v) => !Number.isSafeInteger(v) || (v as number) < min || (v as number) > LARGEST_EXTENT)) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
-      `${where} expects ${name} to be an integer of at least ${min} or [height, width] but got ${formatValue(value)}.`,
+      `${where} expects ${name} to be an integer of at least ${min}, at most ${LARGEST_EXTENT}, or [height, width] but got ${formatValue(value)}.`,
     );
   }
   return [pair[0] as number, pair[1] as number];

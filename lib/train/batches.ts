@@ -20,6 +20,13 @@ export function* batches(dataset: Dataset, batchSize: number, order?: Int32Array
   const gathered = order && { images: sameKind(images, batchSize * size), labels: sameKind(labels, batchSize) };
   for (let start = 0; start < length; start += batchSize) {
     const count = Math.min(batchSize, length - start);
+    if (images.length === 0 || labels.length === 0) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `The data set must stay in memory of this thread while it is read, but its ${images.length === 0 ? 'images are' : 'labels are'} detached: ` +
+          'their memory was transferred elsewhere.',
+      );
+    }
     if (!gathered) {
       yield { images: images.subarray(start * size, (start + count) * size), labels: labels.subarray(start, start + count), count };
       continue;

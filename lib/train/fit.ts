@@ -6,7 +6,7 @@ import { checkBoolean, checkInteger, checkOptions, formatValue, StridenetError }
 import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import type { Optimizer } from '../optim/optimizer';
-import { constant, type Schedule } from '../optim/schedule';
+import { constant, cosine, type Schedule } from '../optim/schedule';
 import { nextTurn } from '../runtime/task';
 import { checkImageShape } from './batches';
 import { checkCallbacks, Notifier, type Callback, type History } from './callbacks';
@@ -50,10 +50,11 @@ export interface FitOptions extends ExecutionOptions {
   dropLast?: boolean;
   /**
    * A file that `trainer.save` wrote, in a callback say: weights, optimizer slots, epoch, step, seed, learning rate, history and the global
-   * random state are taken from it, and training goes on up to `epochs`. Its learning rate goes before the optimizer's.
+   * random state are taken from it, and training goes on up to `epochs`: nothing is left to do when it has as many behind it, and one that
+   * went further is refused. Its learning rate goes before the optimizer's.
    */
   resume?: string;
-  /** Epochs that count as done: training begins with the next one, as do order, schedule and records. Default 0. */
+  /** Epochs that count as done: training begins with the next one, as do order, schedule and records; from `epochs` on, none is left. Default 0. */
   initialEpoch?: number;
   /** Show a progress bar if standard error is a terminal; default true. */
   progress?: boolean;
@@ -199,6 +200,14 @@ async function begin(trainer: Trainer, dataset: Dataset, options: FitOptions, dr
     checkSame(resume, 'batchSize', checkpoint.progress.batchSize, trainer.batchSize);
     checkSame(resume, 'number of images', checkpoint.progress.images, dataset.length);
   }
+  // The weights of so many epochs are not those that were asked for.
+  const reached = checkpoint.state.epoch + (checkpoint.progress && checkpoint.progress.totals.batches > 0 ? 1 : 0);
+  if (reached > options.epochs) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `fit expects epochs to be at least ${reached}, the epoch that ${resume} has come to, but got ${options.epochs}.`,
+    );
+  }
   trainer.restore(checkpoint);
   return checkpoint.progress;
 }
@@ -218,6 +227,13 @@ function withHistory(error: unknown, history: History): unknown {
 
 function checkSchedule(schedule: unknown): Schedule {
   if (schedule === undefined) return constant();
+  const maker = [constant, cosine].find((each) => each === schedule);
+  if (maker) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `fit expects schedule to be what optim.${maker.name} gives but got the ${formatValue(schedule)} itself. Call it: optim.${maker.name}().`,
+    );
+  }
   if (typeof schedule === 'function') return schedule as Schedule;
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',

@@ -7,7 +7,7 @@ import type { Preprocessing } from '../graph/preprocess';
 import { Tensor } from '../graph/tensor';
 import { topologicalOrder } from '../graph/traverse';
 import type { Shape } from '../graph/types';
-import { crossEntropy, type Loss } from '../nn/loss';
+import { bceWithLogits, crossEntropy, mseLoss, type Loss } from '../nn/loss';
 import { Module } from '../nn/module';
 import { add, mul } from '../ops/elementwise';
 import { countCorrect } from '../ops/softmax';
@@ -200,6 +200,13 @@ export function checkModel(where: string, model: unknown): asserts model is Modu
 /** The loss, by default cross-entropy. @throws StridenetError ERR_INVALID_ARGUMENT */
 export function checkLoss(where: string, loss: unknown): Loss {
   if (loss === undefined) return crossEntropy();
+  const maker = [crossEntropy, mseLoss, bceWithLogits].find((each) => each === loss);
+  if (maker) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects loss to be what nn.${maker.name} gives but got the ${formatValue(loss)} itself. Call it: nn.${maker.name}().`,
+    );
+  }
   if (typeof loss === 'function') {
     const { targets } = loss as Loss;
     if (targets === undefined || targets === 'classes' || targets === 'values') return loss as Loss;

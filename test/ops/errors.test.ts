@@ -1,6 +1,6 @@
 /** What each operation says about operands and options that do not fit: at the call, before anything runs. */
 
-import { tensor, zeros } from '../../lib/graph/leaves';
+import { randn, tensor, zeros } from '../../lib/graph/leaves';
 import type { Tensor } from '../../lib/graph/tensor';
 import * as ops from '../../lib/ops';
 import { expectError } from '../support/expectError';
@@ -33,6 +33,7 @@ describe('conv2d', () => {
       'groups is 3',
     );
     expectError('ERR_SHAPE_MISMATCH', () => ops.conv2d(image, weight, { groups: 2 }), '6 input channels', 'groups 2');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.conv2d(image, weight, { padding: 1e9 }), 'at least 0, at most 32767', 'got 1000000000');
     expectError('ERR_INVALID_ARGUMENT', () => ops.conv2d(image, weight, { groups: 0 }), 'groups', 'at least 1', '0');
     expectError('ERR_INVALID_ARGUMENT', () => ops.conv2d(image, weight, { groups: 1.5 }), 'groups', '1.5');
   });
@@ -288,3 +289,7 @@ describe('tensor', () => {
     expectError('ERR_SHAPE_MISMATCH', () => zeros([2]).itemSync(), 'one element', '[2]');
   });
 }); // prettier-ignore
+
+test('the seed of a tensor of random numbers', () => {
+  expectError('ERR_INVALID_ARGUMENT', () => randn([2], { seed: -1 }), 'randn expects seed', 'got -1');
+});

@@ -268,7 +268,12 @@ describe('a model remembers', () => {
   test('a model of other channels says so', async () => {
     const model = channel(0, 2);
     model.preprocess = { mean: [1, 2, 3] };
-    await expectRejection('ERR_INVALID_ARGUMENT', compile(model, { input: [2, 2, 2] }), 'model.preprocess.mean to be 1 or 2 numbers');
+    await expectRejection(
+      'ERR_INVALID_ARGUMENT',
+      compile(model, { input: [2, 2, 2] }),
+      'model.preprocess.mean to be 1 or 2 numbers',
+      'One image is [2, 2, 2]',
+    );
   });
 
   test('a layer or a method of that name is left alone', async () => {

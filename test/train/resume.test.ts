@@ -188,6 +188,38 @@ test('initialEpoch continues order, schedule and numbers', async () => {
   expect((await fit(network(), DATA, options({ initialEpoch: 3 }))).epochs).toEqual([]); // nothing is left to do
 });
 
+test('a checkpoint with as many epochs as asked for leaves nothing to do, and one that went further is refused', async () => {
+  const path = join(folder, 'whole.safetensors');
+  const callback: Callback = { onEpochEnd: async (_, { trainer }) => trainer.save(path) };
+  const whole = network();
+  const { epochs } = await fit(whole, DATA, options({ callbacks: [callback] }));
+  const model = network();
+  expect((await fit(model, DATA, options({ resume: path }))).epochs).toEqual(epochs);
+  expect(await weightsOf(model)).toEqual(await weightsOf(whole));
+  const other = network();
+  const before = await weightsOf(other);
+  await expectRejection('ERR_INVALID_ARGUMENT', fit(other, DATA, options({ epochs: 2, resume: path })), 'epochs to be at least 3', 'got 2');
+  expect(await weightsOf(other)).toEqual(before);
+});
+
+test('functions that make losses and schedules are not taken for what they make', async () => {
+  for (const loss of [nn.crossEntropy, nn.mseLoss, nn.bceWithLogits]) {
+    const fitted = fit(network(), DATA, options({ loss: loss as never }));
+    await expectRejection('ERR_INVALID_ARGUMENT', fitted, 'expects loss', `Call it: nn.${loss.name}()`);
+  }
+  for (const schedule of [optim.constant, optim.cosine]) {
+    const fitted = fit(network(), DATA, options({ schedule: schedule as never }));
+    await expectRejection('ERR_INVALID_ARGUMENT', fitted, 'expects schedule', `Call it: optim.${schedule.name}()`);
+  }
+});
+
+test.each(['images', 'labels'] as const)('%s whose memory is transferred during a fit end it', async (what) => {
+  const data = pictures(50);
+  const transfer = (): void => void structuredClone(0, { transfer: [data[what].buffer as ArrayBuffer] });
+  const fitted = fit(network(), data, options({ callbacks: [{ onEpochEnd: transfer }] }));
+  await expectRejection('ERR_INVALID_ARGUMENT', fitted, `its ${what} are detached`);
+});
+
 describe('ending early', () => {
   test('stop within an epoch measures what there is, and gives the history', async () => {
     const events: string[] = [];
