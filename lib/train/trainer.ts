@@ -333,7 +333,7 @@ export class Trainer {
   static async resume(path: string, model?: Module, options?: TrainerOptions): Promise<Trainer> {
     const checkpoint = await readCheckpoint(path);
     const built = model === undefined && options === undefined ? rebuildFromCheckpoint(checkpoint) : undefined;
-    const trainer = new Trainer(built?.model ?? model!, built?.options ?? options!);
+    const trainer = built ? trainerOfFile(path, built.model, built.options) : new Trainer(model!, options!);
     try {
       trainer.restore(checkpoint);
       return trainer;
@@ -446,6 +446,17 @@ export class Trainer {
         this.optimizer.slots.map((slot, i) => [`${SLOT_PREFIX}${slot}/${parameter.name}`, this.slotsOf(parameter)[i]!] as const),
       );
     return new Map(named);
+  }
+}
+
+/** @throws StridenetError ERR_BAD_FILE for options and a model that no trainer can have had */
+function trainerOfFile(path: string, model: Module, options: TrainerOptions): Trainer {
+  try {
+    return new Trainer(model, options);
+  } catch (error) {
+    const { code, message } = error as Partial<StridenetError>;
+    if (code !== 'ERR_UNKNOWN_OPTION' && code !== 'ERR_INVALID_ARGUMENT' && code !== 'ERR_SHAPE_MISMATCH') throw error;
+    throw new StridenetError('ERR_BAD_FILE', `${formatValue(path)} does not say how its trainer is built: ${message}`, { cause: error });
   }
 }
 
