@@ -6,7 +6,7 @@ import { formatObject, INSPECT, styleOf, type InspectOptions } from '../graph/in
 import { constantTensor } from '../graph/leaves';
 import type { Preprocessing } from '../graph/preprocess';
 import type { Tensor } from '../graph/tensor';
-import { elementCount, newArray, type Shape } from '../graph/types';
+import { elementCount, newArray, type Shape, type TypedArray } from '../graph/types';
 import type { Module } from '../nn/module';
 import { Structure } from '../nn/structure';
 import { checkModel, rowsGraph, type BatchForm } from './graphs';
@@ -23,6 +23,9 @@ import {
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 
 const FLOAT_BYTES = 4;
+/** Most runs, and most bytes of images unless one run takes more, that are handed over before the event loop turns. */
+const GROUP_RUNS = 64;
+const GROUP_BYTES = 16e6;
 
 /** Options of `compile`. */
 export interface CompileModelOptions extends ExecutionOptions, ReadingOptions {
@@ -159,6 +162,8 @@ export class CompiledModel {
     const batch = readImages('run', images, this.input, this.preprocess.layout);
     const programs = this.current();
     const shape = this.output;
+    const runsOfGroup = this.runsOfGroup(batch);
+    if (batch.count > runsOfGroup * this.maxBatch) return this.runInGroups(programs, batch, runsOfGroup);
     const results = await Promise.all(
       this.slices(batch).map(async ({ data, dtype, count }) => {
         const [output] = await programs.run(programKey(count, dtype), this.builder(count, dtype), () => [data]);
@@ -204,6 +209,45 @@ export class CompiledModel {
   [INSPECT](depth: number | null, options: InspectOptions): string {
     const { input, output, maxBatch } = this;
     return formatObject(this, this.model, { input, output, maxBatch }, styleOf(depth, options));
+  }
+
+  /** As many runs are handed over before the event loop turns, which takes some milliseconds: they copy their images. */
+  private runsOfGroup({ data }: ImageBatch): number {
+    const bytes = this.maxBatch * this.imageSize * data.BYTES_PER_ELEMENT;
+    return Math.min(Math.max(Math.floor(GROUP_BYTES / bytes), 2), GROUP_RUNS);
+  }
+
+  /** `run` for so many images that handing all of them over would take long. */
+  private async runInGroups(programs: Programs, given: ImageBatch, runsOfGroup: number): Promise<Tensor<'float32'>> {
+    const { maxBatch, imageSize } = this;
+    const { count, dtype } = given;
+    const shape = [count, ...this.output];
+    const outputs = newArray('run', shape, 'float32');
+    const data = newArray('run', [given.data.length], dtype);
+    data.set(given.data); // the caller may use it again at once
+    let at = 0;
+    const append = (output: TypedArray): void => {
+      outputs.set(output, at);
+      at += output.length;
+    };
+    const full = count - (count % maxBatch);
+    const imagesFrom = (start: number, end: number): ImageBatch['data'] => data.subarray(start * imageSize, end * imageSize);
+    function* groups(): Generator<TypedArray[][]> {
+      const length = runsOfGroup * maxBatch;
+      for (let first = 0; first < full; first += length) {
+        const runs = Math.min(length, full - first) / maxBatch;
+        yield Array.from({ length: runs }, (_, i) => [imagesFrom(first + i * maxBatch, first + (i + 1) * maxBatch)]);
+      }
+    }
+    const all = programs.runGroups(programKey(maxBatch, dtype), this.builder(maxBatch, dtype), groups(), (results) => {
+      for (const [output] of results) append(output!);
+    });
+    const rest = count - full;
+    const last =
+      rest > 0 ? programs.run(programKey(rest, dtype), this.builder(rest, dtype), () => [imagesFrom(full, count)]) : Promise.resolve([]);
+    const [, [output]] = await Promise.all([all, last]);
+    if (output) append(output);
+    return constantTensor(outputs, shape, 'float32');
   }
 
   /** At most maxBatch images each. */

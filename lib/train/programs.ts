@@ -12,7 +12,7 @@ import { planningEnabled, withCaller } from '../runtime/binding';
 import { nativeQueries } from '../runtime/queries';
 import { closedError, Session, type LoadedProgram } from '../runtime/session';
 import { currentContents, State, type Contents, type StateOptions } from '../runtime/state';
-import { Task } from '../runtime/task';
+import { nextTurn, Task } from '../runtime/task';
 import { Turns } from './turns';
 
 /** Options of everything that runs programs. */
@@ -86,10 +86,44 @@ export class Programs {
   async run(key: string, build: () => Graph, feed: (graph: Graph) => readonly TypedArray[]): Promise<TypedArray[]> {
     const entry = this.entry(key, build);
     const feeds = feed(entry.graph);
+    return this.counting(entry, () => this.start(entry, feeds));
+  }
+
+  /**
+   * Runs the program of `key` many times, as `run` does, a group of feeds at a time; the event loop turns between groups. No other run comes
+   * between, so that all see the variables as they are at the call.
+   * @param groups each asked for when it is its turn; feeds must stay as they are until then
+   * @param done gets the results of each group
+   */
+  async runGroups(
+    key: string,
+    build: () => Graph,
+    groups: Iterable<readonly (readonly TypedArray[])[]>,
+    done: (results: readonly TypedArray[][]) => void,
+  ): Promise<void> {
+    const entry = this.entry(key, build);
+    const contents = currentContents(topologicalOrder(roots(entry.graph)));
+    const caller = new Error();
+    const runAll = async (): Promise<void> => {
+      for (const group of groups) {
+        if (this.closed) throw closedError();
+        const program = await this.makeReady(entry.loading, contents);
+        done(await Promise.all(group.map((feeds) => this.submit(program, feeds))));
+        await nextTurn();
+      }
+    };
+    try {
+      await this.counting(entry, () => this.turns.take(runAll, async () => undefined));
+    } catch (error) {
+      throw withCaller(error, caller);
+    }
+  }
+
+  private async counting<T>(entry: Entry, run: () => Promise<T>): Promise<T> {
     entry.runs++;
     this.runs++;
     try {
-      return await this.start(entry, feeds);
+      return await run();
     } finally {
       entry.runs--;
       this.runs--;

@@ -210,3 +210,33 @@ describe('a model that does not give one row for each image is refused by name',
     expectError('ERR_SHAPE_MISMATCH', () => new Trainer(turned, options), 'for 2 images it has shape [3, 2] and not [2, 2]');
   });
 });
+
+describe('a run of so many images that they are run in groups', () => {
+  const COUNT = 64 * 3 * 2 + 5;
+  const model = (): nn.Module => new nn.Sequential(new nn.Flatten(), new nn.Linear(4, 2));
+  const images = (): Float32Array => Float32Array.from({ length: 4 * COUNT }, (_, i) => i % 17);
+
+  test('gives what runs of few give, of the images and weights at the call, and keeps the order of calls', async () => {
+    const net = model();
+    using compiled = await compile(net, { input: [1, 2, 2], maxBatch: 3 });
+    const pixels = images();
+    const wanted = compiled.runSync(pixels).dataSync();
+    const order: string[] = [];
+    const many = compiled.run(pixels).finally(() => order.push('many'));
+    pixels.fill(0);
+    net.loadStateDict(model().stateDict());
+    const few = compiled.run(images().subarray(0, 8)).finally(() => order.push('few'));
+    expect((await many).shape).toEqual([COUNT, 2]);
+    expect((await many).dataSync()).toEqual(wanted);
+    expect((await few).dataSync()).toEqual(compiled.runSync(images().subarray(0, 8)).dataSync());
+    expect((await few).dataSync()).not.toEqual(wanted.slice(0, 4));
+    expect(order).toEqual(['many', 'few']);
+  });
+
+  test('rejects when the model is closed meanwhile', async () => {
+    const compiled = await compile(model(), { input: [1, 2, 2], maxBatch: 3 });
+    const running = compiled.run(images());
+    compiled.close();
+    await expectRejection('ERR_CLOSED', running, 'closed');
+  });
+});

@@ -99,3 +99,11 @@ test('fit of millions of images', async () => {
 test('evaluate in many batches', async () => {
   expect(await longestGap(() => evaluate(tinyModel(), tiny(300_000), { batchSize: 8 }))).toBeLessThan(MOST_OF_LISTS);
 });
+
+test('one run of very many images', async () => {
+  const net = await compile(tinyModel(), { input: [1, 2, 2] });
+  const images = new Uint8Array(4 * 500_000);
+  await net.run(images.subarray(0, 400));
+  expect(await longestGap(() => net.run(images))).toBeLessThan(MOST_OF_LISTS);
+  net.close();
+});
