@@ -46,6 +46,16 @@ test.each([
   expect(randomState()).toEqual(state);
 });
 
+test.each([
+  ['an option that there is not', { batchSise: 1 }],
+  ['batches of no image', { batchSize: 0 }],
+  ['images that the model does not take', { input: [1, 32, 32] }],
+])('a trainer with %s', async (_, changed) => {
+  const made = JSON.parse(recipe({ kind: 'resnetCifar', args: [20] })) as { options: object };
+  await craft({ recipe: JSON.stringify({ ...made, options: { ...made.options, ...changed } }) });
+  await expectRejection('ERR_BAD_FILE', Trainer.resume(file), file, 'does not say how its trainer is built');
+});
+
 test.each(['recipe', 'state', 'random', 'fit', 'stridenet.preprocess'])('brackets in %s', async (key) => {
   await craft({ [key]: '['.repeat(5e6) });
   const before = process.memoryUsage().rss;
