@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { mini } from '../../lib/data';
 import { loadSharp } from '../../lib/cli/images';
 import { loadSafetensors, saveSafetensors } from '../../lib/io/safetensors';
-import { models } from '../../lib';
+import { fit, models, optim } from '../../lib';
 import { jsonOf, stridenet } from './support';
 
 let folder: string;
@@ -17,6 +17,26 @@ beforeAll(() => {
   weights = join(folder, 'lenet.safetensors');
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+it('a checkpoint with all epochs behind it leaves nothing to train, and one that went further is refused', async () => {
+  const file = join(folder, 'done.checkpoint');
+  const { train } = await mini();
+  const few = { ...train, images: train.images.slice(0, 64 * 784), labels: train.labels.slice(0, 64), length: 64 };
+  await fit(models.lenet5(), few, {
+    epochs: 2,
+    optimizer: optim.sgd({ lr: 0.05, momentum: 0.9 }),
+    seed: 1,
+    progress: false,
+    callbacks: [{ onEpochEnd: async (_, { trainer }) => trainer.save(file) }],
+  });
+  const resumed = await stridenet('train', 'lenet5', '--resume', file, '--epochs', '2');
+  expect([resumed.err, resumed.code]).toEqual(['', 0]);
+  expect(resumed.out).toContain(`Nothing is left to train: ${JSON.stringify(file)} has 2 of 2 epochs behind it.`);
+  const beyond = await stridenet('train', 'lenet5', '--resume', file, '--epochs', '1');
+  expect(beyond.err).toContain('epochs to be at least 2');
+  expect(beyond.code).toBeGreaterThan(0);
+  rmSync(file);
+});
 
 describe('train, then use the weights', () => {
   it('train --json reports what was learned and saves it', async () => {

@@ -8,7 +8,7 @@ import { crossEntropy, type Module } from '../../nn';
 import { constant, cosine, sgd } from '../../optim';
 import { manualSeed } from '../../random';
 import { nativeInfo } from '../../runtime/binding';
-import { fit, type Callback, type EpochRecord, type History, type Trainer } from '../../train';
+import { evaluate, fit, type Callback, type EpochRecord, type History, type Trainer } from '../../train';
 import { UsageError, type Arguments, type Command, type Terminal } from '../arguments';
 import { CheckpointFile } from '../checkpoints';
 import { DATA_OPTIONS, loadData } from '../datasets';
@@ -116,6 +116,11 @@ async function learn(training: Training, interruption: Interruption, terminal: T
   const callback: Callback = {
     onTrainBegin: ({ trainer }) => {
       training.trainer = trainer;
+      if (!quiet && trainer.epoch >= options.epochs) {
+        terminal.out(
+          `Nothing is left to train: ${formatValue(options.resume)} has ${trainer.epoch} of ${options.epochs} epochs behind it.`,
+        );
+      }
     },
     onEpochEnd: async (epoch, { trainer }) => {
       if (!quiet && !terminal.interactive) terminal.out(formatEpoch(epoch, options.epochs));
@@ -173,6 +178,11 @@ async function report(training: Training, history: History, seconds: number, ter
   const { args, out, model } = training;
   const { test } = training.data;
   const last = history.epochs.at(-1)!;
+  // The last epoch may be of a fit that measured less.
+  const measured =
+    last.valAccuracy === undefined
+      ? await evaluate(model, test, { threads: training.threads })
+      : { loss: last.valLoss, accuracy: last.valAccuracy };
   const { isa, threads } = nativeInfo();
   const result = {
     model: args.operands[0],
@@ -180,8 +190,8 @@ async function report(training: Training, history: History, seconds: number, ter
     epochs: history.epochs.length,
     trainLoss: last.loss,
     trainAccuracy: last.accuracy,
-    testLoss: last.valLoss,
-    testAccuracy: last.valAccuracy,
+    testLoss: measured.loss,
+    testAccuracy: measured.accuracy,
     // Every epoch has as many images, so the mean speed is the harmonic one.
     imagesPerSecond: history.epochs.length / history.epochs.reduce((sum, epoch) => sum + 1 / epoch.imagesPerSecond, 0),
     seconds,
@@ -196,7 +206,9 @@ async function report(training: Training, history: History, seconds: number, ter
   const predicted = await predictClasses(model, test, training.threads);
   terminal.out(`\n${formatConfusion(confusion(test.labels, predicted, test.classes.length), test.classes)}\n`);
   terminal.out(`test accuracy  ${result.testAccuracy!.toFixed(4)}  (loss ${result.testLoss!.toFixed(4)}, ${test.length} images)`);
-  terminal.out(`train accuracy ${result.trainAccuracy!.toFixed(4)}  (loss ${result.trainLoss.toFixed(4)}, mean over the last epoch)`);
+  terminal.out(
+    `train accuracy ${result.trainAccuracy?.toFixed(4) ?? 'not measured'}  (loss ${result.trainLoss.toFixed(4)}, mean over the last epoch)`,
+  );
   const speed = Math.round(result.imagesPerSecond).toLocaleString('en-US');
   terminal.out(`speed          ${speed} images/s in training; ${seconds.toFixed(1)} s in all; ${result.threads} threads, ${isa}`);
   terminal.out(`weights        ${result.weights ?? 'not saved (no --out)'}`);
