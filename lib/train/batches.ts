@@ -1,8 +1,10 @@
 /** Cutting a data set into batches, and keeping more than one of them under way. */
 
+import { performance } from 'node:perf_hooks';
 import { sameKind, type Dataset } from '../data/dataset';
 import { formatShape, StridenetError } from '../errors';
 import { elementCount, type Shape } from '../graph/types';
+import { nextTurn } from '../runtime/task';
 import type { StopSignal } from './stopSignal';
 
 export interface Batch {
@@ -49,6 +51,9 @@ export function checkImageShape(where: string, dataset: Dataset, input: Shape): 
   );
 }
 
+/** Results may be there at once, item after item; then the event loop turns so often. */
+const MILLISECONDS_A_TURN = 8;
+
 /**
  * Submits items while at most `depth` results are outstanding and hands the results over in order, so that preparing one item
  * overlaps with computing the one before. Before it rejects - because of an item, of `done` or of `signal` - all that was submitted has
@@ -62,6 +67,7 @@ export async function pipeline<Item, Result>(
   signal?: StopSignal,
 ): Promise<void> {
   const outstanding: Promise<Result>[] = [];
+  let turnDue = performance.now() + MILLISECONDS_A_TURN;
   try {
     for (const item of items) {
       if (signal?.aborted) break;
@@ -70,6 +76,9 @@ export async function pipeline<Item, Result>(
       result.catch(() => undefined);
       outstanding.push(result);
       if (outstanding.length >= depth) await done(await outstanding.shift()!);
+      if (performance.now() < turnDue) continue;
+      await nextTurn();
+      turnDue = performance.now() + MILLISECONDS_A_TURN;
     }
     while (outstanding.length > 0) await done(await outstanding.shift()!);
   } finally {

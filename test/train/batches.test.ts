@@ -174,3 +174,20 @@ describe('progress', () => {
     silent.clear();
   });
 });
+
+test('results that are there at once leave the event loop its turns', async () => {
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  const end = performance.now() + 200;
+  function* untilEnd(): Generator<number> {
+    while (performance.now() < end) yield 1;
+  }
+  await pipeline(
+    untilEnd(),
+    2,
+    async (item) => item,
+    () => undefined,
+  );
+  clearInterval(timer);
+  expect(turns).toBeGreaterThan(3);
+});
