@@ -3,13 +3,12 @@
 import { checkInteger, formatValue, MOST_ENTRIES, readIterable, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import { MEMBERS, Module } from './module';
+import { NumberedModules } from './numbered';
 
-abstract class Container extends Module {
-  /** @throws StridenetError ERR_INVALID_ARGUMENT always: a container has no order of calls, unlike Sequential */
-  forward(..._inputs: Tensor[]): Tensor {
-    const { name } = this.constructor;
-    throw new StridenetError('ERR_INVALID_ARGUMENT', `${name} expects its layers to be called one by one: it has no forward of its own.`);
-  }
+/** A container has no order of calls, unlike Sequential. */
+function refuseForward(container: Module): never {
+  const { name } = container.constructor;
+  throw new StridenetError('ERR_INVALID_ARGUMENT', `${name} expects its layers to be called one by one: it has no forward of its own.`);
 }
 
 function checkModule(where: string, value: unknown): Module {
@@ -24,7 +23,8 @@ function checkIterable(where: string, what: string, value: unknown): unknown[] {
 }
 
 /**
- * Modules in a row, named by their number: `blocks.0.weight`. Has PyTorch's methods; one may be replaced: `list[2] = layer`.
+ * Modules in a row, named by their number: `blocks.0.weight`. Has PyTorch's methods; one may be replaced: `list[2] = layer`. Holes
+ * are refused, as is what is no Module.
  *
  * @example
  * class Net extends nn.Module {
@@ -36,9 +36,7 @@ function checkIterable(where: string, what: string, value: unknown): unknown[] {
  *   }
  * }
  */
-export class ModuleList extends Container implements Iterable<Module> {
-  /** The modules are fields named 0, 1, ..., without holes. */
-  [index: number]: Module;
+export class ModuleList extends NumberedModules {
   /**
    * A list of modules, which may grow later.
    * @param modules in their order; default none
@@ -49,18 +47,9 @@ export class ModuleList extends Container implements Iterable<Module> {
     this.extend(modules);
   }
 
-  /** Number of modules. */
-  get length(): number {
-    let length = 0;
-    while (this[length] !== undefined) length++;
-    return length;
-  }
-
-  /** The module at `index`; negative ones count from the end. */
-  at(index: number): Module | undefined {
-    const { length } = this;
-    const i = checkInteger('ModuleList.at', 'index', index, -length);
-    return this[i < 0 ? i + length : i];
+  /** @throws StridenetError ERR_INVALID_ARGUMENT always: a container has no order of calls, unlike Sequential */
+  forward(..._inputs: Tensor[]): Tensor {
+    return refuseForward(this);
   }
 
   /** Adds a module at the end. @throws StridenetError ERR_INVALID_ARGUMENT */
@@ -95,10 +84,6 @@ export class ModuleList extends Container implements Iterable<Module> {
     return module;
   }
 
-  *[Symbol.iterator](): Iterator<Module> {
-    for (let i = 0; this[i] !== undefined; i++) yield this[i]!;
-  }
-
   private replaceAll(modules: readonly Module[]): void {
     for (let i = this.length - 1; i >= 0; i--) Reflect.deleteProperty(this, i);
     Object.assign(this, modules);
@@ -116,7 +101,7 @@ export class ModuleList extends Container implements Iterable<Module> {
  *   }
  * }
  */
-export class ModuleDict extends Container implements Iterable<[string, Module]> {
+export class ModuleDict extends Module implements Iterable<[string, Module]> {
   /** Not handed out as a field, but by MEMBERS: names in paths are the keys alone. */
   private readonly modules = new Map<string, Module>();
   /**
@@ -127,6 +112,11 @@ export class ModuleDict extends Container implements Iterable<[string, Module]> 
   constructor(modules: Readonly<Record<string, Module>> | Iterable<readonly [string, Module]> = {}) {
     super();
     this.update(modules);
+  }
+
+  /** @throws StridenetError ERR_INVALID_ARGUMENT always: a container has no order of calls, unlike Sequential */
+  forward(..._inputs: Tensor[]): Tensor {
+    return refuseForward(this);
   }
 
   /** @internal */

@@ -1,19 +1,16 @@
 /** Sequential: layers one after the other, named by their number. */
 
-import { checkInteger, formatValue, StridenetError } from '../errors';
+import { formatValue, StridenetError } from '../errors';
 import { statedPreprocessing, type Preprocessing } from '../graph/preprocess';
 import type { Tensor } from '../graph/tensor';
 import { Module } from './module';
+import { NumberedModules } from './numbered';
 
 /**
  * Calls its layers in order, each with the output of the one before.
  * @example new nn.Sequential(new nn.Linear(784, 100), new nn.ReLU(), new nn.Linear(100, 10)) // parameters 0.weight, 0.bias, 2.weight, 2.bias
  */
-export class Sequential extends Module {
-  /** The layers are fields named 0, 1, ..., so that parameter names come out as in PyTorch. One may be replaced: `model.classifier[6] = head`. */
-  [index: number]: Module;
-  /** Number of layers. */
-  readonly length: number;
+export class Sequential extends NumberedModules {
   /**
    * Layers to be called one after the other.
    * @param layers in their order
@@ -34,14 +31,6 @@ export class Sequential extends Module {
       layer.path = String(i);
     }
     Object.assign(this, layers);
-    this.length = layers.length;
-  }
-
-  /** The layer at `index`; negative ones count from the end. */
-  at(index: number): Module | undefined {
-    const length = checkLength(this);
-    const i = checkInteger('Sequential.at', 'index', index, -length);
-    return this[i < 0 ? i + length : i];
   }
 
   /** As set here or by training; else as the first layer reads them, which may be a trained model. */
@@ -59,11 +48,6 @@ export class Sequential extends Module {
   }
   override set preprocess(value: Preprocessing | undefined) {
     super.preprocess = value;
-  }
-
-  *[Symbol.iterator](): Iterator<Module> {
-    const length = checkLength(this);
-    for (let i = 0; i < length; i++) yield this[i]!;
   }
 
   forward(x: Tensor): Tensor {
@@ -88,17 +72,9 @@ export class Sequential extends Module {
       } else if (layer instanceof Sequential && layer.forward === Sequential.prototype.forward) {
         enter(layer);
       } else {
-        if (!((layer as unknown) instanceof Module)) {
-          throw new StridenetError('ERR_INVALID_ARGUMENT', `Sequential expects Modules but one of its layers is ${formatValue(layer)}.`);
-        }
         y = layer.forward(y);
       }
     }
     return y;
   }
-}
-
-/** The length, which code without types may have set to anything. */
-function checkLength({ length }: Sequential): number {
-  return checkInteger('Sequential', 'length', length, 0);
 }

@@ -241,3 +241,43 @@ describe('ModuleDict', () => {
     expect(dict.size).toBe(0);
   });
 });
+
+describe.each<[string, (...layers: nn.Module[]) => nn.Sequential | nn.ModuleList]>([
+  ['Sequential', (...layers) => new nn.Sequential(...layers)],
+  ['ModuleList', (...layers) => new nn.ModuleList(layers)],
+])('%s counts as an array does', (name, make) => {
+  test('what is assigned behind the last is one of them', () => {
+    const container = make(layer());
+    const [b, c] = [layer(), layer()];
+    container[1] = b;
+    container[2] = c;
+    expect([container.length, container.at(-1), [...container].slice(1)]).toEqual([3, c, [b, c]]);
+    expect(namesOf(container)).toEqual(['0.weight', '1.weight', '2.weight']);
+    delete container[2];
+    expect([container.length, container.at(-1)]).toEqual([2, b]);
+  });
+
+  test.each<[string, (container: Record<number, unknown>) => unknown, number, string]>([
+    ['a hole behind the last', (container) => (container[5] = layer()), 6, `there is ${name}[5] without ${name}[2]`],
+    ['a hole where one was taken out', (container) => delete container[0], 2, `there is ${name}[1] without ${name}[0]`],
+    ['a negative number', (container) => (container[-1] = layer()), 2, `there is ${name}[-1] without ${name}[2]`],
+    ['a function', (container) => (container[0] = (x: Tensor) => x), 2, `${name}[0] is function`],
+    ['a text', (container) => (container[1] = 'junk'), 2, `${name}[1] is "junk"`],
+    ['nothing', (container) => (container[1] = undefined), 2, `${name}[1] is undefined`],
+  ])('%s is refused when the modules are used', (_, change, length, found) => {
+    const container = make(layer(), layer());
+    const outer = new Chain({ container }, () => (name === 'Sequential' ? [container] : container));
+    change(container as unknown as Record<number, unknown>);
+    expect(container).toHaveLength(length);
+    const uses = [
+      () => [...container],
+      () => container.children(),
+      () => container.parameters(),
+      () => outer.stateDict(),
+      () => outer.freeze(),
+      () => outer.forward(zeros([1, 2])),
+    ];
+    for (const use of uses) expectError('ERR_INVALID_ARGUMENT', use, found);
+    expect(String(outer)).toContain(found);
+  });
+});
