@@ -24,7 +24,7 @@ import { trainingGraph } from './train/trainingGraph';
 
 export interface SummaryOptions {
   /** Images at a time for the planned memory; default: the first extent of the input shape. */
-  batch?: number;
+  batch?: number | undefined;
 }
 
 /** One layer of a `summary`. */

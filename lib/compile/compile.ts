@@ -20,13 +20,13 @@ export type { Graph } from './rewrite';
 
 export interface CompileOptions {
   /** Fold batch normalisation and join nodes into fused instructions; default true. Off for tests that compare. */
-  fuse?: boolean;
+  fuse?: boolean | undefined;
   /** Let buffers share memory; default true (STRIDENET_PLAN). */
-  plan?: boolean;
+  plan?: boolean | undefined;
   /** What convolutions may use; default 'fast'. */
-  algorithm?: AlgorithmMode;
+  algorithm?: AlgorithmMode | undefined;
   /** Compute large results of batch normalisation again for the gradients rather than keep them; default true. Off for tests that compare. */
-  recompute?: boolean;
+  recompute?: boolean | undefined;
 }
 
 /**

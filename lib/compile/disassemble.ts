@@ -82,7 +82,7 @@ export function decode(words: Int32Array): DecodedProgram {
 
 export interface ListingOptions {
   /** Scratch bytes of the instruction at a position, counted over prepare then step; absent: not shown. */
-  readonly scratchBytes?: (index: number) => number;
+  readonly scratchBytes?: ((index: number) => number) | undefined;
 }
 
 /** A header line, then one line for each instruction: `12 conv2d layer1.0.conv1 [32, 64, 56, 56] direct epilogue=add+relu`. */

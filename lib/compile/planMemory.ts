@@ -16,9 +16,9 @@ const MAX_LINES = 2 ** 31 - 2 ** 20;
 
 export interface MemoryOptions {
   /** false: every buffer has memory of its own (STRIDENET_PLAN=off), to tell planning errors from others. Default true. */
-  readonly plan?: boolean;
+  readonly plan?: boolean | undefined;
   /** Opcode -> input whose memory output 0 may take over. Default: what native code allows. */
-  readonly inPlace?: ReadonlyMap<OpcodeName, number>;
+  readonly inPlace?: ReadonlyMap<OpcodeName, number> | undefined;
 }
 
 /** First and last instruction that touches a buffer, counted over prepare then step. */

@@ -10,9 +10,9 @@ import { readClassNumbers, readPixels, type ClassNumbers, type Pixels } from './
 /** Options of `data.arrays`. */
 export interface ArraysOptions extends Preprocessing {
   /** [channels, height, width] of one image, whatever the layout. Default: a Tensor's. */
-  shape?: readonly [number, number, number];
+  shape?: readonly [number, number, number] | undefined;
   /** Names of the classes, in label order. Default: the labels '0', '1', ... up to the greatest. */
-  classes?: readonly string[];
+  classes?: readonly string[] | undefined;
 }
 
 /** A greater label without names of classes is no class number but something else. */

@@ -20,7 +20,7 @@ export type IdxPaths = Readonly<Record<IdxFile, string>>;
 /** Options of `data.directory`. */
 export interface DirectoryOptions {
   /** Names of the classes, in label order. Default: the labels '0', '1', ... that occur. */
-  classes?: readonly string[];
+  classes?: readonly string[] | undefined;
 }
 
 /**

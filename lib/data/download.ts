@@ -35,8 +35,8 @@ const SLOWEST_BYTES = 1024;
 
 export interface DownloadOptions {
   /** Ends the download: it rejects with the signal's reason. */
-  readonly signal?: StopSignal;
-  readonly patience?: Patience;
+  readonly signal?: StopSignal | undefined;
+  readonly patience?: Patience | undefined;
 }
 
 /**

@@ -11,15 +11,15 @@ import { download, type DownloadOptions, type Patience, type RemoteFile } from '
 /** Options of `data.mnist` and `data.fashionMnist`. */
 export interface MnistOptions {
   /** A folder with the four IDX files, looked at first. */
-  dir?: string;
+  dir?: string | undefined;
   /** Fetch the files into the cache when they are nowhere on this machine. Default false: nothing is ever fetched unasked. */
-  download?: boolean;
+  download?: boolean | undefined;
   /** The cache's folder. Default $XDG_CACHE_HOME/stridenet or ~/.cache/stridenet; the files lie in a folder below it. */
-  cacheDir?: string;
+  cacheDir?: string | undefined;
   /** Address of a folder with the four .gz files, instead of the publisher's. */
-  url?: string;
+  url?: string | undefined;
   /** Ends a download: the call rejects with the signal's reason, and the cache keeps what is complete. */
-  signal?: StopSignal;
+  signal?: StopSignal | undefined;
 }
 
 /** A data set that has a name: what it consists of and where it may be. */

@@ -44,7 +44,7 @@ export function checkSize<S extends Shape>(where: string, shape: S): S {
 /** Options of `tensor`. */
 export interface TensorOptions<D extends DType = DType> {
   /** Element type; default: that of a typed array, 'float32' for numbers. */
-  dtype?: D;
+  dtype?: D | undefined;
 }
 
 /**
@@ -151,7 +151,7 @@ export function scalar(value: number): Tensor<'float32'> {
 /** Options of `randn`. */
 export interface RandnOptions {
   /** The same seed gives the same numbers on every machine; default: the next stream of `manualSeed`. */
-  seed?: number;
+  seed?: number | undefined;
 }
 
 /**

@@ -15,13 +15,13 @@ export type ImageLayout = 'nchw' | 'nhwc';
 /** How raw values become what the model sees: (raw scale - mean) / std. */
 export interface Preprocessing {
   /** Default 1/255 for uint8 images, 1 for float32. */
-  readonly scale?: number;
+  readonly scale?: number | undefined;
   /** One per channel, or one for all; default 0. */
-  readonly mean?: readonly number[];
+  readonly mean?: readonly number[] | undefined;
   /** One per channel, or one for all, above 0; default 1. */
-  readonly std?: readonly number[];
+  readonly std?: readonly number[] | undefined;
   /** Order of raw values; Tensors are [n, channels, height, width] in any case. Default 'nchw'. */
-  readonly layout?: ImageLayout;
+  readonly layout?: ImageLayout | undefined;
 }
 
 /** More numbers than channels of any image: they are not read. */

@@ -65,8 +65,8 @@ let nextId = 1;
 // `any` and not DType: a forward(x: Tensor): Tensor must fit where layers say Tensor<'float32'>.
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export class Tensor<D extends DType = any> {
-  /** @internal */
-  readonly id = nextId++;
+  /** Private: what compares tensors by their fields, such as a test, sees what they are and not when they were made. */
+  readonly #id = nextId++;
   /** What the value is computed from. */
   readonly inputs: readonly Tensor[];
   /** The element type. */
@@ -110,6 +110,10 @@ export class Tensor<D extends DType = any> {
     return new Tensor(op, inputs, attrs, shape, dtype, name, leaf);
   }
 
+  /** @internal */
+  get id(): number {
+    return this.#id;
+  }
   /** Number of axes. */
   get rank(): number {
     return this.shape.length;

@@ -8,15 +8,15 @@ import { zeros, type InitRule } from '../nn/init';
 /** Options of every classifier. */
 export interface ClassifierOptions {
   /** Number of outputs; default 1000. */
-  classes?: number;
+  classes?: number | undefined;
   /** Channels of the images; default 3. */
-  inChannels?: number;
+  inChannels?: number | undefined;
 }
 
 /** Options of models with dropout before their classifier. */
 export interface DropoutOptions {
   /** Probability with which a number is dropped in training. */
-  dropout?: number;
+  dropout?: number | undefined;
 }
 
 /**

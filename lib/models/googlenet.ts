@@ -12,15 +12,15 @@ import { initialize, readOptions, type ClassifierOptions, type DropoutOptions } 
 /** `dropout` acts before the last linear layer; default 0.2. */
 export interface GoogLeNetOptions extends ClassifierOptions, DropoutOptions {
   /** Two more classifiers in the middle, which take part in training alone; default true. */
-  auxLogits?: boolean;
+  auxLogits?: boolean | undefined;
   /** Dropout of the auxiliary classifiers; default 0.7. */
-  dropoutAux?: number;
+  dropoutAux?: number | undefined;
   /**
    * For images that are normalised by ImageNet's mean [0.485, 0.456, 0.406] and deviation [0.229, 0.224, 0.225]: the model makes of them
    * images of mean 0.5 and deviation 0.5, which torchvision's weights were trained on. Needs 3 channels. Default false, as torchvision's
    * without weights; pass true when its weights are loaded.
    */
-  transformInput?: boolean;
+  transformInput?: boolean | undefined;
 }
 
 const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;

@@ -12,15 +12,15 @@ import { Sequential } from '../nn/sequential';
 /** Options of `models.lenet5`. */
 export interface LeNet5Options {
   /** Default 10. */
-  classes?: number;
+  classes?: number | undefined;
   /** Default 1. */
-  inChannels?: number;
+  inChannels?: number | undefined;
   /** Default 'relu'; the course has 'sigmoid'. */
-  activation?: 'relu' | 'sigmoid' | 'tanh';
+  activation?: 'relu' | 'sigmoid' | 'tanh' | undefined;
   /** Default 'max'; the course has 'avg'. */
-  pooling?: 'max' | 'avg';
+  pooling?: 'max' | 'avg' | undefined;
   /** Applied to every weight, such as `nn.init.xavierUniform`; biases keep PyTorch's. Default: PyTorch's. */
-  init?: InitRule;
+  init?: InitRule | undefined;
 }
 
 const ACTIVATIONS = { relu: ReLU, sigmoid: Sigmoid, tanh: Tanh };

@@ -11,7 +11,7 @@ import { initialize, readOptions, zeroBias, type ClassifierOptions, type Dropout
 /** `dropout` acts before the linear layer; default 0.2. */
 export interface MobileNetV2Options extends ClassifierOptions, DropoutOptions {
   /** Factor on all channel counts, which are rounded to multiples of 8; default 1. */
-  width?: number;
+  width?: number | undefined;
 }
 
 /** Expansion, output channels, blocks, stride of the first one. */

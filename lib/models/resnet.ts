@@ -18,7 +18,7 @@ export interface ResNetOptions extends ClassifierOptions, DropoutOptions {
    * What stands before the blocks: 'imagenet' (default), a 7x7 convolution of stride 2 and maximum pooling; or 'cifar', a 3x3 convolution of
    * stride 1 and no pooling, for images of about 32 x 32.
    */
-  stem?: 'imagenet' | 'cifar';
+  stem?: 'imagenet' | 'cifar' | undefined;
 }
 
 function conv3x3(inChannels: number, outChannels: number, stride = 1): Conv2d {

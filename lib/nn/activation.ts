@@ -50,7 +50,7 @@ export class ReLU6 extends Plain {
 /** Options of `nn.LeakyReLU`. */
 export interface LeakyReLULayerOptions {
   /** Default 0.01. */
-  negativeSlope?: number;
+  negativeSlope?: number | undefined;
 }
 
 /** x where it is positive, else negativeSlope x. */
@@ -79,7 +79,7 @@ export class LeakyReLU extends Module {
 /** Options of `nn.GELU`. */
 export interface GELULayerOptions {
   /** 'none' (default) or 'tanh'. */
-  approximate?: GeluApproximation;
+  approximate?: GeluApproximation | undefined;
 }
 
 /** x Phi(x) with the normal distribution function, or its approximation by tanh (see `ops.gelu`). */
@@ -122,7 +122,7 @@ export class Hardswish extends Plain {
 /** Options of `nn.Softmax`. */
 export interface SoftmaxLayerOptions {
   /** The axis whose values are set against each other; default -1, the last. */
-  axis?: number;
+  axis?: number | undefined;
 }
 
 /** exp(x) / sum exp(x) over an axis. For training leave it out and use `nn.crossEntropy`, which takes logits. */
@@ -151,7 +151,7 @@ export class Softmax extends Module {
 /** Options of `nn.LogSoftmax`. */
 export interface LogSoftmaxLayerOptions {
   /** The axis whose values are set against each other; default -1, the last. */
-  axis?: number;
+  axis?: number | undefined;
 }
 
 /** The logarithm of softmax over an axis. */
@@ -187,7 +187,7 @@ export class Identity extends Plain {
 /** Options of `nn.Flatten`. */
 export interface FlattenLayerOptions {
   /** The first of the axes that are joined; default 1. */
-  startAxis?: number;
+  startAxis?: number | undefined;
 }
 
 /** Joins the axes from `startAxis` (default 1) on: [N, C, H, W] becomes [N, C H W]. */

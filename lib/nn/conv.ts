@@ -13,15 +13,15 @@ import { Parameter } from './parameter';
 /** Options of `nn.Conv2d`. */
 export interface Conv2dLayerOptions {
   /** Default 1. */
-  stride?: Pair;
+  stride?: Pair | undefined;
   /** Default 0. */
-  padding?: Padding;
+  padding?: Padding | undefined;
   /** Distance between kernel elements; default 1. */
-  dilation?: Pair;
+  dilation?: Pair | undefined;
   /** Divides both channel counts; channels of different groups do not see each other. Default 1. */
-  groups?: number;
+  groups?: number | undefined;
   /** Default true. */
-  bias?: boolean;
+  bias?: boolean | undefined;
 }
 
 /**

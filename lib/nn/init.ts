@@ -16,33 +16,33 @@ export type Nonlinearity = 'linear' | 'conv2d' | 'sigmoid' | 'tanh' | 'relu' | '
 /** Options of `nn.init.xavierUniform` and `nn.init.xavierNormal`. */
 export interface XavierOptions {
   /** Factor on the standard deviation, see `calculateGain`. Default 1. */
-  gain?: number;
+  gain?: number | undefined;
 }
 
 /** Options of `nn.init.kaimingUniform` and `nn.init.kaimingNormal`. */
 export interface KaimingOptions {
   /** Negative slope of the leaky ReLU that follows. Default 0. */
-  a?: number;
+  a?: number | undefined;
   /** Keep the variance of the forward pass ('fanIn', default) or of the gradient ('fanOut'). */
-  mode?: FanMode;
+  mode?: FanMode | undefined;
   /** Default 'leakyRelu'. */
-  nonlinearity?: Nonlinearity;
+  nonlinearity?: Nonlinearity | undefined;
 }
 
 /** Options of `nn.init.uniform`. */
 export interface UniformOptions {
   /** Lower bound; default 0. */
-  a?: number;
+  a?: number | undefined;
   /** Upper bound, not reached; default 1. */
-  b?: number;
+  b?: number | undefined;
 }
 
 /** Options of `nn.init.normal`. */
 export interface NormalOptions {
   /** Default 0. */
-  mean?: number;
+  mean?: number | undefined;
   /** Standard deviation; default 1. */
-  std?: number;
+  std?: number | undefined;
 }
 
 /** Uniform in [a, b). Default [0, 1). */

@@ -12,7 +12,7 @@ import { Parameter } from './parameter';
 /** Options of `nn.Linear`. */
 export interface LinearLayerOptions {
   /** Default true. */
-  bias?: boolean;
+  bias?: boolean | undefined;
 }
 
 /**

@@ -10,14 +10,14 @@ import type { Variable } from './parameter';
 /** Options of `module.loadStateDict`. */
 export interface LoadStateDictOptions {
   /** Refuse missing and unexpected names; default true. Counts of batches may be missing in any case, as in PyTorch. */
-  strict?: boolean;
+  strict?: boolean | undefined;
   /**
    * What the names in the map begin with, such as '_orig_mod.' (torch.compile), 'module.' (DataParallel) or 'backbone.' (a part of a larger
    * model); names that do not are left out of account. Default ''.
    */
-  prefix?: string;
+  prefix?: string | undefined;
   /** Leave what has another shape as it is, such as the head for another number of classes; default false: it is an error. */
-  ignoreMismatched?: boolean;
+  ignoreMismatched?: boolean | undefined;
 }
 
 /** What `module.loadStateDict` did. */

@@ -55,9 +55,9 @@ export function lossFrom(recipe: LossRecipe): Loss {
 /** Options of `nn.crossEntropy`. */
 export interface CrossEntropyLossOptions {
   /** In [0, 1]; default 0. */
-  labelSmoothing?: number;
+  labelSmoothing?: number | undefined;
   /** A weight for each class, a tensor of shape [classes] or its numbers; default 1. */
-  weight?: Tensor | readonly number[];
+  weight?: Tensor | readonly number[] | undefined;
 }
 
 /**
@@ -89,7 +89,7 @@ function classWeight(weight: unknown): Tensor {
 /** Options of `nn.mseLoss`. */
 export interface MseLossOptions {
   /** 'mean' (default) or 'sum' over all elements. */
-  reduction?: LossReduction;
+  reduction?: LossReduction | undefined;
 }
 
 /**
@@ -106,9 +106,9 @@ export function mseLoss(options: MseLossOptions = {}): Loss {
 /** Options of `nn.bceWithLogits`. */
 export interface BceWithLogitsLossOptions {
   /** Weight of the positive answers, broadcast to the output's shape; default 1. */
-  posWeight?: Tensor;
+  posWeight?: Tensor | undefined;
   /** 'mean' (default) or 'sum' over all elements. */
-  reduction?: LossReduction;
+  reduction?: LossReduction | undefined;
 }
 
 /**

@@ -14,13 +14,13 @@ import { Parameter, Variable } from './parameter';
 /** Options of `nn.BatchNorm2d`. */
 export interface BatchNorm2dLayerOptions {
   /** Added to the variance; default 1e-5. */
-  eps?: number;
+  eps?: number | undefined;
   /** How far a training step moves the running statistics; default 0.1. With null they are the plain mean over all steps so far. */
-  momentum?: number | null;
+  momentum?: number | null | undefined;
   /** Learn a scale (`weight`) and a shift (`bias`) per channel; default true. */
-  affine?: boolean;
+  affine?: boolean | undefined;
   /** Keep running statistics for evaluation; default true. Without them evaluation normalises by its batch, too. */
-  trackRunningStats?: boolean;
+  trackRunningStats?: boolean | undefined;
 }
 
 /**
@@ -114,11 +114,11 @@ export class BatchNorm2d extends Module {
 /** Options of `nn.LocalResponseNorm`. */
 export interface LocalResponseNormLayerOptions {
   /** Default 1e-4. */
-  alpha?: number;
+  alpha?: number | undefined;
   /** Default 0.75. */
-  beta?: number;
+  beta?: number | undefined;
   /** Default 1. */
-  k?: number;
+  k?: number | undefined;
 }
 
 /** Divides each value of [N, C, H, W] by a power of the mean square of `size` channels around it (see `ops.localResponseNorm`). */

@@ -10,21 +10,21 @@ import { Module } from './module';
 
 interface PoolLayerOptions {
   /** Default: the kernel size. */
-  stride?: Pair;
+  stride?: Pair | undefined;
   /** Default 0; at most half of the kernel on each side. */
-  padding?: Padding;
+  padding?: Padding | undefined;
   /** Round the output size up instead of down; default false. */
-  ceilMode?: boolean;
+  ceilMode?: boolean | undefined;
 }
 /** Options of `nn.MaxPool2d`. */
 export interface MaxPool2dLayerOptions extends PoolLayerOptions {
   /** Distance between the elements of a window; default 1. */
-  dilation?: Pair;
+  dilation?: Pair | undefined;
 }
 /** Options of `nn.AvgPool2d`. */
 export interface AvgPool2dLayerOptions extends PoolLayerOptions {
   /** Whether padding counts in the divisor; default true. */
-  countIncludePad?: boolean;
+  countIncludePad?: boolean | undefined;
 }
 
 /** The largest value of each window of [N, C, H, W] (see `ops.maxPool2d`). */

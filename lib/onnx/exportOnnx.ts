@@ -33,7 +33,7 @@ export interface ExportOnnxOptions {
    * Multiply batch normalisation into the convolution before it, as compiled models and PyTorch's exporter do; default true. Without it
    * every parameter keeps its value.
    */
-  foldBatchNorm?: boolean;
+  foldBatchNorm?: boolean | undefined;
 }
 
 /** The version of the file format that came with the operator set. */

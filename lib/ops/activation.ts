@@ -68,7 +68,7 @@ export const geluTanhGrad = defineBinary('geluTanhGrad', ({ dy: g, a: dy, b: x }
 /** Options of `ops.gelu`. */
 export interface GeluOptions extends OpOptions {
   /** 'none' (default), or 'tanh': x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2. */
-  approximate?: GeluApproximation;
+  approximate?: GeluApproximation | undefined;
 }
 
 /**
@@ -130,9 +130,9 @@ defineOp<LeakyReluAttrs>({
 /** Options of `ops.clamp`. */
 export interface ClampOptions extends OpOptions {
   /** Lower bound; default none. */
-  min?: number;
+  min?: number | undefined;
   /** Upper bound; default none. Where it is less than min the result is max. */
-  max?: number;
+  max?: number | undefined;
 }
 
 /**
@@ -157,7 +157,7 @@ export function clamp(x: Tensor, options: ClampOptions): Tensor<'float32'> {
 /** Options of `ops.leakyRelu`. */
 export interface LeakyReluOptions extends OpOptions {
   /** Default 0.01. */
-  negativeSlope?: number;
+  negativeSlope?: number | undefined;
 }
 
 /**

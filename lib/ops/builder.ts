@@ -9,7 +9,7 @@ import type { OpDef } from './opDef';
 /** What every operation takes. */
 export interface OpOptions {
   /** The layer or part of a model that the operation belongs to, for error messages, listings and `summary`; default none. */
-  name?: string;
+  name?: string | undefined;
 }
 
 const registry = new Map<string, OpDef>();

@@ -17,15 +17,15 @@ import { checkPadding, checkPair, resolvePadding, windowOutput, type Padding, ty
 /** Options of `ops.conv2d`. */
 export interface Conv2dOptions extends OpOptions {
   /** [O]; default: none. */
-  bias?: Tensor;
+  bias?: Tensor | undefined;
   /** Default 1. */
-  stride?: Pair;
+  stride?: Pair | undefined;
   /** Default 0. */
-  padding?: Padding;
+  padding?: Padding | undefined;
   /** Distance between kernel elements; default 1. */
-  dilation?: Pair;
+  dilation?: Pair | undefined;
   /** Channels are cut into this many groups that do not see each other; default 1. */
-  groups?: number;
+  groups?: number | undefined;
 }
 
 export interface Conv2dAttrs extends Attrs {

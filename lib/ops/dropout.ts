@@ -16,9 +16,9 @@ import type { GradientContext } from './opDef';
 /** Options of `ops.dropout` and `ops.dropout2d`. */
 export interface DropoutOptions extends OpOptions {
   /** Whether anything is dropped; default true. Without, the result is the input. */
-  training?: boolean;
+  training?: boolean | undefined;
   /** The same seed gives the same mask; default: the seed and step of the training graph, else drawn from `manualSeed`. */
-  seed?: number;
+  seed?: number | undefined;
 }
 
 interface DropoutAttrs extends Attrs {

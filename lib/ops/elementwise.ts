@@ -11,8 +11,8 @@ import { build, checkDType, checkNameOption, checkTensor, defineOp, type OpOptio
 import type { GradientContext } from './opDef';
 import { reduceToShape } from './reduce';
 
-/** A tensor, or a number in its place. */
-export type TensorLike = Tensor | number;
+/** A tensor of float32, or a number in its place. */
+export type TensorLike = Tensor<'float32'> | number;
 
 type UnaryRule = (dy: Tensor, x: Tensor, y: Tensor) => Tensor | null;
 type BinaryRule = (g: { dy: Tensor; a: Tensor; b: Tensor; y: Tensor }) => readonly [() => Tensor | null, () => Tensor | null];
@@ -34,7 +34,7 @@ function broadcastShapes(where: string, a: Shape, b: Shape): Shape {
 }
 
 /** Registers y = f(x) with its gradient rule and gives its builder. */
-export function defineUnary(name: string, gradient: UnaryRule): (x: TensorLike, options?: OpOptions) => Tensor<'float32'> {
+export function defineUnary(name: string, gradient: UnaryRule): (x: Tensor | number, options?: OpOptions) => Tensor<'float32'> {
   defineOp({
     name,
     infer({ where, inputs: [x] }) {
@@ -66,7 +66,7 @@ export function defineBinary(name: string, gradient: BinaryRule): (a: TensorLike
   return (a, b, options) => build(name, [toTensor(name, a), toTensor(name, b)], {}, checkNameOption(name, options));
 }
 
-function toTensor(where: string, x: TensorLike): Tensor {
+function toTensor(where: string, x: Tensor | number): Tensor {
   if (typeof x === 'number') return scalar(x);
   checkTensor(where, 'its input', x);
   return x;

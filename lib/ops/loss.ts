@@ -32,7 +32,7 @@ function checkTarget(where: string, x: Tensor, target: Tensor): void {
 /** Options of `ops.mseLoss`. */
 export interface MseLossOptions extends OpOptions {
   /** 'mean' (default) or 'sum' over all elements. */
-  reduction?: LossReduction;
+  reduction?: LossReduction | undefined;
 }
 
 /**
@@ -52,7 +52,7 @@ export function mseLoss(x: Tensor, target: Tensor, options: MseLossOptions = {})
 /** Options of `ops.bceWithLogits`. */
 export interface BceWithLogitsOptions extends MseLossOptions {
   /** Weight of the positive answers, a tensor that broadcasts to the output's shape; default 1. */
-  posWeight?: Tensor;
+  posWeight?: Tensor | undefined;
 }
 
 /**
@@ -94,9 +94,9 @@ defineOp<{ readonly classes: number }>({
 /** Options of `crossEntropy`. */
 export interface CrossEntropyOptions extends OpOptions {
   /** In [0, 1]; default 0. */
-  labelSmoothing?: number;
+  labelSmoothing?: number | undefined;
   /** A weight for each class, float32 [classes]; default 1. */
-  weight?: Tensor;
+  weight?: Tensor | undefined;
 }
 
 /**

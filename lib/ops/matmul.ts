@@ -106,7 +106,7 @@ export function matmul(a: Tensor, b: Tensor, options: OpOptions = {}): Tensor<'f
 /** Options of `ops.linear`. */
 export interface LinearOptions extends OpOptions {
   /** Added to each row, [out]; default none. */
-  bias?: Tensor;
+  bias?: Tensor | undefined;
 }
 
 /**

@@ -21,19 +21,19 @@ import { deferUpdate, replacement, runningAverage } from './update';
 /** Options of `ops.batchNorm2d`. */
 export interface BatchNorm2dOptions extends OpOptions {
   /** [C]; used in evaluation, moved towards the batch's by a training step. */
-  runningMean?: Tensor;
+  runningMean?: Tensor | undefined;
   /** [C], of unbiased variances. */
-  runningVar?: Tensor;
+  runningVar?: Tensor | undefined;
   /** [C], default ones. */
-  weight?: Tensor;
+  weight?: Tensor | undefined;
   /** [C], default zeros. */
-  bias?: Tensor;
+  bias?: Tensor | undefined;
   /** Normalise by the statistics of this batch; default false. Without running statistics it must be true. */
-  training?: boolean;
+  training?: boolean | undefined;
   /** How far a step moves the running statistics, a number in [0, 1] or a scalar tensor; default 0.1. */
-  momentum?: number | Tensor;
+  momentum?: number | Tensor | undefined;
   /** Added to the variance; default 1e-5. */
-  eps?: number;
+  eps?: number | undefined;
 }
 
 /** Options of `ops.localResponseNorm`. */
@@ -41,11 +41,11 @@ export interface LocalResponseNormOptions extends OpOptions {
   /** Channels in a window. */
   size: number;
   /** Default 1e-4. */
-  alpha?: number;
+  alpha?: number | undefined;
   /** Default 0.75. */
-  beta?: number;
+  beta?: number | undefined;
   /** Default 1. */
-  k?: number;
+  k?: number | undefined;
 }
 
 export interface BatchNormAttrs extends Attrs {

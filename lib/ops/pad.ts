@@ -16,9 +16,9 @@ export type PadAmount = Pair | readonly [readonly [number, number], readonly [nu
 /** Options of `ops.pad2d`. */
 export interface Pad2dOptions extends OpOptions {
   /** Default 'constant'. */
-  mode?: PadMode;
+  mode?: PadMode | undefined;
   /** The constant; default 0. */
-  value?: number;
+  value?: number | undefined;
 }
 
 interface Pad2dAttrs extends Attrs {

@@ -9,21 +9,21 @@ import { checkPadding, checkPair, resolvePadding, windowOutput, type Padding, ty
 
 interface PoolOptions extends OpOptions {
   /** Default: the kernel size. */
-  stride?: Pair;
+  stride?: Pair | undefined;
   /** Default 0; at most half of the kernel on each side. */
-  padding?: Padding;
+  padding?: Padding | undefined;
   /** Round the output size up instead of down; default false. */
-  ceilMode?: boolean;
+  ceilMode?: boolean | undefined;
 }
 /** Options of `ops.maxPool2d`. */
 export interface MaxPool2dOptions extends PoolOptions {
   /** Distance between the elements of a window; default 1. */
-  dilation?: Pair;
+  dilation?: Pair | undefined;
 }
 /** Options of `ops.avgPool2d`. */
 export interface AvgPool2dOptions extends PoolOptions {
   /** Whether padding counts in the divisor; default true. */
-  countIncludePad?: boolean;
+  countIncludePad?: boolean | undefined;
 }
 
 interface PoolAttrs extends Attrs {

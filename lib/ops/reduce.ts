@@ -18,9 +18,9 @@ interface ReduceAttrs extends Attrs {
 /** Options of `ops.sum`, `ops.mean` and `ops.max`. */
 export interface ReduceOptions extends OpOptions {
   /** Axis or axes to reduce, negative ones counting from the end; default: all of them. */
-  axis?: number | readonly number[];
+  axis?: number | readonly number[] | undefined;
   /** Keep reduced axes with extent 1; default false. */
-  keepDims?: boolean;
+  keepDims?: boolean | undefined;
 }
 
 function inferReduce({ where, inputs: [x], attrs }: InferContext<ReduceAttrs>): { shape: Shape; dtype: 'float32' } {

@@ -77,7 +77,7 @@ export function padAt(x: Tensor, starts: readonly number[], shape: Shape, value:
 /** Options of `ops.concat`. */
 export interface ConcatOptions extends OpOptions {
   /** The axis along which they follow each other; default 1, the channels of [N, C, H, W]. A negative one counts from the end. */
-  axis?: number;
+  axis?: number | undefined;
 }
 
 /**

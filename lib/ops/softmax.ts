@@ -114,7 +114,7 @@ function buildSoftmax(op: 'softmax' | 'logSoftmax', x: Tensor, options: SoftmaxO
 /** Options of `ops.softmax` and `ops.logSoftmax`. */
 export interface SoftmaxOptions extends OpOptions {
   /** The axis whose values are set against each other, negative ones counting from the end; default -1. */
-  axis?: number;
+  axis?: number | undefined;
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT */

@@ -33,9 +33,9 @@ export function constant(): Schedule {
 /** Options of `optim.cosine`. */
 export interface CosineOptions {
   /** Epochs, or parts of one, over which the factor first rises linearly to 1; default 0. */
-  warmupEpochs?: number;
+  warmupEpochs?: number | undefined;
   /** The factor at the end; default 0. */
-  minFactor?: number;
+  minFactor?: number | undefined;
 }
 
 /**

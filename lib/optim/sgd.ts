@@ -7,13 +7,13 @@ import { asBuiltIn, type Optimizer } from './optimizer';
 /** Options of `optim.sgd`. */
 export interface SgdOptions {
   /** Learning rate, at least 0; default 0.001. */
-  lr?: number;
+  lr?: number | undefined;
   /** At least 0; default 0. */
-  momentum?: number;
+  momentum?: number | undefined;
   /** L2 penalty, at least 0; default 0. */
-  weightDecay?: number;
+  weightDecay?: number | undefined;
   /** Needs momentum; default false. */
-  nesterov?: boolean;
+  nesterov?: boolean | undefined;
 }
 
 /**

@@ -32,15 +32,15 @@ export interface CompileModelOptions extends ExecutionOptions, ReadingOptions {
   /** [channels, height, width] of one image, such as [1, 28, 28], whatever the layout. */
   input: Shape;
   /** Most images of one run of a program; more are run in slices. Default 32. */
-  maxBatch?: number;
+  maxBatch?: number | undefined;
 }
 
 /** What is to be made ready before images come. */
 export interface WarmUpOptions {
   /** Numbers of images; more than maxBatch stand for the slices in which they are run. Default [1]. */
-  batches?: readonly number[];
+  batches?: readonly number[] | undefined;
   /** How images will come: 'float32' (default) or 'uint8'. */
-  dtype?: ImageDType;
+  dtype?: ImageDType | undefined;
 }
 
 /**

@@ -29,13 +29,13 @@ export interface Score {
 /** Options of `evaluate`. */
 export interface EvaluateOptions extends ExecutionOptions {
   /** Default 256. */
-  batchSize?: number;
+  batchSize?: number | undefined;
   /** Default `nn.crossEntropy()`. */
-  loss?: Loss;
+  loss?: Loss | undefined;
   /** Default ['accuracy']. */
-  metrics?: readonly Metric[];
+  metrics?: readonly Metric[] | undefined;
   /** Stops at the next batch and rejects with its reason. */
-  signal?: StopSignal;
+  signal?: StopSignal | undefined;
 }
 
 /** A model with programs at hand. */

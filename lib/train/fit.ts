@@ -26,38 +26,38 @@ export interface FitOptions extends ExecutionOptions {
   /** Passes over the data set, those before `initialEpoch` or `resume` included. */
   epochs: number;
   /** Images of a step; the last step of an epoch takes what is left (see `dropLast`). Default 32. */
-  batchSize?: number;
+  batchSize?: number | undefined;
   /** Measured after every epoch. */
-  validation?: DatasetLike;
+  validation?: DatasetLike | undefined;
   /** Default `nn.crossEntropy()`. */
-  loss?: Loss;
+  loss?: Loss | undefined;
   /** Default ['accuracy']. */
-  metrics?: readonly Metric[];
+  metrics?: readonly Metric[] | undefined;
   /** Such as `optim.sgd({ lr: 0.1, momentum: 0.9 })`. */
   optimizer: Optimizer;
   /** Factor on the learning rate by step; default `optim.constant()`. */
-  schedule?: Schedule;
+  schedule?: Schedule | undefined;
   /** Default none. */
-  callbacks?: readonly Callback[];
+  callbacks?: readonly Callback[] | undefined;
   /**
    * Stops at the next batch: `fit` rejects with the signal's reason, which gets the records so far as `history`, and the model keeps the
    * weights of the last completed step. `context.trainer.stop()` ends a fit without an error.
    */
-  signal?: StopSignal;
+  signal?: StopSignal | undefined;
   /** Seed of the order of the images. Default: drawn from `manualSeed`. The same seed and weights give bit-identical results. */
-  seed?: number;
+  seed?: number | undefined;
   /** Leave out the images of an epoch that do not fill a batch; others in every epoch. Default false: they are a smaller batch. */
-  dropLast?: boolean;
+  dropLast?: boolean | undefined;
   /**
    * A file that `trainer.save` wrote, in a callback say: weights, optimizer slots, epoch, step, seed, learning rate, history and the global
    * random state are taken from it, and training goes on up to `epochs`: nothing is left to do when it has as many behind it, and one that
    * went further is refused. Its learning rate goes before the optimizer's.
    */
-  resume?: string;
+  resume?: string | undefined;
   /** Epochs that count as done: training begins with the next one, as do order, schedule and records; from `epochs` on, none is left. Default 0. */
-  initialEpoch?: number;
+  initialEpoch?: number | undefined;
   /** Show a progress bar if standard error is a terminal; default true. */
-  progress?: boolean;
+  progress?: boolean | undefined;
 }
 
 const OPTIONS = [

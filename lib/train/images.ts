@@ -19,9 +19,9 @@ export type Targets = Tensor | Float32Array | readonly number[];
 /** How raw images are read, for everything that takes them. */
 export interface ReadingOptions {
   /** How raw images become what the model sees. Default: as in training (`model.preprocess`); without any, uint8 is scaled by 1/255. */
-  preprocess?: Preprocessing;
+  preprocess?: Preprocessing | undefined;
   /** Order of the values of raw images: 'nhwc' for interleaved channels. Default: that of `preprocess` or of training, else 'nchw'. */
-  layout?: ImageLayout;
+  layout?: ImageLayout | undefined;
 }
 
 /** Their names, for checkOptions. */

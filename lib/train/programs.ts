@@ -21,12 +21,12 @@ export interface ExecutionOptions {
    * Default: the threads that this process may use. Fewer take part while other processes need the processors and that is faster. Results
    * do not depend on it.
    */
-  threads?: number;
+  threads?: number | undefined;
   /**
    * Default 'fast': 3x3 and 5x5 convolutions use Winograd's algorithm where that is faster, whose rounding errors are some two times those
    * of plain sums; its weights take up to four times the memory. 'exact': never.
    */
-  algorithm?: AlgorithmMode;
+  algorithm?: AlgorithmMode | undefined;
 }
 
 /** Their names, for checkOptions. */

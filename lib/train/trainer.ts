@@ -51,21 +51,21 @@ export interface TrainerOptions extends ExecutionOptions, ReadingOptions {
   /** Such as `optim.sgd({ lr: 0.1 })`. */
   optimizer: Optimizer;
   /** Default `nn.crossEntropy()`. */
-  loss?: Loss;
+  loss?: Loss | undefined;
   /** [channels, height, width] of one image, such as [1, 28, 28], whatever the layout. */
   input: Shape;
   /** Largest number of images of a step. */
   batchSize: number;
   /** Default ['accuracy'], or [] with a loss of values. */
-  metrics?: readonly Metric[];
+  metrics?: readonly Metric[] | undefined;
   /** For dropout and for shuffling by `fit`; kept in checkpoints. Default: drawn from `manualSeed`. */
-  seed?: number;
+  seed?: number | undefined;
 }
 
 /** Options of `trainer.save`. */
 export interface TrainerSaveOptions {
   /** Texts of one's own, kept in the file by name. */
-  metadata?: Readonly<Record<string, string>>;
+  metadata?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Outcome of one step, measured before the update. */

@@ -104,6 +104,13 @@ describe('values', () => {
   });
 });
 
+test('tensors made alike compare as equal, by their fields', () => {
+  expect(tensor([1, 2])).toEqual(tensor([1, 2]));
+  expect(tensor([1, 2])).not.toEqual(tensor([1, 3]));
+  expect(tensor([1, 2])).not.toEqual(tensor([1, 2], [2, 1]));
+  expect(ops.relu(tensor([1]))).not.toEqual(ops.abs(tensor([1])));
+});
+
 test('what only looks like a tensor is refused by name', () => {
   const x = tensor([1, 2]);
   expectError('ERR_INVALID_ARGUMENT', () => ops.relu(anything(new Proxy(x, {}))), 'a Tensor but got a Proxy');

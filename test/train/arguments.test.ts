@@ -1,6 +1,6 @@
 /** Arguments that the types refuse and JavaScript does not: each is refused by name, before anything runs. */
 
-import { zeros } from '../../lib/graph/leaves';
+import { tensor, zeros } from '../../lib/graph/leaves';
 import { saveSafetensors } from '../../lib/io/saveSafetensors';
 import type { Tensor } from '../../lib/graph/tensor';
 import * as nn from '../../lib/nn';

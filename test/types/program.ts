@@ -98,6 +98,10 @@ export async function values(): Promise<void> {
   // @ts-expect-error an int32 tensor is none of float32
   const wrong: Tensor<'float32'> = labels;
   void wrong;
+  // @ts-expect-error arithmetic is that of float32
+  ops.add(labels, 1);
+  // @ts-expect-error also on the right
+  x.mul(labels);
   // @ts-expect-error tensors are made by functions
   new Tensor('constant', [], {}, [], 'float32', '');
   // @ts-expect-error a misspelled option
@@ -121,6 +125,14 @@ export async function training(): Promise<void> {
     schedule: optim.cosine({ warmupEpochs: 1 }),
     callbacks: [{ onEpochEnd: ({ epoch, loss }) => void (epoch + loss) }],
   });
+  // An option may be left to its default by a condition, whatever the compiler says of properties that are not there.
+  const none = undefined;
+  await fit(model, train, { epochs: 1, optimizer: optim.sgd({ lr: none }), resume: none, loss: none, signal: none, threads: none });
+  ops.conv2d(zeros([1, 1, 1, 1]), zeros([1, 1, 1, 1]), { bias: none, stride: none, name: none });
+  new nn.Conv2d(1, 1, 1, { bias: none, padding: none });
+  data.arrays(new Uint8Array(1), [0], { shape: none, classes: none, scale: none, layout: none });
+  model.preprocess = { mean: none, std: none };
+  models.resnet18({ classes: none, stem: none });
   type<number | undefined>()(history.epochs.at(-1)?.valAccuracy);
   // A loss of one's own may say what it takes.
   const loss = (output: Tensor<'float32'>, labels: Tensor<'int32'>): Tensor<'float32'> => ops.crossEntropy(output, labels);
