@@ -1,6 +1,6 @@
 /** Arguments that the types refuse and JavaScript does not: each is refused by name, before anything runs. */
 
-import { tensor, zeros } from '../../lib/graph/leaves';
+import { zeros } from '../../lib/graph/leaves';
 import { saveSafetensors } from '../../lib/io/saveSafetensors';
 import type { Tensor } from '../../lib/graph/tensor';
 import * as nn from '../../lib/nn';
@@ -99,7 +99,7 @@ test('the length of a Sequential cannot be set to something else', () => {
   expect(() => Object.assign(net, { length: 5 })).toThrow(TypeError);
   Object.defineProperty(net, 'length', { value: Symbol('odd') });
   expect(net.at(-1)).toBe(net[0]);
-  expect(net.forward(tensor([-1])).dataSync()).toEqual(Float32Array.of(0));
+  expect(net.forward(zeros([1])).op).toBe('relu');
 });
 
 test('a name of a hundred thousand letters is shortened', () => {
