@@ -267,7 +267,7 @@ describe.each<[string, (...layers: nn.Module[]) => nn.Sequential | nn.ModuleList
   ])('%s is refused when the modules are used', (_, change, length, found) => {
     const container = make(layer(), layer());
     const outer = new Chain({ container }, () => (name === 'Sequential' ? [container] : container));
-    change(container as unknown as Record<number, unknown>);
+    change(container);
     expect(container).toHaveLength(length);
     const uses = [
       () => [...container],
