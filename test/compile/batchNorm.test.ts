@@ -24,7 +24,7 @@ const opsOf = (...outputs: readonly Tensor[]): string[] =>
 
 function setStatistics(norm: nn.BatchNorm2d): nn.BatchNorm2d {
   const fill = (variable: nn.Variable, seed: number, low: number): void =>
-    variable.storage.set(randn(variable.shape, { seed }).value!.map((v) => (low > 0 ? low + Math.abs(v) : v)) as Float32Array);
+    variable.storage.set(randn(variable.shape, { seed }).value!.map((v) => (low > 0 ? low + Math.abs(v) : v)));
   fill(norm.running_mean!, 1, 0);
   fill(norm.running_var!, 2, 0.3);
   if (norm.weight) fill(norm.weight, 3, 0);

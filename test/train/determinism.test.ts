@@ -30,7 +30,7 @@ async function train(threads: number, course: boolean): Promise<{ losses: number
     threads,
     progress: false,
   });
-  const weights = await Promise.all(model.parameters().map(async (p) => (await p.data()) as Float32Array));
+  const weights = await Promise.all(model.parameters().map(async (p) => p.data()));
   return { losses: history.epochs.map(({ loss }) => loss), weights };
 }
 

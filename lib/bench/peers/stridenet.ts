@@ -19,7 +19,7 @@ async function predict(task: Task): Promise<Running> {
   model.loadStateDict(await loadSafetensors(task.files.weights));
   const net = await compile(model, { input: task.network.input, maxBatch: task.batch, threads: task.threads, algorithm: task.algorithm });
   const images = readImages(task);
-  return { once: () => net.runSync(images).dataSync() as Float32Array };
+  return { once: () => net.runSync(images).dataSync() };
 }
 
 async function train(task: Task): Promise<Running> {
