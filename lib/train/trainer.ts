@@ -137,8 +137,6 @@ export class Trainer {
   private readonly form: ModelForm;
   /** The classes of the model in the form that it had when they were counted. */
   private counted: { readonly form: string; readonly classes: number | undefined } | undefined;
-  /** The graph that the constructor checked the model with, for the first step if that is alike. */
-  private first: { readonly key: string; readonly preprocess: Preprocessing; readonly graph: Graph } | undefined;
   private chain: Chain = {};
   private readonly lastApplied = new Variable([]);
   /** @internal What steps change, as long as the model is trained as it is at first. */
@@ -170,7 +168,6 @@ export class Trainer {
     // Mistakes of shape are reported here and not by the first step.
     const graph = this.buildGraph(this.batchSize, 'float32');
     this.classesOf(() => graph);
-    this.first = { key: this.programKey(this.batchSize, 'float32'), preprocess: this.preprocess, graph };
     this.changing = changedBy(graph);
     this.programs = new Programs(where, options);
   }
@@ -420,9 +417,6 @@ export class Trainer {
   }
 
   private buildGraph(count: number, dtype: ImageDType): Graph {
-    const { first } = this;
-    this.first = undefined;
-    if (first?.preprocess === this.preprocess && first.key === this.programKey(count, dtype)) return first.graph;
     const form = { count, dtype, input: this.input, preprocess: this.preprocess };
     return trainingGraph(
       {
