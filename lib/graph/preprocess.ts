@@ -5,6 +5,7 @@
 
 import { checkNumber, checkOptions, formatShape, formatValue, readArray, StridenetError } from '../errors';
 import type { Shape } from './types';
+import { isPlainObject } from './plainObject';
 
 /**
  * Where the values of an image lie: 'nchw', one plane for each channel; 'nhwc', the channels of a pixel side by side (interleaved), as sharp
@@ -147,9 +148,6 @@ function checkPerChannel(
   );
 }
 
-/** An object literal, of any realm. */
 function isPlainRecord(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || (Object.getPrototypeOf(prototype) === null && !Array.isArray(value));
+  return typeof value === 'object' && value !== null && isPlainObject(value);
 }

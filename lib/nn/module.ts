@@ -15,6 +15,7 @@ import {
 } from '../graph/preprocess';
 import { INSPECT, styleOf, type InspectOptions } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
+import { isPlainObject } from '../graph/plainObject';
 import { formatModule } from './formatModule';
 import { loadVariables, type LoadedStateDict, type LoadStateDictOptions } from './loadStateDict';
 import { Parameter, Variable } from './parameter';
@@ -249,9 +250,7 @@ function entriesOf(value: object): [string, unknown][] | undefined {
     const isName = (key: unknown): boolean => typeof key === 'string' || typeof key === 'number';
     return [...value].flatMap(([key, entry]): [string, unknown][] => (isName(key) ? [[String(key), entry]] : []));
   }
-  const prototype: unknown = Object.getPrototypeOf(value);
-  // Of any realm: the prototype of a plain object has none itself.
-  return prototype === null || Object.getPrototypeOf(prototype) === null ? Object.entries(value) : undefined;
+  return isPlainObject(value) ? Object.entries(value) : undefined;
 }
 
 function join(path: string, name: string): string {

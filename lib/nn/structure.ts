@@ -1,6 +1,8 @@
 /** Which layers and parameters a module is made of, to notice when one is replaced. */
 
+import { types } from 'node:util';
 import { Tensor } from '../graph/tensor';
+import { isPlainObject } from '../graph/plainObject';
 import { LONGEST_DENSE, Module } from './module';
 
 /** The places of one object that hold layers, parameters or nothing yet, and what they hold. */
@@ -22,8 +24,8 @@ export class Structure {
     for (let value = open.pop(); value !== undefined; value = open.pop()) {
       if (seen.has(value)) continue;
       seen.add(value);
-      if (value instanceof Map) {
-        const entries = [...(value as Map<unknown, unknown>)];
+      if (types.isMap(value)) {
+        const entries = [...value];
         this.maps.push({ map: value, entries });
         open.push(...entries.map(([, entry]) => entry).filter(isContainer));
       } else {
@@ -56,9 +58,8 @@ function isPart(value: unknown): boolean {
 /** What is looked into: modules, and arrays, maps and plain objects that may hold some, not lists of numbers. */
 function isContainer(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || value instanceof Tensor || ArrayBuffer.isView(value)) return false;
-  if (value instanceof Module || value instanceof Map) return true;
+  if (value instanceof Module || types.isMap(value)) return true;
   if (Array.isArray(value) && value.length <= LONGEST_DENSE) return value.some((entry) => typeof entry === 'object');
   if (Array.isArray(value)) return Object.values(value).some((entry) => typeof entry === 'object');
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return (prototype === Object.prototype || prototype === null) && Object.values(value).some((entry) => typeof entry === 'object');
+  return isPlainObject(value) && Object.values(value).some((entry) => typeof entry === 'object');
 }

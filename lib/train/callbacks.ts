@@ -2,6 +2,7 @@
 
 import { checkFunction, checkOptions, formatValue, readArray, StridenetError } from '../errors';
 import type { Module } from '../nn/module';
+import { isPlainObject } from '../graph/plainObject';
 import type { Trainer } from './trainer';
 
 /** One pass over the data set. */
@@ -81,7 +82,7 @@ export function checkCallbacks(where: string, callbacks: unknown): readonly Call
       );
     }
     // An instance of a class may have fields of its own.
-    if (Object.getPrototypeOf(Object.getPrototypeOf(callback) ?? {}) === null) checkOptions(`${where} callbacks[${i}]`, callback, EVENTS);
+    if (isPlainObject(callback)) checkOptions(`${where} callbacks[${i}]`, callback, EVENTS);
     for (const event of EVENTS) handlerOf(where, i, callback, event);
   }
   return list as Callback[];
