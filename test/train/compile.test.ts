@@ -60,7 +60,8 @@ test('runs that are too short to be handed over leave the event loop its turns',
     if (!over) setImmediate(turn);
   };
   setImmediate(turn);
-  for (let i = 0; i < 1000; i++) expect([...(await net.run(image)).dataSync()]).toEqual(expected);
+  // For some forty times as long as runs may follow each other without a turn.
+  for (const end = performance.now() + 200; performance.now() < end;) expect([...(await net.run(image)).dataSync()]).toEqual(expected);
   over = true;
   expect(turns).toBeGreaterThanOrEqual(5);
   // Also while others are queued, answers come in order.
