@@ -10,7 +10,7 @@ import { transferableAbortController } from 'node:util';
 import { formatValue, StridenetError } from '../errors';
 import { fileError } from '../io/file';
 import { writeFileAtomic } from '../io/replaceFile';
-import type { StopSignal } from '../train/stopSignal';
+import type { StopSignal } from '../stopSignal';
 
 /** A file as its publisher released it. */
 export interface RemoteFile {

@@ -3,7 +3,7 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { checkOptions, formatValue, StridenetError } from '../errors';
-import type { StopSignal } from '../train/stopSignal';
+import type { StopSignal } from '../stopSignal';
 import type { TrainTest } from './dataset';
 import { findIdxFiles, readIdxFiles, type IdxPaths } from './directory';
 import { download, type DownloadOptions, type Patience, type RemoteFile } from './download';

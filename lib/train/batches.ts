@@ -5,7 +5,7 @@ import { sameKind, type Dataset } from '../data/dataset';
 import { formatShape, StridenetError } from '../errors';
 import { elementCount, type Shape } from '../graph/types';
 import { nextTurn } from '../runtime/task';
-import type { StopSignal } from './stopSignal';
+import type { StopSignal } from '../stopSignal';
 
 export interface Batch {
   /** Valid until the next batch is asked for: a run copies its feeds before it returns. */

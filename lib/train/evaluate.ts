@@ -13,7 +13,7 @@ import { checkLoss, checkModel, classCount, evaluationGraph } from './graphs';
 import { checkClasses, readImages, readingOf, readLabels, type ReadingOptions } from './images';
 import { formOf } from './modelForm';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
-import { checkSignal, type StopSignal } from './stopSignal';
+import { checkSignal, type StopSignal } from '../stopSignal';
 
 /** What is measured beside the loss. */
 export type Metric = 'accuracy';

@@ -18,7 +18,7 @@ import { countSteps, Fitting } from './fitting';
 import { checkClasses } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 import { ProgressBar } from './progress';
-import { checkSignal, type StopSignal } from './stopSignal';
+import { checkSignal, type StopSignal } from '../stopSignal';
 import { optionsOf, Trainer } from './trainer';
 
 /** Options of `fit`. */

@@ -11,7 +11,7 @@ import { DEPTH, score } from './evaluate';
 import { NO_TOTALS, type FitProgress, type Totals } from './fitProgress';
 import { printedHistory } from './formatHistory';
 import type { ProgressBar } from './progress';
-import type { StopSignal } from './stopSignal';
+import type { StopSignal } from '../stopSignal';
 import type { Trainer } from './trainer';
 
 /** What is to be done. */

@@ -8,5 +8,5 @@ export type { ImageLayout, Preprocessing } from '../graph/preprocess';
 export type { ImageDType, Images, Labels, ReadingOptions, Targets } from './images';
 export type { AlgorithmMode } from '../compile/algorithm';
 export type { ExecutionOptions } from './programs';
-export type { StopSignal } from './stopSignal';
+export type { StopSignal } from '../stopSignal';
 export { Trainer, type StepResult, type TrainerOptions, type TrainerSaveOptions } from './trainer';

@@ -1,9 +1,9 @@
 /**
- * What `fit` and `evaluate` need of an AbortSignal. An interface of its own, so that the package's types need neither those of Node.js nor
+ * What long work, such as `fit` and downloads, needs of an AbortSignal. An interface of its own, so that the package's types need neither those of Node.js nor
  * those of the DOM.
  */
 
-import { formatValue, StridenetError } from '../errors';
+import { formatValue, StridenetError } from './errors';
 
 /** An AbortSignal, as `new AbortController().signal` and `AbortSignal.timeout(ms)` give it. */
 export interface StopSignal {
