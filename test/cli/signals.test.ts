@@ -65,31 +65,38 @@ it('a reader of standard output that goes away ends training in order', async ()
 });
 
 describe('while the result is written', () => {
-  /** Flushing a file takes long, and says so. */
+  /** Flushing a file says so, and takes until the file `flushed` is there. */
   const slowDisk = (): string => {
     const file = join(folder, 'slow.js');
     writeFileSync(
       file,
-      `const { open } = require('node:fs/promises');
+      `const { existsSync } = require('node:fs'), { open } = require('node:fs/promises');
        open(__filename).then(async (handle) => {
          const prototype = Object.getPrototypeOf(handle), { sync } = prototype;
          await handle.close();
-         prototype.sync = async function () { process.stderr.write('FLUSHING'); await new Promise((r) => setTimeout(r, 1500)); return sync.call(this); };
+         prototype.sync = async function () {
+           process.stderr.write('FLUSHING');
+           while (!existsSync(${JSON.stringify(flushed())})) await new Promise((resolve) => setTimeout(resolve, 10));
+           return sync.call(this);
+         };
        });`,
     );
     return file;
   };
+  const flushed = (): string => join(folder, 'flushed');
   const once = (): string[] => [...options, '--epochs', '1', '--out', out()];
 
   it('a signal waits for it', async () => {
     const { child, ended, says } = processes.start(folder, once(), { preload: slowDisk() });
     await says('FLUSHING');
     child.kill('SIGINT');
+    await says('Ctrl-C again');
+    writeFileSync(flushed(), '');
     const { code, err } = await ended;
     expect(code).toBe(130);
     expect(err).toContain('stridenet: saving the weights; Ctrl-C again ends at once without saving.');
     expect(err).toContain(`stridenet: interrupted; training was done, and the weights are in ${out()}.`);
-    expect(readdirSync(folder).sort()).toEqual(['slow.js', 'w.safetensors']);
+    expect(readdirSync(folder).sort()).toEqual(['flushed', 'slow.js', 'w.safetensors']);
     expect((await stridenet('evaluate', 'lenet5', '--weights', out(), '--data', processes.data)).code).toBe(0);
   });
 

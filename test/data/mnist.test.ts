@@ -143,7 +143,8 @@ describe('download', () => {
   });
 
   describe('a server that keeps the connection and sends next to nothing', () => {
-    const patience = { answer: 300, stall: 300, total: 1200 };
+    // What runs out in a test is short, all else long, so that a machine that stands still for a moment changes nothing.
+    const patience = { answer: 1000, stall: 300, total: 60_000 };
     const drip = (bytes: number, every: number) => (response: ServerResponse) => {
       const timer = setInterval(() => response.write(Buffer.alloc(bytes)), every);
       response.on('close', () => clearInterval(timer));
@@ -151,14 +152,19 @@ describe('download', () => {
     };
     const large = { ...TOY, files: TOY.files.map((file) => ({ ...file, bytes: 1e9 })) };
 
-    it.each<[string, () => Buffer | ((response: ServerResponse) => void), string]>([
-      ['no answer', () => () => undefined, 'the server did not answer within 0.3 seconds'],
-      ['an answer without a body', () => drip(0, 1e6), 'the server sent 0 bytes in 0.3 seconds, after 0 before'],
-      ['a byte now and then', () => drip(1, 20), 'bytes in 0.3 seconds, after 0 before'],
-      ['enough to go on for ever', () => drip(2048, 50), 'the download was not complete after 1.2 seconds'],
-    ])('%s', async (_, make, reason) => {
+    it.each<[string, () => Buffer | ((response: ServerResponse) => void), typeof patience, string]>([
+      ['no answer', () => () => undefined, patience, 'the server did not answer within 1 seconds'],
+      ['an answer without a body', () => drip(0, 1e6), patience, 'the server sent 0 bytes in 0.3 seconds, after 0 before'],
+      ['a byte now and then', () => drip(1, 20), patience, 'bytes in 0.3 seconds, after 0 before'],
+      [
+        'enough to go on for ever',
+        () => drip(2048, 50),
+        { ...patience, stall: 1000, total: 1200 },
+        'the download was not complete after 1.2 seconds',
+      ],
+    ])('%s', async (_, make, limits, reason) => {
       answer = make;
-      const error = await failure(loadNamed(large, { cacheDir: folder, url, download: true }, patience));
+      const error = await failure(loadNamed(large, { cacheDir: folder, url, download: true }, limits));
       expect(error.code).toBe('ERR_DATA_UNAVAILABLE');
       expect(error.message).toContain(reason);
       expect(existsSync(join(folder, 'toy'))).toBe(false);
@@ -182,9 +188,9 @@ describe('download', () => {
         const timer = setInterval(() => {
           response.write(body.subarray(sent, (sent += 1024)));
           if (sent >= body.length) response.end(() => clearInterval(timer));
-        }, 60);
+        }, 150);
       };
-      await failure(loadNamed(slow, { cacheDir: folder, url, download: true }, patience)); // the other files are not there
+      await failure(loadNamed(slow, { cacheDir: folder, url, download: true }, { ...patience, stall: 1000 })); // the other files are not there
       expect(readFileSync(join(folder, 'toy', 'slow')).equals(body)).toBe(true);
     });
 

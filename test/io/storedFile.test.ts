@@ -214,7 +214,7 @@ onLinux('descriptors are closed when nothing reads from the file any more, and n
   expect(descriptorsOf(file)).toBeGreaterThan(0);
   for (const map of [maps[0]!, maps[69]!]) expect(map.get('0.weight')!.dataSync()).toEqual(makeModel(1).parameters()[0]!.dataSync());
   maps.length = 0;
-  await collectGarbage();
+  for (let i = 0; i < 20 && descriptorsOf(file) > 0; i++) await collectGarbage(); // descriptors are closed in their own time
   expect(descriptorsOf(file)).toBe(0);
   // What is small is not kept open at all, nor is what cannot be loaded.
   await saveSafetensors(file, new Map([['small', ones([10])]]));
