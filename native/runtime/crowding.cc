@@ -16,6 +16,10 @@ constexpr Duration kBearable = 2ms;
 // A try takes some slices of the neighbour. At the longest pause it takes one part in a hundred of the time.
 constexpr Duration kTryTime = 12ms, kShortestPause = 20ms, kLongestPause = 1280ms;
 constexpr int kPauseGrowth = 4;
+// While even fewer threads wait for their processors for this part of the time, all of them would wait more: the pause begins again each
+// time that is seen, and ends after this many times its length in any case. The threads of one process wait for each other for a sixth.
+constexpr int kPartOfWaits = 4, kMostProlonged = 32;
+constexpr Duration kTimeOfWaits = 10ms;
 // A pause is longer than the one before when its cause comes back within this many times that one. A machine of its own loses some
 // milliseconds a second to what the system does: then all threads must be tried soon, and fewer not again.
 constexpr int kMemoryOfNeighbours = 10, kMemoryOfVainTries = 100;
@@ -30,7 +34,12 @@ constexpr int kPartOfOthers = 50;
 
 void Crowding::Pause::begin(Clock::time_point now, int memory) {
   length = now - end < memory * length ? std::min(kPauseGrowth * length, kLongestPause) : kShortestPause;
+  begun = now;
   end = now + length;
+}
+
+void Crowding::Pause::prolong(Clock::time_point now) {
+  end = std::min(now + length, begun + kMostProlonged * length);
 }
 
 int Crowding::limit(int wanted, Clock::time_point now) {
@@ -51,6 +60,17 @@ void Crowding::lost(Clock::duration time, int size, int absent, Clock::time_poin
     fewer_ = std::max(1, size - absent);
     enter(State::tryingFewer);
   }
+}
+
+void Crowding::hasWaited(Duration sum, Clock::time_point now) {
+  const Duration waited = sum - waits_, passed = now - askedAt_;
+  waits_ = sum;
+  askedAt_ = now;
+  const bool isFirst = asksAt_ == Clock::time_point{};
+  asksAt_ = now + kTimeOfWaits;
+  if (isFirst || waited * kPartOfWaits < passed) return;
+  untilAll_.prolong(now);
+  sharedUntil_ = now + kLongestPause;
 }
 
 void Crowding::did(double work, Clock::duration time, Clock::time_point now) {
@@ -76,7 +96,7 @@ void Crowding::did(double work, Clock::duration time, Clock::time_point now) {
       break;
     case State::tryingAll:
       if (time_ < kTryTime) break;
-      if (speed() >= (lost_ * kPartOfOthers < time_ ? kWorthwhile : kWorthContending) * speedBefore_) {
+      if (speed() >= (now < sharedUntil_ || lost_ * kPartOfOthers >= time_ ? kWorthContending : kWorthwhile) * speedBefore_) {
         enter(State::all);
       } else {
         untilAll_.begin(now, kMemoryOfNeighbours);
@@ -87,6 +107,7 @@ void Crowding::did(double work, Clock::duration time, Clock::time_point now) {
 
 void Crowding::enter(State state) {
   speedBefore_ = speed();
+  if (state == State::fewer) asksAt_ = {};
   state_ = state;
   work_ = 0;
   time_ = lost_ = {};

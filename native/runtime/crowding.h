@@ -20,6 +20,10 @@ class Crowding {
   bool isWatching() const { return state_ != State::all; }
   // A team of `size` threads waited this long for `absent` of them, which did not run.
   void lost(Clock::duration time, int size, int absent, Clock::time_point now);
+  // Whether it wants to be told how long the caller of the run has waited for a processor, which says whether somebody else has it.
+  bool asksForWaits(Clock::time_point now) const { return state_ == State::fewer && now >= asksAt_; }
+  // In all, since the thread began.
+  void hasWaited(Clock::duration sum, Clock::time_point now);
   // What a team did since the last time, in seconds of one thread as programs estimate them, and how long it took.
   void did(double work, Clock::duration time, Clock::time_point now);
 
@@ -34,8 +38,10 @@ class Crowding {
   // Grows while its cause comes back soon.
   struct Pause {
     Clock::duration length{};
-    Clock::time_point end{};
+    Clock::time_point begun{}, end{};
     void begin(Clock::time_point now, int memory);
+    // Begins again at its length, though not for ever.
+    void prolong(Clock::time_point now);
   };
 
   void enter(State state);
@@ -47,6 +53,9 @@ class Crowding {
   Clock::duration debt_{};         // lost time that has not been forgiven
   Clock::time_point debtSince_{};  // forgiven up to here
   Pause untilAll_, untilFewer_;    // when they are tried at the earliest
+  Clock::time_point askedAt_{}, asksAt_{};
+  Clock::duration waits_{};          // until it asked last
+  Clock::time_point sharedUntil_{};  // fewer threads shared their processors of late
   double work_ = 0;
   Clock::duration time_{};  // for that work
   Clock::duration lost_{};  // since the state began

@@ -89,6 +89,7 @@ void Team::open(const Undertaking& undertaking, Member* leader) {
   const bool isComplete = undertaking.attendance == Attendance::everybody;
   accountedTo_ = 0;
   accountedAt_ = Clock::now();
+  if (crowding_.asksForWaits(accountedAt_)) crowding_.hasWaited(waitsOfCaller(), accountedAt_);
   const int limit = limitNow(0);
   const uint32_t generation = Phase::unpack(phase_.load(std::memory_order_relaxed)).generation + 1;
   int expected = isComplete ? limit : 1;

@@ -9,6 +9,10 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <cstdlib>
+
+#include "native/runtime/text_file.h"
 #else
 #include <condition_variable>
 #include <mutex>
@@ -82,6 +86,12 @@ int64_t ThreadClock::nanoseconds() const {
 #endif
 
 #ifdef __linux__
+std::chrono::nanoseconds waitsOfCaller() {
+  const std::string times = readTextFile("/proc/thread-self/schedstat");  // it ran, it waited, and how often
+  const size_t space = times.find(' ');
+  return std::chrono::nanoseconds(space == std::string::npos ? 0 : std::strtoll(times.c_str() + space, nullptr, 10));
+}
+
 int currentProcessor() {
   return sched_getcpu();
 }
@@ -97,6 +107,9 @@ void moveAwayFrom(const int* processors, int count) {
   if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof all, &all);
 }
 #else
+std::chrono::nanoseconds waitsOfCaller() {
+  return {};
+}
 int currentProcessor() {
   return -1;
 }

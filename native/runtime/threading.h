@@ -32,6 +32,10 @@ class ThreadClock {
   int64_t id_;
 };
 
+// How long the calling thread has waited for a processor since it began: ready to run, while something else did. 0 where the system does
+// not say.
+std::chrono::nanoseconds waitsOfCaller();
+
 // Lets the other thread of a processor core go ahead for a moment.
 inline void relax() {
 #if defined(__x86_64__)

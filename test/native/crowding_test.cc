@@ -1,5 +1,6 @@
 // How many threads a team has beside other load, on a clock and with speeds made for the test: time that is lost leads to a try with fewer
-// threads, the faster way stays, all threads are tried again after pauses that grow, and short absences of a quiet machine change nothing.
+// threads, the faster way stays, all threads are tried again after pauses that grow and last while processors are shared, and short
+// absences of a quiet machine change nothing.
 #include "native/runtime/crowding.h"
 
 #include "test/native/check.h"
@@ -16,8 +17,12 @@ class Machine {
   Machine(double fewer, double all) : fewer_(fewer), all_(all) {}
 
   int threads() { return crowding_.limit(2, now_); }
+  // One thread waits for its processor this part of the time from here on.
+  void share(double part) { part_ = part; }
   void work(Duration time) {
     now_ += time;
+    waits_ += std::chrono::duration_cast<Duration>(part_ * time);
+    if (crowding_.asksForWaits(now_)) crowding_.hasWaited(waits_, now_);
     const double speed = threads() < 2 ? fewer_ : all_;
     crowding_.did(speed * std::chrono::duration<double>(time).count(), time, now_);
   }
@@ -49,7 +54,8 @@ class Machine {
  private:
   Crowding crowding_;
   Crowding::Clock::time_point now_ = Crowding::Clock::time_point{} + 1h;
-  double fewer_, all_;
+  double fewer_, all_, part_ = 0;
+  Duration waits_{};
 };
 
 void testQuiet() {
@@ -74,6 +80,17 @@ void testWorthwhile() {
   Machine machine(1, 1.8);
   machine.shareOfAll(1s, 20ms, 3ms);
   CHECK(machine.shareOfAll(10s, 20ms, 3ms) > 0.97);
+}
+
+// All threads are tried more seldom where even one waits for half of the time, but tried all the same, and soon once it does not wait.
+void testShared() {
+  Machine machine(1, 1.3);
+  machine.shareOfAll(1s, 4ms, 3ms);
+  machine.share(0.5);
+  const double share = machine.shareOfAll(100s, 4ms, 3ms);
+  CHECK(share > 0 && share < 0.001);
+  machine.share(0.1);
+  CHECK(machine.shareOfAll(2s, 1h, 0ms) > 0.3);
 }
 
 void testEnd() {
@@ -104,6 +121,7 @@ int main() {
   testQuiet();
   testNeighbour();
   testWorthwhile();
+  testShared();
   testEnd();
   testBounds();
   std::puts("crowding_test: ok");
