@@ -1,6 +1,6 @@
 // The depthwise convolution kernels of one instruction set: one line of the image at a time or, 3x3, a few, channels in the lanes.
 // Clipping of single lines in the vertical direction, the loop over lines and images and the division among threads are
-// native/ops/conv2d_depthwise.cc.
+// native/ops/conv2d/depthwise.cc.
 #pragma once
 
 #include <cstddef>

@@ -4,7 +4,7 @@
 //   B [ sum over channels of dy of (G g G^T) * (A e A^T) ] B^T,     * elementwise,
 //
 // to the 6 x 6 pixels of dx that the tile was computed from, so that neighbouring tiles overlap by r - 1 pixels. Points are numbered 0, a,
-// -a, b, -b, infinity. Cutting, the order of the passes and where numbers lie in between: native/ops/conv2d_hwcn_winograd.cc.
+// -a, b, -b, infinity. Cutting, the order of the passes and where numbers lie in between: native/ops/conv2d/hwcn_winograd.cc.
 // Sources: winograd_transforms.inl.h.
 #pragma once
 

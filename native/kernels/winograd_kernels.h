@@ -3,8 +3,8 @@
 //
 //   y = A^T [ sum over input channels of (G g G^T) * (B^T d B) ] A,     * elementwise:
 //
-// P * P products of matrices [tiles, ic] x [ic, oc] between the transforms, which are the business of native/ops/conv2d_winograd.cc.
-// The weight gradient F(r x r, m x m) takes m x m pixels of dy as its filter: native/ops/conv2d_winograd_weight_grad.cc.
+// P * P products of matrices [tiles, ic] x [ic, oc] between the transforms, which are the business of native/ops/conv2d/winograd.cc.
+// The weight gradient F(r x r, m x m) takes m x m pixels of dy as its filter: native/ops/conv2d/winograd_grad_weight.cc.
 // Points are numbered row by row. Sources: winograd_transforms.inl.h.
 #pragma once
 

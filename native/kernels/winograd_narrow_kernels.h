@@ -3,7 +3,7 @@
 //
 // Lanes of the input transform are (tile, channel) of a line of tiles: split into the m phases of its columns, the k-th pixels of all
 // tiles of a line are contiguous. The products of a tile are few, so that they stay in registers until they are transformed back.
-// Points [i][j] are row i and column j. Cutting images into bands of lines is the business of native/ops/conv2d_winograd_narrow.h.
+// Points [i][j] are row i and column j. Cutting images into bands of lines is the business of native/ops/conv2d/winograd_narrow.h.
 #pragma once
 
 #include <cstddef>

@@ -22,9 +22,9 @@ Plan planActivation(const Call& call) {
 
 // Calls body(first, count) for this thread's share of n numbers.
 template <typename Body>
-void eachTile(int64_t n, const Lane& lane, Body body) {
+void eachTile(int64_t n, const Worker& worker, Body body) {
   int64_t begin, end;
-  lane.range(ceilDiv(n, kTileElements), &begin, &end);
+  worker.range(ceilDiv(n, kTileElements), &begin, &end);
   begin *= kTileElements;
   end = std::min(n, end * kTileElements);
   if (begin < end) body(begin, end - begin);
@@ -34,31 +34,31 @@ struct Range {
   float low, high;
 };
 
-void runClamp(const Call& call, const Lane& lane) {
+void runClamp(const Call& call, const Worker& worker) {
   const Range range = call.attributes<Range>();
-  eachTile(call.operands[0].count, lane, [&](int64_t first, int64_t n) {
+  eachTile(call.operands[0].count, worker, [&](int64_t first, int64_t n) {
     call.kernels->activation.clamp(call.operands[0].f32() + first, call.operands[1].f32() + first, n, range.low, range.high);
   });
 }
 
-void runClampGrad(const Call& call, const Lane& lane) {
+void runClampGrad(const Call& call, const Worker& worker) {
   const Range range = call.attributes<Range>();
-  eachTile(call.operands[0].count, lane, [&](int64_t first, int64_t n) {
+  eachTile(call.operands[0].count, worker, [&](int64_t first, int64_t n) {
     call.kernels->activation.clampGrad(call.operands[0].f32() + first, call.operands[1].f32() + first, call.operands[2].f32() + first, n,
                                        range.low, range.high);
   });
 }
 
-void runLeakyRelu(const Call& call, const Lane& lane) {
+void runLeakyRelu(const Call& call, const Worker& worker) {
   const float slope = call.attributes<float>();
-  eachTile(call.operands[0].count, lane, [&](int64_t first, int64_t n) {
+  eachTile(call.operands[0].count, worker, [&](int64_t first, int64_t n) {
     call.kernels->activation.leakyRelu(call.operands[0].f32() + first, call.operands[1].f32() + first, n, slope);
   });
 }
 
-void runLeakyReluGrad(const Call& call, const Lane& lane) {
+void runLeakyReluGrad(const Call& call, const Worker& worker) {
   const float slope = call.attributes<float>();
-  eachTile(call.operands[0].count, lane, [&](int64_t first, int64_t n) {
+  eachTile(call.operands[0].count, worker, [&](int64_t first, int64_t n) {
     call.kernels->activation.leakyReluGrad(call.operands[0].f32() + first, call.operands[1].f32() + first, call.operands[2].f32() + first,
                                            n, slope);
   });

@@ -62,14 +62,14 @@ Plan planAdaptive(const Call& call) {
   return planOf(call, static_cast<double>(call.operands[0].count + call.operands[1].count));
 }
 
-void runAdaptive(const Call& call, const Lane& lane) {
+void runAdaptive(const Call& call, const Worker& worker) {
   const Geometry g(call.operands[0], call.operands[1]);
   const float* x = call.operands[0].f32();
   float* y = call.operands[1].f32();
   const auto kernel = call.kernels->pool.avgRow;
   const int64_t block = g.channelBlock(g.n * g.oh), blocks = ceilDiv(g.c, block);
   int64_t begin, end;
-  lane.range(g.n * g.oh * blocks, &begin, &end);
+  worker.range(g.n * g.oh * blocks, &begin, &end);
   for (int64_t tile = begin; tile < end; ++tile) {
     const int64_t row = tile / blocks, at = tile % blocks * block;
     g.eachWindow(
@@ -87,7 +87,7 @@ Plan planAdaptiveGrad(const Call& call) {
 }
 
 // Windows may overlap, so a tile is an image.
-void runAdaptiveGrad(const Call& call, const Lane& lane) {
+void runAdaptiveGrad(const Call& call, const Worker& worker) {
   const Geometry g(call.operands[1], call.operands[0]);
   const float* dy = call.operands[0].f32();
   float* dx = call.operands[1].f32();
@@ -95,14 +95,14 @@ void runAdaptiveGrad(const Call& call, const Lane& lane) {
   const int64_t block = g.channelBlock(g.n), blocks = ceilDiv(g.c, block);
   const bool accumulate = !g.isTiling();
   int64_t begin, end;
-  lane.range(g.n * blocks, &begin, &end);
+  worker.range(g.n * blocks, &begin, &end);
   for (int64_t tile = begin; tile < end; ++tile) {
     const int64_t image = tile / blocks, at = tile % blocks * block, channels = std::min(block, g.c - at);
     float* first = dx + image * g.ih * g.iw * g.c + at;
     for (int64_t i = 0; accumulate && i < g.ih * g.iw; ++i) std::fill_n(first + i * g.c, channels, 0.0f);
     for (int64_t y = 0; y < g.oh; ++y) {
       float *row = first + Geometry::begin(y, g.ih, g.oh) * g.iw * g.c, *to = row;
-      const GradientBand band = {call.kernels, static_cast<float*>(lane.threadScratch), g.bandRows(y), g.iw * g.c, g.iw, channels, g.c};
+      const GradientBand band = {call.kernels, static_cast<float*>(worker.threadScratch), g.bandRows(y), g.iw * g.c, g.iw, channels, g.c};
       if (g.hasBands()) {
         band.clear();
         to = band.scratch;

@@ -158,20 +158,20 @@ void momentsOfChunk(const Call& call, const Matrix& m, int64_t chunk, float* scr
   }
 }
 
-void runStats(const Call& call, const Lane& lane) {
+void runStats(const Call& call, const Worker& worker) {
   const Matrix m(call.operands[0]);
-  float* partial = static_cast<float*>(lane.sharedScratch);
+  float* partial = static_cast<float*>(worker.sharedScratch);
   int64_t begin, end;
-  if (lane.phase == 0) {
-    lane.range(m.chunks(), &begin, &end);
+  if (worker.phase == 0) {
+    worker.range(m.chunks(), &begin, &end);
     for (int64_t k = begin; k < end; ++k) {
       float* to = partial + 2 * k * m.c;
-      momentsOfChunk(call, m, k, static_cast<float*>(lane.threadScratch), to, to + m.c);
+      momentsOfChunk(call, m, k, static_cast<float*>(worker.threadScratch), to, to + m.c);
     }
     return;
   }
   float *mean = call.operands[1].f32(), *variance = call.operands[2].f32();
-  lane.range(m.channelTiles(), &begin, &end);
+  worker.range(m.channelTiles(), &begin, &end);
   for (int64_t tile = begin; tile < end; ++tile) {
     const int64_t c0 = tile * kChannelTile, n = std::min(kChannelTile, m.c - c0);
     double centre[kChannelTile] = {}, squares[kChannelTile] = {};
@@ -222,10 +222,10 @@ bool leavesCaches(const Operand& y) {
 }
 
 // The rows of this thread's tiles.
-void rowsOfLane(const Matrix& m, const Lane& lane, int64_t* first, int64_t* count) {
+void rowsOfLane(const Matrix& m, const Worker& worker, int64_t* first, int64_t* count) {
   const int64_t tileRows = ceilDiv(std::max<int64_t>(1, kTileElements / m.c), m.fold) * m.fold;
   int64_t begin, end;
-  lane.range(ceilDiv(m.rows, tileRows), &begin, &end);
+  worker.range(ceilDiv(m.rows, tileRows), &begin, &end);
   *first = begin * tileRows;
   *count = std::min(m.rows, end * tileRows) - *first;
 }
@@ -234,14 +234,14 @@ float inverseDeviation(float variance, float eps) {
   return 1.0f / std::sqrt(variance + eps);
 }
 
-void runNorm(const Call& call, const Lane& lane) {
+void runNorm(const Call& call, const Worker& worker) {
   const Matrix m(call.operands[kX]);
   const NormAttrs attrs = call.attributes<NormAttrs>();
   int64_t first, rows;
-  rowsOfLane(m, lane, &first, &rows);
+  rowsOfLane(m, worker, &first, &rows);
   if (rows <= 0) return;
   const float *variance = call.operands[kVariance].f32(), *weight = call.operands[kWeight].f32();
-  float *mean = static_cast<float*>(lane.threadScratch), *scale = mean + m.wide(), *shift = scale + m.wide();
+  float *mean = static_cast<float*>(worker.threadScratch), *scale = mean + m.wide(), *shift = scale + m.wide();
   for (int64_t j = 0; j < m.c; ++j) scale[j] = weight[j] * inverseDeviation(variance[j], attrs.eps);
   for (int64_t i = m.c; i < m.wide(); ++i) scale[i] = scale[i - m.c];
   m.repeat(call.operands[kMean].f32(), mean);
@@ -290,16 +290,16 @@ Plan planGradStats(const Call& call) {
   return plan;
 }
 
-void runGradStats(const Call& call, const Lane& lane) {
+void runGradStats(const Call& call, const Worker& worker) {
   const Matrix m(call.operands[kGradX]);
-  float* partial = static_cast<float*>(lane.sharedScratch);
+  float* partial = static_cast<float*>(worker.sharedScratch);
   int64_t begin, end;
-  if (lane.phase == 0) {
+  if (worker.phase == 0) {
     const float *x = call.operands[kGradX].f32(), *dy = call.operands[kGradDy].f32();
     const MaskOperand mask(call, kSumsMask);
-    float *mean = static_cast<float*>(lane.threadScratch), *sums = mean + m.wide(), *chain = sums + 2 * m.wide();
+    float *mean = static_cast<float*>(worker.threadScratch), *sums = mean + m.wide(), *chain = sums + 2 * m.wide();
     m.repeat(call.operands[kGradMean].f32(), mean);
-    lane.range(m.chunks(), &begin, &end);
+    worker.range(m.chunks(), &begin, &end);
     for (int64_t k = begin; k < end; ++k) {
       m.addUp(call, k * m.chunkRows, m.rowsOf(k), 2 * m.wide(), chain, sums, [&](int64_t row, int64_t count, int64_t cols, float* to) {
         const int64_t at = row * m.c;
@@ -313,7 +313,7 @@ void runGradStats(const Call& call, const Lane& lane) {
   const float* variance = call.operands[kGradVariance].f32();
   float *dweight = call.operands[kSumsWeight].f32(), *dbias = call.operands[kSumsBias].f32();
   const float eps = call.attributes<GradAttrs>().eps;
-  lane.range(m.channelTiles(), &begin, &end);
+  worker.range(m.channelTiles(), &begin, &end);
   for (int64_t tile = begin; tile < end; ++tile) {
     const int64_t c0 = tile * kChannelTile, n = std::min(kChannelTile, m.c - c0);
     double weight[kChannelTile] = {}, bias[kChannelTile] = {};
@@ -349,15 +349,15 @@ Plan planGradInput(const Call& call) {
   return plan;
 }
 
-void runGradInput(const Call& call, const Lane& lane) {
+void runGradInput(const Call& call, const Worker& worker) {
   const Matrix m(call.operands[kGradX]);
   const float eps = call.attributes<GradAttrs>().eps;
   int64_t first, rows;
-  rowsOfLane(m, lane, &first, &rows);
+  rowsOfLane(m, worker, &first, &rows);
   if (rows <= 0) return;
   const float *variance = call.operands[kGradVariance].f32(), *weight = call.operands[kInputWeight].f32();
   const float *dweight = call.operands[kInputDWeight].f32(), *dbias = call.operands[kInputDBias].f32();
-  float *mean = static_cast<float*>(lane.threadScratch), *gain = mean + m.wide(), *offset = gain + m.wide(), *slope = offset + m.wide();
+  float *mean = static_cast<float*>(worker.threadScratch), *gain = mean + m.wide(), *offset = gain + m.wide(), *slope = offset + m.wide();
   m.repeat(call.operands[kGradMean].f32(), mean);
   const float count = static_cast<float>(m.rows);
   for (int64_t j = 0; j < m.c; ++j) {
@@ -401,13 +401,13 @@ Plan planAverage(const Call& call) {
   return plan;
 }
 
-void runAverage(const Call& call, const Lane& lane) {
+void runAverage(const Call& call, const Worker& worker) {
   if (!std::isfinite(*call.operands[1].f32())) return;
   const AverageAttrs attrs = call.attributes<AverageAttrs>();
   const float* value = call.operands[0].f32();
   float* running = call.operands[2].f32();
   int64_t begin, end;
-  lane.range(ceilDiv(call.operands[2].count, kTileElements), &begin, &end);
+  worker.range(ceilDiv(call.operands[2].count, kTileElements), &begin, &end);
   end = std::min(call.operands[2].count, end * kTileElements);
   for (int64_t i = begin * kTileElements; i < end; ++i) running[i] = attrs.decay * running[i] + attrs.gain * value[i];
 }

@@ -32,12 +32,12 @@ Plan plan(const Call& call) {
   return planOf(call, static_cast<double>(call.operands[kMean].count));
 }
 
-void run(const Call& call, const Lane& lane) {
+void run(const Call& call, const Worker& worker) {
   const auto column = [&call](FoldOperand operand) { return call.operands[operand].f32(); };
   const int64_t channels = call.operands[kMean].count;
   const bool hasBias = call.operands[kBias].present();
   int64_t begin, end;
-  lane.range(ceilDiv(channels, kTileElements), &begin, &end);
+  worker.range(ceilDiv(channels, kTileElements), &begin, &end);
   for (int64_t o = begin * kTileElements; o < std::min(channels, end * kTileElements); ++o) {
     const float scale = column(kGamma)[o] / std::sqrt(column(kVariance)[o] + call.attributes<Attrs>().eps);
     const float distance = hasBias ? column(kMean)[o] - column(kBias)[o] : column(kMean)[o];

@@ -35,14 +35,14 @@ Plan planDropout(const Call& call) {
   return planOf(call, 30.0 * static_cast<double>(call.operands[kX].count));
 }
 
-void runDropout(const Call& call, const Lane& lane) {
+void runDropout(const Call& call, const Worker& worker) {
   const Attrs attrs = call.attributes<Attrs>();
   const int32_t* random = call.operands[kRandom].i32();
   const RandomStream stream = {static_cast<uint32_t>(random[0]), static_cast<uint32_t>(random[1]), static_cast<uint32_t>(random[2]),
                                static_cast<uint32_t>(attrs.node), kPurposeDropout};
   const int64_t n = call.operands[kX].count;
   int64_t begin, end;
-  lane.range(ceilDiv(n, kTileElements), &begin, &end);
+  worker.range(ceilDiv(n, kTileElements), &begin, &end);
   begin *= kTileElements;
   end = std::min(n, end * kTileElements);
   if (begin >= end) return;

@@ -57,13 +57,13 @@ Loops collapse(const Operand* const* operands) {
 
 // Calls body(offsets of the three operands, rows, cols) for this thread's share.
 template <typename Body>
-void eachBlock(const Loops& loops, const Lane& lane, Body body) {
+void eachBlock(const Loops& loops, const Worker& worker, Body body) {
   const int64_t cols = loops.cols(), colChunk = std::min(cols, kTileElements), colTiles = ceilDiv(cols, colChunk);
   int64_t allRows = 1;
   for (int i = 0; i + 1 < loops.rank; ++i) allRows *= loops.dims[i];
   const int64_t rowChunk = std::max<int64_t>(1, kTileElements / cols);
   int64_t begin, end;
-  lane.range(ceilDiv(allRows, rowChunk) * colTiles, &begin, &end);
+  worker.range(ceilDiv(allRows, rowChunk) * colTiles, &begin, &end);
   for (int64_t tile = begin; tile < end; ++tile) {
     const int64_t c = tile % colTiles * colChunk, width = std::min(colChunk, cols - c);
     int64_t r = tile / colTiles * rowChunk;
@@ -100,19 +100,19 @@ int64_t foldOf(const Loops& loops) {
 
 // kernel(the inputs' rows, y, yStride, rows, cols) over this thread's share; operands 0 and 1 are inputs, 2 is y.
 template <typename T, typename Kernel>
-void runLoops(const Operand* const* operands, int inputCount, const Lane& lane, Kernel kernel) {
+void runLoops(const Operand* const* operands, int inputCount, const Worker& worker, Kernel kernel) {
   const Loops loops = collapse(operands);
   const T* inputs[2] = {static_cast<const T*>(operands[0]->data), static_cast<const T*>(operands[1]->data)};
   T* y = static_cast<T*>(operands[2]->data);
   const int64_t fold = foldOf(loops), cols = loops.cols();
-  T* scratch = static_cast<T*>(lane.threadScratch);
+  T* scratch = static_cast<T*>(worker.threadScratch);
   for (int i = 0; i < inputCount && fold > 1; ++i) {
     if (!loops.repeatsRow(i) || loops.colStride(i) == 0) continue;
     for (int64_t k = 0; k < fold * cols; ++k) scratch[k] = inputs[i][k % cols];
     inputs[i] = scratch;
     scratch += fold * cols;
   }
-  eachBlock(loops, lane, [&](const int64_t* at, int64_t rows, int64_t width) {
+  eachBlock(loops, worker, [&](const int64_t* at, int64_t rows, int64_t width) {
     StridedRows<T> x[2];
     for (int i = 0; i < 2; ++i) x[i] = {inputs[i] + at[i], loops.rowStride(i) * fold, loops.colStride(i)};
     if (fold == 1) return kernel(x, y + at[2], loops.rowStride(2), rows, width);
@@ -124,17 +124,17 @@ void runLoops(const Operand* const* operands, int inputCount, const Lane& lane, 
 }
 
 template <typename T>
-void runUnaryAs(const Call& call, const Lane& lane, UnaryKernel<T> kernel) {
+void runUnaryAs(const Call& call, const Worker& worker, UnaryKernel<T> kernel) {
   const Operand* operands[3] = {&call.operands[0], &call.operands[0], &call.operands[1]};
-  runLoops<T>(operands, 1, lane, [kernel](const StridedRows<T>* x, T* y, int64_t yStride, int64_t rows, int64_t cols) {
+  runLoops<T>(operands, 1, worker, [kernel](const StridedRows<T>* x, T* y, int64_t yStride, int64_t rows, int64_t cols) {
     kernel(x[0], y, yStride, rows, cols);
   });
 }
 
 template <typename T>
-void runBinaryAs(const Call& call, const Lane& lane, BinaryKernel<T> kernel) {
+void runBinaryAs(const Call& call, const Worker& worker, BinaryKernel<T> kernel) {
   const Operand* operands[3] = {&call.operands[0], &call.operands[1], &call.operands[2]};
-  runLoops<T>(operands, 2, lane, [kernel](const StridedRows<T>* x, T* y, int64_t yStride, int64_t rows, int64_t cols) {
+  runLoops<T>(operands, 2, worker, [kernel](const StridedRows<T>* x, T* y, int64_t yStride, int64_t rows, int64_t cols) {
     kernel(x[0], x[1], y, yStride, rows, cols);
   });
 }
@@ -200,15 +200,15 @@ void copyBytes(const StridedRows<uint8_t>& x, uint8_t* y, int64_t yStride, int64
   }
 }
 
-void runUnary(const Call& call, const Lane& lane) {
-  if (call.operands[1].dtype == DType::uint8) return runUnaryAs<uint8_t>(call, lane, copyBytes);
-  runUnaryAs<float>(call, lane, call.kernels->elementwise.unary[call.attrs[0]]);
+void runUnary(const Call& call, const Worker& worker) {
+  if (call.operands[1].dtype == DType::uint8) return runUnaryAs<uint8_t>(call, worker, copyBytes);
+  runUnaryAs<float>(call, worker, call.kernels->elementwise.unary[call.attrs[0]]);
 }
 
-void runBinary(const Call& call, const Lane& lane) {
+void runBinary(const Call& call, const Worker& worker) {
   const int32_t kind = call.attrs[0];
-  if (call.operands[2].dtype == DType::int32) return runBinaryAs<int32_t>(call, lane, call.kernels->elementwise.binaryInt[kind]);
-  runBinaryAs<float>(call, lane, call.kernels->elementwise.binary[kind]);
+  if (call.operands[2].dtype == DType::int32) return runBinaryAs<int32_t>(call, worker, call.kernels->elementwise.binaryInt[kind]);
+  runBinaryAs<float>(call, worker, call.kernels->elementwise.binary[kind]);
 }
 
 }  // namespace

@@ -106,10 +106,10 @@ void spread(const Operand& factor, float absent, int64_t period, float* row) {
   for (int64_t i = 0; i < period; ++i) row[i] = factor.present() ? factor.f32()[i % factor.count] : absent;
 }
 
-void runFeed(const Call& call, const Lane& lane) {
+void runFeed(const Call& call, const Worker& worker) {
   const Geometry g(call);
   int64_t begin, end;
-  lane.range(g.tiles, &begin, &end);
+  worker.range(g.tiles, &begin, &end);
   if (begin == end) return;
   if (g.y.dtype == DType::uint8) return moveIntegers<uint8_t, uint8_t>(g, begin, end);
   if (g.y.dtype == DType::int32) {
@@ -118,7 +118,7 @@ void runFeed(const Call& call, const Lane& lane) {
 
   float *scale = nullptr, *shift = nullptr;
   if (g.affine) {
-    scale = static_cast<float*>(lane.threadScratch);
+    scale = static_cast<float*>(worker.threadScratch);
     shift = scale + g.period;
     spread(g.scale, 1.0f, g.period, scale);
     spread(g.shift, 0.0f, g.period, shift);

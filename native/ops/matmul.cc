@@ -2,7 +2,7 @@
 // same with b as it is stored, of which each thread packs a block at a time into its cache: one pass over a large b where packing
 // beforehand would take three more.
 #include "native/ops/gemm.h"
-#include "native/ops/lane_tasks.h"
+#include "native/ops/worker_tasks.h"
 
 namespace stridenet {
 
@@ -42,11 +42,11 @@ Plan planPack(const Call& call) {
   return planOf(call, 0);
 }
 
-void runPack(const Call& call, const Lane& lane) {
+void runPack(const Call& call, const Worker& worker) {
   PlainMatrix matrix = {};
   if (!readPack(call, &matrix).isOk()) return;
   int64_t begin, end;
-  lane.range(packUnits(matrix, *call.kernels), &begin, &end);
+  worker.range(packUnits(matrix, *call.kernels), &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) packMatrix(matrix, *call.kernels, unit, call.operands[1].f32());
 }
 
@@ -98,13 +98,13 @@ Plan planMatmul(const Call& call) {
   return plan;
 }
 
-void runMatmul(const Call& call, const Lane& lane) {
+void runMatmul(const Call& call, const Worker& worker) {
   const Operand* o = call.operands;
   const int64_t m = o[kA].dims[0], k = o[kA].dims[1], n = o[kY].dims[1];
   PanelProduct product = {
       call.kernels, Panels(*call.kernels, n), o[kB].f32(), 1, k, o[kBias].f32(), static_cast<Activation>(call.attrs[kActivation])};
   const int64_t blocks = blockCount(call, product.panels), tallest = ceilDiv(m, blocks);
-  ScratchCursor scratch(lane.threadScratch);
+  ScratchCursor scratch(worker.threadScratch);
   RowTable table(scratch.takeBytes(RowTable::bytes(1, tallest)), 1, tallest, o[kAdd].present());
   PlainMatrix matrix = {};
   if (isPlain(call)) {
@@ -115,7 +115,7 @@ void runMatmul(const Call& call, const Lane& lane) {
   }
   if (const size_t bytes = chainBytes(*call.kernels, tallest, k)) product.chain = scratch.takeBytes(bytes);
   const TaskOrder order = {blocks, product.panels.count, n > m};
-  LaneTasks tasks(lane, blocks * product.panels.count);
+  WorkerTasks tasks(worker, blocks * product.panels.count);
   int64_t block = -1;
   for (int64_t task; tasks.next(&task);) {
     if (order.block(task) != block) {

@@ -49,16 +49,16 @@ Plan plan(const Call& call) {
   return plan;
 }
 
-void run(const Call& call, const Lane& lane) {
+void run(const Call& call, const Worker& worker) {
   const RankUpdate update = updateOf(call);
   const Operand* o = call.operands;
   const bool isDirect = update.chunks == 1;
-  ScratchCursor shared(lane.sharedScratch);
+  ScratchCursor shared(worker.sharedScratch);
   float* partials = isDirect ? o[kY].f32() : static_cast<float*>(shared.takeBytes(update.partialBytes()));
   float* sums = isDirect ? o[kColumnSum].f32() : static_cast<float*>(shared.takeBytes(update.sumBytes()));
-  if (lane.phase == 1) {
-    addPartials(*call.kernels, lane, partials, update.chunks, update.size, o[kY].f32());
-    if (update.sumSize > 0) addPartials(*call.kernels, lane, sums, update.chunks, update.sumSize, o[kColumnSum].f32());
+  if (worker.phase == 1) {
+    addPartials(*call.kernels, worker, partials, update.chunks, update.size, o[kY].f32());
+    if (update.sumSize > 0) addPartials(*call.kernels, worker, sums, update.chunks, update.sumSize, o[kColumnSum].f32());
     return;
   }
   const int64_t k = o[kA].dims[0], m = update.rows, n = update.cStride;
@@ -69,7 +69,7 @@ void run(const Call& call, const Lane& lane) {
     return RankBlock{a, b, step * m, step * n, a, end - first};
   };
   auto unitAt = [&](int64_t block, int64_t) { return RankUnit{0, 0, 0, 1, 1, firstRow(block + 1) - firstRow(block)}; };
-  accumulateChunks(update, lane, blockAt, unitAt, partials, sums);
+  accumulateChunks(update, worker, blockAt, unitAt, partials, sums);
   if (update.isStreamed) call.kernels->gemm.fenceStreams();
 }
 

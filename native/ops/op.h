@@ -62,14 +62,14 @@ constexpr int kGuest = -1;
 
 // One thread's view of a running phase. Results must not depend on `threads`: cut work into tiles by shape alone, let thread t
 // take tiles, and combine partial sums in tile order in a later phase.
-struct Lane {
+struct Worker {
   int phase;
   int thread;
   int threads;
   void* sharedScratch;  // 64-byte aligned
   void* threadScratch;  // 64-byte aligned
-  // What threads have left of their ranges, one entry each, and the number of this run of the instruction (lane_tasks.h); null: all threads
-  // keep to their own.
+  // What threads have left of their ranges, one entry each, and the number of this run of the instruction (worker_tasks.h); null: all
+  // threads keep to their own.
   TaskShare* shares = nullptr;
   uint32_t run = 0;
   // This thread's contiguous range [begin, end) of `tiles` tiles.
@@ -86,7 +86,7 @@ struct Lane {
 struct Op {
   Status (*verify)(const Call&);  // operand ranks, extents and dtypes agree with each other and with the attributes
   Plan (*plan)(const Call&);      // called after verify
-  void (*run)(const Call&, const Lane&);
+  void (*run)(const Call&, const Worker&);
   int inPlaceInput;  // the input whose memory output 0 may share exactly (same offset, same bytes), or -1
 };
 

@@ -1,5 +1,5 @@
 // The query that sizes packed buffers; the layouts are conv2d_geometry's and matmul's.
-#include "native/ops/conv2d_geometry.h"
+#include "native/ops/conv2d/geometry.h"
 
 namespace stridenet {
 

@@ -66,14 +66,14 @@ Plan planPad2dGrad(const Call& call) {
   return planOf(call, static_cast<double>(call.operands[0].count));
 }
 
-void runPad2d(const Call& call, const Lane& lane) {
+void runPad2d(const Call& call, const Worker& worker) {
   const Geometry g(call.operands[0], call.operands[1], call.attributes<Attrs>());
   const float* x = call.operands[0].f32();
   float* y = call.operands[1].f32();
   const int64_t row = g.ow * g.c, perTile = g.rowsPerTile(row);
   const size_t pixel = static_cast<size_t>(g.c) * sizeof(float);
   int64_t begin, end;
-  lane.range(ceilDiv(g.n * g.oh, perTile), &begin, &end);
+  worker.range(ceilDiv(g.n * g.oh, perTile), &begin, &end);
   for (int64_t r = begin * perTile; r < std::min(g.n * g.oh, end * perTile); ++r) {
     const float* from = x + (r / g.oh * g.ih + g.source(r % g.oh - g.pt, g.ih)) * g.iw * g.c;
     float* to = y + r * row;
@@ -88,14 +88,14 @@ void addRun(const Call& call, const float* dy, float* dx, int64_t n) {
   call.kernels->elementwise.binary[static_cast<int>(BinaryKind::add)]({dx, n, 1}, {dy, n, 1}, dx, n, 1, n);
 }
 
-void runPad2dGrad(const Call& call, const Lane& lane) {
+void runPad2dGrad(const Call& call, const Worker& worker) {
   const Geometry g(call.operands[1], call.operands[0], call.attributes<Attrs>());
   const float* dy = call.operands[0].f32();
   float* dx = call.operands[1].f32();
   const int64_t row = g.iw * g.c, perTile = g.rowsPerTile(row);
   const int64_t bottom = g.pt + g.ih;  // the first padded row below
   int64_t begin, end;
-  lane.range(ceilDiv(g.n * g.ih, perTile), &begin, &end);
+  worker.range(ceilDiv(g.n * g.ih, perTile), &begin, &end);
   for (int64_t r = begin * perTile; r < std::min(g.n * g.ih, end * perTile); ++r) {
     const int64_t image = r / g.ih, y = r % g.ih;
     float* to = dx + r * row;

@@ -125,12 +125,12 @@ Status checkAvg(const Call& call, const Operand& image, const Operand& pooled) {
 
 // body(row, offset of the row's first image row, offset of its output row, y) for this thread's rows of windows.
 template <typename Body>
-void eachRow(const Call& call, const Geometry& g, const Lane& lane, Body body) {
+void eachRow(const Call& call, const Geometry& g, const Worker& worker, Body body) {
   PoolPairs pairs;
   const bool usesPairs = g.allowsPairs(*call.kernels);
   if (usesPairs) call.kernels->pool.preparePairs(g.c, &pairs);
   int64_t begin, end;
-  lane.range(g.rowTiles(), &begin, &end);
+  worker.range(g.rowTiles(), &begin, &end);
   for (int64_t r = begin * g.rowsPerTile(); r < std::min(g.n * g.oh, end * g.rowsPerTile()); ++r) {
     const int64_t image = r / g.oh, y = r % g.oh;
     int64_t firstRow;
@@ -143,13 +143,13 @@ void eachRow(const Call& call, const Geometry& g, const Lane& lane, Body body) {
 // The same for gradients, with dx set to zero first where windows do not write all of it: body(row, where its first image row is written,
 // its offset, offset of the output row, y).
 template <typename Body>
-void eachGradientRow(const Call& call, const Geometry& g, const Lane& lane, float* dx, Body body) {
+void eachGradientRow(const Call& call, const Geometry& g, const Worker& worker, float* dx, Body body) {
   PoolPairs pairs;
   const bool usesPairs = g.allowsPairs(*call.kernels) && g.isDisjoint();
   if (usesPairs) call.kernels->pool.preparePairs(g.c, &pairs);
   const int64_t block = g.channelBlock(), blocks = g.channelBlocks();
   int64_t begin, end;
-  lane.range(g.n * blocks, &begin, &end);
+  worker.range(g.n * blocks, &begin, &end);
   for (int64_t tile = begin; tile < end; ++tile) {
     const int64_t image = tile / blocks, c = tile % blocks * block, channels = std::min(block, g.c - c);
     const int64_t at = image * g.imageSize() + c;
@@ -163,7 +163,7 @@ void eachGradientRow(const Call& call, const Geometry& g, const Lane& lane, floa
       if (usesPairs) row.pairs = &pairs;
       const int64_t in = at + firstRow * g.iw * g.c, out = image * g.pooledSize() + y * g.ow * g.c + c;
       if (g.hasBands() && row.rows > 0) {
-        const GradientBand band = {call.kernels, static_cast<float*>(lane.threadScratch), row.rows, row.rowStep, g.iw, channels, g.c};
+        const GradientBand band = {call.kernels, static_cast<float*>(worker.threadScratch), row.rows, row.rowStep, g.iw, channels, g.c};
         band.clear();
         body(row, band.scratch, in, out, y);
         band.addTo(dx + in);
@@ -182,11 +182,11 @@ Plan planMaxPool(const Call& call) {
   return planOf(call, Geometry(call.operands[0], call.operands[1], call.attributes<MaxAttrs>()).taps());
 }
 
-void runMaxPool(const Call& call, const Lane& lane) {
+void runMaxPool(const Call& call, const Worker& worker) {
   const float* x = call.operands[0].f32();
   float* y = call.operands[1].f32();
   const auto kernel = call.kernels->pool.maxRow;
-  eachRow(call, Geometry(call.operands[0], call.operands[1], call.attributes<MaxAttrs>()), lane,
+  eachRow(call, Geometry(call.operands[0], call.operands[1], call.attributes<MaxAttrs>()), worker,
           [=](const PoolRow& row, int64_t in, int64_t out, int64_t) { kernel(row, x + in, y + out); });
 }
 
@@ -205,14 +205,14 @@ Plan planMaxPoolGrad(const Call& call) {
   return plan;
 }
 
-void runMaxPoolGrad(const Call& call, const Lane& lane) {
+void runMaxPoolGrad(const Call& call, const Worker& worker) {
   const float *x = call.operands[0].f32(), *dy = call.operands[1].f32();
   float* dx = call.operands[2].f32();
   const MaxGradAttrs attrs = call.attributes<MaxGradAttrs>();
   const Geometry g(call.operands[0], call.operands[1], attrs.window);
   const bool reluMask = attrs.reluMask != 0, accumulate = !g.isDisjoint();
   const auto kernel = call.kernels->pool.maxGradRow;
-  eachGradientRow(call, g, lane, dx, [=](const PoolRow& row, float* to, int64_t in, int64_t out, int64_t) {
+  eachGradientRow(call, g, worker, dx, [=](const PoolRow& row, float* to, int64_t in, int64_t out, int64_t) {
     kernel(row, x + in, dy + out, to, reluMask, accumulate);
   });
 }
@@ -227,11 +227,11 @@ Plan planMaxPoolGather(const Call& call) {
   return planOf(call, 2 * Geometry(call.operands[0], call.operands[2], call.attributes<MaxAttrs>()).taps());
 }
 
-void runMaxPoolGather(const Call& call, const Lane& lane) {
+void runMaxPoolGather(const Call& call, const Worker& worker) {
   const float *x = call.operands[0].f32(), *t = call.operands[1].f32();
   float* y = call.operands[2].f32();
   const auto kernel = call.kernels->pool.maxGatherRow;
-  eachRow(call, Geometry(call.operands[0], call.operands[2], call.attributes<MaxAttrs>()), lane,
+  eachRow(call, Geometry(call.operands[0], call.operands[2], call.attributes<MaxAttrs>()), worker,
           [=](const PoolRow& row, int64_t in, int64_t out, int64_t) { kernel(row, x + in, t + in, y + out); });
 }
 
@@ -243,12 +243,12 @@ Plan planAvgPool(const Call& call) {
   return planOf(call, Geometry(call.operands[0], call.operands[1], call.attributes<AvgAttrs>()).taps());
 }
 
-void runAvgPool(const Call& call, const Lane& lane) {
+void runAvgPool(const Call& call, const Worker& worker) {
   const Geometry g(call.operands[0], call.operands[1], call.attributes<AvgAttrs>());
   const float* x = call.operands[0].f32();
   float* y = call.operands[1].f32();
   const auto kernel = call.kernels->pool.avgRow;
-  eachRow(call, g, lane,
+  eachRow(call, g, worker,
           [=, &g](const PoolRow& row, int64_t in, int64_t out, int64_t oy) { kernel(row, g.divisor(oy, row), x + in, y + out); });
 }
 
@@ -263,12 +263,12 @@ Plan planAvgPoolGrad(const Call& call) {
   return plan;
 }
 
-void runAvgPoolGrad(const Call& call, const Lane& lane) {
+void runAvgPoolGrad(const Call& call, const Worker& worker) {
   const Geometry g(call.operands[1], call.operands[0], call.attributes<AvgAttrs>());
   const float* dy = call.operands[0].f32();
   float* dx = call.operands[1].f32();
   const auto kernel = call.kernels->pool.avgGradRow;
-  eachGradientRow(call, g, lane, dx, [=, &g](const PoolRow& row, float* to, int64_t, int64_t out, int64_t oy) {
+  eachGradientRow(call, g, worker, dx, [=, &g](const PoolRow& row, float* to, int64_t, int64_t out, int64_t oy) {
     kernel(row, g.divisor(oy, row), dy + out, to, !g.isDisjoint());
   });
 }

@@ -43,9 +43,9 @@ RankSharing::RankSharing(const RankUpdate& update, int64_t threads) : strips(upd
   splits = clamp(splits, 1, strips * bands);
 }
 
-void addPartials(const KernelTable& kernels, const Lane& lane, const float* partials, int64_t chunks, int64_t size, float* y) {
+void addPartials(const KernelTable& kernels, const Worker& worker, const float* partials, int64_t chunks, int64_t size, float* y) {
   int64_t begin, end;
-  lane.range(ceilDiv(size, kAddPart), &begin, &end);
+  worker.range(ceilDiv(size, kAddPart), &begin, &end);
   for (int64_t part = begin; part < end; ++part) {
     const int64_t first = part * kAddPart, count = clamp(size - first, 0, kAddPart);
     std::memset(y + first, 0, static_cast<size_t>(count) * sizeof(float));

@@ -121,12 +121,12 @@ void updatePieces(const RankUpdate& update, const RankSharing& sharing, const Ra
 // The first phase: every chunk's product in partials + chunk * size and sum in sums + chunk * sumSize. blockAt(i) gives a RankBlock,
 // unitAt(i, u) unit u's part of it.
 template <typename BlockAt, typename UnitAt>
-void accumulateChunks(const RankUpdate& update, const Lane& lane, const BlockAt& blockAt, const UnitAt& unitAt, float* partials,
+void accumulateChunks(const RankUpdate& update, const Worker& worker, const BlockAt& blockAt, const UnitAt& unitAt, float* partials,
                       float* sums) {
-  const RankSharing sharing(update, lane.threads);
+  const RankSharing sharing(update, worker.threads);
   const int64_t pieces = sharing.strips * sharing.bands;
   int64_t begin, end;
-  lane.range(update.chunks * sharing.splits, &begin, &end);
+  worker.range(update.chunks * sharing.splits, &begin, &end);
   for (int64_t task = begin; task < end; ++task) {
     const int64_t chunk = task / sharing.splits, split = task % sharing.splits;
     const int64_t firstBlock = chunk * update.blocks / update.chunks, endBlock = (chunk + 1) * update.blocks / update.chunks;
@@ -142,7 +142,7 @@ void accumulateChunks(const RankUpdate& update, const Lane& lane, const BlockAt&
   }
 }
 
-// The second phase for results that need no reordering: y[i] = sum over chunks of partials[chunk * size + i], for this lane's share.
-void addPartials(const KernelTable& kernels, const Lane& lane, const float* partials, int64_t chunks, int64_t size, float* y);
+// The second phase for results that need no reordering: y[i] = sum over chunks of partials[chunk * size + i], for this worker's share.
+void addPartials(const KernelTable& kernels, const Worker& worker, const float* partials, int64_t chunks, int64_t size, float* y);
 
 }  // namespace stridenet

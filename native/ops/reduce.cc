@@ -155,15 +155,15 @@ Plan planReduce(const Call& call) {
   return plan;
 }
 
-void runReduce(const Call& call, const Lane& lane) {
+void runReduce(const Call& call, const Worker& worker) {
   const Geometry g(call);
   const ReduceBlock& kernels = kernelsOf(call);
   const float identity = identityOf(call.attributes<Attrs>().kind);
   const float* x = call.operands[0].f32();
-  float *y = call.operands[1].f32(), *partial = static_cast<float*>(lane.sharedScratch);
+  float *y = call.operands[1].f32(), *partial = static_cast<float*>(worker.sharedScratch);
   int64_t begin, end;
-  if (lane.phase == 1) {
-    lane.range(g.k0 * g.columnBlocks, &begin, &end);
+  if (worker.phase == 1) {
+    worker.range(g.k0 * g.columnBlocks, &begin, &end);
     for (int64_t tile = begin; tile < end; ++tile) {
       const int64_t row = tile / g.columnBlocks, c = tile % g.columnBlocks * g.columnBlock, width = std::min(g.columnBlock, g.k - c);
       float* to = y + row * g.k + c;
@@ -173,7 +173,7 @@ void runReduce(const Call& call, const Lane& lane) {
     }
     return;
   }
-  lane.range(g.tiles(), &begin, &end);
+  worker.range(g.tiles(), &begin, &end);
   for (int64_t tile = begin; tile < end; ++tile) {
     const int64_t group = tile % g.groups, block = tile / g.groups % g.columnBlocks;
     const int64_t row = tile / g.groups / g.columnBlocks * g.rowsPerTile;
@@ -189,7 +189,7 @@ void runReduce(const Call& call, const Lane& lane) {
     const int64_t last = std::min(g.positions, g.chunks * (group + 1) / g.groups * g.chunk);
     const float* from = x + Geometry::offsetOf(row, g.keptOuter, g.keptOuterCount) + c;
     float* to = g.groups > 1 ? partial + (row * g.groups + group) * g.k + c : y + row * g.k + c;
-    reduceGroup(g, kernels, identity, from, width, first, last, static_cast<float*>(lane.threadScratch), to);
+    reduceGroup(g, kernels, identity, from, width, first, last, static_cast<float*>(worker.threadScratch), to);
     if (g.groups == 1) finish(call, to, width, g.positions);
   }
 }

@@ -62,13 +62,13 @@ Plan planCopy(const Call& call) {
 }
 
 // Tiles are pieces of y.
-void runConcat(const Call& call, const Lane& lane) {
+void runConcat(const Call& call, const Worker& worker) {
   constexpr int64_t kTileBytes = kTileElements * 4;
   const Joined joined(call);
   char* y = static_cast<char*>(call.operands[kConcatOutput].data);
   const int64_t bytes = joined.row * joined.rows;
   int64_t begin, end;
-  lane.range(ceilDiv(bytes, kTileBytes), &begin, &end);
+  worker.range(ceilDiv(bytes, kTileBytes), &begin, &end);
   begin *= kTileBytes;
   end = std::min(bytes, end * kTileBytes);
   if (begin >= end) return;
@@ -134,9 +134,9 @@ struct RowTiles {
 
   // body(first row, last row + 1, first element, last element + 1 within the row)
   template <typename Body>
-  void each(const Lane& lane, Body body) const {
+  void each(const Worker& worker, Body body) const {
     int64_t begin, end;
-    lane.range(ceilDiv(rows, rowsPerTile) * pieces, &begin, &end);
+    worker.range(ceilDiv(rows, rowsPerTile) * pieces, &begin, &end);
     for (int64_t tile = begin; tile < end; ++tile) {
       const int64_t r = tile / pieces * rowsPerTile, from = tile % pieces * kTileElements;
       body(r, std::min(rows, r + rowsPerTile), from, pieces == 1 ? row : std::min(row, from + kTileElements));
@@ -161,13 +161,13 @@ Status verifySlice(const Call& call) {
   return checkBox(call, call.operands[0], call.operands[1]);
 }
 
-void runSlice(const Call& call, const Lane& lane) {
+void runSlice(const Call& call, const Worker& worker) {
   const Operand &x = call.operands[0], &y = call.operands[1];
   const Box box(x, y, call.attrs);
   const int64_t size = static_cast<int64_t>(dtypeSize(x.dtype));
   const char* from = static_cast<const char*>(x.data);
   char* to = static_cast<char*>(y.data);
-  RowTiles(y.count / box.partRow, box.partRow).each(lane, [&](int64_t begin, int64_t end, int64_t low, int64_t high) {
+  RowTiles(y.count / box.partRow, box.partRow).each(worker, [&](int64_t begin, int64_t end, int64_t low, int64_t high) {
     box.eachRow(y.dims, x.dims, 1, begin, end, [&](int64_t row, int64_t source) {
       std::memcpy(to + (row * box.partRow + low) * size, from + (source * box.wholeRow + box.offset + low) * size,
                   static_cast<size_t>((high - low) * size));
@@ -180,12 +180,12 @@ Status verifyPad(const Call& call) {
   return checkBox(call, call.operands[1], call.operands[0]);
 }
 
-void runPad(const Call& call, const Lane& lane) {
+void runPad(const Call& call, const Worker& worker) {
   const Operand &x = call.operands[0], &y = call.operands[1];
   const Box box(y, x, call.attrs);
   const float value = call.attributes<PadAttrs>().value;
   const int64_t first = box.offset, last = box.offset + box.partRow;
-  RowTiles(y.count / box.wholeRow, box.wholeRow).each(lane, [&](int64_t begin, int64_t end, int64_t low, int64_t high) {
+  RowTiles(y.count / box.wholeRow, box.wholeRow).each(worker, [&](int64_t begin, int64_t end, int64_t low, int64_t high) {
     const int64_t a = std::clamp(first, low, high), b = std::clamp(last, low, high);
     box.eachRow(y.dims, x.dims, -1, begin, end, [&](int64_t row, int64_t source) {
       float* to = y.f32() + row * box.wholeRow;

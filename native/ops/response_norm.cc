@@ -43,11 +43,11 @@ Plan planWindow(const Call& call, const WindowAttrs& window, int sums) {
 
 // body(offset of the first pixel, pixels) for this thread's pixels.
 template <typename Body>
-void eachTile(const Call& call, const Lane& lane, Body body) {
+void eachTile(const Call& call, const Worker& worker, Body body) {
   const int64_t c = channelsOf(call), pixels = call.operands[0].count / c;
   const int64_t tile = std::max<int64_t>(1, kTileElements / 4 / c);
   int64_t begin, end;
-  lane.range(ceilDiv(pixels, tile), &begin, &end);
+  worker.range(ceilDiv(pixels, tile), &begin, &end);
   const int64_t first = begin * tile, last = std::min(pixels, end * tile);
   if (first < last) body(first * c, last - first);
 }
@@ -69,17 +69,17 @@ ResponseNorm parametersOf(const Call& call) {
   return {channelsOf(call), a.window.before, a.window.after, a.scale, a.beta, a.k};
 }
 
-void runNorm(const Call& call, const Lane& lane) {
-  eachTile(call, lane, [&](int64_t at, int64_t pixels) {
-    call.kernels->norm.responseNorm(parametersOf(call), call.operands[0].f32() + at, pixels, static_cast<float*>(lane.threadScratch),
+void runNorm(const Call& call, const Worker& worker) {
+  eachTile(call, worker, [&](int64_t at, int64_t pixels) {
+    call.kernels->norm.responseNorm(parametersOf(call), call.operands[0].f32() + at, pixels, static_cast<float*>(worker.threadScratch),
                                     call.operands[1].f32() + at);
   });
 }
 
-void runNormGrad(const Call& call, const Lane& lane) {
-  eachTile(call, lane, [&](int64_t at, int64_t pixels) {
+void runNormGrad(const Call& call, const Worker& worker) {
+  eachTile(call, worker, [&](int64_t at, int64_t pixels) {
     call.kernels->norm.responseNormGrad(parametersOf(call), call.operands[0].f32() + at, call.operands[1].f32() + at, pixels,
-                                        static_cast<float*>(lane.threadScratch), call.operands[2].f32() + at);
+                                        static_cast<float*>(worker.threadScratch), call.operands[2].f32() + at);
   });
 }
 
@@ -91,11 +91,11 @@ Plan planWindowSum(const Call& call) {
   return planWindow(call, call.attributes<WindowAttrs>(), 1);
 }
 
-void runWindowSum(const Call& call, const Lane& lane) {
+void runWindowSum(const Call& call, const Worker& worker) {
   const WindowAttrs window = call.attributes<WindowAttrs>();
-  eachTile(call, lane, [&](int64_t at, int64_t pixels) {
+  eachTile(call, worker, [&](int64_t at, int64_t pixels) {
     call.kernels->norm.channelWindowSum({channelsOf(call), window.before, window.after, 0, 0, 0}, call.operands[0].f32() + at, pixels,
-                                        static_cast<float*>(lane.threadScratch), call.operands[1].f32() + at);
+                                        static_cast<float*>(worker.threadScratch), call.operands[1].f32() + at);
   });
 }
 

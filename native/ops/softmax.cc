@@ -21,8 +21,8 @@ struct Rows {
     tiles = ceilDiv(rows, perTile);
   }
   // This thread's rows.
-  void range(const Lane& lane, int64_t* begin, int64_t* end) const {
-    lane.range(tiles, begin, end);
+  void range(const Worker& worker, int64_t* begin, int64_t* end) const {
+    worker.range(tiles, begin, end);
     *begin *= perTile;
     *end = std::min(rows, *end * perTile);
   }
@@ -49,10 +49,10 @@ Plan planSoftmax(const Call& call) {
   return planOf(call, 24.0 * static_cast<double>(call.operands[0].count));
 }
 
-void runSoftmax(const Call& call, const Lane& lane) {
+void runSoftmax(const Call& call, const Worker& worker) {
   const Rows r(call.operands[0]);
   int64_t begin, end;
-  r.range(lane, &begin, &end);
+  r.range(worker, &begin, &end);
   if (begin >= end) return;
   call.kernels->softmax.softmax(call.operands[0].f32() + begin * r.classes, call.operands[1].f32() + begin * r.classes, end - begin,
                                 r.classes, call.attributes<SoftmaxAttrs>().log != 0);
@@ -100,16 +100,16 @@ Plan planCrossEntropy(const Call& call) {
   return planOverRows(call, 24, sizeof(float));
 }
 
-void runCrossEntropy(const Call& call, const Lane& lane) {
+void runCrossEntropy(const Call& call, const Worker& worker) {
   const Rows r(call.operands[0]);
-  float* losses = static_cast<float*>(lane.sharedScratch);
+  float* losses = static_cast<float*>(worker.sharedScratch);
   int64_t begin, end;
-  r.range(lane, &begin, &end);
-  if (lane.phase == 0 && begin < end) {
+  r.range(worker, &begin, &end);
+  if (worker.phase == 0 && begin < end) {
     call.kernels->softmax.crossEntropy(call.operands[0].f32() + begin * r.classes, call.operands[1].i32() + begin, losses + begin,
                                        end - begin, r.classes, call.attributes<SmoothingAttrs>().labelSmoothing);
   }
-  const bool isLast = r.tiles == 1 ? begin < end : lane.phase == 1 && lane.thread == 0;
+  const bool isLast = r.tiles == 1 ? begin < end : worker.phase == 1 && worker.thread == 0;
   if (!isLast) return;
   double total = 0;
   for (int64_t i = 0; i < r.rows; i += kSumChunk) {
@@ -133,10 +133,10 @@ Plan planCrossEntropyGrad(const Call& call) {
   return planOf(call, 26.0 * static_cast<double>(call.operands[0].count));
 }
 
-void runCrossEntropyGrad(const Call& call, const Lane& lane) {
+void runCrossEntropyGrad(const Call& call, const Worker& worker) {
   const Rows r(call.operands[0]);
   int64_t begin, end;
-  r.range(lane, &begin, &end);
+  r.range(worker, &begin, &end);
   if (begin >= end) return;
   const float scale = *call.operands[2].f32() / static_cast<float>(r.rows);
   call.kernels->softmax.crossEntropyGrad(call.operands[0].f32() + begin * r.classes, call.operands[1].i32() + begin, scale,
@@ -158,10 +158,10 @@ Plan planOneHot(const Call& call) {
   return planOf(call, static_cast<double>(call.operands[1].count));
 }
 
-void runOneHot(const Call& call, const Lane& lane) {
+void runOneHot(const Call& call, const Worker& worker) {
   const Rows r(call.operands[1]);
   int64_t begin, end;
-  r.range(lane, &begin, &end);
+  r.range(worker, &begin, &end);
   for (int64_t row = begin; row < end; ++row) {
     const int32_t label = call.operands[0].i32()[row];
     const bool known = label >= 0 && label < r.classes;
@@ -184,19 +184,19 @@ Plan planCountCorrect(const Call& call) {
   return plan;
 }
 
-void runCountCorrect(const Call& call, const Lane& lane) {
+void runCountCorrect(const Call& call, const Worker& worker) {
   const Rows r(call.operands[0]);
-  int64_t* counts = static_cast<int64_t*>(lane.sharedScratch);
+  int64_t* counts = static_cast<int64_t*>(worker.sharedScratch);
   int64_t begin, end;
-  lane.range(r.tiles, &begin, &end);
-  if (lane.phase == 0) {
+  worker.range(r.tiles, &begin, &end);
+  if (worker.phase == 0) {
     for (int64_t tile = begin; tile < end; ++tile) {
       const int64_t first = tile * r.perTile;
       counts[tile] = call.kernels->softmax.countCorrect(call.operands[0].f32() + first * r.classes, call.operands[1].i32() + first,
                                                         std::min(r.perTile, r.rows - first), r.classes);
     }
   }
-  const bool isLast = r.tiles == 1 ? begin < end : lane.phase == 1 && lane.thread == 0;
+  const bool isLast = r.tiles == 1 ? begin < end : worker.phase == 1 && worker.thread == 0;
   if (!isLast) return;
   int64_t total = 0;
   for (int64_t tile = 0; tile < r.tiles; ++tile) total += counts[tile];

@@ -73,11 +73,11 @@ Plan planTranspose(const Call& call) {
   return planOf(call, 0);
 }
 
-void copyRuns(const Geometry& g, size_t size, const char* x, char* y, const Lane& lane) {
+void copyRuns(const Geometry& g, size_t size, const char* x, char* y, const Worker& worker) {
   const int64_t run = g.dims[g.rank - 1] * static_cast<int64_t>(size), pieces = ceilDiv(run, kCopyBytes);
   int64_t items = pieces, begin, end;
   for (int i = 0; i + 1 < g.rank; ++i) items *= g.dims[i];
-  lane.range(items, &begin, &end);
+  worker.range(items, &begin, &end);
   for (int64_t item = begin; item < end; ++item) {
     int64_t source, target;
     g.locate(item / pieces, -1, &source, &target);
@@ -87,13 +87,13 @@ void copyRuns(const Geometry& g, size_t size, const char* x, char* y, const Lane
   }
 }
 
-void runTranspose(const Call& call, const Lane& lane) {
+void runTranspose(const Call& call, const Worker& worker) {
   const Geometry g(call);
   const size_t size = dtypeSize(call.operands[0].dtype);
   const char* x = static_cast<const char*>(call.operands[0].data);
   char* y = static_cast<char*>(call.operands[1].data);
   const int last = g.rank - 1;
-  if (g.from[last] == 1) return copyRuns(g, size, x, y, lane);
+  if (g.from[last] == 1) return copyRuns(g, size, x, y, worker);
 
   int inner = 0;  // the axis of y that is x's innermost
   while (g.from[inner] != 1) ++inner;
@@ -102,7 +102,7 @@ void runTranspose(const Call& call, const Lane& lane) {
   int64_t items = rowBlocks * colBlocks, begin, end;
   for (int i = 0; i < last; ++i)
     if (i != inner) items *= g.dims[i];
-  lane.range(items, &begin, &end);
+  worker.range(items, &begin, &end);
   for (int64_t item = begin; item < end; ++item) {
     int64_t source, target;
     g.locate(item / (rowBlocks * colBlocks), inner, &source, &target);

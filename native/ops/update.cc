@@ -36,11 +36,11 @@ Plan planSgd(const Call& call) {
   return plan;
 }
 
-void runSgd(const Call& call, const Lane& lane) {
+void runSgd(const Call& call, const Worker& worker) {
   const Attrs attrs = call.attributes<Attrs>();
   const int64_t n = call.operands[kParam].count;
   int64_t begin, end;
-  lane.range(ceilDiv(n, kTileElements), &begin, &end);
+  worker.range(ceilDiv(n, kTileElements), &begin, &end);
   begin *= kTileElements;
   end = std::min(n, end * kTileElements);
   if (begin >= end) return;

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "native/ops/lane_tasks.h"
+#include "native/ops/worker_tasks.h"
 #include "native/program/program.h"
 #include "native/runtime/memory.h"
 #include "native/runtime/state.h"

@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "native/ops/lane_tasks.h"
+#include "native/ops/worker_tasks.h"
 #include "native/runtime/thread_pool.h"
 
 namespace stridenet {
@@ -69,18 +69,18 @@ struct ListRun {
 
   void runInstruction(size_t i, Member& member) {
     const Instruction& instruction = instructions[i];
-    Lane lane;
-    lane.threads = member.size();
-    lane.thread = member.isGuest() ? kGuest : (member.number() + instruction.rotation) % member.size();
-    lane.sharedScratch = workspace.sharedScratch.data();
-    lane.threadScratch = workspace.threadScratch.at(scratchStride * member.number());
+    Worker worker;
+    worker.threads = member.size();
+    worker.thread = member.isGuest() ? kGuest : (member.number() + instruction.rotation) % member.size();
+    worker.sharedScratch = workspace.sharedScratch.data();
+    worker.threadScratch = workspace.threadScratch.at(scratchStride * member.number());
     if (number > 0 && !member.isAlone() && instruction.plan.phases == 1) {
-      lane.shares = workspace.taskShares() + i * static_cast<size_t>(threads);
-      lane.run = number;
+      worker.shares = workspace.taskShares() + i * static_cast<size_t>(threads);
+      worker.run = number;
     }
-    for (lane.phase = 0; lane.phase < instruction.plan.phases; lane.phase++) {
-      if (lane.phase > 0) member.barrier();
-      instruction.op->run(calls[i], lane);
+    for (worker.phase = 0; worker.phase < instruction.plan.phases; worker.phase++) {
+      if (worker.phase > 0) member.barrier();
+      instruction.op->run(calls[i], worker);
     }
   }
 

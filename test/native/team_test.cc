@@ -4,7 +4,7 @@
 #include <thread>
 #include <vector>
 
-#include "native/ops/lane_tasks.h"
+#include "native/ops/worker_tasks.h"
 #include "native/runtime/thread_pool.h"
 #include "test/native/check.h"
 
@@ -43,16 +43,16 @@ struct List {
       CHECK(member.number() < threads && member.size() <= threads);
       for (int seen = most; seen < member.size() && !most.compare_exchange_weak(seen, member.size());) {
       }
-      Lane lane = {};
-      lane.threads = member.size();
-      lane.thread = member.isGuest() ? kGuest : member.number();
-      lane.shares = shares.data() + step * static_cast<size_t>(threads);
-      lane.run = number;
-      LaneTasks taken(lane, kTiles);
+      Worker worker = {};
+      worker.threads = member.size();
+      worker.thread = member.isGuest() ? kGuest : member.number();
+      worker.shares = shares.data() + step * static_cast<size_t>(threads);
+      worker.run = number;
+      WorkerTasks taken(worker, kTiles);
       for (int64_t task; taken.next(&task);) advance(tasks, task, step);
       if (step % 3 == 0) member.barrier();
       int64_t begin, end;
-      lane.range(kTiles, &begin, &end);
+      worker.range(kTiles, &begin, &end);
       for (int64_t tile = begin; tile < end; tile++) advance(tiles, tile, step);
       if (pause.count() > 0) std::this_thread::sleep_for(pause);
     }

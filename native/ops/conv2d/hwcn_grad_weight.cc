@@ -1,8 +1,8 @@
-// conv2d_grad_weight and conv2d_max_pool2d_grad_weight with images in the lanes: see conv2d_hwcn.h.
+// conv2d_grad_weight and conv2d_max_pool2d_grad_weight with images in the lanes: see hwcn.h.
 //
 // A chunk is a band of dy lines of an image group. Its sums [kernel line, tap, input channel, output channel, image] grow in scratch, a
 // few rows and output channels in registers at a time; then the lanes are added, and a second phase adds the chunks in order.
-#include "native/ops/conv2d_hwcn.h"
+#include "native/ops/conv2d/hwcn.h"
 
 namespace stridenet {
 
@@ -49,14 +49,14 @@ struct GradWeightBands {
   }
 };
 
-void sumChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& grad, const Lane& lane) {
+void sumChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& grad, const Worker& worker) {
   const GradWeightBuffers buffers(call, s);
   const KernelTable& kernels = *call.kernels;
   const HwcnKernels& hwcn = kernels.hwcn;
   const HwcnBands& bands = grad.bands;
   const int64_t lanes = bands.lanes, lineLength = grad.lineLength(s);
-  float* partials = static_cast<float*>(lane.sharedScratch);
-  ScratchCursor cursor(lane.threadScratch);
+  float* partials = static_cast<float*>(worker.sharedScratch);
+  ScratchCursor cursor(worker.threadScratch);
   int64_t* offsets = static_cast<int64_t*>(cursor.takeBytes(grad.offsetBytes()));
   float* window = static_cast<float*>(cursor.takeBytes(bands.windowBytes()));
   float* dyLines = static_cast<float*>(cursor.takeBytes(grad.dyBytes(s)));
@@ -85,7 +85,7 @@ void sumChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& gr
   };
 
   int64_t begin, end;
-  lane.range(bands.count(), &begin, &end);
+  worker.range(bands.count(), &begin, &end);
   for (int64_t chunk = begin; chunk < end; ++chunk) {
     const int64_t image = bands.firstImage(chunk), first = bands.firstLine(chunk);
     const HwcnImages x(kernels, bands, chunk, buffers.x, s.ih, s.iw, s.ic, 0);
@@ -119,22 +119,22 @@ void sumChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& gr
 }
 
 // Adds the chunks, and brings the rows (kernel line, tap, input channel) x output channels into the order of dweight.
-void addChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& grad, const Lane& lane) {
+void addChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& grad, const Worker& worker) {
   const GradWeightBuffers buffers(call, s);
-  const float* partials = static_cast<const float*>(lane.sharedScratch);
+  const float* partials = static_cast<const float*>(worker.sharedScratch);
   const int64_t stride = grad.size + s.oc;
-  float* sum = static_cast<float*>(lane.threadScratch);
+  float* sum = static_cast<float*>(worker.threadScratch);
   auto add = [&](int64_t at) {
     std::memset(sum, 0, static_cast<size_t>(s.oc) * sizeof(float));
     call.kernels->gemm.addRows(partials + at, stride, grad.bands.count(), s.oc, sum);
   };
   int64_t begin, end;
-  lane.range(grad.rows, &begin, &end);
+  worker.range(grad.rows, &begin, &end);
   for (int64_t row = begin; row < end; ++row) {
     add(row * s.oc);
     for (int64_t o = 0; o < s.oc; ++o) buffers.dweight[o * grad.rows + row] = sum[o];
   }
-  if (buffers.dbias == nullptr || lane.thread != 0) return;
+  if (buffers.dbias == nullptr || worker.thread != 0) return;
   add(grad.size);
   std::memcpy(buffers.dbias, sum, static_cast<size_t>(s.oc) * sizeof(float));
 }
@@ -155,12 +155,12 @@ Plan planHwcnGradWeight(const Call& call, const Conv2dShape& s) {
   return plan;
 }
 
-void runHwcnGradWeight(const Call& call, const Conv2dShape& s, const Lane& lane) {
+void runHwcnGradWeight(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const GradWeightBands grad(s, *call.kernels);
-  if (lane.phase == 0) {
-    sumChunks(call, s, grad, lane);
+  if (worker.phase == 0) {
+    sumChunks(call, s, grad, worker);
   } else {
-    addChunks(call, s, grad, lane);
+    addChunks(call, s, grad, worker);
   }
 }
 

@@ -1,9 +1,9 @@
-// Winograd's weight gradient (conv2d_winograd_weight_grad.cc) of few input channels: see conv2d_winograd_narrow.h.
+// Winograd's weight gradient (winograd_grad_weight.cc) of few input channels: see winograd_narrow.h.
 //
 // A chunk is a run of lines of tiles, over all images. Its sums, [vector of output channels][point row][point column][input channel]
 // [lane] and behind the points of each vector that over dy, grow in the shared scratch, some lines at a time. A second phase adds the
 // chunks in their order and transforms the sum back.
-#include "native/ops/conv2d_winograd_narrow.h"
+#include "native/ops/conv2d/winograd_narrow.h"
 
 namespace stridenet {
 
@@ -157,19 +157,19 @@ Plan planWinogradNarrowGradWeight(const Call& call, const Conv2dShape& s) {
   return plan;
 }
 
-void runWinogradNarrowGradWeight(const Call& call, const Conv2dShape& s, const Lane& lane) {
+void runWinogradNarrowGradWeight(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const NarrowGradWeight grad(s, *call.kernels);
-  float* sums = static_cast<float*>(lane.sharedScratch);
+  float* sums = static_cast<float*>(worker.sharedScratch);
   int64_t begin, end;
-  if (lane.phase == 0) {
-    lane.range(grad.chunks, &begin, &end);
+  if (worker.phase == 0) {
+    worker.range(grad.chunks, &begin, &end);
     if (begin == end) return;
-    SumChunks chunks(call, s, grad, lane.threadScratch);
+    SumChunks chunks(call, s, grad, worker.threadScratch);
     for (int64_t chunk = begin; chunk < end; ++chunk) chunks.run(chunk, sums + chunk * grad.size);
     return;
   }
-  lane.range(grad.vectors, &begin, &end);
-  for (int64_t vector = begin; vector < end; ++vector) addChunks(call, s, grad, vector, sums, lane.threadScratch);
+  worker.range(grad.vectors, &begin, &end);
+  for (int64_t vector = begin; vector < end; ++vector) addChunks(call, s, grad, vector, sums, worker.threadScratch);
 }
 
 }  // namespace stridenet

@@ -6,15 +6,15 @@
 //   dense     neighbouring taps of a kernel line are neighbours in memory, so one pointer serves a whole line. If the image is
 //             padded, the lines that a block of rows needs are copied to scratch first. For few channels, where pointers would
 //             cost as much as the arithmetic, and for pointwise convolutions (one tap, stride 1), where any run of pixels will do.
-// An input gradient of few channels may take a third way: conv2d_scatter.h.
+// An input gradient of few channels may take a third way: scatter.h.
 #include <algorithm>
 
-#include "native/ops/conv2d_depthwise.h"
-#include "native/ops/conv2d_hwcn.h"
-#include "native/ops/conv2d_hwcn_winograd.h"
-#include "native/ops/conv2d_scatter.h"
-#include "native/ops/conv2d_winograd.h"
-#include "native/ops/lane_tasks.h"
+#include "native/ops/conv2d/depthwise.h"
+#include "native/ops/conv2d/hwcn.h"
+#include "native/ops/conv2d/hwcn_winograd.h"
+#include "native/ops/conv2d/scatter.h"
+#include "native/ops/conv2d/winograd.h"
+#include "native/ops/worker_tasks.h"
 
 namespace stridenet {
 
@@ -347,16 +347,16 @@ Plan plan(const Call& call) {
   return plan;
 }
 
-void run(const Call& call, const Lane& lane) {
+void run(const Call& call, const Worker& worker) {
   Conv2dCall conv;
   if (!readCall(call, &conv).isOk()) return;
   const Conv2dShape& shape = conv.shape;
-  if (shape.isDepthwise()) return runDepthwise(call, shape, lane);
-  if (shape.isHwcn()) return runHwcn(call, shape, lane);
-  if (shape.isHwcnWinograd()) return runHwcnWinograd(call, shape, lane);
-  if (shape.isWinograd()) return runWinograd(call, shape, lane);
-  if (usesScatter(shape, *call.kernels)) return runScatter(call, shape, lane);
-  ScratchCursor cursor(lane.threadScratch);
+  if (shape.isDepthwise()) return runDepthwise(call, shape, worker);
+  if (shape.isHwcn()) return runHwcn(call, shape, worker);
+  if (shape.isHwcnWinograd()) return runHwcnWinograd(call, shape, worker);
+  if (shape.isWinograd()) return runWinograd(call, shape, worker);
+  if (usesScatter(shape, *call.kernels)) return runScatter(call, shape, worker);
+  ScratchCursor cursor(worker.threadScratch);
   if (const size_t bytes = biasBytes(shape, conv.bias != nullptr)) {
     float* repeated = static_cast<float*>(cursor.takeBytes(bytes));
     for (int64_t u = 0; u < shape.widen; ++u)
@@ -367,12 +367,12 @@ void run(const Call& call, const Lane& lane) {
 
   if (shape.classesH() * shape.classesW() == 1) {
     forEachSubConvolution(shape, *call.kernels, [&](const SubConvolution& sub, const Blocks& blocks, int64_t tasks) {
-      LaneTasks laneTasks(lane, tasks);
+      WorkerTasks own(worker, tasks);
       int64_t task;
-      if (!laneTasks.next(&task)) return;
+      if (!own.next(&task)) return;
       TaskRun taskRun(conv, sub, blocks, scratch);
       do taskRun.run(task);
-      while (laneTasks.next(&task));
+      while (own.next(&task));
     });
     return;
   }
@@ -382,9 +382,9 @@ void run(const Call& call, const Lane& lane) {
   int64_t total = 0, begin, end, first = 0;
   forEachSubConvolution(shape, *call.kernels,
                         [&](const SubConvolution&, const Blocks& blocks, int64_t tasks) { total += tasks * weightOf(blocks); });
-  lane.range(total, &begin, &end);
+  worker.range(total, &begin, &end);
   forEachSubConvolution(shape, *call.kernels, [&](const SubConvolution& sub, const Blocks& blocks, int64_t tasks) {
-    // A task is of the lane in whose range its work begins.
+    // A task is of the worker in whose range its work begins.
     const int64_t weight = weightOf(blocks);
     const int64_t from = begin > first ? ceilDiv(begin - first, weight) : 0, to = end > first ? ceilDiv(end - first, weight) : 0;
     if (from < tasks && from < to) {

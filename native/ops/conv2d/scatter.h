@@ -5,7 +5,7 @@
 // are all kh * kw * ic columns, not the ic of one tap, and no stride makes it waste taps.
 #pragma once
 
-#include "native/ops/conv2d_geometry.h"
+#include "native/ops/conv2d/geometry.h"
 
 namespace stridenet {
 
@@ -14,6 +14,6 @@ namespace stridenet {
 bool usesScatter(const Conv2dShape& shape, const KernelTable& kernels);
 
 Plan planScatter(const Call& call, const Conv2dShape& shape);
-void runScatter(const Call& call, const Conv2dShape& shape, const Lane& lane);
+void runScatter(const Call& call, const Conv2dShape& shape, const Worker& worker);
 
 }  // namespace stridenet

@@ -1,11 +1,11 @@
 // Checking of convolution instructions, and the division of a convolution into SubConvolutions.
-#include "native/ops/conv2d_geometry.h"
+#include "native/ops/conv2d/geometry.h"
 
-#include "native/ops/conv2d_depthwise.h"
-#include "native/ops/conv2d_hwcn.h"
-#include "native/ops/conv2d_hwcn_winograd.h"
-#include "native/ops/conv2d_scatter.h"
-#include "native/ops/conv2d_winograd.h"
+#include "native/ops/conv2d/depthwise.h"
+#include "native/ops/conv2d/hwcn.h"
+#include "native/ops/conv2d/hwcn_winograd.h"
+#include "native/ops/conv2d/scatter.h"
+#include "native/ops/conv2d/winograd.h"
 
 namespace stridenet {
 

@@ -11,10 +11,10 @@
 // channels by some output channels, makes the 36 sums of a block, transforms them back while they are in the second-level cache and adds
 // them to dweight. No sum depends on the blocks.
 // Sources: winograd_transforms.inl.h.
-#include "native/ops/conv2d_winograd_weight_grad.h"
+#include "native/ops/conv2d/winograd_grad_weight.h"
 
-#include "native/ops/conv2d_winograd.h"
-#include "native/ops/conv2d_winograd_narrow.h"
+#include "native/ops/conv2d/winograd.h"
+#include "native/ops/conv2d/winograd_narrow.h"
 #include "native/ops/rank_update.h"
 
 namespace stridenet {
@@ -128,7 +128,7 @@ struct Transforms {
 };
 
 // The first phase of a group. Units are batches of tiles of one panel.
-void transformGroup(const Call& call, const WinogradGradWeight& grad, const Lane& lane, int64_t group, const Transforms& transforms,
+void transformGroup(const Call& call, const WinogradGradWeight& grad, const Worker& worker, int64_t group, const Transforms& transforms,
                     const float* zeros) {
   const Conv2dShape& s = grad.shape;
   const WinogradKernels& winograd = grad.kernels->winograd;
@@ -144,7 +144,7 @@ void transformGroup(const Call& call, const WinogradGradWeight& grad, const Lane
     }
   };
   int64_t begin, end;
-  lane.range(grad.inputs.count * batches, &begin, &end);
+  worker.range(grad.inputs.count * batches, &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t panel = unit / batches, channels = grad.inputs.size(panel);
     const float* x = call.operands[kX].f32() + grad.inputs.first(panel);
@@ -154,7 +154,7 @@ void transformGroup(const Call& call, const WinogradGradWeight& grad, const Lane
       winograd.f4x3.input(pixels, channels, v + t * grad.inputs.width(), grad.plane(grad.inputs));
     });
   }
-  lane.range(grad.outputs.count * batches, &begin, &end);
+  worker.range(grad.outputs.count * batches, &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t panel = unit / batches, channels = grad.outputs.size(panel), first = grad.outputs.first(panel);
     const float* dy = call.operands[kDy].f32() + first;
@@ -196,14 +196,14 @@ void multiplyGroup(const WinogradGradWeight& grad, const float* g, int64_t outpu
 }
 
 // The second phase of a group. A block is a panel of input channels by one of `splits` parts of a panel of output channels.
-void addGroup(const Call& call, const WinogradGradWeight& grad, const Lane& lane, int64_t group, const Transforms& transforms,
+void addGroup(const Call& call, const WinogradGradWeight& grad, const Worker& worker, int64_t group, const Transforms& transforms,
               float* sums) {
   const Conv2dShape& s = grad.shape;
   const WinogradKernels& winograd = grad.kernels->winograd;
   const WinogradWeightGradKernels& kernels = s.kh == 5 ? winograd.gradWeight5 : winograd.gradWeight3;
-  const int64_t tiles = grad.firstTile(group + 1) - grad.firstTile(group), splits = grad.splits(lane.threads);
+  const int64_t tiles = grad.firstTile(group + 1) - grad.firstTile(group), splits = grad.splits(worker.threads);
   int64_t begin, end;
-  lane.range(grad.inputs.count * grad.outputs.count * splits, &begin, &end);
+  worker.range(grad.inputs.count * grad.outputs.count * splits, &begin, &end);
   for (int64_t task = begin; task < end; ++task) {
     const int64_t split = task % splits, outputPanel = task / splits % grad.outputs.count, inputPanel = task / splits / grad.outputs.count;
     const int64_t inputs = grad.inputs.size(inputPanel), size = grad.outputs.size(outputPanel);
@@ -235,20 +235,20 @@ Plan planWinogradGradWeight(const Call& call, const Conv2dShape& shape) {
   return plan;
 }
 
-void runWinogradGradWeight(const Call& call, const Conv2dShape& shape, const Lane& lane) {
-  if (isNarrowWinograd(shape)) return runWinogradNarrowGradWeight(call, shape, lane);
+void runWinogradGradWeight(const Call& call, const Conv2dShape& shape, const Worker& worker) {
+  if (isNarrowWinograd(shape)) return runWinogradNarrowGradWeight(call, shape, worker);
   const WinogradGradWeight grad(call, shape);
-  const Transforms transforms(lane.sharedScratch, grad);
-  ScratchCursor cursor(lane.threadScratch);
+  const Transforms transforms(worker.sharedScratch, grad);
+  ScratchCursor cursor(worker.threadScratch);
   float* sums = cursor.take<float>(static_cast<size_t>(kPoints * grad.sumPlane()));
   float* zeros = cursor.take<float>(static_cast<size_t>(grad.zeros()));
-  const int64_t group = lane.phase / 2;
-  if (lane.phase % 2 == 0) {
+  const int64_t group = worker.phase / 2;
+  if (worker.phase % 2 == 0) {
     std::memset(zeros, 0, static_cast<size_t>(grad.zeros()) * sizeof(float));
-    return transformGroup(call, grad, lane, group, transforms, zeros);
+    return transformGroup(call, grad, worker, group, transforms, zeros);
   }
-  addGroup(call, grad, lane, group, transforms, sums);
-  if (!grad.hasSum || group + 1 < grad.groups || lane.thread > 0) return;
+  addGroup(call, grad, worker, group, transforms, sums);
+  if (!grad.hasSum || group + 1 < grad.groups || worker.thread > 0) return;
   float* dbias = call.operands[kDbias].f32();
   std::memset(dbias, 0, static_cast<size_t>(shape.oc) * sizeof(float));
   grad.kernels->gemm.addRows(transforms.sums, grad.sumSize(), grad.groups * grad.batches(), shape.oc, dbias);

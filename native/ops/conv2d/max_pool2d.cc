@@ -1,6 +1,6 @@
 // conv2d_max_pool2d and conv2d_max_pool2d_grad_weight: a convolution with images in the lanes, its pooling and their weight gradient
-// without the convolution's result in between. The work is done in conv2d_hwcn.cc and conv2d_hwcn_grad_weight.cc.
-#include "native/ops/conv2d_hwcn.h"
+// without the convolution's result in between. The work is done in hwcn.cc and hwcn_grad_weight.cc.
+#include "native/ops/conv2d/hwcn.h"
 
 namespace stridenet {
 
@@ -21,16 +21,16 @@ Plan planForward(const Call& call) {
   return planHwcn(call, shapeOf(call));
 }
 
-void runForward(const Call& call, const Lane& lane) {
-  runHwcn(call, shapeOf(call), lane);
+void runForward(const Call& call, const Worker& worker) {
+  runHwcn(call, shapeOf(call), worker);
 }
 
 Plan planGradWeight(const Call& call) {
   return planHwcnGradWeight(call, shapeOf(call));
 }
 
-void runGradWeight(const Call& call, const Lane& lane) {
-  runHwcnGradWeight(call, shapeOf(call), lane);
+void runGradWeight(const Call& call, const Worker& worker) {
+  runHwcnGradWeight(call, shapeOf(call), worker);
 }
 
 }  // namespace

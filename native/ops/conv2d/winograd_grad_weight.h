@@ -2,11 +2,11 @@
 // no dilation and no groups.
 #pragma once
 
-#include "native/ops/conv2d_geometry.h"
+#include "native/ops/conv2d/geometry.h"
 
 namespace stridenet {
 
 Plan planWinogradGradWeight(const Call& call, const Conv2dShape& shape);
-void runWinogradGradWeight(const Call& call, const Conv2dShape& shape, const Lane& lane);
+void runWinogradGradWeight(const Call& call, const Conv2dShape& shape, const Worker& worker);
 
 }  // namespace stridenet

@@ -15,11 +15,12 @@ struct alignas(64) TaskShare {
   std::atomic<uint64_t> word{0};
 };
 
-class LaneTasks {
+class WorkerTasks {
  public:
-  LaneTasks(const Lane& lane, int64_t tasks) : lane_(lane), tasks_(tasks), isShared_(lane.shares != nullptr && tasks <= kMostTasks) {
-    lane.range(tasks, &begin_, &end_);
-    if (lane.thread == kGuest) offset_ = 1;
+  WorkerTasks(const Worker& worker, int64_t tasks)
+      : lane_(worker), tasks_(tasks), isShared_(worker.shares != nullptr && tasks <= kMostTasks) {
+    worker.range(tasks, &begin_, &end_);
+    if (worker.thread == kGuest) offset_ = 1;
   }
 
   // The next task for this thread, or false.
@@ -56,7 +57,7 @@ class LaneTasks {
     }
   }
 
-  const Lane& lane_;
+  const Worker& lane_;
   const int64_t tasks_;
   const bool isShared_;
   int64_t begin_, end_;

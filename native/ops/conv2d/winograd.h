@@ -12,7 +12,7 @@
 //   5x5     winograd2x2  6  9 instead of 25      1.4 times
 #pragma once
 
-#include "native/ops/conv2d_geometry.h"
+#include "native/ops/conv2d/geometry.h"
 
 namespace stridenet {
 
@@ -27,10 +27,10 @@ Status checkWinograd(const Call& call, const Conv2dShape& shape);
 // conv2d_pack: numbers in the packed weight (0 if too many to be meant), and its making.
 int64_t packedWinogradLength(const Conv2dShape& shape, const KernelTable& kernels);
 Plan planWinogradPack(const Call& call, const Conv2dShape& shape);
-void packWinograd(const Call& call, const Conv2dShape& shape, const Lane& lane);
+void packWinograd(const Call& call, const Conv2dShape& shape, const Worker& worker);
 
 // conv2d and conv2d_grad_input
 Plan planWinograd(const Call& call, const Conv2dShape& shape);
-void runWinograd(const Call& call, const Conv2dShape& shape, const Lane& lane);
+void runWinograd(const Call& call, const Conv2dShape& shape, const Worker& worker);
 
 }  // namespace stridenet

@@ -1,5 +1,5 @@
-// conv2d_grad_input by scattering: see conv2d_scatter.h.
-#include "native/ops/conv2d_scatter.h"
+// conv2d_grad_input by scattering: see scatter.h.
+#include "native/ops/conv2d/scatter.h"
 
 namespace stridenet {
 
@@ -62,11 +62,11 @@ Plan planScatter(const Call& call, const Conv2dShape& s) {
   return plan;
 }
 
-void runScatter(const Call& call, const Conv2dShape& s, const Lane& lane) {
+void runScatter(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const ScatterShape scatter(s, *call.kernels);
   const float* dy = call.operands[0].f32();
   float* dx = call.operands[2].f32();
-  ScratchCursor cursor(lane.threadScratch);
+  ScratchCursor cursor(worker.threadScratch);
   RowTable table(cursor.takeBytes(scatter.tableBytes(s)), 1, scatter.dyLines * s.ow, false);
   float* product = static_cast<float*>(cursor.takeBytes(scatter.productBytes(s)));
   float* window = static_cast<float*>(cursor.takeBytes(scatter.windowBytes(s)));
@@ -79,7 +79,7 @@ void runScatter(const Call& call, const Conv2dShape& s, const Lane& lane) {
   const int64_t pitch = scatter.windowColumns * s.ic;
 
   int64_t begin, end;
-  lane.range(s.n * scatter.blocksPerImage, &begin, &end);
+  worker.range(s.n * scatter.blocksPerImage, &begin, &end);
   for (int64_t block = begin; block < end; ++block) {
     const int64_t image = block / scatter.blocksPerImage, part = block % scatter.blocksPerImage;
     const int64_t line = part * s.ih / scatter.blocksPerImage, endLine = (part + 1) * s.ih / scatter.blocksPerImage;

@@ -13,7 +13,7 @@
 // its gradient is ever written to memory. Positions stay as they are computed, images innermost.
 #pragma once
 
-#include "native/ops/conv2d_geometry.h"
+#include "native/ops/conv2d/geometry.h"
 
 namespace stridenet {
 
@@ -22,15 +22,15 @@ Status checkHwcn(const Call& call, const Conv2dShape& shape);
 
 // The packed weight: for each block of destination channels, [kernel line, tap, source channel, destination channel].
 int64_t packedHwcnLength(const Conv2dShape& shape);
-void packHwcn(const Call& call, const Conv2dShape& shape, const Lane& lane);
+void packHwcn(const Call& call, const Conv2dShape& shape, const Worker& worker);
 
 // conv2d, conv2d_grad_input and conv2d_max_pool2d
 Plan planHwcn(const Call& call, const Conv2dShape& shape);
-void runHwcn(const Call& call, const Conv2dShape& shape, const Lane& lane);
+void runHwcn(const Call& call, const Conv2dShape& shape, const Worker& worker);
 
 // conv2d_grad_weight and conv2d_max_pool2d_grad_weight
 Plan planHwcnGradWeight(const Call& call, const Conv2dShape& shape);
-void runHwcnGradWeight(const Call& call, const Conv2dShape& shape, const Lane& lane);
+void runHwcnGradWeight(const Call& call, const Conv2dShape& shape, const Worker& worker);
 
 // What both files share.
 

@@ -1,7 +1,7 @@
-// Winograd convolution of few source channels: see conv2d_winograd_narrow.h.
-#include "native/ops/conv2d_winograd_narrow.h"
+// Winograd convolution of few source channels: see winograd_narrow.h.
+#include "native/ops/conv2d/winograd_narrow.h"
 
-#include "native/ops/conv2d_winograd.h"
+#include "native/ops/conv2d/winograd.h"
 
 namespace stridenet {
 
@@ -100,10 +100,10 @@ Plan planWinogradNarrow(const Call& call, const Conv2dShape& s) {
   return plan;
 }
 
-void runWinogradNarrow(const Call& call, const Conv2dShape& s, const Lane& lane) {
+void runWinogradNarrow(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const NarrowTiles tiles(s, *call.kernels, s.dstH(), s.dstW());
-  const NarrowBands bands(s, tiles, lane.threads);
-  ScratchCursor cursor(lane.threadScratch);
+  const NarrowBands bands(s, tiles, worker.threads);
+  ScratchCursor cursor(worker.threadScratch);
   float* phases = static_cast<float*>(cursor.takeBytes(tiles.phaseBytes(bands.lines)));
   float* transformed = static_cast<float*>(cursor.takeBytes(tiles.lineBytes(bands.lines)));
   float* v = static_cast<float*>(cursor.takeBytes(tiles.pointBytes()));
@@ -120,7 +120,7 @@ void runWinogradNarrow(const Call& call, const Conv2dShape& s, const Lane& lane)
   work.activation = s.activation;
 
   int64_t begin, end;
-  lane.range(bands.count, &begin, &end);
+  worker.range(bands.count, &begin, &end);
   for (int64_t band = begin; band < end; ++band) {
     const int64_t image = band / bands.perImage, part = band % bands.perImage;
     const int64_t first = part * tiles.tilesH / bands.perImage, last = (part + 1) * tiles.tilesH / bands.perImage;

@@ -1,14 +1,14 @@
 // conv2d_pack: weights [oc, kh, kw, ic / groups], times scale [oc] if there is one, into the panels of conv2d and conv2d_grad_input.
 //
-// The packed buffer holds, class after class (conv2d_geometry.h), group after group, panel after panel, the K rows of a panel:
+// The packed buffer holds, class after class (geometry.h), group after group, panel after panel, the K rows of a panel:
 // row (tap, source channel), lane = destination channel. With widening, lanes are (u, destination channel) for the u-th of `widen`
 // neighbouring pixels, and the weight is expanded to a Toeplitz matrix over the union of their taps. (For the scatter form of
-// conv2d_grad_input the weight is packed as a matrix: conv2d_scatter.h; see also conv2d_depthwise.h and conv2d_hwcn.h.)
-#include "native/ops/conv2d_depthwise.h"
-#include "native/ops/conv2d_hwcn.h"
-#include "native/ops/conv2d_hwcn_winograd.h"
-#include "native/ops/conv2d_scatter.h"
-#include "native/ops/conv2d_winograd.h"
+// conv2d_grad_input the weight is packed as a matrix: scatter.h; see also depthwise.h and hwcn.h.)
+#include "native/ops/conv2d/depthwise.h"
+#include "native/ops/conv2d/hwcn.h"
+#include "native/ops/conv2d/hwcn_winograd.h"
+#include "native/ops/conv2d/scatter.h"
+#include "native/ops/conv2d/winograd.h"
 
 namespace stridenet {
 
@@ -79,23 +79,23 @@ Plan plan(const Call& call) {
   return shape.isWinograd() ? planWinogradPack(call, shape) : planOf(call, 0);
 }
 
-void run(const Call& call, const Lane& lane) {
+void run(const Call& call, const Worker& worker) {
   Conv2dShape shape;
   if (!readConv2d(call, &shape).isOk()) return;
-  if (shape.isDepthwise()) return packDepthwise(call, shape, lane);
-  if (shape.isHwcn()) return packHwcn(call, shape, lane);
-  if (shape.isHwcnWinograd()) return packHwcnWinograd(call, shape, lane);
-  if (shape.isWinograd()) return packWinograd(call, shape, lane);
+  if (shape.isDepthwise()) return packDepthwise(call, shape, worker);
+  if (shape.isHwcn()) return packHwcn(call, shape, worker);
+  if (shape.isHwcnWinograd()) return packHwcnWinograd(call, shape, worker);
+  if (shape.isWinograd()) return packWinograd(call, shape, worker);
   const PackOperands operands(call);
   int64_t begin, end;
   if (usesScatter(shape, *call.kernels)) {
     const PlainMatrix taps = {operands.weight, shape.oc, shape.kh * shape.kw * shape.ic, false};
-    lane.range(packUnits(taps, *call.kernels), &begin, &end);
+    worker.range(packUnits(taps, *call.kernels), &begin, &end);
     for (int64_t unit = begin; unit < end; ++unit) packMatrix(taps, *call.kernels, unit, operands.packed);
     return;
   }
   const PackUnits units(shape, *call.kernels);
-  lane.range(units.count(), &begin, &end);
+  worker.range(units.count(), &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) {
     int64_t rest = unit;
     const int64_t panel = rest % units.panels;

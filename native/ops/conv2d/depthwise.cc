@@ -1,5 +1,5 @@
-// Depthwise convolutions: see conv2d_depthwise.h.
-#include "native/ops/conv2d_depthwise.h"
+// Depthwise convolutions: see depthwise.h.
+#include "native/ops/conv2d/depthwise.h"
 
 namespace stridenet {
 
@@ -105,7 +105,7 @@ struct DepthwiseBuffers {
 };
 
 // Channels from `channel` on, line by line.
-void runLines(const KernelTable& kernels, const Conv2dShape& s, const Lane& lane, const DepthwiseBuffers& buffers, int64_t channel) {
+void runLines(const KernelTable& kernels, const Conv2dShape& s, const Worker& worker, const DepthwiseBuffers& buffers, int64_t channel) {
   const int64_t padded = buffers.padded;
   const int64_t srcLine = s.srcW() * s.oc, dstLine = s.dstW() * s.oc;
   const float *source = buffers.source + channel, *bias = buffers.bias == nullptr ? nullptr : buffers.bias + channel;
@@ -115,7 +115,7 @@ void runLines(const KernelTable& kernels, const Conv2dShape& s, const Lane& lane
   line.width = s.srcW();
 
   int64_t begin, end;
-  lane.range(s.n * s.dstH(), &begin, &end);
+  worker.range(s.n * s.dstH(), &begin, &end);
   for (int64_t task = begin; task < end; ++task) {
     const int64_t image = task / s.dstH(), p = task % s.dstH();
     for (int64_t classW = 0; classW < s.classesW() && classW < s.dstW(); ++classW) {
@@ -137,13 +137,13 @@ void runLines(const KernelTable& kernels, const Conv2dShape& s, const Lane& lane
 }
 
 // The first `channels` channels, in blocks of lines.
-void runBlocks(const KernelTable& kernels, const Conv2dShape& s, const Lane& lane, const DepthwiseBuffers& buffers, int64_t channels) {
+void runBlocks(const KernelTable& kernels, const Conv2dShape& s, const Worker& worker, const DepthwiseBuffers& buffers, int64_t channels) {
   const SubConvolution sub = subConvolution(s, 0, 0);
   DepthwiseBlock block = depthwiseBlockOf(s, kernels, channels);
   block.isFar = block.height * block.rowStep * static_cast<int64_t>(sizeof(float)) >= kFarBytes;
   const float* weight = buffers.packed + (sub.h.kernel * s.kw + sub.w.kernel) * buffers.padded;
   int64_t begin, end;
-  lane.range(s.n * s.dstH(), &begin, &end);
+  worker.range(s.n * s.dstH(), &begin, &end);
   for (int64_t first = begin; first < end; first += block.lines) {
     const int64_t image = first / s.dstH(), p = first % s.dstH();
     const int64_t left = s.dstH() - p < end - first ? s.dstH() - p : end - first;
@@ -162,11 +162,11 @@ int64_t packedDepthwiseLength(const Conv2dShape& s, const KernelTable& kernels) 
   return estimate > kLargestPacked ? 0 : s.kh * s.kw * paddedChannels(s, kernels);
 }
 
-void packDepthwise(const Call& call, const Conv2dShape& s, const Lane& lane) {
+void packDepthwise(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const int64_t taps = s.kh * s.kw, padded = paddedChannels(s, *call.kernels);
   const PackOperands operands(call);
   int64_t begin, end;
-  lane.range(ceilDiv(s.oc, kPackChannels), &begin, &end);
+  worker.range(ceilDiv(s.oc, kPackChannels), &begin, &end);
   for (int64_t block = begin; block < end; ++block) {
     const int64_t channel = block * kPackChannels, channels = clamp(s.oc - channel, 0, kPackChannels);
     call.kernels->layout.transposeScaled(operands.weight + channel * taps, taps, operands.packed + channel, padded, channels, taps,
@@ -199,11 +199,11 @@ Plan planDepthwise(const Call& call, const Conv2dShape& s) {
   return planOf(call, lineFlops(s, *call.kernels));
 }
 
-void runDepthwise(const Call& call, const Conv2dShape& s, const Lane& lane) {
+void runDepthwise(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const DepthwiseBuffers buffers(call, s);
   const int64_t whole = isDepthwiseBlock(s) ? s.oc / call.kernels->lanes * call.kernels->lanes : 0;
-  if (whole > 0) runBlocks(*call.kernels, s, lane, buffers, whole);
-  if (whole < s.oc) runLines(*call.kernels, s, lane, buffers, whole);
+  if (whole > 0) runBlocks(*call.kernels, s, worker, buffers, whole);
+  if (whole < s.oc) runLines(*call.kernels, s, worker, buffers, whole);
 }
 
 Plan planDepthwiseGradWeight(const Call& call, const Conv2dShape& s) {
@@ -213,14 +213,14 @@ Plan planDepthwiseGradWeight(const Call& call, const Conv2dShape& s) {
   return plan;
 }
 
-void runDepthwiseGradWeight(const Call& call, const Conv2dShape& s, const Lane& lane) {
+void runDepthwiseGradWeight(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const GradWeightChunks grad(s, *call.kernels);
-  ScratchCursor shared(lane.sharedScratch);
+  ScratchCursor shared(worker.sharedScratch);
   float* partials = static_cast<float*>(shared.takeBytes(grad.partialBytes()));
   float* sums = static_cast<float*>(shared.takeBytes(grad.sumBytes()));
   int64_t begin, end;
-  if (lane.phase == 0) {
-    lane.range(grad.chunks * grad.splits, &begin, &end);
+  if (worker.phase == 0) {
+    worker.range(grad.chunks * grad.splits, &begin, &end);
     for (int64_t task = begin; task < end; ++task) {
       const int64_t chunk = task / grad.splits;
       sumChunk(call, s, grad, chunk, task % grad.splits, partials + chunk * grad.size,
@@ -228,7 +228,7 @@ void runDepthwiseGradWeight(const Call& call, const Conv2dShape& s, const Lane& 
     }
     return;
   }
-  lane.range(ceilDiv(s.oc, kReduceChannels), &begin, &end);
+  worker.range(ceilDiv(s.oc, kReduceChannels), &begin, &end);
   for (int64_t block = begin; block < end; ++block) {
     const int64_t channel = block * kReduceChannels;
     addChunks(call, s, grad, partials, sums, channel, clamp(s.oc - channel, 0, kReduceChannels));

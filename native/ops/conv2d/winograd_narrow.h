@@ -1,24 +1,24 @@
-// The winograd algorithms with six points (conv2d_winograd.h) for few source channels.
+// The winograd algorithms with six points (winograd.h) for few source channels.
 //
 // Where channels leave most of a vector empty, transforming pixel by pixel costs more than the products. Here the lanes of the transform
 // are the tiles of a line with their channels, and the products of a tile stay in registers until they are transformed back
 // (native/kernels/winograd_narrow_kernels.h). A unit of work is a band of lines of tiles of an image.
 #pragma once
 
-#include "native/ops/conv2d_geometry.h"
+#include "native/ops/conv2d/geometry.h"
 
 namespace stridenet {
 
 // Whether this form is taken: it follows from the weight and the attributes alone, because packing depends on it.
 bool isNarrowWinograd(const Conv2dShape& shape);
 
-// conv2d and conv2d_grad_input. The packed weight, which conv2d_winograd.cc makes, holds
+// conv2d and conv2d_grad_input. The packed weight, which winograd.cc makes, holds
 // [vector of destination channels][point column][source channel][point row][lane].
 Plan planWinogradNarrow(const Call& call, const Conv2dShape& shape);
-void runWinogradNarrow(const Call& call, const Conv2dShape& shape, const Lane& lane);
+void runWinogradNarrow(const Call& call, const Conv2dShape& shape, const Worker& worker);
 
 Plan planWinogradNarrowGradWeight(const Call& call, const Conv2dShape& shape);
-void runWinogradNarrowGradWeight(const Call& call, const Conv2dShape& shape, const Lane& lane);
+void runWinogradNarrowGradWeight(const Call& call, const Conv2dShape& shape, const Worker& worker);
 
 // What both files share.
 

@@ -3,7 +3,7 @@
 // at once. Both parts are those of conv2d, so the results are those of two instructions to the bit.
 #include <cstring>
 
-#include "native/ops/conv2d_depthwise.h"
+#include "native/ops/conv2d/depthwise.h"
 
 namespace stridenet {
 
@@ -122,20 +122,20 @@ Plan plan(const Call& call) {
   return plan;
 }
 
-void run(const Call& call, const Lane& lane) {
+void run(const Call& call, const Worker& worker) {
   const Parts parts(call);
   const Conv2dShape s = parts.depthwiseShape();
   const DepthwiseKernels& kernels = call.kernels->depthwise;
   DepthwiseBlock block = depthwiseBlockOf(s, *call.kernels, s.oc);
-  ScratchCursor cursor(lane.threadScratch);
+  ScratchCursor cursor(worker.threadScratch);
   float* window = static_cast<float*>(cursor.takeBytes(windowBytes(s, *call.kernels)));
-  const Lane alone = {0, 0, 1, lane.sharedScratch, cursor.takeBytes(0)};
+  const Worker alone = {0, 0, 1, worker.sharedScratch, cursor.takeBytes(0)};
   const Operand* operands = call.operands;
   const float* bias = operands[kDepthwiseBias].f32();
   float* dst = operands[kY].f32();
 
   int64_t begin, end, image = -1, from = 0, to = 0;  // the lines [from, to) of the image are in the window
-  lane.range(s.n * s.oh, &begin, &end);
+  worker.range(s.n * s.oh, &begin, &end);
   for (int64_t first = begin; first < end; first += block.lines) {
     const int64_t p = first % s.oh, left = s.oh - p < end - first ? s.oh - p : end - first;
     block.lines = ceilDiv(left, ceilDiv(left, kernels.blockLines));  // as equal as possible

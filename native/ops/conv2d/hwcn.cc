@@ -1,5 +1,5 @@
-// conv2d, conv2d_max_pool2d and conv2d_grad_input with images in the lanes: see conv2d_hwcn.h.
-#include "native/ops/conv2d_hwcn.h"
+// conv2d, conv2d_max_pool2d and conv2d_grad_input with images in the lanes: see hwcn.h.
+#include "native/ops/conv2d/hwcn.h"
 
 namespace stridenet {
 
@@ -142,13 +142,13 @@ int64_t packedHwcnLength(const Conv2dShape& s) {
   return estimate > kLargestPacked ? 0 : s.kh * s.kw * s.ic * s.oc;
 }
 
-void packHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
+void packHwcn(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const SubConvolution sub = wholeConvolution(s);
   const ChannelBlocks blocks(s.dstC(), call.kernels->hwcn.channels);
   const int64_t stride = s.kh * s.kw * s.ic;  // between output channels of the weight
   const PackOperands operands(call);
   int64_t begin, end;
-  lane.range(blocks.count * s.kh * s.kw, &begin, &end);
+  worker.range(blocks.count * s.kh * s.kw, &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t block = unit / (s.kh * s.kw), tap = unit % (s.kh * s.kw);
     const int64_t kernelH = sub.h.kernel + tap / s.kw * sub.h.kernelStep, kernelW = sub.w.kernel + tap % s.kw * sub.w.kernelStep;
@@ -183,7 +183,7 @@ Plan planHwcn(const Call& call, const Conv2dShape& s) {
   return plan;
 }
 
-void runHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
+void runHwcn(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const KernelTable& kernels = *call.kernels;
   const HwcnBuffers buffers(call);
 
@@ -192,7 +192,7 @@ void runHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
   const ChannelBlocks blocks(s.dstC(), kernels.hwcn.channels);
   const int64_t lanes = bands.lanes, lineStep = s.dstW() * s.dstC() * lanes;
   const int64_t dstHeight = s.dstH() / s.poolH, dstWidth = s.dstW() / s.poolW;
-  ScratchCursor cursor(lane.threadScratch);
+  ScratchCursor cursor(worker.threadScratch);
   float* window = static_cast<float*>(cursor.takeBytes(bands.windowBytes()));
   float* results = static_cast<float*>(cursor.takeBytes(0));  // a line, or those that are pooled to one
 
@@ -224,7 +224,7 @@ void runHwcn(const Call& call, const Conv2dShape& s, const Lane& lane) {
   };
 
   int64_t begin, end;
-  lane.range(bands.count(), &begin, &end);
+  worker.range(bands.count(), &begin, &end);
   for (int64_t band = begin; band < end; ++band) {
     const int64_t first = bands.firstLine(band), stripe = bands.lines * s.poolH * sub.h.srcStep;
     const HwcnImages sources(kernels, bands, band, buffers.source, s.srcH(), s.srcW(), s.srcC(), stripe);

@@ -1,12 +1,12 @@
-// Winograd's input gradient with images in the lanes: see conv2d_hwcn_winograd.h.
+// Winograd's input gradient with images in the lanes: see hwcn_winograd.h.
 //
 // Tasks are bands of dx lines of an image group; where a group has several, the tiles that reach over a border are computed on either
 // side. A band takes one line of tiles after the other. For each line of points i, the lines of dy are transformed to one; its tiles are
 // multiplied by the weights of the points (i, 0..5), transformed back along the line, and added up where they overlap. The six lines that
 // result are transformed back across and added to a ring of six lines of dx, of which the first m are complete then.
-#include "native/ops/conv2d_hwcn_winograd.h"
+#include "native/ops/conv2d/hwcn_winograd.h"
 
-#include "native/ops/conv2d_hwcn.h"
+#include "native/ops/conv2d/hwcn.h"
 
 namespace stridenet {
 
@@ -88,7 +88,7 @@ TileRange tilesOfBand(const Conv2dShape& s, const HwcnGroups& bands, int64_t ban
 // One thread's way through its bands.
 class HwcnWinogradRun {
  public:
-  HwcnWinogradRun(const Call& call, const Conv2dShape& shape, const Lane& lane)
+  HwcnWinogradRun(const Call& call, const Conv2dShape& shape, const Worker& worker)
       : s_(shape),
         kernels_(*call.kernels),
         transforms_(kernels_.hwcnWinograd),
@@ -98,7 +98,7 @@ class HwcnWinogradRun {
         dy_(call.operands[0].f32()),
         packed_(call.operands[1].f32()),
         dx_(call.operands[2].f32()),
-        cursor_(lane.threadScratch),
+        cursor_(worker.threadScratch),
         dyLines_(take(layout_.dyBytes())),
         pair_(take(layout_.pairBytes())),
         results_(take(layout_.resultBytes())),
@@ -232,13 +232,13 @@ Plan planHwcnWinogradPack(const Call& call, const Conv2dShape& s) {
   return plan;
 }
 
-void packHwcnWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
+void packHwcnWinograd(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const PackUnits units(s, *call.kernels);
   const int64_t taps = s.kh * s.kw, stride = taps * s.ic;  // between channels of dy
   const PackOperands operands(call);
-  float* transformed = static_cast<float*>(lane.threadScratch);
+  float* transformed = static_cast<float*>(worker.threadScratch);
   int64_t begin, end;
-  lane.range(units.count(), &begin, &end);
+  worker.range(units.count(), &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t block = unit / units.parts, row = unit % units.parts * kPackRows;
     const int64_t channel = units.blocks.first(block), size = units.blocks.size(block);
@@ -281,10 +281,10 @@ Plan planHwcnWinograd(const Call& call, const Conv2dShape& s) {
   return plan;
 }
 
-void runHwcnWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
-  HwcnWinogradRun gradient(call, s, lane);
+void runHwcnWinograd(const Call& call, const Conv2dShape& s, const Worker& worker) {
+  HwcnWinogradRun gradient(call, s, worker);
   int64_t begin, end;
-  lane.range(gradient.bands(), &begin, &end);
+  worker.range(gradient.bands(), &begin, &end);
   for (int64_t band = begin; band < end; ++band) gradient.run(band);
 }
 

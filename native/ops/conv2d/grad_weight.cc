@@ -8,9 +8,9 @@
 //              second phase shifts and adds them, so that few output channels still fill the lanes.
 // A block is some lines of one image, or some images. Lines and outputs read a window of x that is copied to scratch if the image is
 // padded.
-#include "native/ops/conv2d_depthwise.h"
-#include "native/ops/conv2d_hwcn.h"
-#include "native/ops/conv2d_winograd_weight_grad.h"
+#include "native/ops/conv2d/depthwise.h"
+#include "native/ops/conv2d/hwcn.h"
+#include "native/ops/conv2d/winograd_grad_weight.h"
 #include "native/ops/rank_update.h"
 
 namespace stridenet {
@@ -163,10 +163,10 @@ struct Inside {
   }
 };
 
-void accumulate(const Call& call, const GradWeight& grad, const Lane& lane, float* partials, float* sums) {
+void accumulate(const Call& call, const GradWeight& grad, const Worker& worker, float* partials, float* sums) {
   const Conv2dShape& s = grad.shape;
   const float *x = call.operands[kX].f32(), *dy = call.operands[kDy].f32();
-  ScratchCursor cursor(lane.threadScratch);
+  ScratchCursor cursor(worker.threadScratch);
   int64_t* rowOffsets = static_cast<int64_t*>(cursor.takeBytes(grad.offsetBytes()));
   float* window = static_cast<float*>(cursor.takeBytes(grad.windowBytes()));
   RankUpdate update = grad.update;
@@ -217,17 +217,17 @@ void accumulate(const Call& call, const GradWeight& grad, const Lane& lane, floa
     }
     return result;
   };
-  accumulateChunks(update, lane, blockAt, unitAt, partials, sums);
+  accumulateChunks(update, worker, blockAt, unitAt, partials, sums);
 }
 
 // The second phase for outputs in the lanes: dweight[o, i, j, c] is the sum over chunks and folded pixels u of row (i, j + u, c),
 // column (u, o).
-void addTransposed(const GradWeight& grad, const Lane& lane, const float* partials, float* dweight) {
+void addTransposed(const GradWeight& grad, const Worker& worker, const float* partials, float* dweight) {
   const Conv2dShape& s = grad.shape;
   const int64_t icGroup = grad.icGroup(), ocGroup = grad.ocGroup(), perOutput = s.kh * s.kw * icGroup;
-  float* sum = static_cast<float*>(lane.threadScratch);
+  float* sum = static_cast<float*>(worker.threadScratch);
   int64_t begin, end;
-  lane.range(s.groups * perOutput, &begin, &end);
+  worker.range(s.groups * perOutput, &begin, &end);
   for (int64_t row = begin; row < end; ++row) {
     const int64_t group = row / perOutput, c = row % icGroup;
     const int64_t i = row % perOutput / (s.kw * icGroup), j = row / icGroup % s.kw;
@@ -279,27 +279,27 @@ Plan plan(const Call& call) {
   return plan;
 }
 
-void run(const Call& call, const Lane& lane) {
+void run(const Call& call, const Worker& worker) {
   Conv2dShape shape;
   if (!readConv2d(call, &shape).isOk()) return;
-  if (shape.isDepthwise()) return runDepthwiseGradWeight(call, shape, lane);
-  if (shape.isHwcn()) return runHwcnGradWeight(call, shape, lane);
-  if (shape.isWinograd()) return runWinogradGradWeight(call, shape, lane);
+  if (shape.isDepthwise()) return runDepthwiseGradWeight(call, shape, worker);
+  if (shape.isHwcn()) return runHwcnGradWeight(call, shape, worker);
+  if (shape.isWinograd()) return runWinogradGradWeight(call, shape, worker);
   const GradWeight grad = describe(call, shape);
   float *dweight = call.operands[kDweight].f32(), *dbias = call.operands[kDbias].f32();
-  ScratchCursor shared(lane.sharedScratch);
+  ScratchCursor shared(worker.sharedScratch);
   float* partials = grad.isDirect() ? dweight : static_cast<float*>(shared.takeBytes(grad.update.partialBytes()));
   float* sums = grad.isDirect() ? dbias : static_cast<float*>(shared.takeBytes(grad.update.sumBytes()));
-  if (lane.phase == 0) {
-    accumulate(call, grad, lane, partials, sums);
+  if (worker.phase == 0) {
+    accumulate(call, grad, worker, partials, sums);
     return;
   }
   if (grad.form == Form::outputs) {
-    addTransposed(grad, lane, partials, dweight);
+    addTransposed(grad, worker, partials, dweight);
   } else {
-    addPartials(*call.kernels, lane, partials, grad.update.chunks, grad.update.size, dweight);
+    addPartials(*call.kernels, worker, partials, grad.update.chunks, grad.update.size, dweight);
   }
-  if (dbias != nullptr && lane.thread == 0) addSums(grad, sums, dbias);
+  if (dbias != nullptr && worker.thread == 0) addSums(grad, sums, dbias);
 }
 
 }  // namespace

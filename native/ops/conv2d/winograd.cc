@@ -1,13 +1,13 @@
-// Winograd convolution: see conv2d_winograd.h.
+// Winograd convolution: see winograd.h.
 //
 // Tasks are (block of tiles, panel of destination channels). A thread transforms the source of a block once, to V [point][tile][source
 // channel], and for each panel that it has of it makes the P * P products with the packed weight U [panel][point][source channel]
 // [lane], M [point][tile][lane], which it transforms back while M is in the second-level cache. A block is small enough for that and
 // large enough that reading U does not hold the multiply-adds up. A sum over source channels runs in the same order whatever the blocks.
-#include "native/ops/conv2d_winograd.h"
+#include "native/ops/conv2d/winograd.h"
 
-#include "native/ops/conv2d_winograd_narrow.h"
-#include "native/ops/lane_tasks.h"
+#include "native/ops/conv2d/winograd_narrow.h"
+#include "native/ops/worker_tasks.h"
 
 namespace stridenet {
 
@@ -85,18 +85,18 @@ struct WinogradBlocks {
 // One thread's way through its tasks.
 class WinogradRun {
  public:
-  WinogradRun(const Call& call, const Conv2dShape& shape, const Lane& lane)
+  WinogradRun(const Call& call, const Conv2dShape& shape, const Worker& worker)
       : s_(shape),
         kernels_(*call.kernels),
         transforms_(kernelsOf(shape, kernels_)),
-        blocks_(shape, kernels_, lane.threads),
+        blocks_(shape, kernels_, worker.threads),
         panels_(kernels_, shape.dstC()),
         src_(call.operands[0].f32()),
         packed_(call.operands[1].f32()),
         bias_(shape.isForward() ? call.operands[2].f32() : nullptr),
         add_(shape.isForward() ? call.operands[3].f32() : nullptr),
         dst_(call.operands[shape.isForward() ? 4 : 2].f32()),
-        cursor_(lane.threadScratch),
+        cursor_(worker.threadScratch),
         v_(static_cast<float*>(cursor_.takeBytes(blocks_.vBytes()))),
         m_(static_cast<float*>(cursor_.takeBytes(blocks_.mBytes()))),
         table_(cursor_.takeBytes(blocks_.tableBytes()), 1, blocks_.largest, false),
@@ -108,8 +108,8 @@ class WinogradRun {
     }
   }
 
-  void run(const Lane& lane) {
-    LaneTasks tasks(lane, blocks_.blocks * panels_.count);
+  void run(const Worker& worker) {
+    WorkerTasks tasks(worker, blocks_.blocks * panels_.count);
     int64_t transformed = -1;
     for (int64_t task; tasks.next(&task);) {
       const int64_t block = task / panels_.count, panel = task % panels_.count;
@@ -212,7 +212,7 @@ int64_t tapNumbers(const Panels& panels) {
   return kPackRows * ceilDiv(panels.vectors, panels.count) * panels.lanes;
 }
 
-// Vector after vector, in the order of native/ops/conv2d_winograd_narrow.h.
+// Vector after vector, in the order of native/ops/conv2d/winograd_narrow.h.
 void packNarrowVectors(const WinogradSizeKernels& transforms, WinogradWeights w, int64_t taps, int64_t k, int64_t row, int64_t lanes,
                        float* packed) {
   const int64_t columns = w.columns, vectors = w.width / lanes;
@@ -286,12 +286,12 @@ Plan planWinogradPack(const Call& call, const Conv2dShape& s) {
   return plan;
 }
 
-void packWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
+void packWinograd(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const PackUnits units(s, *call.kernels);
   int64_t begin, end;
-  lane.range(units.count(), &begin, &end);
+  worker.range(units.count(), &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) {
-    packUnit(s, *call.kernels, units, PackOperands(call), unit, static_cast<float*>(lane.threadScratch));
+    packUnit(s, *call.kernels, units, PackOperands(call), unit, static_cast<float*>(worker.threadScratch));
   }
 }
 
@@ -310,10 +310,10 @@ Plan planWinograd(const Call& call, const Conv2dShape& s) {
   return plan;
 }
 
-void runWinograd(const Call& call, const Conv2dShape& s, const Lane& lane) {
-  if (isNarrowWinograd(s)) return runWinogradNarrow(call, s, lane);
-  WinogradRun winograd(call, s, lane);
-  winograd.run(lane);
+void runWinograd(const Call& call, const Conv2dShape& s, const Worker& worker) {
+  if (isNarrowWinograd(s)) return runWinogradNarrow(call, s, worker);
+  WinogradRun winograd(call, s, worker);
+  winograd.run(worker);
 }
 
 }  // namespace stridenet

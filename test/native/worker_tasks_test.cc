@@ -1,6 +1,6 @@
 // Tasks shared out between the threads of an instruction: each is done exactly once whoever is slow, numbers of runs that follow each
 // other need no setting up, and a thread that never comes leaves its tasks to the others. Meant for ThreadSanitizer too.
-#include "native/ops/lane_tasks.h"
+#include "native/ops/worker_tasks.h"
 
 #include <chrono>
 #include <thread>
@@ -20,20 +20,20 @@ struct Work {
   std::vector<std::atomic<int>>& done;
 };
 
-Lane laneOf(int thread, int threads, const Work& work) {
-  Lane lane = {};
-  lane.thread = thread;
-  lane.threads = threads;
-  lane.shares = work.shares;
-  lane.run = work.run;
-  return lane;
+Worker workerOf(int thread, int threads, const Work& work) {
+  Worker worker = {};
+  worker.thread = thread;
+  worker.threads = threads;
+  worker.shares = work.shares;
+  worker.run = work.run;
+  return worker;
 }
 
 void takeAll(void* context, Member& member) {
   const Work& work = *static_cast<Work*>(context);
   const int thread = member.isGuest() ? kGuest : member.number();
-  const Lane lane = laneOf(thread, member.size(), work);
-  LaneTasks tasks(lane, work.tasks);
+  const Worker worker = workerOf(thread, member.size(), work);
+  WorkerTasks tasks(worker, work.tasks);
   for (int64_t task; tasks.next(&task);) {
     if (thread == work.slow) std::this_thread::sleep_for(std::chrono::microseconds(200));
     work.done[static_cast<size_t>(task)].fetch_add(1);
@@ -59,21 +59,21 @@ void testAbsent() {
   for (uint32_t run : {1u, 2u, 0xffffffffu}) {
     std::vector<std::atomic<int>> done(10);
     const Work work = {10, run, shares, -1, done};
-    const Lane lane = laneOf(1, 2, work);
-    LaneTasks tasks(lane, 10);
+    const Worker worker = workerOf(1, 2, work);
+    WorkerTasks tasks(worker, 10);
     std::vector<int64_t> order;
     for (int64_t task; tasks.next(&task);) order.push_back(task);
     CHECK((order == std::vector<int64_t>{5, 6, 7, 8, 9, 4, 3, 2, 1, 0}));
-    const Lane late = laneOf(0, 2, work);
+    const Worker late = workerOf(0, 2, work);
     int64_t task;
-    CHECK(!LaneTasks(late, 10).next(&task));
+    CHECK(!WorkerTasks(late, 10).next(&task));
   }
 }
 
 void testAlone() {
   std::vector<std::atomic<int>> done;
-  const Lane lane = laneOf(1, 2, {0, 0, nullptr, -1, done});
-  LaneTasks tasks(lane, 5);
+  const Worker worker = workerOf(1, 2, {0, 0, nullptr, -1, done});
+  WorkerTasks tasks(worker, 5);
   std::vector<int64_t> order;
   for (int64_t task; tasks.next(&task);) order.push_back(task);
   CHECK((order == std::vector<int64_t>{2, 3, 4}));
@@ -87,6 +87,6 @@ int main() {
   for (int threads : {1, 2, 3, 8}) testOnce(threads);
   testAbsent();
   testAlone();
-  std::puts("lane_tasks_test: ok");
+  std::puts("worker_tasks_test: ok");
   return 0;
 }
