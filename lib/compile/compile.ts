@@ -1,7 +1,7 @@
 /** From a graph to a Program; reads top to bottom. Knows nothing of sessions: native answers come in as `queries`. */
 
 import type { AlgorithmMode } from './algorithm';
-import { encode } from './encode';
+import { encoding } from './encode';
 import { fold } from './fold';
 import { fuse } from './fuse';
 import type { NativeQueries, Program } from './ir';
@@ -9,7 +9,7 @@ import { joinDepthwise } from './joinDepthwise';
 import { joinPooling } from './joinPooling';
 import { localise } from './localise';
 import { lower } from './lower';
-import { planMemory } from './planMemory';
+import { planningMemory } from './planMemory';
 import { recompute } from './recompute';
 import type { Graph } from './rewrite';
 import { schedule } from './schedule';
@@ -39,12 +39,13 @@ export function* compiling(graph: Graph, queries: NativeQueries, options: Compil
   const fused = options.fuse === false ? simple : yield* fusing(simple);
   yield;
   const kept = options.recompute === false ? fused : recompute(fused);
+  yield;
   const lowered = yield* lower(kept, queries, options.algorithm ?? 'fast');
   const joined = options.fuse === false ? lowered : joinDepthwise(joinPooling(lowered));
-  const lists = yield* schedule(localise(joined));
-  const plan = planMemory(lists, { plan: options.plan ?? true });
   yield;
-  return encode(lists, plan);
+  const lists = yield* schedule(localise(joined));
+  const plan = yield* planningMemory(lists, { plan: options.plan ?? true });
+  return yield* encoding(lists, plan);
 }
 
 function* fusing(graph: Graph): Work<Graph> {

@@ -6,6 +6,7 @@
 import { formatShape, StridenetError } from '../errors';
 import { elementCount } from '../graph/types';
 import type { Tensor } from '../graph/tensor';
+import { atOnce, inPieces, type Work } from '../graph/work';
 import { baseOf, byteLength, memoryKey } from './buffers';
 import type { Buffer, Instruction, InstructionLists, MemoryPlan, Program, SlotRequest } from './ir';
 import { DTYPE, OPCODES, OPS_HASH, SPACE, type OpcodeName } from './opcodes';
@@ -18,12 +19,18 @@ export const OFFSET_WORD = 2;
 export const MAX_RANK = 6;
 
 export function encode(lists: InstructionLists, plan: MemoryPlan): Program {
+  return atOnce(encoding(lists, plan));
+}
+
+/** The same in pieces. */
+export function* encoding(lists: InstructionLists, plan: MemoryPlan): Work<Program> {
   const tensors = new TensorTable(plan);
   // Feeds and fetches come first, so that entry i is feed i in its own shape.
   for (const [i, feed] of lists.feeds.entries()) tensors.addExternal(feed, 'feed', i);
   for (const [i, fetch] of lists.fetches.entries()) tensors.addExternal(fetch, 'fetch', i);
 
-  const code = [...lists.prepare, ...lists.step].flatMap((instruction) => encodeInstruction(instruction, tensors));
+  const code: number[] = [];
+  yield* inPieces([...lists.prepare, ...lists.step], (instruction) => code.push(...encodeInstruction(instruction, tensors)));
   const total = HEADER_WORDS + tensors.count * TENSOR_WORDS + code.length + tensors.constantWords;
   const words = new Int32Array(total);
   words.set([
@@ -45,6 +52,7 @@ export function encode(lists: InstructionLists, plan: MemoryPlan): Program {
     words.set(new Int32Array(data.buffer, data.byteOffset, data.length), at);
     at += data.length;
   }
+  yield;
   return {
     words,
     slots: tensors.slots,

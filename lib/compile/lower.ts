@@ -58,11 +58,12 @@ export class Lowering {
   ) {
     this.order = topologicalOrder(roots(graph));
     this.uses = useCounts(roots(graph));
-    this.findUsers();
-    this.findStatic();
   }
 
   *run(): Work<InstructionLists> {
+    this.findUsers();
+    yield;
+    this.findStatic();
     for (const feed of this.graph.feeds) this.lowerFeed(feed);
     const updated = new Set(this.graph.updates.map((update) => update.value));
     // A scaled weight is made only for those who do not pack it.

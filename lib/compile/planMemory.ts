@@ -5,6 +5,7 @@
  */
 
 import { StridenetError } from '../errors';
+import { atOnce, inPieces, type Work } from '../graph/work';
 import { baseOf, byteLength, inArena, reads, writes } from './buffers';
 import { IN_PLACE } from './inPlace';
 import type { Buffer, Instruction, InstructionLists, MemoryPlan } from './ir';
@@ -29,12 +30,16 @@ export interface Lifetime {
 
 /** Lifetimes of the arena buffers (bases, not aliases). */
 export function lifetimes(lists: InstructionLists): Map<Buffer, Lifetime> {
+  return atOnce(findingLifetimes(lists));
+}
+
+function* findingLifetimes(lists: InstructionLists): Work<Map<Buffer, Lifetime>> {
   const result = new Map<Buffer, Lifetime>();
-  for (const [i, instruction] of [...lists.prepare, ...lists.step].entries()) {
+  yield* inPieces([...lists.prepare, ...lists.step], (instruction, i) => {
     for (const buffer of [...reads(instruction), ...writes(instruction)]) {
       if (inArena(buffer)) result.set(baseOf(buffer), { first: result.get(baseOf(buffer))?.first ?? i, last: i });
     }
-  }
+  });
   return result;
 }
 
@@ -46,17 +51,24 @@ interface Block {
   last: number;
 }
 
+/** @throws StridenetError ERR_OUT_OF_MEMORY when it is more than a program can address */
 export function planMemory(lists: InstructionLists, options: MemoryOptions = {}): MemoryPlan {
+  return atOnce(planningMemory(lists, options));
+}
+
+/** The same in pieces. */
+export function* planningMemory(lists: InstructionLists, options: MemoryOptions = {}): Work<MemoryPlan> {
   const { plan: reuse = true, inPlace = IN_PLACE } = options;
-  const blocks = makeBlocks(lists, reuse ? inPlace : new Map());
+  const blocks = yield* makeBlocks(lists, reuse ? inPlace : new Map());
   const offsets = new Map<number, number>();
   let arenaLines = 0;
   const placed = new Placed();
-  for (const block of blocks.sort((a, b) => b.lines - a.lines || a.first - b.first)) {
+  blocks.sort((a, b) => b.lines - a.lines || a.first - b.first);
+  yield* inPieces(blocks, (block) => {
     const offset = placed.put(block, reuse);
     for (const buffer of block.buffers) offsets.set(buffer.id, offset);
     arenaLines = Math.max(arenaLines, offset + block.lines);
-  }
+  });
   if (arenaLines > MAX_LINES) {
     const gigabytes = ((arenaLines * LINE_BYTES) / 2 ** 30).toFixed(1);
     throw new StridenetError(
@@ -93,10 +105,10 @@ class Placed {
   }
 }
 
-function makeBlocks(lists: InstructionLists, inPlace: ReadonlyMap<OpcodeName, number>): Block[] {
-  const lives = lifetimes(lists);
+function* makeBlocks(lists: InstructionLists, inPlace: ReadonlyMap<OpcodeName, number>): Work<Block[]> {
+  const lives = yield* findingLifetimes(lists);
   const blocks = new Map<Buffer, Block>();
-  for (const [i, instruction] of [...lists.prepare, ...lists.step].entries()) {
+  yield* inPieces([...lists.prepare, ...lists.step], (instruction, i) => {
     for (const [index, output] of instruction.outputs.entries()) {
       if (!output || !inArena(output) || blocks.has(baseOf(output))) continue;
       const base = baseOf(output);
@@ -111,7 +123,7 @@ function makeBlocks(lists: InstructionLists, inPlace: ReadonlyMap<OpcodeName, nu
         blocks.set(base, { buffers: [base], lines: Math.ceil(byteLength(base) / LINE_BYTES), first, last });
       }
     }
-  }
+  });
   for (const [base, life] of lives) {
     if (!blocks.has(base)) throw new Error(`internal: "${base.name}" is read by instruction ${life.first} but nothing writes it`);
   }

@@ -25,9 +25,11 @@ export function* schedule(lists: InstructionLists): Work<InstructionLists> {
 
 function* scheduleList(list: readonly Instruction[]): Work<Instruction[]> {
   const predecessors = orderings(list);
+  yield;
   const readers = arenaReaders(list);
   yield;
   const lazy = findLazy(list, readers);
+  yield;
   const units = findUnits(list, readers);
   yield;
 
@@ -36,6 +38,7 @@ function* scheduleList(list: readonly Instruction[]): Work<Instruction[]> {
   for (const [i, before] of predecessors.entries()) {
     for (const p of before) for (const q of lazy[p] ? waitsFor[p]! : [p]) waitsFor[i]!.add(q);
   }
+  yield;
   const unblocks = list.map((): number[] => []);
   const waiting = waitsFor.map((set, i) => {
     for (const p of set) unblocks[p]!.push(i);
@@ -51,11 +54,13 @@ function* scheduleList(list: readonly Instruction[]): Work<Instruction[]> {
     unitWaiting.set(unit, (unitWaiting.get(unit) ?? 0) + outside);
     unitLeft.set(unit, (unitLeft.get(unit) ?? 0) + 1);
   }
+  yield;
 
   const order: number[] = [];
   const emitted = new Array<boolean>(list.length).fill(false);
   const ready = new Ready(units, unitWaiting, unitLeft);
   const memory = new LiveMemory(list);
+  yield;
   // With the lazy ones that it waits for before it, and what those wait for (iterative: such a chain may be deeper than the call stack).
   const emit = (i: number): void => {
     const stack = [{ i, rest: predecessors[i]!.values() }];
