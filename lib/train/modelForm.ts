@@ -1,6 +1,7 @@
 /** What the training graph of a model depends on and users may change between two steps. */
 
 import { isFrozen, wasFrozen, type Module } from '../nn/module';
+import type { Parameter } from '../nn/parameter';
 import { Structure } from '../nn/structure';
 
 let nextId = 0;
@@ -17,11 +18,13 @@ function idOf(object: object): number {
  * train. To be part of the keys of programs.
  */
 export function formOf(model: Module): string {
-  const modules = model
-    .namedModules()
-    .map(([path, module]) => `${path}:${idOf(module)}${module.training && !isFrozen(module) ? '' : ' rests'}`);
-  const parameters = model.parameters().map((parameter) => `${idOf(parameter)}${parameter.requiresGrad ? '' : ' frozen'}`);
-  return `${modules.join()};${parameters.join()}`;
+  return formOfParts(model.namedModules(), model.parameters());
+}
+
+function formOfParts(modules: readonly [string, Module][], parameters: readonly Parameter[]): string {
+  const places = modules.map(([path, module]) => `${path}:${idOf(module)}${module.training && !isFrozen(module) ? '' : ' rests'}`);
+  const trained = parameters.map((parameter) => `${idOf(parameter)}${parameter.requiresGrad ? '' : ' frozen'}`);
+  return `${places.join()};${trained.join()}`;
 }
 
 /** The form of one model, made again only when something has changed: asking before every step costs little. */
@@ -40,11 +43,12 @@ export class ModelForm {
   }
 
   private look(): void {
-    this.text = formOf(this.model);
+    const [modules, parameters] = [this.model.namedModules(), this.model.parameters()];
+    this.text = formOfParts(modules, parameters);
     this.structure = new Structure(this.model);
     this.flags = [
-      ...this.model.namedModules().flatMap(([, module]) => [() => module.training, () => wasFrozen(module)]),
-      ...this.model.parameters().map((parameter) => () => parameter.requiresGrad),
+      ...modules.flatMap(([, module]) => [() => module.training, () => wasFrozen(module)]),
+      ...parameters.map((parameter) => () => parameter.requiresGrad),
     ];
     this.seen = this.flags.map((flag) => flag());
   }
