@@ -21,6 +21,7 @@ Status readMatrix(const Call& call, const Operand& b, int32_t transpose, PlainMa
   return Status::ok();
 }
 
+// Of matmul_pack; without the address of b.
 Status readPack(const Call& call, PlainMatrix* matrix) {
   Status status = expectFloats(call);
   return status.isOk() ? readMatrix(call, call.operands[0], call.attrs[0], matrix) : status;
@@ -33,9 +34,8 @@ Status checkPacked(const Call& call, const Operand& packed, int64_t k, int64_t n
 }
 
 Status verifyPack(const Call& call) {
-  PlainMatrix matrix = {};
-  Status status = readPack(call, &matrix);
-  return status.isOk() ? checkPacked(call, call.operands[1], matrix.k, matrix.n) : status;
+  const auto& matrix = call.shapeAs<PlainMatrix>();
+  return checkPacked(call, call.operands[1], matrix.k, matrix.n);
 }
 
 Plan planPack(const Call& call) {
@@ -43,8 +43,8 @@ Plan planPack(const Call& call) {
 }
 
 void runPack(const Call& call, const Worker& worker) {
-  PlainMatrix matrix = {};
-  if (!readPack(call, &matrix).isOk()) return;
+  PlainMatrix matrix = call.shapeAs<PlainMatrix>();
+  matrix.b = call.operands[0].f32();
   int64_t begin, end;
   worker.range(packUnits(matrix, *call.kernels), &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) packMatrix(matrix, *call.kernels, unit, call.operands[1].f32());
@@ -57,7 +57,18 @@ bool isPlain(const Call& call) {
   return call.opcode == Opcode::matmul_plain;
 }
 
-Status verifyMatmul(const Call& call) {
+struct MatmulShape {
+  int64_t m, k, n;
+  int64_t blocks;     // of rows
+  PlainMatrix plain;  // of matmul_plain: b without its address
+};
+
+int64_t blockCount(const Call& call, int64_t rows, const Panels& panels) {
+  if (isPlain(call) && panels.count >= kLeastPanels) return ceilDiv(rows, kPlainBlockRows);
+  return ceilDiv(rows, chooseBlockRows(rows, panels.count, kBlockRows));
+}
+
+Status readMatmul(const Call& call, MatmulShape* shape) {
   Status status = expectFloats(call);
   if (!status.isOk()) return status;
   const Operand* o = call.operands;
@@ -67,30 +78,29 @@ Status verifyMatmul(const Call& call) {
   if (o[kA].rank != 2 || o[kY].rank != 2 || o[kA].dims[0] != o[kY].dims[0]) {
     return refuse(call, "expects a [m, k] and y [m, n], got %s and %s", ShapeText(o[kA]).text, ShapeText(o[kY]).text);
   }
-  if (o[kBias].present() && (o[kBias].rank != 1 || o[kBias].dims[0] != o[kY].dims[1])) {
-    return refuse(call, "expects bias [%lld], got %s", static_cast<long long>(o[kY].dims[1]), ShapeText(o[kBias]).text);
+  const int64_t m = o[kA].dims[0], k = o[kA].dims[1], n = o[kY].dims[1];
+  *shape = {m, k, n, blockCount(call, m, Panels(*call.kernels, n)), {}};
+  return isPlain(call) ? readMatrix(call, o[kB], call.attrs[kTranspose], &shape->plain) : status;
+}
+
+Status verifyMatmul(const Call& call) {
+  const Operand* o = call.operands;
+  const auto& shape = call.shapeAs<MatmulShape>();
+  if (o[kBias].present() && (o[kBias].rank != 1 || o[kBias].dims[0] != shape.n)) {
+    return refuse(call, "expects bias [%lld], got %s", static_cast<long long>(shape.n), ShapeText(o[kBias]).text);
   }
   if (o[kAdd].present() && !sameShape(o[kAdd], o[kY])) {
     return refuse(call, "expects add of y's shape %s, got %s", ShapeText(o[kY]).text, ShapeText(o[kAdd]).text);
   }
-  if (!isPlain(call)) return checkPacked(call, o[kB], o[kA].dims[1], o[kY].dims[1]);
-  PlainMatrix matrix = {};
-  status = readMatrix(call, o[kB], call.attrs[kTranspose], &matrix);
-  if (!status.isOk() || (matrix.k == o[kA].dims[1] && matrix.n == o[kY].dims[1])) return status;
+  if (!isPlain(call)) return checkPacked(call, o[kB], shape.k, shape.n);
+  if (shape.plain.k == shape.k && shape.plain.n == shape.n) return Status::ok();
   return refuse(call, "expects b [k, n], or [n, k] transposed, for a %s and y %s, got %s", ShapeText(o[kA]).text, ShapeText(o[kY]).text,
                 ShapeText(o[kB]).text);
 }
 
-int64_t blockCount(const Call& call, const Panels& panels) {
-  const int64_t rows = call.operands[kA].dims[0];
-  if (isPlain(call) && panels.count >= kLeastPanels) return ceilDiv(rows, kPlainBlockRows);
-  return ceilDiv(rows, chooseBlockRows(rows, panels.count, kBlockRows));
-}
-
 Plan planMatmul(const Call& call) {
-  const int64_t m = call.operands[kA].dims[0], k = call.operands[kA].dims[1];
-  const Panels panels(*call.kernels, call.operands[kY].dims[1]);
-  const int64_t blocks = blockCount(call, panels);
+  const auto& [m, k, n, blocks, plain] = call.shapeAs<MatmulShape>();
+  const Panels panels(*call.kernels, n);
   const double numbers = static_cast<double>(k) * static_cast<double>(panels.paddedColumns());
   Plan plan = planOf(call, (2.0 * static_cast<double>(m) + (isPlain(call) ? kPackFlops * static_cast<double>(blocks) : 0)) * numbers);
   plan.threadScratch = scratchBytes(RowTable::bytes(1, ceilDiv(m, blocks))) + (isPlain(call) ? static_cast<size_t>(kPanelBlockBytes) : 0) +
@@ -100,15 +110,15 @@ Plan planMatmul(const Call& call) {
 
 void runMatmul(const Call& call, const Worker& worker) {
   const Operand* o = call.operands;
-  const int64_t m = o[kA].dims[0], k = o[kA].dims[1], n = o[kY].dims[1];
+  const auto& [m, k, n, blocks, plain] = call.shapeAs<MatmulShape>();
   PanelProduct product = {
       call.kernels, Panels(*call.kernels, n), o[kB].f32(), 1, k, o[kBias].f32(), static_cast<Activation>(call.attrs[kActivation])};
-  const int64_t blocks = blockCount(call, product.panels), tallest = ceilDiv(m, blocks);
+  const int64_t tallest = ceilDiv(m, blocks);
   ScratchCursor scratch(worker.threadScratch);
   RowTable table(scratch.takeBytes(RowTable::bytes(1, tallest)), 1, tallest, o[kAdd].present());
-  PlainMatrix matrix = {};
+  PlainMatrix matrix = plain;
   if (isPlain(call)) {
-    if (!readMatrix(call, o[kB], call.attrs[kTranspose], &matrix).isOk()) return;
+    matrix.b = o[kB].f32();
     product.packed = nullptr;
     product.plain = &matrix;
     product.scratch = static_cast<float*>(scratch.takeBytes(static_cast<size_t>(kPanelBlockBytes)));
@@ -135,8 +145,8 @@ void runMatmul(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kMatmulPackOp, kMatmulOp, kMatmulPlainOp;
-const Op kMatmulPackOp = {verifyPack, planPack, runPack, -1};
-const Op kMatmulOp = {verifyMatmul, planMatmul, runMatmul, kAdd};
-const Op kMatmulPlainOp = {verifyMatmul, planMatmul, runMatmul, kAdd};
+const Op kMatmulPackOp = {verifyPack, planPack, runPack, -1, shapeReader<PlainMatrix, readPack>()};
+const Op kMatmulOp = {verifyMatmul, planMatmul, runMatmul, kAdd, shapeReader<MatmulShape, readMatmul>()};
+const Op kMatmulPlainOp = {verifyMatmul, planMatmul, runMatmul, kAdd, shapeReader<MatmulShape, readMatmul>()};
 
 }  // namespace stridenet

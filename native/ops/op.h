@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
+#include <type_traits>
 
 #include "native/kernels/kernel_table.h"
 #include "native/program/ops.h"
@@ -36,6 +38,12 @@ struct Call {
   Operand operands[kMaxOperands];  // inputs first, then outputs, as in ops.def
   const int32_t* attrs = nullptr;
   const KernelTable* kernels = nullptr;
+  const void* shape = nullptr;  // what Op::shape read, if the op has one
+
+  template <typename Shape>
+  const Shape& shapeAs() const {
+    return *static_cast<const Shape*>(shape);
+  }
 
   // The attribute words as the op's own struct of int32_t and float fields in ops.def order.
   template <typename Attrs>
@@ -83,11 +91,26 @@ struct Worker {
   }
 };
 
+// How an op reads the extents and attributes of an instruction into a struct of its own. That happens once, when the instruction is
+// verified; the struct is kept beside the instruction, where verify, plan and every run find it as Call::shapeAs.
+struct ShapeReader {
+  size_t bytes = 0;  // 0: the op has no such struct
+  Status (*read)(const Call&, void* shape) = nullptr;
+};
+
+// The reader that calls `kRead`, which refuses an instruction whose extents and attributes are not possible.
+template <typename Shape, Status (*kRead)(const Call&, Shape*)>
+constexpr ShapeReader shapeReader() {
+  static_assert(std::is_trivially_copyable_v<Shape>, "a shape is numbers, and nothing destroys it");
+  return {sizeof(Shape), [](const Call& call, void* shape) { return kRead(call, new (shape) Shape{}); }};
+}
+
 struct Op {
   Status (*verify)(const Call&);  // operand ranks, extents and dtypes agree with each other and with the attributes
   Plan (*plan)(const Call&);      // called after verify
   void (*run)(const Call&, const Worker&);
   int inPlaceInput;  // the input whose memory output 0 may share exactly (same offset, same bytes), or -1
+  ShapeReader shape = {};
 };
 
 // Entries are complete: every opcode has one. Defined in op_table.cc.

@@ -226,6 +226,7 @@ Call describeCall(const Program& program, const Instruction& instruction) {
   for (int i = 0; i < kMaxOperands; i++) call.operands[i] = describeOperand(program, instruction.operands[i]);
   call.attrs = instruction.attrs.data();
   call.kernels = program.kernels;
+  call.shape = instruction.shape.get();
   return call;
 }
 

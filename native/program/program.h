@@ -16,6 +16,7 @@
 // Two tensors may share arena memory: live ranges are the encoder's business, bounds and aliasing within an instruction are verified.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -52,8 +53,9 @@ struct Instruction {
   int32_t operands[kMaxOperands];  // tensor index or -1
   std::vector<int32_t> attrs;
   Plan plan;
-  bool barrierBefore = false;  // depends on an instruction since the last barrier
-  int rotation = 0;            // thread t runs share t + rotation: several small instructions between two barriers use several threads
+  std::unique_ptr<std::byte[]> shape;  // what Op::shape read, if the op has one
+  bool barrierBefore = false;          // depends on an instruction since the last barrier
+  int rotation = 0;  // thread t runs share t + rotation: several small instructions between two barriers use several threads
   // Prepare list: instructions (by position) whose results this one reads, from the arena or from slots, which outlive the run.
   std::vector<int32_t> sources, slotSources;
 };

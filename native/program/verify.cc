@@ -59,10 +59,17 @@ class Verifier {
       Status status = verifyMemory(*instruction);
       if (!status.isOk()) return status;
     }
-    const Call call = describeCall(program_, *instruction);
-    Status status = instruction->op->verify(call);
+    const Op& op = *instruction->op;
+    Call call = describeCall(program_, *instruction);
+    if (op.shape.bytes > 0) {
+      instruction->shape.reset(new std::byte[op.shape.bytes]);
+      call.shape = instruction->shape.get();
+      Status status = op.shape.read(call, instruction->shape.get());
+      if (!status.isOk()) return status;
+    }
+    Status status = op.verify(call);
     if (!status.isOk()) return status;
-    const Plan& plan = instruction->plan = instruction->op->plan(call);
+    const Plan& plan = instruction->plan = op.plan(call);
     if (plan.phases < 1) return refuse("its plan has no phase");
     program_.sharedScratch = std::max(program_.sharedScratch, plan.sharedScratch);
     program_.threadScratch = std::max(program_.threadScratch, plan.threadScratch);
