@@ -83,6 +83,8 @@ export function decode(words: Int32Array): DecodedProgram {
 export interface ListingOptions {
   /** Scratch bytes of the instruction at a position, counted over prepare then step; absent: not shown. */
   readonly scratchBytes?: ((index: number) => number) | undefined;
+  /** Show where operands lie: `(arena 12, state 3, - -> arena 0)`, in cache lines of the arena and by number elsewhere. Default false. */
+  readonly places?: boolean | undefined;
 }
 
 /** A header line, then one line for each instruction: `12 conv2d layer1.0.conv1 [32, 64, 56, 56] direct epilogue=add+relu`. */
@@ -101,12 +103,17 @@ export function disassemble(program: Pick<Program, 'words' | 'lists'>, options: 
       const words = [instruction.opcode, names[base + i], ...details(instruction)];
       const scratch = options.scratchBytes?.(base + i) ?? 0;
       if (scratch > 0) words.push(`scratch ${formatBytes(scratch)}`);
+      if (options.places) words.push(`(${formatPlaces(instruction.inputs)} -> ${formatPlaces(instruction.outputs)})`);
       lines.push(`  ${String(i).padStart(width)} ${words.filter(Boolean).join(' ')}`);
     }
   };
   list('prepare', prepare, 0);
   list('step', step, prepare.length);
   return lines.join('\n');
+}
+
+function formatPlaces(tensors: readonly (DecodedTensor | null)[]): string {
+  return tensors.map((tensor) => (tensor ? `${tensor.space} ${tensor.offset}` : '-')).join(', ');
 }
 
 /** Shape, algorithm, geometry, epilogue and the rest of the attributes as words. */

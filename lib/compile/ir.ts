@@ -84,6 +84,6 @@ export interface Program {
 export interface NativeQueries {
   /** Numbers in the packed buffer that a conv2d_pack or matmul_pack instruction writes. */
   packedLength(opcode: 'conv2d_pack' | 'matmul_pack', weightShape: Shape, attrs: Readonly<Record<string, number>>): number;
-  /** Cost of an instruction; `seconds` is an estimate for one thread: choices must not follow the number of threads. */
+  /** Cost of an instruction on one thread: choices must not follow the number of threads. `seconds` is an estimate. */
   cost(instruction: Instruction): { flops: number; bytes: number; scratchBytes: number; seconds: number };
 }

@@ -80,13 +80,13 @@ export interface NativeBinding {
   State: new (releasesSources?: boolean, expectedBytes?: number) => NativeState;
   Program: new (words: Int32Array) => NativeProgram;
   Session: new (state: NativeState, threads: number, profile?: boolean) => NativeSession;
-  /** Per instruction of a program whose offsets are not checked: flops, bytes, scratch bytes, seconds. */
-  plan(words: Int32Array): Float64Array;
+  /** Per instruction of a program whose offsets are not checked: flops, bytes, scratch bytes on so many threads, seconds. */
+  plan(words: Int32Array, isa: string, threads: number): Float64Array;
   /** Measured on all `threads` at once: floating-point operations, bytes read and bytes copied per second. Blocks for some tenths of a second. */
   probe(threads: number): Float64Array;
   /** Floating-point operations per second on all `threads` at once, at this moment. Blocks for some milliseconds. */
   probeFlops(threads: number): number;
-  packedLength(opcode: number, weightShape: Int32Array, attrs: Int32Array): number;
+  packedLength(opcode: number, weightShape: Int32Array, attrs: Int32Array, isa: string): number;
   /** `RandomFill` of lib/random.ts with plain arguments. */
   fillRandom(normal: boolean, counters: Int32Array, first: number, second: number, out: Float32Array): void;
 }

@@ -1,11 +1,11 @@
-/** The compiler's questions answered by native code: pure functions of shapes and attributes, remembered by them. */
+/** The compiler's questions answered by native code: pure functions of instruction set, shapes and attributes, remembered by them. */
 
 import { encode, encodeAttrs } from '../compile/encode';
 import type { Buffer, Instruction, NativeQueries, Place } from '../compile/ir';
 import { OPCODES } from '../compile/opcodes';
 import { StridenetError } from '../errors';
 import { RecentMap } from '../recentMap';
-import { binding, fromNative, type NativeBinding } from './binding';
+import { binding, fromNative, nativeInfo, type NativeBinding } from './binding';
 
 export interface Cost {
   readonly flops: number;
@@ -22,19 +22,20 @@ const PLAN_FIELDS = 4;
 
 let queries: NativeQueries | undefined;
 
-/** The queries of this environment's binary. @throws StridenetError ERR_NATIVE_UNAVAILABLE */
+/** The queries of this environment's binary for its instruction set. @throws StridenetError ERR_NATIVE_UNAVAILABLE */
 export function nativeQueries(): NativeQueries {
-  return (queries ??= makeQueries(binding()));
+  return (queries ??= makeQueries(binding(), nativeInfo().isa));
 }
 
-export function makeQueries(native: NativeBinding): NativeQueries {
+/** @param isa instruction set that is asked about */
+export function makeQueries(native: NativeBinding, isa: string): NativeQueries {
   const lengths = new RecentMap<string, number>(ANSWERS_KEPT);
   const costs = new RecentMap<string, Cost>(ANSWERS_KEPT);
   return {
     packedLength(opcode, weightShape, attrs) {
       const words = encodeAttrs(opcode, opcode, attrs);
       return remember(lengths, [opcode, ...weightShape, '|', ...words].join(), () => {
-        const length = native.packedLength(OPCODES[opcode].code, Int32Array.from(weightShape), Int32Array.from(words));
+        const length = native.packedLength(OPCODES[opcode].code, Int32Array.from(weightShape), Int32Array.from(words), isa);
         if (length > 0) return length;
         const text = `${opcode} of a weight stored as [${weightShape.join(', ')}] with attributes ${JSON.stringify(attrs)}`;
         throw new StridenetError('ERR_PROGRAM_INVALID', `Internal error in the compiler: native code refuses ${text}.`);
@@ -42,16 +43,16 @@ export function makeQueries(native: NativeBinding): NativeQueries {
     },
     cost(instruction) {
       const words = encodeAlone(instruction);
-      return remember(costs, words.join(), () => planProgram(native, words)[0]!);
+      return remember(costs, words.join(), () => planProgram(native, words, isa, 1)[0]!);
     },
   };
 }
 
-/** Cost of every instruction of a program, prepare list first. */
-export function planProgram(native: NativeBinding, words: Int32Array): Cost[] {
+/** Cost of every instruction of a program, prepare list first; scratch is that of so many threads. */
+export function planProgram(native: NativeBinding, words: Int32Array, isa: string, threads: number): Cost[] {
   let numbers: Float64Array;
   try {
-    numbers = native.plan(words);
+    numbers = native.plan(words, isa, threads);
   } catch (error) {
     throw fromNative(error);
   }

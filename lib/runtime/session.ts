@@ -210,7 +210,8 @@ export class Session {
   /** The program of a key as text: one line for each instruction. */
   listing(target: ProgramKey | LoadedProgram): string {
     const { program, words } = this.resolve(target);
-    const costs = planProgram(binding(), words);
+    const { isa, threads } = nativeInfo();
+    const costs = planProgram(binding(), words, isa, threads);
     return disassemble(program, { scratchBytes: (index) => costs[index]!.scratchBytes });
   }
 

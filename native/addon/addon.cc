@@ -57,19 +57,28 @@ napi_value info(napi_env env, napi_callback_info) {
   return result;
 }
 
-// plan(words): Float64Array of flops, bytes, scratch bytes, seconds by instruction, prepare then step
+// The kernels that `value`, a string, names.
+Status getKernels(napi_env env, napi_value value, const KernelTable** result) {
+  char name[16] = "";
+  if (napi_get_value_string_utf8(env, value, name, sizeof name, nullptr) != napi_ok) {
+    return Status::error("ERR_INVALID_ARGUMENT", "Expected the name of an instruction set.");
+  }
+  return findKernels(name, result);
+}
+
+// plan(words, isa, threads): Float64Array of flops, bytes, scratch bytes, seconds by instruction, prepare then step
 napi_value plan(napi_env env, napi_callback_info call) {
-  size_t argc = 1;
-  napi_value argument = nullptr;
-  napi_get_cb_info(env, call, &argc, &argument, nullptr, nullptr);
+  size_t argc = 3;
+  napi_value arguments[3] = {};
+  napi_get_cb_info(env, call, &argc, arguments, nullptr, nullptr);
   const int32_t* words = nullptr;
   size_t count = 0;
   const KernelTable* kernels;
-  ThreadChoice choice;
+  int64_t threads = 0;
   std::shared_ptr<const Program> program;
-  Status status = getInt32Array(env, argument, "plan: words", &words, &count);
-  if (status.isOk()) status = selectKernels(&kernels);
-  if (status.isOk()) status = defaultThreads(&choice);
+  Status status = getInt32Array(env, arguments[0], "plan: words", &words, &count);
+  if (status.isOk()) status = getKernels(env, arguments[1], &kernels);
+  if (status.isOk()) status = getInteger(env, arguments[2], "plan: threads", 1, kMaxThreads, &threads);
   if (status.isOk()) status = decodeProgram(words, count, *kernels, &program, DecodeMode::query);
   if (!status.isOk()) return throwStatus(env, status);
   void* data = nullptr;
@@ -81,7 +90,7 @@ napi_value plan(napi_env env, napi_callback_info call) {
       const Plan& p = instruction.plan;
       *numbers++ = p.flops;
       *numbers++ = p.bytes;
-      *numbers++ = static_cast<double>(p.sharedScratch + p.threadScratch * choice.threads);
+      *numbers++ = static_cast<double>(p.sharedScratch + p.threadScratch * static_cast<size_t>(threads));
       *numbers++ = estimateSeconds(p, *kernels);
     }
   }
@@ -128,10 +137,10 @@ napi_value probeFlops(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// packedLength(opcode, weightShape, attrs): number; 0 when the operation refuses them
+// packedLength(opcode, weightShape, attrs, isa): number; 0 when the operation refuses them
 napi_value packedLength(napi_env env, napi_callback_info info) {
-  size_t argc = 3;
-  napi_value arguments[3] = {};
+  size_t argc = 4;
+  napi_value arguments[4] = {};
   napi_get_cb_info(env, info, &argc, arguments, nullptr, nullptr);
   int64_t opcode = 0;
   const int32_t *shape = nullptr, *attrs = nullptr;
@@ -140,7 +149,7 @@ napi_value packedLength(napi_env env, napi_callback_info info) {
   Status status = getInteger(env, arguments[0], "packedLength: opcode", 0, kOpcodeCount - 1, &opcode);
   if (status.isOk()) status = getInt32Array(env, arguments[1], "packedLength: weightShape", &shape, &rank);
   if (status.isOk()) status = getInt32Array(env, arguments[2], "packedLength: attrs", &attrs, &attrCount);
-  if (status.isOk()) status = selectKernels(&kernels);
+  if (status.isOk()) status = getKernels(env, arguments[3], &kernels);
   if (!status.isOk()) return throwStatus(env, status);
 
   Call call;

@@ -66,4 +66,13 @@ Status selectKernels(const KernelTable** result) {
   return selection.status;
 }
 
+Status findKernels(const std::string& isa, const KernelTable** result) {
+  for (const KernelTable* table : availableKernels()) {
+    if (isa != table->isa) continue;
+    *result = table;
+    return Status::ok();
+  }
+  return Status::error("ERR_UNSUPPORTED_ISA", "There are no kernels named '%s'.", isa.c_str());
+}
+
 }  // namespace stridenet

@@ -16,4 +16,7 @@ const std::vector<const KernelTable*>& availableKernels();
 // ERR_UNSUPPORTED_ISA when STRIDENET_ISA names a table that the processor cannot run; otherwise what readSwitches says.
 Status selectKernels(const KernelTable** result);
 
+// What plans and packed lengths of an instruction set are made from. ERR_UNSUPPORTED_ISA for a name that there is none of.
+Status findKernels(const std::string& isa, const KernelTable** result);
+
 }  // namespace stridenet
