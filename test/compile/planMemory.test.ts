@@ -88,10 +88,11 @@ describe('planMemory', () => {
 
 test('the in-place table is that of native/ops', () => {
   const folder = path.join(__dirname, '../../native/ops');
-  const text = readdirSync(folder).map((file) => readFileSync(path.join(folder, file), 'utf8'));
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.cc'));
+  const text = files.map((file) => readFileSync(path.join(folder, file), 'utf8'));
   const native = new Map<OpcodeName, number>();
-  // const Op kMaxPool2dOp = {verify, plan, run, inPlaceInput}; the last may be the name of an operand: kAdd.
-  for (const [, name, input] of text.join('').matchAll(/const Op k(\w+)Op = \{\w+, \w+, \w+, ([-\w]+)\}/g)) {
+  // const Op kMaxPool2dOp = {verify, plan, run, inPlaceInput}; the last may be the name of an operand: kAdd. A shape reader may follow.
+  for (const [, name, input] of text.join('').matchAll(/const Op k(\w+)Op = \{\w+, \w+, \w+, ([-\w]+)[,}]/g)) {
     const opcode = name!.replace(/(?<!^)[A-Z]/g, '_$&').toLowerCase() as OpcodeName;
     const index = /^k[A-Z]/.test(input!) ? OPCODES[opcode].inputs.findIndex((i) => `k${i.name}` === input!.toLowerCase()) : Number(input);
     native.set(opcode, index);
