@@ -3,10 +3,11 @@
  * the model takes. It builds graphs and reads them; no weight is allocated and nothing runs.
  */
 
-import { compileGraph, type Graph } from './compile/compile';
+import { compileGraph } from './compile/compile';
 import type { NativeQueries } from './compile/ir';
 import { LINE_BYTES } from './compile/planMemory';
 import { checkInteger, checkOptions, formatShape, StridenetError } from './errors';
+import type { Graph } from './graph/graph';
 import { INSPECT } from './graph/inspect';
 import { checkShape, inputTensor } from './graph/leaves';
 import { Tensor } from './graph/tensor';

@@ -5,9 +5,10 @@
  */
 
 import type { AlgorithmMode } from '../compile/algorithm';
-import { compileGraph, type Graph } from '../compile/compile';
+import { compileGraph } from '../compile/compile';
 import { decode } from '../compile/disassemble';
 import { ALGORITHM } from '../compile/opcodes';
+import type { Graph } from '../graph/graph';
 import { sum } from '../ops';
 import { binding } from '../runtime/binding';
 import { nativeQueries } from '../runtime/queries';

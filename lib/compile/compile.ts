@@ -1,5 +1,7 @@
 /** From a graph to a Program; reads top to bottom. Knows nothing of sessions: native answers come in as `queries`. */
 
+import type { Graph } from '../graph/graph';
+import { atOnce, type Work } from '../graph/work';
 import type { AlgorithmMode } from './algorithm';
 import { encoding } from './encode';
 import { fold } from './fold';
@@ -11,12 +13,8 @@ import { localise } from './localise';
 import { lower } from './lower';
 import { planningMemory } from './planMemory';
 import { recompute } from './recompute';
-import type { Graph } from './rewrite';
 import { schedule } from './schedule';
 import { simplify } from './simplify';
-import { atOnce, type Work } from '../graph/work';
-
-export type { Graph } from './rewrite';
 
 export interface CompileOptions {
   /** Fold batch normalisation and join nodes into fused instructions; default true. Off for tests that compare. */

@@ -9,9 +9,9 @@
  * The nodes for them exist only inside the compiler: they have no gradient rule. Names survive.
  */
 
+import { rewrite, roots, type Graph } from '../graph/graph';
 import { Tensor } from '../graph/tensor';
 import { topologicalOrder, useCounts } from '../graph/traverse';
-import { rewrite, roots, type Graph } from './rewrite';
 
 export function fold(graph: Graph): Graph {
   const order = topologicalOrder(roots(graph));

@@ -10,10 +10,10 @@
  * later, in `lower`, where an instruction may have two outputs.
  */
 
+import { rewrite, roots, type Graph } from '../graph/graph';
 import { Tensor } from '../graph/tensor';
 import { topologicalOrder, useCounts } from '../graph/traverse';
 import type { Attrs } from '../graph/types';
-import { rewrite, roots, type Graph } from './rewrite';
 
 /** What the producing instruction does to its result before it stores it, in this order. */
 export interface Epilogue extends Attrs {

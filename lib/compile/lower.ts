@@ -6,16 +6,16 @@
 
 import { StridenetError } from '../errors';
 import { exactKey } from '../graph/exactKey';
+import { roots, type Graph } from '../graph/graph';
 import type { Tensor } from '../graph/tensor';
 import { topologicalOrder, useCounts } from '../graph/traverse';
 import { elementCount, physicalAxes, physicalShape, type Shape } from '../graph/types';
+import { inPieces, type Work } from '../graph/work';
 import type { AlgorithmMode } from './algorithm';
 import type { Buffer, Instruction, InstructionLists, NativeQueries, Place } from './ir';
 import { LOWERINGS } from './lowerOps';
 import { lowerUpdates } from './lowerUpdates';
 import { OPCODES, UNARY_KIND, LAYOUT, type OpcodeName } from './opcodes';
-import { roots, type Graph } from './rewrite';
-import { inPieces, type Work } from '../graph/work';
 
 export function lower(graph: Graph, queries: NativeQueries, algorithm: AlgorithmMode): Work<InstructionLists> {
   return new Lowering(graph, queries, algorithm).run();

@@ -1,7 +1,8 @@
 /** How the updates of a graph become instructions: they come last, and write variables in place. */
 
+import type { Update } from '../graph/graph';
 import type { Tensor } from '../graph/tensor';
-import type { RunningAverageAttrs, SgdAttrs, Update } from '../ops/update';
+import type { RunningAverageAttrs, SgdAttrs } from '../ops/update';
 import { baseOf } from './buffers';
 import type { Buffer } from './ir';
 import type { Lowering } from './lower';

@@ -6,9 +6,9 @@
  * Forward is what the graph's outputs (the loss) depend on. Convolutions, pooling and so on are kept as they are.
  */
 
+import { rewrite, roots, withInputs, type Graph } from '../graph/graph';
 import { Tensor } from '../graph/tensor';
 import { topologicalOrder } from '../graph/traverse';
-import { rewrite, roots, withInputs, type Graph } from './rewrite';
 
 /** Smaller values are not worth an instruction. */
 const MIN_BYTES = 2 ** 20;

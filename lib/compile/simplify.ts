@@ -4,9 +4,9 @@
  */
 
 import { exactKey } from '../graph/exactKey';
-import { type Tensor } from '../graph/tensor';
+import { rewrite, withInputs, type Graph } from '../graph/graph';
+import type { Tensor } from '../graph/tensor';
 import type { Shape } from '../graph/types';
-import { rewrite, withInputs, type Graph } from './rewrite';
 
 export function simplify(graph: Graph): Graph {
   const seen = new Map<string, Tensor>();

@@ -18,6 +18,6 @@ export type { ClampOptions, GeluApproximation, GeluOptions, LeakyReluOptions } f
 export { bceWithLogits, crossEntropy, mseLoss } from './loss';
 export type { BceWithLogitsOptions, CrossEntropyOptions, LossReduction, MseLossOptions } from './loss';
 export { countCorrect, logSoftmax, softmax, type SoftmaxOptions } from './softmax';
-export { grad } from '../compile/differentiate';
+export { grad } from './differentiate';
 export type { OpOptions } from './builder';
 export type { Padding, Pair } from './window';

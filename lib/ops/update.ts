@@ -9,6 +9,7 @@
  * A learning rate that is not finite leaves both as they are.
  */
 
+import type { Update } from '../graph/graph';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
 import { scalar } from '../graph/leaves';
@@ -22,12 +23,6 @@ export interface SgdAttrs extends Attrs {
 
 defineOp<SgdAttrs>({ name: 'sgdVelocity', infer: ({ inputs: [param] }) => ({ shape: param!.shape, dtype: 'float32' }) });
 defineOp<SgdAttrs>({ name: 'sgdParam', infer: ({ inputs: [param] }) => ({ shape: param!.shape, dtype: 'float32' }) });
-
-/** One update of a graph: after a run `variable` holds what `value` was. */
-export interface Update {
-  readonly variable: Tensor;
-  readonly value: Tensor;
-}
 
 /**
  * The updates of one SGD step.

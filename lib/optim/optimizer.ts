@@ -4,8 +4,8 @@
  */
 
 import { checkNumber, formatValue, readArray, StridenetError } from '../errors';
+import type { Update } from '../graph/graph';
 import type { Tensor } from '../graph/tensor';
-import type { Update } from '../ops/update';
 
 /**
  * One of `optim`, or one of a user's own: `updates` computes with `ops`, and what it gives is compiled into the training step.

@@ -5,9 +5,9 @@
  */
 
 import { compileGraph } from '../compile/compile';
-import { withInputs } from '../compile/rewrite';
 import { StridenetError } from '../errors';
 import { exactKey } from '../graph/exactKey';
+import { withInputs } from '../graph/graph';
 import { inputTensor } from '../graph/leaves';
 import { registerEvaluator, type Evaluator, type Tensor } from '../graph/tensor';
 import type { TypedArray } from '../graph/types';

@@ -1,7 +1,7 @@
 /** compile: a model made ready for inference, one program for each number of images that comes. */
 
-import type { Graph } from '../compile/compile';
 import { checkInteger, checkOptions, formatValue, readArray, StridenetError } from '../errors';
+import type { Graph } from '../graph/graph';
 import { formatObject, INSPECT, styleOf, type InspectOptions } from '../graph/inspect';
 import { constantTensor } from '../graph/leaves';
 import type { Preprocessing } from '../graph/preprocess';

@@ -1,9 +1,9 @@
 /** evaluate: loss and accuracy of a model on a data set. Changes nothing. */
 
-import type { Graph } from '../compile/compile';
 import { readDataset, type Dataset, type DatasetLike } from '../data/dataset';
 import { checkInteger, checkOptions, formatValue, readArray, StridenetError } from '../errors';
 import { exactKey } from '../graph/exactKey';
+import type { Graph } from '../graph/graph';
 import type { Preprocessing } from '../graph/preprocess';
 import type { Shape } from '../graph/types';
 import type { Loss } from '../nn/loss';

@@ -1,7 +1,7 @@
 /** The graphs of a model for one batch size: inference, evaluation, and what `trainingGraph` makes a training step of. */
 
-import type { Graph } from '../compile/rewrite';
 import { formatShape, formatValue, StridenetError } from '../errors';
+import type { Graph } from '../graph/graph';
 import { inputTensor } from '../graph/leaves';
 import type { Preprocessing } from '../graph/preprocess';
 import { Tensor } from '../graph/tensor';

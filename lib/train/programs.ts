@@ -1,12 +1,12 @@
 /** The programs of one model in one session: compiled when first needed, kept by what they are specialised for. */
 
 import { checkAlgorithm, type AlgorithmMode } from '../compile/algorithm';
-import { compiling, type Graph } from '../compile/compile';
-import { roots } from '../compile/rewrite';
-import type { Work } from '../graph/work';
+import { compiling } from '../compile/compile';
 import { checkInteger } from '../errors';
+import { roots, type Graph } from '../graph/graph';
 import { topologicalOrder } from '../graph/traverse';
 import { dtypeOf, newArray, type TypedArray } from '../graph/types';
+import type { Work } from '../graph/work';
 import { RecentMap } from '../recentMap';
 import { planningEnabled, withCaller } from '../runtime/binding';
 import { nativeQueries } from '../runtime/queries';

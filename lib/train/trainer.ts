@@ -1,8 +1,8 @@
 /** Trainer: one model, one optimizer, one step at a time. What `fit` is made of, and for training loops of one's own. */
 
-import type { Graph } from '../compile/compile';
 import { checkInteger, checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
 import type { DatasetLike } from '../data/dataset';
+import type { Graph } from '../graph/graph';
 import { rememberPreprocessing, type Preprocessing } from '../graph/preprocess';
 import { formatObject, INSPECT, styleOf, type InspectOptions } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';

@@ -1,8 +1,7 @@
 /** The graph of a training step: loss, gradients, and the updates of the optimizer and of layers that move something by themselves. */
 
-import { differentiate } from '../compile/differentiate';
-import type { Graph } from '../compile/rewrite';
 import { formatShape, formatValue, readArray, StridenetError } from '../errors';
+import type { Graph, Update } from '../graph/graph';
 import { inputTensor } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
 import { topologicalOrder } from '../graph/traverse';
@@ -11,9 +10,10 @@ import { Parameter, type Variable } from '../nn/parameter';
 import type { Loss } from '../nn/loss';
 import type { Optimizer } from '../optim/optimizer';
 import { describe } from '../ops/builder';
+import { differentiate } from '../ops/differentiate';
 import { withRandomStep } from '../ops/dropout';
 import { add, mul, sub } from '../ops/elementwise';
-import { collectUpdates, isOptimizerStep, replacement, type Update } from '../ops/update';
+import { collectUpdates, isOptimizerStep, replacement } from '../ops/update';
 import { scoredGraph, type BatchForm } from './graphs';
 
 /** What trains a model. */

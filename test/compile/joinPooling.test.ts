@@ -1,5 +1,5 @@
 import { compileGraph } from '../../lib/compile/compile';
-import { differentiate } from '../../lib/compile/differentiate';
+import { differentiate } from '../../lib/ops/differentiate';
 import { ALGORITHM } from '../../lib/compile/opcodes';
 import { constantTensor, randn } from '../../lib/graph/leaves';
 import type { Tensor } from '../../lib/graph/tensor';

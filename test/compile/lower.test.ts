@@ -1,5 +1,6 @@
-import { compileGraph, type Graph } from '../../lib/compile/compile';
-import { differentiate } from '../../lib/compile/differentiate';
+import { compileGraph } from '../../lib/compile/compile';
+import type { Graph } from '../../lib/graph/graph';
+import { differentiate } from '../../lib/ops/differentiate';
 import { disassemble } from '../../lib/compile/disassemble';
 import { inputTensor, randn, variableTensor } from '../../lib/graph/leaves';
 import { VariableStorage } from '../../lib/graph/storage';

@@ -3,7 +3,7 @@
  * float64 reference within the bounds of a running error analysis. Runs that must agree to the bit are compared so.
  */
 
-import { differentiate } from '../../lib/compile/differentiate';
+import { differentiate } from '../../lib/ops/differentiate';
 import { constantTensor } from '../../lib/graph/leaves';
 import type { Tensor } from '../../lib/graph/tensor';
 import { topologicalOrder } from '../../lib/graph/traverse';

@@ -3,7 +3,7 @@
  * those along fixed directions.
  */
 
-import { differentiate } from '../../lib/compile/differentiate';
+import { differentiate } from '../../lib/ops/differentiate';
 import { constantTensor } from '../../lib/graph/leaves';
 import type { Tensor } from '../../lib/graph/tensor';
 import type { DType } from '../../lib/graph/types';

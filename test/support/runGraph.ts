@@ -8,7 +8,7 @@ import { VariableStorage } from '../../lib/graph/storage';
 import { topologicalOrder } from '../../lib/graph/traverse';
 import { variableTensor } from '../../lib/graph/leaves';
 import type { TypedArray } from '../../lib/graph/types';
-import { rewrite } from '../../lib/compile/rewrite';
+import { rewrite } from '../../lib/graph/graph';
 import { binding, fromNative } from '../../lib/runtime/binding';
 import { nativeQueries } from '../../lib/runtime/queries';
 import { State } from '../../lib/runtime/state';

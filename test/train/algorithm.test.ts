@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { compile, evaluate, fit, manualSeed, nn, ops, optim, randn, Trainer, type AlgorithmMode } from 'stridenet';
 import { compileGraph } from '../../lib/compile/compile';
 import { disassemble } from '../../lib/compile/disassemble';
-import { differentiate } from '../../lib/compile/differentiate';
+import { differentiate } from '../../lib/ops/differentiate';
 import { constantTensor, inputTensor } from '../../lib/graph/leaves';
 import type { Tensor } from '../../lib/graph/tensor';
 import { nativeQueries } from '../../lib/runtime/queries';

@@ -7,7 +7,7 @@ import type { AlgorithmMode } from '../../../lib/compile/algorithm';
 import { compileGraph } from '../../../lib/compile/compile';
 import { disassemble } from '../../../lib/compile/disassemble';
 import type { NativeQueries } from '../../../lib/compile/ir';
-import type { Graph } from '../../../lib/compile/rewrite';
+import type { Graph } from '../../../lib/graph/graph';
 import type { Shape } from '../../../lib/graph/types';
 import * as models from '../../../lib/models';
 import { crossEntropy } from '../../../lib/nn/loss';

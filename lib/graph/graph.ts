@@ -1,8 +1,13 @@
-/** Rebuilding a graph node by node: the common part of the passes that map graphs to graphs. */
+/** What the compiler compiles, and rebuilding it node by node: the common part of the passes that map graphs to graphs. */
 
-import { Tensor } from '../graph/tensor';
-import { topologicalOrder } from '../graph/traverse';
-import type { Update } from '../ops/update';
+import { Tensor } from './tensor';
+import { topologicalOrder } from './traverse';
+
+/** One update of a graph: after a run `variable` holds what `value` was. */
+export interface Update {
+  readonly variable: Tensor;
+  readonly value: Tensor;
+}
 
 /** What one specialisation computes. */
 export interface Graph {
