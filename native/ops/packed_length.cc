@@ -1,12 +1,12 @@
-// The query that sizes packed buffers; the layouts are conv2d_geometry's and matmul's.
-#include "native/ops/conv2d/geometry.h"
+// The query that sizes packed buffers; the layouts are those of the convolutions' algorithms and of matmul.
+#include "native/ops/conv2d/instruction.h"
 
 namespace stridenet {
 
 int64_t packedLength(const Call& call) {
   if (call.opcode == Opcode::conv2d_pack) {
-    Conv2dShape shape;
-    return readConv2d(call, &shape).isOk() ? packedConv2dLength(shape, *call.kernels) : 0;
+    Convolution pack;
+    return readConvolution(call, &pack).isOk() ? pack.algorithm->packedLength(pack.shape, *call.kernels) : 0;
   }
   const Operand& b = call.operands[0];
   if (call.opcode != Opcode::matmul_pack || b.rank != 2 || (call.attrs[0] != 0 && call.attrs[0] != 1)) return 0;

@@ -44,7 +44,7 @@ struct GradWeightChunks {
 void sumChunk(const Call& call, const Conv2dShape& s, const GradWeightChunks& grad, int64_t chunk, int64_t split, float* partial,
               float* sums) {
   const KernelTable& kernels = *call.kernels;
-  const float *x = call.operands[0].f32(), *dy = call.operands[1].f32();
+  const GradWeightOperands operands(call);
   const int64_t vectors = grad.padded / kernels.lanes;
   const int64_t channel = split * vectors / grad.splits * kernels.lanes;
   const int64_t endChannel = clamp((split + 1) * vectors / grad.splits * kernels.lanes, 0, s.oc), channels = endChannel - channel;
@@ -61,10 +61,10 @@ void sumChunk(const Call& call, const Conv2dShape& s, const GradWeightChunks& gr
   for (int64_t p = chunk * grad.lines / grad.chunks; p < (chunk + 1) * grad.lines / grad.chunks; ++p) {
     const int64_t image = p / s.oh;
     const TapRange rows(h, p % s.oh, 1, s.ih);
-    const float* gradient = dy + p * s.ow * s.oc + channel;
+    const float* gradient = operands.dy + p * s.ow * s.oc + channel;
     line.rows = rows.count();
     if (line.rows > 0) {
-      kernels.depthwise.gradWeightLine(line, x + (image * s.ih + rows.source) * s.iw * s.ic + channel, gradient,
+      kernels.depthwise.gradWeightLine(line, operands.x + (image * s.ih + rows.source) * s.iw * s.ic + channel, gradient,
                                        partial + rows.begin * line.kernelRow + channel);
     }
     if (sums != nullptr) kernels.gemm.addRows(gradient, s.oc, s.ow, channels, sums + channel);
@@ -77,38 +77,24 @@ void addChunks(const Call& call, const Conv2dShape& s, const GradWeightChunks& g
   const KernelTable& kernels = *call.kernels;
   float sum[kReduceChannels];
   const int64_t taps = s.kh * s.kw;
-  float* dweight = call.operands[2].f32() + channel * taps;
+  const GradWeightOperands operands(call);
+  float* dweight = operands.dweight + channel * taps;
   for (int64_t tap = 0; tap < taps; ++tap) {
     std::memset(sum, 0, sizeof sum);
     kernels.gemm.addRows(partials + tap * grad.padded + channel, grad.size, grad.chunks, channels, sum);
     for (int64_t c = 0; c < channels; ++c) dweight[c * taps + tap] = sum[c];
   }
-  if (!call.operands[3].present()) return;
-  float* dbias = call.operands[3].f32() + channel;
+  if (operands.dbias == nullptr) return;
+  float* dbias = operands.dbias + channel;
   std::memset(dbias, 0, static_cast<size_t>(channels) * sizeof(float));
   kernels.gemm.addRows(sums + channel, grad.padded, grad.chunks, channels, dbias);
 }
 
-// The buffers of a conv2d or conv2d_grad_input.
-struct DepthwiseBuffers {
-  const float *source, *packed, *bias, *add;
-  float* dst;
-  int64_t padded;
-
-  DepthwiseBuffers(const Call& call, const Conv2dShape& s) : padded(paddedChannels(s, *call.kernels)) {
-    const Operand* operands = call.operands;
-    source = operands[0].f32(), packed = operands[1].f32();
-    bias = s.isForward() ? operands[2].f32() : nullptr;
-    add = s.isForward() ? operands[3].f32() : nullptr;
-    dst = operands[s.isForward() ? 4 : 2].f32();
-  }
-};
-
 // Channels from `channel` on, line by line.
-void runLines(const KernelTable& kernels, const Conv2dShape& s, const Worker& worker, const DepthwiseBuffers& buffers, int64_t channel) {
-  const int64_t padded = buffers.padded;
+void runLines(const KernelTable& kernels, const Conv2dShape& s, const Worker& worker, const ConvOperands& operands, int64_t channel) {
+  const int64_t padded = paddedChannels(s, kernels);
   const int64_t srcLine = s.srcW() * s.oc, dstLine = s.dstW() * s.oc;
-  const float *source = buffers.source + channel, *bias = buffers.bias == nullptr ? nullptr : buffers.bias + channel;
+  const float *source = operands.source + channel, *bias = operands.bias == nullptr ? nullptr : operands.bias + channel;
   DepthwiseLine line = {};
   line.channels = s.oc - channel;
   line.pixelStep = s.oc;
@@ -129,19 +115,19 @@ void runLines(const KernelTable& kernels, const Conv2dShape& s, const Worker& wo
       line.dstStep = sub.w.dstStep * s.oc;
       const int64_t at = task * dstLine + sub.w.dst * s.oc + channel;
       const float* lines = line.rows > 0 ? source + (image * s.srcH() + rows.source) * srcLine : source;
-      const float* weight = buffers.packed + ((sub.h.kernel + rows.begin * sub.h.kernelStep) * s.kw + sub.w.kernel) * padded + channel;
-      kernels.depthwise.line(line, lines, weight, bias, buffers.add == nullptr ? nullptr : buffers.add + at, s.activation,
-                             buffers.dst + at);
+      const float* weight = operands.packed + ((sub.h.kernel + rows.begin * sub.h.kernelStep) * s.kw + sub.w.kernel) * padded + channel;
+      kernels.depthwise.line(line, lines, weight, bias, operands.add == nullptr ? nullptr : operands.add + at, s.activation,
+                             operands.destination + at);
     }
   }
 }
 
 // The first `channels` channels, in blocks of lines.
-void runBlocks(const KernelTable& kernels, const Conv2dShape& s, const Worker& worker, const DepthwiseBuffers& buffers, int64_t channels) {
+void runBlocks(const KernelTable& kernels, const Conv2dShape& s, const Worker& worker, const ConvOperands& operands, int64_t channels) {
   const SubConvolution sub = subConvolution(s, 0, 0);
   DepthwiseBlock block = depthwiseBlockOf(s, kernels, channels);
   block.isFar = block.height * block.rowStep * static_cast<int64_t>(sizeof(float)) >= kFarBytes;
-  const float* weight = buffers.packed + (sub.h.kernel * s.kw + sub.w.kernel) * buffers.padded;
+  const float* weight = operands.packed + (sub.h.kernel * s.kw + sub.w.kernel) * paddedChannels(s, kernels);
   int64_t begin, end;
   worker.range(s.n * s.dstH(), &begin, &end);
   for (int64_t first = begin; first < end; first += block.lines) {
@@ -150,19 +136,25 @@ void runBlocks(const KernelTable& kernels, const Conv2dShape& s, const Worker& w
     block.lines = ceilDiv(left, ceilDiv(left, kernels.depthwise.blockLines));  // as equal as possible
     block.row = p * sub.h.srcStep + sub.h.src;
     const int64_t at = first * block.dstRow;
-    kernels.depthwise.block3x3(block, buffers.source + image * block.height * block.rowStep, weight, buffers.bias,
-                               buffers.add == nullptr ? nullptr : buffers.add + at, s.activation, buffers.dst + at);
+    kernels.depthwise.block3x3(block, operands.source + image * block.height * block.rowStep, weight, operands.bias,
+                               operands.add == nullptr ? nullptr : operands.add + at, s.activation, operands.destination + at);
   }
 }
 
-}  // namespace
+Status fits(const Call& call, const Conv2dShape& s) {
+  if (s.ic != s.groups || s.oc != s.groups) {
+    return refuse(call, "expects as many input and output channels as groups (%lld) with the algorithm depthwise, got %lld and %lld",
+                  static_cast<long long>(s.groups), static_cast<long long>(s.ic), static_cast<long long>(s.oc));
+  }
+  return s.widen == 1 ? Status::ok() : refuse(call, "cannot widen with the algorithm depthwise");
+}
 
-int64_t packedDepthwiseLength(const Conv2dShape& s, const KernelTable& kernels) {
+int64_t packedLength(const Conv2dShape& s, const KernelTable& kernels) {
   const double estimate = static_cast<double>(s.kh) * static_cast<double>(s.kw) * (static_cast<double>(s.oc) + kernels.lanes);
   return estimate > kLargestPacked ? 0 : s.kh * s.kw * paddedChannels(s, kernels);
 }
 
-void packDepthwise(const Call& call, const Conv2dShape& s, const Worker& worker) {
+void pack(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const int64_t taps = s.kh * s.kw, padded = paddedChannels(s, *call.kernels);
   const PackOperands operands(call);
   int64_t begin, end;
@@ -177,9 +169,53 @@ void packDepthwise(const Call& call, const Conv2dShape& s, const Worker& worker)
   }
 }
 
-bool isDepthwiseBlock(const Conv2dShape& s) {
+// Whether the kernel for blocks of lines computes whole vectors of the channels. An input gradient of stride 2 falls into classes of fewer
+// taps.
+bool hasBlocks(const Conv2dShape& s) {
   return s.kh == 3 && s.kw == 3 && s.dh == 1 && s.dw == 1 && s.sh == s.sw && s.sh <= (s.isForward() ? 2 : 1);
 }
+
+Plan plan(const Call& call, const Conv2dShape& s) {
+  return planOf(call, lineFlops(s, *call.kernels));
+}
+
+void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
+  const ConvOperands operands(call);
+  const int64_t whole = hasBlocks(s) ? s.oc / call.kernels->lanes * call.kernels->lanes : 0;
+  if (whole > 0) runBlocks(*call.kernels, s, worker, operands, whole);
+  if (whole < s.oc) runLines(*call.kernels, s, worker, operands, whole);
+}
+
+Plan planGradWeight(const Call& call, const Conv2dShape& s) {
+  const GradWeightChunks grad(s, *call.kernels);
+  Plan result = planOf(call, lineFlops(s, *call.kernels), 2);
+  result.sharedScratch = grad.partialBytes() + grad.sumBytes();
+  return result;
+}
+
+void runGradWeight(const Call& call, const Conv2dShape& s, const Worker& worker) {
+  const GradWeightChunks grad(s, *call.kernels);
+  ScratchCursor shared(worker.sharedScratch);
+  float* partials = static_cast<float*>(shared.takeBytes(grad.partialBytes()));
+  float* sums = static_cast<float*>(shared.takeBytes(grad.sumBytes()));
+  int64_t begin, end;
+  if (worker.phase == 0) {
+    worker.range(grad.chunks * grad.splits, &begin, &end);
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t chunk = task / grad.splits;
+      sumChunk(call, s, grad, chunk, task % grad.splits, partials + chunk * grad.size,
+               GradWeightOperands(call).dbias != nullptr ? sums + chunk * grad.padded : nullptr);
+    }
+    return;
+  }
+  worker.range(ceilDiv(s.oc, kReduceChannels), &begin, &end);
+  for (int64_t block = begin; block < end; ++block) {
+    const int64_t channel = block * kReduceChannels;
+    addChunks(call, s, grad, partials, sums, channel, clamp(s.oc - channel, 0, kReduceChannels));
+  }
+}
+
+}  // namespace
 
 DepthwiseBlock depthwiseBlockOf(const Conv2dShape& s, const KernelTable& kernels, int64_t channels) {
   const SubConvolution sub = subConvolution(s, 0, 0);
@@ -195,44 +231,8 @@ DepthwiseBlock depthwiseBlockOf(const Conv2dShape& s, const KernelTable& kernels
   return block;
 }
 
-Plan planDepthwise(const Call& call, const Conv2dShape& s) {
-  return planOf(call, lineFlops(s, *call.kernels));
-}
-
-void runDepthwise(const Call& call, const Conv2dShape& s, const Worker& worker) {
-  const DepthwiseBuffers buffers(call, s);
-  const int64_t whole = isDepthwiseBlock(s) ? s.oc / call.kernels->lanes * call.kernels->lanes : 0;
-  if (whole > 0) runBlocks(*call.kernels, s, worker, buffers, whole);
-  if (whole < s.oc) runLines(*call.kernels, s, worker, buffers, whole);
-}
-
-Plan planDepthwiseGradWeight(const Call& call, const Conv2dShape& s) {
-  const GradWeightChunks grad(s, *call.kernels);
-  Plan plan = planOf(call, lineFlops(s, *call.kernels), 2);
-  plan.sharedScratch = grad.partialBytes() + grad.sumBytes();
-  return plan;
-}
-
-void runDepthwiseGradWeight(const Call& call, const Conv2dShape& s, const Worker& worker) {
-  const GradWeightChunks grad(s, *call.kernels);
-  ScratchCursor shared(worker.sharedScratch);
-  float* partials = static_cast<float*>(shared.takeBytes(grad.partialBytes()));
-  float* sums = static_cast<float*>(shared.takeBytes(grad.sumBytes()));
-  int64_t begin, end;
-  if (worker.phase == 0) {
-    worker.range(grad.chunks * grad.splits, &begin, &end);
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t chunk = task / grad.splits;
-      sumChunk(call, s, grad, chunk, task % grad.splits, partials + chunk * grad.size,
-               call.operands[3].present() ? sums + chunk * grad.padded : nullptr);
-    }
-    return;
-  }
-  worker.range(ceilDiv(s.oc, kReduceChannels), &begin, &end);
-  for (int64_t block = begin; block < end; ++block) {
-    const int64_t channel = block * kReduceChannels;
-    addChunks(call, s, grad, partials, sums, channel, clamp(s.oc - channel, 0, kReduceChannels));
-  }
-}
+extern const ConvAlgorithm kDepthwise, kDepthwiseGradWeight;
+const ConvAlgorithm kDepthwise = {Algorithm::depthwise, fits, packedLength, planPlainPack, pack, plan, run};
+const ConvAlgorithm kDepthwiseGradWeight = {Algorithm::depthwise, fits, nullptr, nullptr, nullptr, planGradWeight, runGradWeight};
 
 }  // namespace stridenet

@@ -5,24 +5,11 @@
 // packed weight of either is [kh, kw, channels], channels padded to whole vectors.
 #pragma once
 
-#include "native/ops/conv2d/geometry.h"
+#include "native/ops/conv2d/instruction.h"
 
 namespace stridenet {
 
-int64_t packedDepthwiseLength(const Conv2dShape& shape, const KernelTable& kernels);
-void packDepthwise(const Call& call, const Conv2dShape& shape, const Worker& worker);
-
-// Whether the kernel for blocks of lines computes whole vectors of its channels. An input gradient of stride 2 falls into classes of fewer
-// taps.
-bool isDepthwiseBlock(const Conv2dShape& shape);
-// What all blocks of lines of such a shape have in common: everything but lines, row, and height where that is not the image's.
+// What all blocks of lines of a 3x3 kernel have in common: everything but lines, row, and height where that is not the image's.
 DepthwiseBlock depthwiseBlockOf(const Conv2dShape& shape, const KernelTable& kernels, int64_t channels);
-
-// conv2d and conv2d_grad_input
-Plan planDepthwise(const Call& call, const Conv2dShape& shape);
-void runDepthwise(const Call& call, const Conv2dShape& shape, const Worker& worker);
-
-Plan planDepthwiseGradWeight(const Call& call, const Conv2dShape& shape);
-void runDepthwiseGradWeight(const Call& call, const Conv2dShape& shape, const Worker& worker);
 
 }  // namespace stridenet

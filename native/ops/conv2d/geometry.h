@@ -1,4 +1,4 @@
-// The geometry that conv2d, conv2d_grad_input and their packing agree on, and the checks that make it safe to execute.
+// The geometry that conv2d, conv2d_grad_input and their packing agree on. It knows no algorithm and no instruction.
 //
 // Forward convolution and input gradient are the same loop nest. For the forward pass, output pixel q reads input pixel
 // q * stride - pad + i * dilation for tap i. For the input gradient, the pixels p of one residue class p = q * stride + r read
@@ -20,11 +20,8 @@ struct Conv2dShape {
   int64_t n, ih, iw, ic, oh, ow, oc;  // of the forward convolution; n = ih = iw = oh = ow = 0 for conv2d_pack
   int64_t poolH, poolW;               // windows that oh and ow are cut into by conv2d_max_pool2d, else 1
 
-  bool isDepthwise() const { return algorithm == Algorithm::depthwise; }
-  bool isHwcn() const { return algorithm == Algorithm::hwcn; }
-  bool isHwcnWinograd() const { return algorithm == Algorithm::hwcnWinograd2x2; }
-  bool isWinograd() const { return algorithm == Algorithm::winograd2x2 || algorithm == Algorithm::winograd4x4; }
   bool isForward() const { return direction == Direction::forward; }
+  bool hasImages() const { return n > 0; }
   bool isPooled() const { return poolH * poolW > 1; }
   int64_t srcH() const { return isForward() ? ih : oh; }
   int64_t srcW() const { return isForward() ? iw : ow; }
@@ -34,19 +31,6 @@ struct Conv2dShape {
   int64_t dstC() const { return isForward() ? oc : ic; }
   int64_t classesH() const { return isForward() ? 1 : sh; }
   int64_t classesW() const { return isForward() ? 1 : sw; }
-};
-
-// Checks a conv2d_pack, conv2d, conv2d_grad_input, conv2d_grad_weight, conv2d_max_pool2d or conv2d_max_pool2d_grad_weight instruction
-// and reads its shape.
-Status readConv2d(const Call& call, Conv2dShape* shape);
-
-// Of conv2d_pack.
-struct PackOperands {
-  const float* weight;
-  const float* scale;  // of output channels, or nullptr
-  float* packed;
-  explicit PackOperands(const Call& call) : weight(call.operands[0].f32()), scale(call.operands[1].f32()), packed(call.operands[2].f32()) {}
-  const float* scaleOf(int64_t channel) const { return scale == nullptr ? nullptr : scale + channel; }
 };
 
 // One axis of one SubConvolution. Position q writes destination pixel dst + q * dstStep and reads, for tap t, source pixel
@@ -86,19 +70,6 @@ struct SubConvolution {
 SubConvolution subConvolution(const Conv2dShape& shape, int64_t classH, int64_t classW);
 // The one that the weights at this kernel index belong to.
 SubConvolution subConvolutionOfTap(const Conv2dShape& shape, int64_t kernelH, int64_t kernelW);
-
-// Columns of the product: destination channels of a group, for each of the widened pixels.
-inline int64_t productColumns(const Conv2dShape& shape) {
-  return shape.widen * (shape.dstC() / shape.groups);
-}
-// Numbers in the panels of all groups for one tap.
-inline int64_t packedPerTap(const Conv2dShape& shape, const KernelTable& kernels) {
-  return shape.srcC() * Panels(kernels, productColumns(shape)).paddedColumns();
-}
-// Where a class's panels begin in the packed buffer; classes lie in row-major order of (classH, classW).
-int64_t packedOffset(const Conv2dShape& shape, const SubConvolution& sub, const KernelTable& kernels);
-// Numbers in the whole packed buffer, or 0 if they are too many to be meant.
-int64_t packedConv2dLength(const Conv2dShape& shape, const KernelTable& kernels);
 
 // Copies the window of `rows` x `columns` pixels whose first pixel is (row, column) out of an image [height, width, channels];
 // pixels outside the image are zero.

@@ -11,22 +11,6 @@ constexpr double kLargestWindow = 256.0 * 1024 * 1024;
 // Bands that all groups are cut into at least, if they have the lines.
 constexpr int64_t kLeastBands = 16;
 
-struct HwcnBuffers {
-  const float *packed, *bias = nullptr;
-  float *source, *add = nullptr, *dst, *position = nullptr;
-
-  explicit HwcnBuffers(const Call& call) : packed(call.operands[1].f32()), source(call.operands[0].f32()) {
-    const Operand* operands = call.operands;
-    if (call.opcode == Opcode::conv2d_grad_input) {
-      dst = operands[2].f32();
-    } else if (call.opcode == Opcode::conv2d_max_pool2d) {
-      bias = operands[2].f32(), dst = operands[3].f32(), position = operands[4].f32();
-    } else {
-      bias = operands[2].f32(), add = operands[3].f32(), dst = operands[4].f32();
-    }
-  }
-};
-
 SubConvolution wholeConvolution(const Conv2dShape& s) {
   return subConvolution(s, 0, 0);
 }
@@ -64,14 +48,149 @@ int64_t tapsOfLine(const Conv2dShape& s, const Axis& w, int64_t longest) {
   return taps;
 }
 
+int64_t packedLength(const Conv2dShape& s, const KernelTable&) {
+  const double estimate = static_cast<double>(s.kh) * static_cast<double>(s.kw) * static_cast<double>(s.ic) * static_cast<double>(s.oc);
+  return estimate > kLargestPacked ? 0 : s.kh * s.kw * s.ic * s.oc;
+}
+
+void pack(const Call& call, const Conv2dShape& s, const Worker& worker) {
+  const SubConvolution sub = wholeConvolution(s);
+  const ChannelBlocks blocks(s.dstC(), call.kernels->hwcn.channels);
+  const int64_t stride = s.kh * s.kw * s.ic;  // between output channels of the weight
+  const PackOperands operands(call);
+  int64_t begin, end;
+  worker.range(blocks.count * s.kh * s.kw, &begin, &end);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t block = unit / (s.kh * s.kw), tap = unit % (s.kh * s.kw);
+    const int64_t kernelH = sub.h.kernel + tap / s.kw * sub.h.kernelStep, kernelW = sub.w.kernel + tap % s.kw * sub.w.kernelStep;
+    const int64_t channel = blocks.first(block), size = blocks.size(block);
+    const float* source = operands.weight + (kernelH * s.kw + kernelW) * s.ic;
+    float* target = operands.packed + channel * s.kh * s.kw * s.srcC() + tap * s.srcC() * size;
+    if (s.isForward()) {
+      call.kernels->layout.transposeScaled(source + channel * stride, stride, target, size, size, s.ic, operands.scaleOf(channel));
+    } else {
+      for (int64_t o = 0; o < s.oc; ++o)
+        std::memcpy(target + o * size, source + o * stride + channel, static_cast<size_t>(size) * sizeof(float));
+    }
+  }
+}
+
+Plan plan(const Call& call, const Conv2dShape& s) {
+  const KernelTable& kernels = *call.kernels;
+  const SubConvolution sub = wholeConvolution(s);
+  const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH, chooseStripes(call, s, sub));
+  const ChannelBlocks blocks(s.dstC(), kernels.hwcn.channels);
+  int64_t kernelLines = bands.stripes > 1 ? bands.lines * s.poolH * sub.h.taps : 0;
+  for (int64_t h = 0; bands.stripes == 1 && h < sub.h.positions; ++h) kernelLines += TapRange(sub.h, h, 1, s.srcH()).count();
+  const int64_t taps = tapsOfLine(s, sub.w, kernels.hwcn.pixels[blocks.size(0)]);
+  const int64_t read = bands.perGroup * bands.windowLines * bands.windowColumns * s.srcC();
+  const bool isSum = call.opcode == Opcode::conv2d && call.operands[3].present();
+  const int64_t written = bands.lines * (s.dstW() / s.poolW) * s.dstC() * (isSum ? 2 : 1);
+  const double vectors =
+      kHwcnMultiplyAddCost * static_cast<double>(kernelLines) * static_cast<double>(taps) * static_cast<double>(s.srcC() * s.dstC()) +
+      static_cast<double>(kHwcnTransposeCost) * static_cast<double>(read + written);
+  Plan result = planOf(call, 2.0 * vectors * static_cast<double>(bands.groups * bands.lanes));
+  result.threadScratch = bands.windowBytes() + static_cast<size_t>(s.poolH * s.dstW() * s.dstC() * bands.lanes) * sizeof(float);
+  return result;
+}
+
+// One thread's way through its bands.
+class HwcnRun {
+ public:
+  HwcnRun(const Call& call, const Conv2dShape& shape, const Worker& worker)
+      : s_(shape),
+        kernels_(*call.kernels),
+        operands_(call),
+        sub_(wholeConvolution(shape)),
+        bands_(kernels_, s_.n, s_.srcC(), sub_.h, sub_.w, s_.poolH, chooseStripes(call, s_, sub_)),
+        blocks_(s_.dstC(), kernels_.hwcn.channels),
+        lineStep_(s_.dstW() * s_.dstC() * bands_.lanes) {
+    ScratchCursor cursor(worker.threadScratch);
+    window_ = static_cast<float*>(cursor.takeBytes(bands_.windowBytes()));
+    results_ = static_cast<float*>(cursor.takeBytes(0));
+    tile_.xPixel = sub_.w.srcStep * s_.srcC() * bands_.lanes;
+    tile_.xLine = sub_.h.tapStep * bands_.pitch();
+    tile_.yPixel = s_.dstC() * bands_.lanes;
+    tile_.add = operands_.add != nullptr;
+    tile_.activation = s_.activation;
+  }
+
+  int64_t bands() const { return bands_.count(); }
+
+  void run(int64_t band) {
+    const int64_t first = bands_.firstLine(band), stripe = bands_.lines * s_.poolH * sub_.h.srcStep;
+    const int64_t dstHeight = s_.dstH() / s_.poolH, dstWidth = s_.dstW() / s_.poolW;
+    const HwcnImages sources(kernels_, bands_, band, operands_.source, s_.srcH(), s_.srcW(), s_.srcC(), stripe);
+    const HwcnImages addends(kernels_, bands_, band, operands_.add, dstHeight, dstWidth, s_.dstC(), bands_.lines);
+    const HwcnImages destinations(kernels_, bands_, band, operands_.destination, dstHeight, dstWidth, s_.dstC(), bands_.lines);
+    const int64_t top = first * s_.poolH * sub_.h.srcStep + sub_.h.src;
+    const int64_t lines = ((bands_.endLine(band) - first) * s_.poolH - 1) * sub_.h.srcStep + (sub_.h.taps - 1) * sub_.h.tapStep + 1;
+    sources.read(top, lines, sub_.w.src, bands_.windowColumns, window_);
+    for (int64_t line = first; line < bands_.endLine(band); ++line) {
+      if (operands_.add != nullptr) addends.read(line, 1, 0, dstWidth, results_);
+      for (int64_t i = 0; i < s_.poolH; ++i) computeLine(line * s_.poolH + i, top, results_ + i * lineStep_);
+      if (s_.isPooled()) pool(bands_.firstImage(band), line, dstWidth);
+      destinations.write(results_, line);
+    }
+  }
+
+ private:
+  // Line h of the convolution's result; the window begins at the source line `top`.
+  void computeLine(int64_t h, int64_t top, float* line) {
+    // Stripes differ in what lies beyond the image.
+    const TapRange inside(sub_.h, h, 1, s_.srcH());
+    const int64_t tap = bands_.stripes > 1 ? 0 : inside.begin;
+    const int64_t source = h * sub_.h.srcStep + sub_.h.src + tap * sub_.h.tapStep;
+    const float* lines = window_ + (source - top) * bands_.pitch();
+    tile_.lines = bands_.stripes > 1 ? sub_.h.taps : inside.count();
+    for (int64_t block = 0; block < blocks_.count; ++block) {
+      const int64_t channel = blocks_.first(block), size = blocks_.size(block), perTap = s_.srcC() * size;
+      const float* weight = operands_.packed + channel * s_.kh * s_.kw * s_.srcC() + tap * s_.kw * perTap;
+      tile_.weightLine = s_.kw * perTap;
+      tile_.bias = operands_.bias == nullptr ? nullptr : operands_.bias + channel;
+      forEachTile(sub_.w.positions, kernels_.hwcn.pixels[size], [&](int64_t q, int64_t count) {
+        const TapRange taps(sub_.w, q, count, s_.srcW());
+        tile_.length = taps.count() * s_.srcC();
+        tile_.x = lines + (q * sub_.w.srcStep + taps.begin) * s_.srcC() * bands_.lanes;
+        tile_.weight = weight + taps.begin * perTap;
+        tile_.y = line + (q * s_.dstC() + channel) * bands_.lanes;
+        kernels_.hwcn.tile[count][size](tile_);
+      });
+    }
+  }
+
+  void pool(int64_t image, int64_t line, int64_t dstWidth) const {
+    float* position = operands_.position == nullptr ? nullptr : hwcnPositions(operands_.position, s_, image, line);
+    kernels_.hwcn.maxPool({dstWidth, s_.dstC(), s_.poolH, s_.poolW, results_, lineStep_, results_, position},
+                          s_.activation == Activation::relu);
+  }
+
+  const Conv2dShape& s_;
+  const KernelTable& kernels_;
+  const ConvOperands operands_;
+  const SubConvolution sub_;
+  const HwcnBands bands_;
+  const ChannelBlocks blocks_;
+  const int64_t lineStep_;  // numbers of a line of results
+  float* window_;
+  float* results_;  // a line, or those that are pooled to one
+  HwcnTile tile_ = {};
+};
+
+void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
+  HwcnRun convolution(call, s, worker);
+  int64_t begin, end;
+  worker.range(convolution.bands(), &begin, &end);
+  for (int64_t band = begin; band < end; ++band) convolution.run(band);
+}
+
 }  // namespace
 
-Status checkHwcn(const Call& call, const Conv2dShape& s) {
-  if (!s.isHwcn()) return Status::ok();
+Status fitsHwcn(const Call& call, const Conv2dShape& s) {
   if (s.groups > 1 || s.dw > 1 || s.widen > 1 || (!s.isForward() && (s.sh > 1 || s.sw > 1))) {
     return refuse(call, "can use the algorithm hwcn only with one group, horizontal dilation 1 and widen 1, and for a gradient stride 1");
   }
-  if (s.n == 0) return Status::ok();  // conv2d_pack
+  if (!s.hasImages()) return Status::ok();
   const SubConvolution sub = wholeConvolution(s);
   const HwcnBands bands(*call.kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH);
   if (static_cast<double>(bands.windowLines) * static_cast<double>(bands.pitch()) * sizeof(float) > kLargestWindow) {
@@ -137,119 +256,7 @@ void HwcnImages::write(const float* from, int64_t line) const {
   if (rows(line, 0, pixels)) kernels_.hwcn.deinterleave(from, width_ * channels_, pixels);
 }
 
-int64_t packedHwcnLength(const Conv2dShape& s) {
-  const double estimate = static_cast<double>(s.kh) * static_cast<double>(s.kw) * static_cast<double>(s.ic) * static_cast<double>(s.oc);
-  return estimate > kLargestPacked ? 0 : s.kh * s.kw * s.ic * s.oc;
-}
-
-void packHwcn(const Call& call, const Conv2dShape& s, const Worker& worker) {
-  const SubConvolution sub = wholeConvolution(s);
-  const ChannelBlocks blocks(s.dstC(), call.kernels->hwcn.channels);
-  const int64_t stride = s.kh * s.kw * s.ic;  // between output channels of the weight
-  const PackOperands operands(call);
-  int64_t begin, end;
-  worker.range(blocks.count * s.kh * s.kw, &begin, &end);
-  for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t block = unit / (s.kh * s.kw), tap = unit % (s.kh * s.kw);
-    const int64_t kernelH = sub.h.kernel + tap / s.kw * sub.h.kernelStep, kernelW = sub.w.kernel + tap % s.kw * sub.w.kernelStep;
-    const int64_t channel = blocks.first(block), size = blocks.size(block);
-    const float* source = operands.weight + (kernelH * s.kw + kernelW) * s.ic;
-    float* target = operands.packed + channel * s.kh * s.kw * s.srcC() + tap * s.srcC() * size;
-    if (s.isForward()) {
-      call.kernels->layout.transposeScaled(source + channel * stride, stride, target, size, size, s.ic, operands.scaleOf(channel));
-    } else {
-      for (int64_t o = 0; o < s.oc; ++o)
-        std::memcpy(target + o * size, source + o * stride + channel, static_cast<size_t>(size) * sizeof(float));
-    }
-  }
-}
-
-Plan planHwcn(const Call& call, const Conv2dShape& s) {
-  const KernelTable& kernels = *call.kernels;
-  const SubConvolution sub = wholeConvolution(s);
-  const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH, chooseStripes(call, s, sub));
-  const ChannelBlocks blocks(s.dstC(), kernels.hwcn.channels);
-  int64_t kernelLines = bands.stripes > 1 ? bands.lines * s.poolH * sub.h.taps : 0;
-  for (int64_t h = 0; bands.stripes == 1 && h < sub.h.positions; ++h) kernelLines += TapRange(sub.h, h, 1, s.srcH()).count();
-  const int64_t taps = tapsOfLine(s, sub.w, kernels.hwcn.pixels[blocks.size(0)]);
-  const int64_t read = bands.perGroup * bands.windowLines * bands.windowColumns * s.srcC();
-  const bool isSum = call.opcode == Opcode::conv2d && call.operands[3].present();
-  const int64_t written = bands.lines * (s.dstW() / s.poolW) * s.dstC() * (isSum ? 2 : 1);
-  const double vectors =
-      kHwcnMultiplyAddCost * static_cast<double>(kernelLines) * static_cast<double>(taps) * static_cast<double>(s.srcC() * s.dstC()) +
-      static_cast<double>(kHwcnTransposeCost) * static_cast<double>(read + written);
-  Plan plan = planOf(call, 2.0 * vectors * static_cast<double>(bands.groups * bands.lanes));
-  plan.threadScratch = bands.windowBytes() + static_cast<size_t>(s.poolH * s.dstW() * s.dstC() * bands.lanes) * sizeof(float);
-  return plan;
-}
-
-void runHwcn(const Call& call, const Conv2dShape& s, const Worker& worker) {
-  const KernelTable& kernels = *call.kernels;
-  const HwcnBuffers buffers(call);
-
-  const SubConvolution sub = wholeConvolution(s);
-  const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH, chooseStripes(call, s, sub));
-  const ChannelBlocks blocks(s.dstC(), kernels.hwcn.channels);
-  const int64_t lanes = bands.lanes, lineStep = s.dstW() * s.dstC() * lanes;
-  const int64_t dstHeight = s.dstH() / s.poolH, dstWidth = s.dstW() / s.poolW;
-  ScratchCursor cursor(worker.threadScratch);
-  float* window = static_cast<float*>(cursor.takeBytes(bands.windowBytes()));
-  float* results = static_cast<float*>(cursor.takeBytes(0));  // a line, or those that are pooled to one
-
-  HwcnTile tile = {};
-  tile.xPixel = sub.w.srcStep * s.srcC() * lanes;
-  tile.xLine = sub.h.tapStep * bands.pitch();
-  tile.yPixel = s.dstC() * lanes;
-  tile.add = buffers.add != nullptr;
-  tile.activation = s.activation;
-
-  HwcnPool pool = {dstWidth, s.dstC(), s.poolH, s.poolW, results, lineStep, results, nullptr};
-
-  auto computeLine = [&](int64_t tapH, int64_t tapsH, const float* lines, float* line) {
-    tile.lines = tapsH;
-    for (int64_t block = 0; block < blocks.count; ++block) {
-      const int64_t channel = blocks.first(block), size = blocks.size(block), perTap = s.srcC() * size;
-      const float* weight = buffers.packed + channel * s.kh * s.kw * s.srcC() + tapH * s.kw * perTap;
-      tile.weightLine = s.kw * perTap;
-      tile.bias = buffers.bias == nullptr ? nullptr : buffers.bias + channel;
-      forEachTile(sub.w.positions, kernels.hwcn.pixels[size], [&](int64_t q, int64_t count) {
-        const TapRange taps(sub.w, q, count, s.srcW());
-        tile.length = taps.count() * s.srcC();
-        tile.x = lines + (q * sub.w.srcStep + taps.begin) * s.srcC() * lanes;
-        tile.weight = weight + taps.begin * perTap;
-        tile.y = line + (q * s.dstC() + channel) * lanes;
-        kernels.hwcn.tile[count][size](tile);
-      });
-    }
-  };
-
-  int64_t begin, end;
-  worker.range(bands.count(), &begin, &end);
-  for (int64_t band = begin; band < end; ++band) {
-    const int64_t first = bands.firstLine(band), stripe = bands.lines * s.poolH * sub.h.srcStep;
-    const HwcnImages sources(kernels, bands, band, buffers.source, s.srcH(), s.srcW(), s.srcC(), stripe);
-    const HwcnImages addends(kernels, bands, band, buffers.add, dstHeight, dstWidth, s.dstC(), bands.lines);
-    const HwcnImages destinations(kernels, bands, band, buffers.dst, dstHeight, dstWidth, s.dstC(), bands.lines);
-    const int64_t top = first * s.poolH * sub.h.srcStep + sub.h.src;
-    const int64_t lines = ((bands.endLine(band) - first) * s.poolH - 1) * sub.h.srcStep + (sub.h.taps - 1) * sub.h.tapStep + 1;
-    sources.read(top, lines, sub.w.src, bands.windowColumns, window);
-    for (int64_t line = first; line < bands.endLine(band); ++line) {
-      if (buffers.add != nullptr) addends.read(line, 1, 0, dstWidth, results);
-      for (int64_t i = 0; i < s.poolH; ++i) {
-        const int64_t h = line * s.poolH + i;
-        // Stripes differ in what lies beyond the image.
-        const TapRange linesH(sub.h, h, 1, s.srcH());
-        const int64_t tap = bands.stripes > 1 ? 0 : linesH.begin, taps = bands.stripes > 1 ? sub.h.taps : linesH.count();
-        const int64_t source = h * sub.h.srcStep + sub.h.src + tap * sub.h.tapStep;
-        computeLine(tap, taps, window + (source - top) * bands.pitch(), results + i * lineStep);
-      }
-      if (s.isPooled()) {
-        if (buffers.position != nullptr) pool.position = hwcnPositions(buffers.position, s, bands.firstImage(band), line);
-        kernels.hwcn.maxPool(pool, s.activation == Activation::relu);
-      }
-      destinations.write(results, line);
-    }
-  }
-}
+extern const ConvAlgorithm kHwcn;
+const ConvAlgorithm kHwcn = {Algorithm::hwcn, fitsHwcn, packedLength, planPlainPack, pack, plan, run};
 
 }  // namespace stridenet

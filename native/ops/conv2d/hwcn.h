@@ -6,33 +6,20 @@
 // columns but for those that only some pixels of a tile read.
 // Fewer images than lanes are cut into stripes of lines, each a lane of its own: one image of 28 lines, pooled to 14, fills 14 lanes. A
 // stripe's lines beyond the image are zeros. Only the cost tells whether it is worth it.
-// One group, no dilation along a line; an input gradient only of stride 1.
+// One group, no dilation along a line; an input gradient only of stride 1. The packed weight is, for each block of destination channels,
+// [kernel line, tap, source channel, destination channel].
 //
 // Max pooling over windows side by side can be part of it (conv2d_max_pool2d): lines are pooled before they are transposed back, and for
 // the weight gradient the lines of dy are made of pooled ones and the positions of the maxima, so that neither the convolution's result nor
 // its gradient is ever written to memory. Positions stay as they are computed, images innermost.
 #pragma once
 
-#include "native/ops/conv2d/geometry.h"
+#include "native/ops/conv2d/instruction.h"
 
 namespace stridenet {
 
-// Refuses the algorithm for a geometry that it cannot compute.
-Status checkHwcn(const Call& call, const Conv2dShape& shape);
-
-// The packed weight: for each block of destination channels, [kernel line, tap, source channel, destination channel].
-int64_t packedHwcnLength(const Conv2dShape& shape);
-void packHwcn(const Call& call, const Conv2dShape& shape, const Worker& worker);
-
-// conv2d, conv2d_grad_input and conv2d_max_pool2d
-Plan planHwcn(const Call& call, const Conv2dShape& shape);
-void runHwcn(const Call& call, const Conv2dShape& shape, const Worker& worker);
-
-// conv2d_grad_weight and conv2d_max_pool2d_grad_weight
-Plan planHwcnGradWeight(const Call& call, const Conv2dShape& shape);
-void runHwcnGradWeight(const Call& call, const Conv2dShape& shape, const Worker& worker);
-
-// What both files share.
+// Refuses a geometry that images in the lanes cannot compute, in either direction or for a weight gradient.
+Status fitsHwcn(const Call& call, const Conv2dShape& shape);
 
 // Vector multiply-adds that take as long as transposing one vector, and as one here: a tile reads more beside each of them than those of
 // wide products do.

@@ -11,15 +11,6 @@ namespace {
 // Of dy lines that a pass over them finds in the first-level cache.
 constexpr int64_t kPassBytes = 24 * 1024;
 
-struct GradWeightBuffers {
-  float *x, *dy, *position = nullptr, *dweight, *dbias;
-
-  GradWeightBuffers(const Call& call, const Conv2dShape& s) : x(call.operands[0].f32()), dy(call.operands[1].f32()) {
-    if (s.isPooled()) position = call.operands[2].f32();
-    dweight = call.operands[s.isPooled() ? 3 : 2].f32(), dbias = call.operands[s.isPooled() ? 4 : 3].f32();
-  }
-};
-
 struct GradWeightBands {
   HwcnBands bands;
   int64_t rows, size;    // of the sums of a chunk: rows x output channels
@@ -49,78 +40,91 @@ struct GradWeightBands {
   }
 };
 
-void sumChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& grad, const Worker& worker) {
-  const GradWeightBuffers buffers(call, s);
-  const KernelTable& kernels = *call.kernels;
-  const HwcnKernels& hwcn = kernels.hwcn;
-  const HwcnBands& bands = grad.bands;
-  const int64_t lanes = bands.lanes, lineLength = grad.lineLength(s);
-  float* partials = static_cast<float*>(worker.sharedScratch);
-  ScratchCursor cursor(worker.threadScratch);
-  int64_t* offsets = static_cast<int64_t*>(cursor.takeBytes(grad.offsetBytes()));
-  float* window = static_cast<float*>(cursor.takeBytes(bands.windowBytes()));
-  float* dyLines = static_cast<float*>(cursor.takeBytes(grad.dyBytes(s)));
-  float* pooledLines = static_cast<float*>(cursor.takeBytes(grad.pooledBytes(s)));
-  float* sums = static_cast<float*>(cursor.takeBytes(0));
-  for (int64_t row = 0; row < grad.rows; ++row) {
-    const int64_t i = row / (s.kw * s.ic);
-    offsets[row] = i * s.dh * bands.pitch() + row % (s.kw * s.ic) * lanes;
+// The first phase, for one thread.
+class SumChunks {
+ public:
+  SumChunks(const Call& call, const Conv2dShape& shape, const GradWeightBands& grad, const Worker& worker)
+      : s_(shape), grad_(grad), bands_(grad.bands), kernels_(*call.kernels), operands_(call) {
+    const int64_t lanes = bands_.lanes;
+    ScratchCursor cursor(worker.threadScratch);
+    offsets_ = static_cast<int64_t*>(cursor.takeBytes(grad.offsetBytes()));
+    window_ = static_cast<float*>(cursor.takeBytes(bands_.windowBytes()));
+    dyLines_ = static_cast<float*>(cursor.takeBytes(grad.dyBytes(s_)));
+    pooledLines_ = static_cast<float*>(cursor.takeBytes(grad.pooledBytes(s_)));
+    sums_ = static_cast<float*>(cursor.takeBytes(0));
+    for (int64_t row = 0; row < grad.rows; ++row) {
+      const int64_t i = row / (s_.kw * s_.ic);
+      offsets_[row] = i * s_.dh * bands_.pitch() + row % (s_.kw * s_.ic) * lanes;
+    }
+    update_.xPixel = s_.sw * s_.ic * lanes, update_.xRun = s_.sh * bands_.pitch();
+    update_.dyPixel = s_.oc * lanes, update_.dyRun = grad.lineLength(s_);
+    update_.pixels = s_.ow;
+    update_.sumRow = s_.oc * lanes;
   }
 
-  HwcnRankUpdate update = {};
-  update.xPixel = s.sw * s.ic * lanes, update.xRun = s.sh * bands.pitch();
-  update.dyPixel = s.oc * lanes, update.dyRun = lineLength;
-  update.pixels = s.ow;
-  update.sumRow = s.oc * lanes;
-  const int64_t channelBlocks = ceilDiv(s.oc, hwcn.rankChannels);
-  const int64_t dyHeight = bands.lines, dyWidth = s.ow / s.poolW;
-
-  // Lines of dy as the convolution's output would have them.
-  auto readLines = [&](const HwcnImages& dy, int64_t image, int64_t line, int64_t lines) {
-    dy.read(line, lines, 0, dyWidth, s.isPooled() ? pooledLines : dyLines);
-    for (int64_t i = 0; s.isPooled() && i < lines; ++i) {
-      kernels.hwcn.maxPoolGrad({dyWidth, s.oc, s.poolH, s.poolW, dyLines + i * s.poolH * lineLength, lineLength,
-                                pooledLines + i * dyWidth * s.oc * lanes, hwcnPositions(buffers.position, s, image, line + i)});
-    }
-  };
-
-  int64_t begin, end;
-  worker.range(bands.count(), &begin, &end);
-  for (int64_t chunk = begin; chunk < end; ++chunk) {
-    const int64_t image = bands.firstImage(chunk), first = bands.firstLine(chunk);
-    const HwcnImages x(kernels, bands, chunk, buffers.x, s.ih, s.iw, s.ic, 0);
-    const HwcnImages dy(kernels, bands, chunk, buffers.dy, dyHeight, dyWidth, s.oc, 0);
-    const int64_t lines = bands.endLine(chunk) - first;
-    x.read(first * s.poolH * s.sh - s.pt, (lines * s.poolH - 1) * s.sh + (s.kh - 1) * s.dh + 1, -s.pl, bands.windowColumns, window);
-    std::memset(sums, 0, static_cast<size_t>((grad.size + s.oc) * lanes) * sizeof(float));
-    for (int64_t line = 0; line < lines; line += grad.linesPerPass) {
-      const int64_t count = lines - line < grad.linesPerPass ? lines - line : grad.linesPerPass;
+  // partial: the sums of the chunk, dbias behind dweight.
+  void run(int64_t chunk, float* partial) {
+    const int64_t image = bands_.firstImage(chunk), first = bands_.firstLine(chunk), lanes = bands_.lanes;
+    const HwcnImages x(kernels_, bands_, chunk, operands_.x, s_.ih, s_.iw, s_.ic, 0);
+    const HwcnImages dy(kernels_, bands_, chunk, operands_.dy, bands_.lines, s_.ow / s_.poolW, s_.oc, 0);
+    const int64_t lines = bands_.endLine(chunk) - first;
+    x.read(first * s_.poolH * s_.sh - s_.pt, (lines * s_.poolH - 1) * s_.sh + (s_.kh - 1) * s_.dh + 1, -s_.pl, bands_.windowColumns,
+           window_);
+    std::memset(sums_, 0, static_cast<size_t>((grad_.size + s_.oc) * lanes) * sizeof(float));
+    for (int64_t line = 0; line < lines; line += grad_.linesPerPass) {
+      const int64_t count = lines - line < grad_.linesPerPass ? lines - line : grad_.linesPerPass;
       readLines(dy, image, first + line, count);
-      update.runs = count * s.poolH;
-      update.x = window + line * s.poolH * update.xRun;
-      for (int64_t block = 0; block < channelBlocks; ++block) {
-        const int64_t channel = block * s.oc / channelBlocks, size = (block + 1) * s.oc / channelBlocks - channel;
-        const int64_t tiles = ceilDiv(grad.rows, hwcn.rankRows[size]);
-        update.dy = dyLines + channel * lanes;
-        for (int64_t tile = 0; tile < tiles; ++tile) {
-          const int64_t row = tile * grad.rows / tiles;
-          update.offsets = offsets + row;
-          update.sums = sums + (row * s.oc + channel) * lanes;
-          hwcn.rankUpdate[size][(tile + 1) * grad.rows / tiles - row](update);
-        }
-      }
-      if (buffers.dbias != nullptr) {
-        const int64_t pixel = s.oc * lanes;
-        kernels.gemm.addRows(dyLines, pixel, update.runs * s.ow, pixel, sums + grad.size * lanes);
+      update_.runs = count * s_.poolH;
+      update_.x = window_ + line * s_.poolH * update_.xRun;
+      addPass();
+    }
+    kernels_.hwcn.sumLanes(sums_, grad_.size + s_.oc, partial);
+  }
+
+ private:
+  // Lines of dy as the convolution's output would have them.
+  void readLines(const HwcnImages& dy, int64_t image, int64_t line, int64_t lines) {
+    const int64_t lineLength = grad_.lineLength(s_), width = s_.ow / s_.poolW;
+    dy.read(line, lines, 0, width, s_.isPooled() ? pooledLines_ : dyLines_);
+    for (int64_t i = 0; s_.isPooled() && i < lines; ++i) {
+      kernels_.hwcn.maxPoolGrad({width, s_.oc, s_.poolH, s_.poolW, dyLines_ + i * s_.poolH * lineLength, lineLength,
+                                 pooledLines_ + i * width * s_.oc * bands_.lanes, hwcnPositions(operands_.position, s_, image, line + i)});
+    }
+  }
+
+  // Adds the products of the lines of dy that were read.
+  void addPass() {
+    const HwcnKernels& hwcn = kernels_.hwcn;
+    const int64_t lanes = bands_.lanes, blocks = ceilDiv(s_.oc, hwcn.rankChannels);
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t channel = block * s_.oc / blocks, size = (block + 1) * s_.oc / blocks - channel;
+      const int64_t tiles = ceilDiv(grad_.rows, hwcn.rankRows[size]);
+      update_.dy = dyLines_ + channel * lanes;
+      for (int64_t tile = 0; tile < tiles; ++tile) {
+        const int64_t row = tile * grad_.rows / tiles;
+        update_.offsets = offsets_ + row;
+        update_.sums = sums_ + (row * s_.oc + channel) * lanes;
+        hwcn.rankUpdate[size][(tile + 1) * grad_.rows / tiles - row](update_);
       }
     }
-    hwcn.sumLanes(sums, grad.size + s.oc, partials + chunk * (grad.size + s.oc));
+    if (operands_.dbias == nullptr) return;
+    const int64_t pixel = s_.oc * lanes;
+    kernels_.gemm.addRows(dyLines_, pixel, update_.runs * s_.ow, pixel, sums_ + grad_.size * lanes);
   }
-}
+
+  const Conv2dShape& s_;
+  const GradWeightBands& grad_;
+  const HwcnBands& bands_;
+  const KernelTable& kernels_;
+  const GradWeightOperands operands_;
+  int64_t* offsets_;
+  float *window_, *dyLines_, *pooledLines_, *sums_;
+  HwcnRankUpdate update_ = {};
+};
 
 // Adds the chunks, and brings the rows (kernel line, tap, input channel) x output channels into the order of dweight.
 void addChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& grad, const Worker& worker) {
-  const GradWeightBuffers buffers(call, s);
+  const GradWeightOperands operands(call);
   const float* partials = static_cast<const float*>(worker.sharedScratch);
   const int64_t stride = grad.size + s.oc;
   float* sum = static_cast<float*>(worker.threadScratch);
@@ -132,16 +136,14 @@ void addChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& gr
   worker.range(grad.rows, &begin, &end);
   for (int64_t row = begin; row < end; ++row) {
     add(row * s.oc);
-    for (int64_t o = 0; o < s.oc; ++o) buffers.dweight[o * grad.rows + row] = sum[o];
+    for (int64_t o = 0; o < s.oc; ++o) operands.dweight[o * grad.rows + row] = sum[o];
   }
-  if (buffers.dbias == nullptr || worker.thread != 0) return;
+  if (operands.dbias == nullptr || worker.thread != 0) return;
   add(grad.size);
-  std::memcpy(buffers.dbias, sum, static_cast<size_t>(s.oc) * sizeof(float));
+  std::memcpy(operands.dbias, sum, static_cast<size_t>(s.oc) * sizeof(float));
 }
 
-}  // namespace
-
-Plan planHwcnGradWeight(const Call& call, const Conv2dShape& s) {
+Plan plan(const Call& call, const Conv2dShape& s) {
   const GradWeightBands grad(s, *call.kernels);
   const HwcnBands& bands = grad.bands;
   const double perGroup =
@@ -149,19 +151,28 @@ Plan planHwcnGradWeight(const Call& call, const Conv2dShape& s) {
       static_cast<double>(kHwcnTransposeCost) *
           (static_cast<double>(bands.perGroup * bands.windowLines) * static_cast<double>(bands.windowColumns * s.ic) +
            static_cast<double>(bands.lines * (s.ow / s.poolW) * s.oc) + static_cast<double>(bands.perGroup * grad.size));
-  Plan plan = planOf(call, 2.0 * perGroup * static_cast<double>(bands.groups * bands.lanes), 2);
-  plan.sharedScratch = grad.partialBytes(s);
-  plan.threadScratch = grad.offsetBytes() + bands.windowBytes() + grad.dyBytes(s) + grad.pooledBytes(s) + grad.sumBytes(s);
-  return plan;
+  Plan result = planOf(call, 2.0 * perGroup * static_cast<double>(bands.groups * bands.lanes), 2);
+  result.sharedScratch = grad.partialBytes(s);
+  result.threadScratch = grad.offsetBytes() + bands.windowBytes() + grad.dyBytes(s) + grad.pooledBytes(s) + grad.sumBytes(s);
+  return result;
 }
 
-void runHwcnGradWeight(const Call& call, const Conv2dShape& s, const Worker& worker) {
+void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const GradWeightBands grad(s, *call.kernels);
   if (worker.phase == 0) {
-    sumChunks(call, s, grad, worker);
+    float* partials = static_cast<float*>(worker.sharedScratch);
+    SumChunks sum(call, s, grad, worker);
+    int64_t begin, end;
+    worker.range(grad.bands.count(), &begin, &end);
+    for (int64_t chunk = begin; chunk < end; ++chunk) sum.run(chunk, partials + chunk * (grad.size + s.oc));
   } else {
     addChunks(call, s, grad, worker);
   }
 }
+
+}  // namespace
+
+extern const ConvAlgorithm kHwcnGradWeight;
+const ConvAlgorithm kHwcnGradWeight = {Algorithm::hwcn, fitsHwcn, nullptr, nullptr, nullptr, plan, run};
 
 }  // namespace stridenet

@@ -1,11 +1,16 @@
-// Winograd's input gradient with images in the lanes: see hwcn_winograd.h.
+// Algorithm::hwcnWinograd2x2 of conv2d_grad_input: 5x5 kernels of stride 1 and few channels, with images in the lanes as hwcn.h
+// has them and Winograd's minimal filtering F(2x2, 5x5) in its adjoint form (native/kernels/hwcn_winograd_kernels.h).
+//
+// winograd.h computes the same gradient as a convolution of dy, whose tiles cover dx and read dy with a rim of r - 1 zeros. Here
+// the tiles cover dy, and what they add to dx overlaps: 25 instead of 49 tiles for dy of 10x10 pixels, 36 products of channels each.
+// It adds in the order of the tiles, whatever the threads. For dx of a few channels, and `lanes` images or more: the cost tells.
+// The packed weight is, for each block of channels of dx, [line of points][pair of points][channel of dy][point of the pair][channel of
+// dx].
 //
 // Tasks are bands of dx lines of an image group; where a group has several, the tiles that reach over a border are computed on either
 // side. A band takes one line of tiles after the other. For each line of points i, the lines of dy are transformed to one; its tiles are
 // multiplied by the weights of the points (i, 0..5), transformed back along the line, and added up where they overlap. The six lines that
 // result are transformed back across and added to a ring of six lines of dx, of which the first m are complete then.
-#include "native/ops/conv2d/hwcn_winograd.h"
-
 #include "native/ops/conv2d/hwcn.h"
 
 namespace stridenet {
@@ -203,16 +208,13 @@ struct PackUnits {
   int64_t pointStride() const { return kPackRows * width; }
 };
 
-}  // namespace
-
-Status checkHwcnWinograd(const Call& call, const Conv2dShape& s) {
-  if (!s.isHwcnWinograd()) return Status::ok();
+Status fits(const Call& call, const Conv2dShape& s) {
   if (s.isForward() || s.kh != 5 || s.kw != 5 || s.sh > 1 || s.sw > 1 || s.dh > 1 || s.dw > 1 || s.groups > 1 || s.widen > 1) {
     return refuse(call,
                   "can use the algorithm hwcn_winograd2x2 only for the input gradient of 5x5 kernels with stride 1, dilation 1, one group "
                   "and widen 1");
   }
-  if (s.n == 0) return Status::ok();  // conv2d_pack
+  if (!s.hasImages()) return Status::ok();
   const double columns = static_cast<double>(s.ow + s.iw + s.pl + kPoints);
   if (columns * static_cast<double>((kPoints + 1) * (s.oc + 2 * s.ic) * call.kernels->lanes) * sizeof(float) > kLargestScratch) {
     return refuse(call, "needs more than 256 MiB of scratch for a few lines of %s with the algorithm hwcn_winograd2x2",
@@ -221,18 +223,18 @@ Status checkHwcnWinograd(const Call& call, const Conv2dShape& s) {
   return Status::ok();
 }
 
-int64_t packedHwcnWinogradLength(const Conv2dShape& s) {
+int64_t packedLength(const Conv2dShape& s, const KernelTable&) {
   const double estimate = static_cast<double>(kPoints * kPoints) * static_cast<double>(s.ic) * static_cast<double>(s.oc);
   return estimate > kLargestPacked ? 0 : kPoints * kPoints * s.ic * s.oc;
 }
 
-Plan planHwcnWinogradPack(const Call& call, const Conv2dShape& s) {
-  Plan plan = planOf(call, 0);
-  plan.threadScratch = static_cast<size_t>(kPoints * kPoints * PackUnits(s, *call.kernels).pointStride()) * sizeof(float);
-  return plan;
+Plan planPack(const Call& call, const Conv2dShape& s) {
+  Plan result = planOf(call, 0);
+  result.threadScratch = static_cast<size_t>(kPoints * kPoints * PackUnits(s, *call.kernels).pointStride()) * sizeof(float);
+  return result;
 }
 
-void packHwcnWinograd(const Call& call, const Conv2dShape& s, const Worker& worker) {
+void pack(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const PackUnits units(s, *call.kernels);
   const int64_t taps = s.kh * s.kw, stride = taps * s.ic;  // between channels of dy
   const PackOperands operands(call);
@@ -263,7 +265,7 @@ void packHwcnWinograd(const Call& call, const Conv2dShape& s, const Worker& work
   }
 }
 
-Plan planHwcnWinograd(const Call& call, const Conv2dShape& s) {
+Plan plan(const Call& call, const Conv2dShape& s) {
   const KernelTable& kernels = *call.kernels;
   const TileLines layout(s, kernels);
   const HwcnGroups bands = bandsOf(s, kernels);
@@ -276,16 +278,21 @@ Plan planHwcnWinograd(const Call& call, const Conv2dShape& s) {
   const double results = static_cast<double>(kResultCost * kPoints) * static_cast<double>(lines * layout.width * s.ic);
   const double moved = static_cast<double>(lines * layout.m * layout.columns * s.oc) + static_cast<double>(s.ih * s.iw * s.ic);
   const double vectors = tiles * perTile + results + static_cast<double>(kHwcnTransposeCost) * moved;
-  Plan plan = planOf(call, 2.0 * vectors * static_cast<double>(bands.groups * bands.lanes));
-  plan.threadScratch = layout.scratch();
-  return plan;
+  Plan result = planOf(call, 2.0 * vectors * static_cast<double>(bands.groups * bands.lanes));
+  result.threadScratch = layout.scratch();
+  return result;
 }
 
-void runHwcnWinograd(const Call& call, const Conv2dShape& s, const Worker& worker) {
+void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   HwcnWinogradRun gradient(call, s, worker);
   int64_t begin, end;
   worker.range(gradient.bands(), &begin, &end);
   for (int64_t band = begin; band < end; ++band) gradient.run(band);
 }
+
+}  // namespace
+
+extern const ConvAlgorithm kHwcnWinograd2x2;
+const ConvAlgorithm kHwcnWinograd2x2 = {Algorithm::hwcnWinograd2x2, fits, packedLength, planPack, pack, plan, run};
 
 }  // namespace stridenet

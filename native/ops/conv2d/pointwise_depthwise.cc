@@ -7,8 +7,6 @@
 
 namespace stridenet {
 
-extern const Op kConv2dOp;
-
 namespace {
 
 struct Attributes {
@@ -21,12 +19,17 @@ struct Conv2dAttributes {
 
 enum { kX, kPacked, kBias, kDepthwisePacked, kDepthwiseBias, kY };
 
+// The two convolutions as they were read.
+struct Parts {
+  Convolution pointwise, depthwise;
+};
+
 // The two convolutions of images x and y as instructions of their own; u, between them, has no memory.
-class Parts {
+class PartCalls {
  public:
   Call pointwise, depthwise;
 
-  explicit Parts(const Call& call) {
+  explicit PartCalls(const Call& call) {
     const auto attrs = call.attributes<Attributes>();
     const Operand &x = call.operands[kX], &y = call.operands[kY];
     pointwiseAttributes_ = {static_cast<int32_t>(Algorithm::direct), 1, attrs.activation, 1, 1, 1, 1, 0, 0, 1, 1, 1};
@@ -57,31 +60,31 @@ class Parts {
     pointwise.kernels = depthwise.kernels = call.kernels;
     pointwise.attrs = &pointwiseAttributes_.algorithm, depthwise.attrs = &depthwiseAttributes_.algorithm;
   }
-  Parts(const Parts&) = delete;
-  Parts& operator=(const Parts&) = delete;
-
-  Conv2dShape depthwiseShape() const {
-    Conv2dShape shape;
-    readConv2d(depthwise, &shape);
-    return shape;
-  }
-
-  // Lines [line, line + count) of an image of u.
-  Call pointwiseLines(int64_t image, int64_t line, int64_t count, float* u) const {
-    Call call = pointwise;
-    Operand &x = call.operands[0], &y = call.operands[4];
-    const int64_t step = x.dims[2] * x.dims[3];
-    if (x.data != nullptr) x.data = x.f32() + (image * x.dims[1] + line) * step;
-    x.dims[0] = y.dims[0] = 1;
-    x.dims[1] = y.dims[1] = count;
-    x.count = count * step;
-    y.count = count * y.dims[2] * y.dims[3];
-    y.data = u;
-    return call;
-  }
+  PartCalls(const PartCalls&) = delete;
+  PartCalls& operator=(const PartCalls&) = delete;
 
  private:
   Conv2dAttributes pointwiseAttributes_, depthwiseAttributes_;
+};
+
+// The 1x1 convolution of the lines [line, line + count) of an image, written to u.
+struct PointwiseLines {
+  Call call;
+  Conv2dShape shape;
+
+  PointwiseLines(const Call& whole, const Conv2dShape& pointwise, int64_t image, int64_t line, int64_t count, float* u)
+      : call(whole), shape(pointwise) {
+    Operand &x = call.operands[0], &y = call.operands[4];
+    const int64_t step = shape.iw * shape.ic;
+    if (x.data != nullptr) x.data = x.f32() + (image * shape.ih + line) * step;
+    x.dims[0] = y.dims[0] = 1;
+    x.dims[1] = y.dims[1] = count;
+    x.count = count * step;
+    y.count = count * shape.ow * shape.oc;
+    y.data = u;
+    shape.n = 1;
+    shape.ih = shape.oh = count;
+  }
 };
 
 // Lines of u that a block of `lines` output lines reads.
@@ -93,7 +96,7 @@ size_t windowBytes(const Conv2dShape& s, const KernelTable& kernels) {
   return scratchBytes(static_cast<size_t>(windowLines(s, kernels.depthwise.blockLines) * s.iw * s.ic) * sizeof(float));
 }
 
-Status verify(const Call& call) {
+Status read(const Call& call, Parts* parts) {
   const Operand &x = call.operands[kX], &y = call.operands[kY];
   if (x.rank != 4 || y.rank != 4) return refuse(call, "expects x and y of rank 4, got %s and %s", ShapeText(x).text, ShapeText(y).text);
   if (y.dims[3] % call.kernels->lanes != 0) {
@@ -104,27 +107,36 @@ Status verify(const Call& call) {
     return refuse(call, "expects less than %g numbers between the convolutions, got %g", kLargestPacked, numbers);
   const int32_t stride = call.attributes<Attributes>().stride;
   if (stride < 1 || stride > 2) return refuse(call, "expects stride 1 or 2, got %d", stride);
-  const Parts parts(call);
-  Conv2dShape shape;
-  Status status = readConv2d(parts.pointwise, &shape);
-  return status.isOk() ? readConv2d(parts.depthwise, &shape) : status;
+  const PartCalls calls(call);
+  Status status = readConvolution(calls.pointwise, &parts->pointwise);
+  return status.isOk() ? readConvolution(calls.depthwise, &parts->depthwise) : status;
+}
+
+Status verify(const Call& call) {
+  const auto& [pointwise, depthwise] = call.shapeAs<Parts>();
+  const PartCalls calls(call);
+  Status status = checkConvolution(calls.pointwise, pointwise);
+  return status.isOk() ? checkConvolution(calls.depthwise, depthwise) : status;
 }
 
 Plan plan(const Call& call) {
-  const Parts parts(call);
-  const Conv2dShape shape = parts.depthwiseShape();
-  Plan plan = planOf(call, kConv2dOp.plan(parts.pointwise).flops + planDepthwise(parts.depthwise, shape).flops);
-  for (int64_t lines = 1; lines <= windowLines(shape, call.kernels->depthwise.blockLines); ++lines) {
-    const size_t scratch = kConv2dOp.plan(parts.pointwiseLines(0, 0, lines, nullptr)).threadScratch;
+  const auto& [pointwise, depthwise] = call.shapeAs<Parts>();
+  const PartCalls calls(call);
+  Plan plan = planOf(call, pointwise.algorithm->plan(calls.pointwise, pointwise.shape).flops +
+                               depthwise.algorithm->plan(calls.depthwise, depthwise.shape).flops);
+  for (int64_t count = 1; count <= windowLines(depthwise.shape, call.kernels->depthwise.blockLines); ++count) {
+    const PointwiseLines lines(calls.pointwise, pointwise.shape, 0, 0, count, nullptr);
+    const size_t scratch = pointwise.algorithm->plan(lines.call, lines.shape).threadScratch;
     if (scratch > plan.threadScratch) plan.threadScratch = scratch;
   }
-  plan.threadScratch += windowBytes(shape, *call.kernels);
+  plan.threadScratch += windowBytes(depthwise.shape, *call.kernels);
   return plan;
 }
 
 void run(const Call& call, const Worker& worker) {
-  const Parts parts(call);
-  const Conv2dShape s = parts.depthwiseShape();
+  const auto& [pointwise, depthwise] = call.shapeAs<Parts>();
+  const Conv2dShape& s = depthwise.shape;
+  const PartCalls calls(call);
   const DepthwiseKernels& kernels = call.kernels->depthwise;
   DepthwiseBlock block = depthwiseBlockOf(s, *call.kernels, s.oc);
   ScratchCursor cursor(worker.threadScratch);
@@ -149,7 +161,8 @@ void run(const Call& call, const Worker& worker) {
     }
     from = low;
     if (low + kept < high) {
-      kConv2dOp.run(parts.pointwiseLines(image, low + kept, high - low - kept, window + kept * block.rowStep), alone);
+      const PointwiseLines lines(calls.pointwise, pointwise.shape, image, low + kept, high - low - kept, window + kept * block.rowStep);
+      pointwise.algorithm->run(lines.call, lines.shape, alone);
     }
     to = high;
     block.row = top - low;
@@ -161,6 +174,6 @@ void run(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kConv2dPointwiseDepthwiseOp;
-const Op kConv2dPointwiseDepthwiseOp = {verify, plan, run, -1};
+const Op kConv2dPointwiseDepthwiseOp = {verify, plan, run, -1, shapeReader<Parts, read>()};
 
 }  // namespace stridenet

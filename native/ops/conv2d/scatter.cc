@@ -1,5 +1,9 @@
-// conv2d_grad_input by scattering: see scatter.h.
-#include "native/ops/conv2d/scatter.h"
+// conv2d_grad_input by scattering, for few input channels.
+//
+// Where the direct algorithm gathers (each pixel of dx sums over the dy pixels that it fed), this one multiplies every dy pixel by the
+// whole weight, dy [pixels, oc] x weight [oc, kh * kw * ic], and adds each row of the result to the window of dx that it came from. Its
+// lanes are all kh * kw * ic columns, not the ic of one tap, and no stride makes it waste taps. The packed weight is that of the matrix.
+#include "native/ops/conv2d/instruction.h"
 
 namespace stridenet {
 
@@ -40,10 +44,8 @@ struct ScatterShape {
   }
 };
 
-}  // namespace
-
-bool usesScatter(const Conv2dShape& s, const KernelTable& kernels) {
-  if (s.isForward() || s.algorithm != Algorithm::direct || s.widen > 1 || s.groups > 1 || s.dw > 1) return false;
+// Whether it takes less time than gathering: it follows from the weight and the attributes alone, because packing depends on it.
+bool isFasterThanGathering(const Conv2dShape& s, const KernelTable& kernels) {
   // Vector multiply-adds per pixel of dy.
   auto vectors = [&](int64_t columns) { return static_cast<double>(ceilDiv(columns, kernels.lanes)); };
   const double gather = static_cast<double>(s.kh * s.kw) * static_cast<double>(s.oc) * vectors(s.ic);
@@ -52,29 +54,47 @@ bool usesScatter(const Conv2dShape& s, const KernelTable& kernels) {
   return scatter < 0.8 * gather;
 }
 
-Plan planScatter(const Call& call, const Conv2dShape& s) {
+Status fits(const Call& call, const Conv2dShape& s) {
+  if (s.isForward() || s.widen > 1 || s.groups > 1 || s.dw > 1 || !isFasterThanGathering(s, *call.kernels)) {
+    return refuse(call, "can scatter only an input gradient with one group, horizontal dilation 1 and widen 1, of few input channels");
+  }
+  return Status::ok();
+}
+
+int64_t packedLength(const Conv2dShape& s, const KernelTable& kernels) {
+  return packedMatmulLength(s.oc, s.kh * s.kw * s.ic, kernels);
+}
+
+void pack(const Call& call, const Conv2dShape& s, const Worker& worker) {
+  const PackOperands operands(call);
+  const PlainMatrix matrix = {operands.weight, s.oc, s.kh * s.kw * s.ic, false};
+  int64_t begin, end;
+  worker.range(packUnits(matrix, *call.kernels), &begin, &end);
+  for (int64_t unit = begin; unit < end; ++unit) packMatrix(matrix, *call.kernels, unit, operands.packed);
+}
+
+Plan plan(const Call& call, const Conv2dShape& s) {
   const ScatterShape scatter(s, *call.kernels);
   const double lanes = call.kernels->lanes, pixels = static_cast<double>(s.n) * static_cast<double>(s.oh * s.ow);
   const double products = static_cast<double>(s.oc) * static_cast<double>(Panels(*call.kernels, scatter.columns).paddedColumns());
   const double additions = static_cast<double>(kAddCost * s.kh * ceilDiv(s.kw * s.ic, call.kernels->lanes)) * lanes;
-  Plan plan = planOf(call, 2.0 * pixels * (products + additions));
-  plan.threadScratch = scatter.tableBytes(s) + scatter.productBytes(s) + scatter.windowBytes(s);
-  return plan;
+  Plan result = planOf(call, 2.0 * pixels * (products + additions));
+  result.threadScratch = scatter.tableBytes(s) + scatter.productBytes(s) + scatter.windowBytes(s);
+  return result;
 }
 
-void runScatter(const Call& call, const Conv2dShape& s, const Worker& worker) {
+void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const ScatterShape scatter(s, *call.kernels);
-  const float* dy = call.operands[0].f32();
-  float* dx = call.operands[2].f32();
+  const ConvOperands operands(call);
   ScratchCursor cursor(worker.threadScratch);
   RowTable table(cursor.takeBytes(scatter.tableBytes(s)), 1, scatter.dyLines * s.ow, false);
   float* product = static_cast<float*>(cursor.takeBytes(scatter.productBytes(s)));
   float* window = static_cast<float*>(cursor.takeBytes(scatter.windowBytes(s)));
   for (int64_t r = 0; r < table.pitch; ++r) {
-    table.a[r] = dy + r * s.oc;
+    table.a[r] = operands.source + r * s.oc;
     table.c[r] = product + r * scatter.productStride;
   }
-  const PanelProduct panelProduct = {call.kernels,    Panels(*call.kernels, scatter.columns), call.operands[1].f32(), 1, s.oc, nullptr,
+  const PanelProduct panelProduct = {call.kernels,    Panels(*call.kernels, scatter.columns), operands.packed, 1, s.oc, nullptr,
                                      Activation::none};
   const int64_t pitch = scatter.windowColumns * s.ic;
 
@@ -106,10 +126,15 @@ void runScatter(const Call& call, const Conv2dShape& s, const Worker& worker) {
       }
     }
     for (int64_t h = line; h < endLine; ++h) {
-      std::memcpy(dx + (image * s.ih + h) * s.iw * s.ic, window + (h - line) * pitch + s.pl * s.ic,
+      std::memcpy(operands.destination + (image * s.ih + h) * s.iw * s.ic, window + (h - line) * pitch + s.pl * s.ic,
                   static_cast<size_t>(s.iw * s.ic) * sizeof(float));
     }
   }
 }
+
+}  // namespace
+
+extern const ConvAlgorithm kScatter;
+const ConvAlgorithm kScatter = {Algorithm::direct, fits, packedLength, planPlainPack, pack, plan, run};
 
 }  // namespace stridenet

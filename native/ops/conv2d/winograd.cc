@@ -6,7 +6,6 @@
 // large enough that reading U does not hold the multiply-adds up. A sum over source channels runs in the same order whatever the blocks.
 #include "native/ops/conv2d/winograd.h"
 
-#include "native/ops/conv2d/winograd_narrow.h"
 #include "native/ops/worker_tasks.h"
 
 namespace stridenet {
@@ -22,19 +21,6 @@ constexpr int64_t kFewestSplitTiles = 6;
 // For the estimate of time: a transform takes as long for each number of V or M as this many multiply-adds, and weights up to this size
 // are still in the cache that the cores share when the next block reads them.
 constexpr double kTransformCost = 8, kSharedCacheBytes = 16e6;
-// Source channels of a unit of packing.
-constexpr int64_t kPackRows = 16;
-
-const WinogradSizeKernels& kernelsOf(const Conv2dShape& s, const KernelTable& kernels) {
-  if (s.kh == 5) return kernels.winograd.f2x5;
-  return s.algorithm == Algorithm::winograd4x4 ? kernels.winograd.f4x3 : kernels.winograd.f2x3;
-}
-
-// Points along a side of a transform, P.
-int64_t edgeOf(const Conv2dShape& s) {
-  return winogradTile(s.algorithm) + s.kh - 1;
-}
-
 // Tiles, blocks of tiles and the layout of V and M.
 struct WinogradBlocks {
   int64_t m, edge, points;  // edge = P
@@ -47,7 +33,7 @@ struct WinogradBlocks {
   // Blocks as threads share them best: few, because each passes over all of U. No result depends on them.
   WinogradBlocks(const Conv2dShape& s, const KernelTable& kernels, int64_t threads)
       : m(winogradTile(s.algorithm)),
-        edge(edgeOf(s)),
+        edge(winogradEdge(s)),
         points(edge * edge),
         tilesH(ceilDiv(s.dstH(), m)),
         tilesW(ceilDiv(s.dstW(), m)),
@@ -88,14 +74,10 @@ class WinogradRun {
   WinogradRun(const Call& call, const Conv2dShape& shape, const Worker& worker)
       : s_(shape),
         kernels_(*call.kernels),
-        transforms_(kernelsOf(shape, kernels_)),
+        transforms_(winogradKernels(shape, kernels_)),
         blocks_(shape, kernels_, worker.threads),
         panels_(kernels_, shape.dstC()),
-        src_(call.operands[0].f32()),
-        packed_(call.operands[1].f32()),
-        bias_(shape.isForward() ? call.operands[2].f32() : nullptr),
-        add_(shape.isForward() ? call.operands[3].f32() : nullptr),
-        dst_(call.operands[shape.isForward() ? 4 : 2].f32()),
+        operands_(call),
         cursor_(worker.threadScratch),
         v_(static_cast<float*>(cursor_.takeBytes(blocks_.vBytes()))),
         m_(static_cast<float*>(cursor_.takeBytes(blocks_.mBytes()))),
@@ -136,7 +118,7 @@ class WinogradRun {
     for (int64_t t = 0; t < table_.count; ++t) {
       const Tile tile = tileAt(first + t);
       const int64_t top = tile.line * blocks_.m + blocks_.top, left = tile.column * blocks_.m + blocks_.left;
-      const float* image = src_ + tile.image * height * width * channels;
+      const float* image = operands_.source + tile.image * height * width * channels;
       const float* pixels[kMostWinogradPoints];
       for (int64_t i = 0; i < blocks_.edge; ++i) {
         const bool isInside = top + i >= 0 && top + i < height;
@@ -155,7 +137,7 @@ class WinogradRun {
     PanelProduct product = {&kernels_, panels_, nullptr, 1, k, nullptr, Activation::none};
     for (int64_t point = 0; point < blocks_.points; ++point) {
       // multiplyPanel adds firstColumn * k for the panels before this one, of which each point has its own here.
-      product.packed = packed_ + firstColumn * k * (blocks_.points - 1) + point * k * width;
+      product.packed = operands_.packed + firstColumn * k * (blocks_.points - 1) + point * k * width;
       multiplyPanel(product, table_, panel, point * blocks_.vPoint, point * blocks_.mPoint - firstColumn, {0, panel + 1});
     }
   }
@@ -165,7 +147,7 @@ class WinogradRun {
     WinogradResults results;
     results.pointStride = blocks_.mPoint;
     results.channels = panels_.columnsOf(panel);
-    results.bias = bias_ == nullptr ? nullptr : bias_ + firstColumn;
+    results.bias = operands_.bias == nullptr ? nullptr : operands_.bias + firstColumn;
     results.lineStride = s_.dstW() * s_.dstC();
     results.pixelStride = s_.dstC();
     results.activation = s_.activation;
@@ -174,8 +156,8 @@ class WinogradRun {
       const int64_t line = tile.line * m, column = tile.column * m;
       const int64_t offset = ((tile.image * s_.dstH() + line) * s_.dstW() + column) * s_.dstC() + firstColumn;
       results.m = m_ + t * blocks_.mRow;
-      results.add = add_ == nullptr ? nullptr : add_ + offset;
-      results.y = dst_ + offset;
+      results.add = operands_.add == nullptr ? nullptr : operands_.add + offset;
+      results.y = operands_.destination + offset;
       results.lines = static_cast<int>(s_.dstH() - line < m ? s_.dstH() - line : m);
       results.pixels = static_cast<int>(s_.dstW() - column < m ? s_.dstW() - column : m);
       transforms_.results(results);
@@ -187,11 +169,7 @@ class WinogradRun {
   const WinogradSizeKernels& transforms_;
   const WinogradBlocks blocks_;
   const Panels panels_;
-  const float* src_;
-  const float* packed_;
-  const float* bias_;
-  const float* add_;
-  float* dst_;
+  const ConvOperands operands_;
   ScratchCursor cursor_;
   float* v_;
   float* m_;
@@ -199,121 +177,29 @@ class WinogradRun {
   float* zeros_;
 };
 
-// Packing falls into units of kPackRows source channels of one panel.
-struct PackUnits {
-  Panels panels;
-  int64_t parts;
-  PackUnits(const Conv2dShape& s, const KernelTable& kernels) : panels(kernels, s.dstC()), parts(ceilDiv(s.srcC(), kPackRows)) {}
-  int64_t count() const { return panels.count * parts; }
-};
-
-// Numbers of one tap of a unit, brought into the order [source channel][destination channel].
-int64_t tapNumbers(const Panels& panels) {
-  return kPackRows * ceilDiv(panels.vectors, panels.count) * panels.lanes;
-}
-
-// Vector after vector, in the order of native/ops/conv2d/winograd_narrow.h.
-void packNarrowVectors(const WinogradSizeKernels& transforms, WinogradWeights w, int64_t taps, int64_t k, int64_t row, int64_t lanes,
-                       float* packed) {
-  const int64_t columns = w.columns, vectors = w.width / lanes;
-  w.width = lanes;
-  w.lineStride = lanes;
-  w.uRow = kNarrowEdge * lanes;
-  w.columnStride = k * w.uRow;
-  for (int64_t v = 0; v < vectors; ++v) {
-    w.u = packed + v * kNarrowPoints * k * lanes + row * w.uRow;
-    w.columns = columns - v * lanes < lanes ? columns - v * lanes : lanes;
-    transforms.weights(w);
-    for (int64_t i = 0; i < taps; ++i) w.taps[i] += lanes;
-  }
-}
-
-void packUnit(const Conv2dShape& s, const KernelTable& kernels, const PackUnits& units, const PackOperands& operands, int64_t unit,
-              float* transposed) {
-  const Panels& panels = units.panels;
-  const int64_t panel = unit / units.parts, row = unit % units.parts * kPackRows, k = s.srcC();
-  const int64_t points = edgeOf(s) * edgeOf(s), taps = s.kh * s.kw;
-  const int64_t column = panels.firstColumn(panel), stride = taps * s.ic;  // between output channels
-  WinogradWeights w;
-  w.rows = k - row < kPackRows ? k - row : kPackRows;
-  w.columns = panels.columnsOf(panel);
-  w.width = panels.vectorsOf(panel) * panels.lanes;
-  w.rowStride = s.isForward() ? w.width : stride;
-  for (int64_t i = 0; i < taps; ++i) {
-    if (s.isForward()) {
-      float* tap = transposed + i * tapNumbers(panels);
-      kernels.layout.transposeScaled(operands.weight + column * stride + i * s.ic + row, stride, tap, w.width, w.columns, w.rows,
-                                     operands.scaleOf(column));
-      w.taps[i] = tap;
-    } else {
-      w.taps[i] = operands.weight + row * stride + (taps - 1 - i) * s.ic + column;
-    }
-  }
-  if (isNarrowWinograd(s))
-    return packNarrowVectors(kernelsOf(s, kernels), w, taps, k, row, panels.lanes, operands.packed + column * k * points);
-  w.u = operands.packed + column * k * points + row * w.width;
-  w.uRow = w.width;
-  w.columnStride = k * w.width;
-  w.lineStride = edgeOf(s) * w.columnStride;
-  kernelsOf(s, kernels).weights(w);
-}
-
-}  // namespace
-
-Status checkWinograd(const Call& call, const Conv2dShape& s) {
-  if (!s.isWinograd()) return Status::ok();
-  const int64_t m = winogradTile(s.algorithm);
-  if (s.kh != s.kw || !(s.kh == 3 || (s.kh == 5 && m == 2)) || s.sh > 1 || s.sw > 1 || s.dh > 1 || s.dw > 1 || s.groups > 1 || s.widen > 1)
-    return refuse(
-        call,
-        "can use a winograd algorithm only for 3x3 kernels, and winograd2x2 for 5x5 kernels, with stride 1, dilation 1, one group "
-        "and widen 1");
-  if (call.opcode == Opcode::conv2d_grad_weight && edgeOf(s) != 6) return refuse(call, "has no algorithm winograd2x2 for 3x3 kernels");
-  return Status::ok();
-}
-
-int64_t packedWinogradLength(const Conv2dShape& s, const KernelTable& kernels) {
-  const int64_t edge = edgeOf(s);  // both forms hold as many numbers
-  const double estimate =
-      static_cast<double>(edge * edge) * static_cast<double>(s.srcC()) * (static_cast<double>(s.dstC()) + kernels.lanes);
-  return estimate > kLargestPacked ? 0 : edge * edge * s.srcC() * Panels(kernels, s.dstC()).paddedColumns();
-}
-
-Plan planWinogradPack(const Call& call, const Conv2dShape& s) {
-  Plan plan = planOf(call, 0);
-  plan.bytes += static_cast<double>(call.operands[2].bytes());  // memory is read before it is written
-  if (s.isForward()) plan.threadScratch = static_cast<size_t>(s.kh * s.kw * tapNumbers(Panels(*call.kernels, s.dstC()))) * sizeof(float);
-  return plan;
-}
-
-void packWinograd(const Call& call, const Conv2dShape& s, const Worker& worker) {
-  const PackUnits units(s, *call.kernels);
-  int64_t begin, end;
-  worker.range(units.count(), &begin, &end);
-  for (int64_t unit = begin; unit < end; ++unit) {
-    packUnit(s, *call.kernels, units, PackOperands(call), unit, static_cast<float*>(worker.threadScratch));
-  }
-}
-
-Plan planWinograd(const Call& call, const Conv2dShape& s) {
-  if (isNarrowWinograd(s)) return planWinogradNarrow(call, s);
+Plan plan(const Call& call, const Conv2dShape& s) {
   const WinogradBlocks blocks(s, *call.kernels, 1);  // the largest
   const double tiles = static_cast<double>(blocks.tiles), points = static_cast<double>(blocks.points);
   const double columns = static_cast<double>(Panels(*call.kernels, s.dstC()).paddedColumns());
   const double products = points * static_cast<double>(s.srcC()) * columns;
   const double transforms = points * kTransformCost * (static_cast<double>(blocks.vRow) + columns);
-  Plan plan = planOf(call, 2.0 * tiles * (products + transforms));
+  Plan result = planOf(call, 2.0 * tiles * (products + transforms));
   // Each block reads the packed weight; one that the shared cache holds comes from memory only once.
   const double weightBytes = static_cast<double>(call.operands[1].bytes());
-  if (weightBytes > kSharedCacheBytes) plan.bytes += weightBytes * static_cast<double>(blocks.blocks - 1);
-  plan.threadScratch = blocks.scratch();
-  return plan;
+  if (weightBytes > kSharedCacheBytes) result.bytes += weightBytes * static_cast<double>(blocks.blocks - 1);
+  result.threadScratch = blocks.scratch();
+  return result;
 }
 
-void runWinograd(const Call& call, const Conv2dShape& s, const Worker& worker) {
-  if (isNarrowWinograd(s)) return runWinogradNarrow(call, s, worker);
+void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   WinogradRun winograd(call, s, worker);
   winograd.run(worker);
 }
+
+}  // namespace
+
+extern const ConvAlgorithm kWinograd2x2, kWinograd4x4;
+const ConvAlgorithm kWinograd2x2 = {Algorithm::winograd2x2, fitsWinograd, packedWinogradLength, planWinogradPack, packWinograd, plan, run};
+const ConvAlgorithm kWinograd4x4 = {Algorithm::winograd4x4, fitsWinograd, packedWinogradLength, planWinogradPack, packWinograd, plan, run};
 
 }  // namespace stridenet

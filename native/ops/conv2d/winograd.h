@@ -12,7 +12,7 @@
 //   5x5     winograd2x2  6  9 instead of 25      1.4 times
 #pragma once
 
-#include "native/ops/conv2d/geometry.h"
+#include "native/ops/conv2d/instruction.h"
 
 namespace stridenet {
 
@@ -21,16 +21,17 @@ inline int64_t winogradTile(Algorithm algorithm) {
   return algorithm == Algorithm::winograd4x4 ? 4 : 2;
 }
 
-// Refuses a winograd algorithm for a geometry that it cannot compute, and for an instruction that has no such form.
-Status checkWinograd(const Call& call, const Conv2dShape& shape);
+// Points along a side of a transform, P.
+inline int64_t winogradEdge(const Conv2dShape& shape) {
+  return winogradTile(shape.algorithm) + shape.kh - 1;
+}
+const WinogradSizeKernels& winogradKernels(const Conv2dShape& shape, const KernelTable& kernels);
 
-// conv2d_pack: numbers in the packed weight (0 if too many to be meant), and its making.
+// Refuses a geometry that the winograd algorithm which the shape names cannot compute.
+Status fitsWinograd(const Call& call, const Conv2dShape& shape);
+
 int64_t packedWinogradLength(const Conv2dShape& shape, const KernelTable& kernels);
 Plan planWinogradPack(const Call& call, const Conv2dShape& shape);
 void packWinograd(const Call& call, const Conv2dShape& shape, const Worker& worker);
-
-// conv2d and conv2d_grad_input
-Plan planWinograd(const Call& call, const Conv2dShape& shape);
-void runWinograd(const Call& call, const Conv2dShape& shape, const Worker& worker);
 
 }  // namespace stridenet

@@ -1,4 +1,5 @@
-// The weight gradient as F(r x r, m x m), r + m = 7: an m x m tile of dy is the filter, the r x r taps are the outputs.
+// conv2d_grad_weight by Winograd's minimal filtering, for kernels of 3x3 (winograd4x4) and 5x5 (winograd2x2) with stride 1, no dilation and
+// no groups. It is F(r x r, m x m), r + m = 7: an m x m tile of dy is the filter, the r x r taps are the outputs.
 //
 //   dweight[o, :, :, c] = A^T [ sum over tiles of (G e[o] G^T) * (B^T d[c] B) ] A
 //
@@ -11,10 +12,7 @@
 // channels by some output channels, makes the 36 sums of a block, transforms them back while they are in the second-level cache and adds
 // them to dweight. No sum depends on the blocks.
 // Sources: winograd_transforms.inl.h.
-#include "native/ops/conv2d/winograd_grad_weight.h"
-
 #include "native/ops/conv2d/winograd.h"
-#include "native/ops/conv2d/winograd_narrow.h"
 #include "native/ops/rank_update.h"
 
 namespace stridenet {
@@ -31,8 +29,6 @@ constexpr int64_t kBatchTiles = 16;  // a unit of transforming
 constexpr int64_t kBlockOutputs = 32, kLeastBlockOutputs = 12;
 constexpr int64_t kLine = 16;      // numbers of a cache line
 constexpr int64_t kPlanePad = 16;  // numbers between planes, so that one element's planes do not fall into one cache set
-
-enum GradWeightOperand { kX, kDy, kDweight, kDbias };
 
 // Channels cut into equal parts of whole vectors.
 struct ChannelPanels {
@@ -67,7 +63,7 @@ struct WinogradGradWeight {
         tiles(s.n * tilesH * tilesW),
         inputs(s.ic, call.kernels->lanes),
         outputs(s.oc, call.kernels->lanes),
-        hasSum(call.operands[kDbias].present()) {
+        hasSum(GradWeightOperands(call).hasBias) {
     const int64_t perTile =
         kPoints * (inputs.count * inputs.width() + outputs.count * outputs.width()) * static_cast<int64_t>(sizeof(float));
     const int64_t most = kGroupBytes / perTile;
@@ -147,7 +143,7 @@ void transformGroup(const Call& call, const WinogradGradWeight& grad, const Work
   worker.range(grad.inputs.count * batches, &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t panel = unit / batches, channels = grad.inputs.size(panel);
-    const float* x = call.operands[kX].f32() + grad.inputs.first(panel);
+    const float* x = GradWeightOperands(call).x + grad.inputs.first(panel);
     float* v = transforms.v + panel * grad.panelSize(grad.inputs);
     forEachTile(unit % batches, [&](int64_t t, int64_t image, int64_t row, int64_t column) {
       pointAtPixels(x + image * s.ih * s.iw * s.ic, s.ih, s.iw, s.ic, row - s.pt, column - s.pl, kEdge, zeros, pixels);
@@ -157,7 +153,7 @@ void transformGroup(const Call& call, const WinogradGradWeight& grad, const Work
   worker.range(grad.outputs.count * batches, &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t panel = unit / batches, channels = grad.outputs.size(panel), first = grad.outputs.first(panel);
-    const float* dy = call.operands[kDy].f32() + first;
+    const float* dy = GradWeightOperands(call).dy + first;
     float* g = transforms.g + panel * grad.panelSize(grad.outputs);
     float* sum = grad.hasSum ? transforms.sums + (group * batches + unit % batches) * grad.sumSize() + first : nullptr;
     if (sum != nullptr) std::memset(sum, 0, static_cast<size_t>(roundUp(channels, grad.kernels->lanes)) * sizeof(float));
@@ -211,32 +207,33 @@ void addGroup(const Call& call, const WinogradGradWeight& grad, const Worker& wo
     multiplyGroup(grad, transforms.g + outputPanel * grad.panelSize(grad.outputs) + output, outputs,
                   transforms.v + inputPanel * grad.panelSize(grad.inputs), inputs, tiles, sums);
     float* target =
-        call.operands[kDweight].f32() + (grad.outputs.first(outputPanel) + output) * grad.taps * s.ic + grad.inputs.first(inputPanel);
+        GradWeightOperands(call).dweight + (grad.outputs.first(outputPanel) + output) * grad.taps * s.ic + grad.inputs.first(inputPanel);
     for (int64_t o = 0; o < outputs; ++o)
       kernels.weight(sums + o * grad.inputs.width(), grad.sumPlane(), inputs, target + o * grad.taps * s.ic, s.ic, group > 0);
   }
 }
 
-}  // namespace
+Status fits(const Call& call, const Conv2dShape& s) {
+  Status status = fitsWinograd(call, s);
+  return !status.isOk() || winogradEdge(s) == kEdge ? status : refuse(call, "has no algorithm winograd2x2 for 3x3 kernels");
+}
 
-Plan planWinogradGradWeight(const Call& call, const Conv2dShape& shape) {
-  if (isNarrowWinograd(shape)) return planWinogradNarrowGradWeight(call, shape);
+Plan plan(const Call& call, const Conv2dShape& shape) {
   const WinogradGradWeight grad(call, shape);
-  Plan plan = planOf(call, 0, static_cast<int>(2 * grad.groups));
-  plan.sharedScratch = grad.transformBytes(grad.inputs) + grad.transformBytes(grad.outputs) + grad.sumBytes();
-  plan.threadScratch = grad.threadBytes();
+  Plan result = planOf(call, 0, static_cast<int>(2 * grad.groups));
+  result.sharedScratch = grad.transformBytes(grad.inputs) + grad.transformBytes(grad.outputs) + grad.sumBytes();
+  result.threadScratch = grad.threadBytes();
   // In multiply-adds of whole vectors; a transform is counted by the time that it takes.
   constexpr double kInputTransform = 700, kGradientTransform = 500, kWeightTransform = 200;
   const double tiles = static_cast<double>(grad.tiles), outputs = static_cast<double>(shape.oc);
   const double inputVectors = static_cast<double>(grad.inputs.vectors), outputVectors = static_cast<double>(grad.outputs.vectors);
   const double vectors = tiles * (kPoints * outputs * inputVectors + kInputTransform * inputVectors + kGradientTransform * outputVectors) +
                          kWeightTransform * static_cast<double>(grad.groups) * outputs * inputVectors;
-  plan.flops = 2.0 * grad.kernels->lanes * vectors;
-  return plan;
+  result.flops = 2.0 * grad.kernels->lanes * vectors;
+  return result;
 }
 
-void runWinogradGradWeight(const Call& call, const Conv2dShape& shape, const Worker& worker) {
-  if (isNarrowWinograd(shape)) return runWinogradNarrowGradWeight(call, shape, worker);
+void run(const Call& call, const Conv2dShape& shape, const Worker& worker) {
   const WinogradGradWeight grad(call, shape);
   const Transforms transforms(worker.sharedScratch, grad);
   ScratchCursor cursor(worker.threadScratch);
@@ -249,9 +246,15 @@ void runWinogradGradWeight(const Call& call, const Conv2dShape& shape, const Wor
   }
   addGroup(call, grad, worker, group, transforms, sums);
   if (!grad.hasSum || group + 1 < grad.groups || worker.thread > 0) return;
-  float* dbias = call.operands[kDbias].f32();
+  float* dbias = GradWeightOperands(call).dbias;
   std::memset(dbias, 0, static_cast<size_t>(shape.oc) * sizeof(float));
   grad.kernels->gemm.addRows(transforms.sums, grad.sumSize(), grad.groups * grad.batches(), shape.oc, dbias);
 }
+
+}  // namespace
+
+extern const ConvAlgorithm kWinograd2x2GradWeight, kWinograd4x4GradWeight;
+const ConvAlgorithm kWinograd2x2GradWeight = {Algorithm::winograd2x2, fits, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kWinograd4x4GradWeight = {Algorithm::winograd4x4, fits, nullptr, nullptr, nullptr, plan, run};
 
 }  // namespace stridenet

@@ -1,8 +1,6 @@
 // Winograd convolution of few source channels: see winograd_narrow.h.
 #include "native/ops/conv2d/winograd_narrow.h"
 
-#include "native/ops/conv2d/winograd.h"
-
 namespace stridenet {
 
 namespace {
@@ -29,10 +27,74 @@ struct NarrowBands {
   }
 };
 
+Plan plan(const Call& call, const Conv2dShape& s) {
+  const NarrowTiles tiles(s, *call.kernels, s.dstH(), s.dstW());
+  const NarrowBands bands(s, tiles, 1);  // the largest
+  // In multiply-adds of whole vectors, what is not one counted by the time that it takes: transforms of six vectors of points, and for
+  // each tile and vector of results.
+  constexpr double kTransform = 28, kResults4 = 420, kResults2 = 70;
+  const double lines = static_cast<double>(s.n * tiles.tilesH), rows = static_cast<double>(tiles.m) + 1;
+  const double columnVectors = static_cast<double>(tiles.column / tiles.lanes);
+  const double inputs = lines * columnVectors * (rows + kNarrowEdge) * kTransform;
+  const double results = static_cast<double>(kNarrowPoints * s.srcC()) + (tiles.m == 4 ? kResults4 : kResults2);
+  const double outputs = lines * static_cast<double>(tiles.tilesW * ceilDiv(s.dstC(), tiles.lanes)) * results;
+  Plan result = planOf(call, 2.0 * static_cast<double>(tiles.lanes) * (inputs + outputs));
+  result.threadScratch = tiles.phaseBytes(bands.lines) + tiles.lineBytes(bands.lines) + tiles.pointBytes();
+  return result;
+}
+
+void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
+  const NarrowTiles tiles(s, *call.kernels, s.dstH(), s.dstW());
+  const NarrowBands bands(s, tiles, worker.threads);
+  ScratchCursor cursor(worker.threadScratch);
+  float* phases = static_cast<float*>(cursor.takeBytes(tiles.phaseBytes(bands.lines)));
+  float* transformed = static_cast<float*>(cursor.takeBytes(tiles.lineBytes(bands.lines)));
+  float* v = static_cast<float*>(cursor.takeBytes(tiles.pointBytes()));
+
+  const ConvOperands operands(call);
+  const int64_t vectors = ceilDiv(s.dstC(), tiles.lanes), calls = ceilDiv(tiles.tilesW, tiles.kernels->tiles);
+  const int64_t packedVector = kNarrowPoints * s.srcC() * tiles.lanes;
+  WinogradNarrowTiles work = {};
+  work.vLine = tiles.line, work.vColumn = tiles.column, work.channels = tiles.channels;
+  work.lineStride = s.dstW() * s.dstC(), work.pixelStride = s.dstC();
+  work.activation = s.activation;
+
+  int64_t begin, end;
+  worker.range(bands.count, &begin, &end);
+  for (int64_t band = begin; band < end; ++band) {
+    const int64_t image = band / bands.perImage, part = band % bands.perImage;
+    const int64_t first = part * tiles.tilesH / bands.perImage, last = (part + 1) * tiles.tilesH / bands.perImage;
+    tiles.transformLines(operands.source + image * s.srcH() * s.srcW() * s.srcC(), first, last, phases, transformed);
+    for (int64_t line = first; line < last; ++line) {
+      tiles.transformTiles(transformed + (line - first) * tiles.m * tiles.line, v);
+      const int64_t dstLine = line * tiles.m, left = s.dstH() - dstLine;
+      work.lines = static_cast<int>(left < tiles.m ? left : tiles.m);
+      for (int64_t vector = 0; vector < vectors; ++vector) {
+        const int64_t channel = vector * tiles.lanes, rest = s.dstC() - channel;
+        work.u = operands.packed + vector * packedVector;
+        work.count = static_cast<int>(rest < tiles.lanes ? rest : tiles.lanes);
+        work.bias = operands.bias == nullptr ? nullptr : operands.bias + channel;
+        for (int64_t i = 0; i < calls; ++i) {
+          const int64_t tile = i * tiles.tilesW / calls, count = (i + 1) * tiles.tilesW / calls - tile, pixel = tile * tiles.m;
+          const int64_t at = ((image * s.dstH() + dstLine) * s.dstW() + pixel) * s.dstC() + channel;
+          work.v = v + tile * tiles.channels;
+          work.add = operands.add == nullptr ? nullptr : operands.add + at;
+          work.y = operands.destination + at;
+          work.pixels = s.dstW() - pixel < count * tiles.m ? s.dstW() - pixel : count * tiles.m;
+          tiles.kernels->results[count](work);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
-bool isNarrowWinograd(const Conv2dShape& s) {
-  return winogradTile(s.algorithm) + s.kh - 1 == kNarrowEdge && s.srcC() <= kMostChannels;
+Status fitsWinogradNarrow(const Call& call, const Conv2dShape& s) {
+  Status status = fitsWinograd(call, s);
+  if (!status.isOk() || (winogradEdge(s) == kNarrowEdge && s.srcC() <= kMostChannels)) return status;
+  return refuse(call, "can use a narrow winograd algorithm only for %d source channels or fewer and six points",
+                static_cast<int>(kMostChannels));
 }
 
 const WinogradNarrowSizeKernels& narrowKernelsOf(const Conv2dShape& s, const KernelTable& kernels) {
@@ -84,68 +146,10 @@ void NarrowTiles::transformTiles(const float* lines, float* v) const {
   kernels->acrossLines(six, kNarrowEdge * column, v, line);
 }
 
-Plan planWinogradNarrow(const Call& call, const Conv2dShape& s) {
-  const NarrowTiles tiles(s, *call.kernels, s.dstH(), s.dstW());
-  const NarrowBands bands(s, tiles, 1);  // the largest
-  // In multiply-adds of whole vectors, what is not one counted by the time that it takes: transforms of six vectors of points, and for
-  // each tile and vector of results.
-  constexpr double kTransform = 28, kResults4 = 420, kResults2 = 70;
-  const double lines = static_cast<double>(s.n * tiles.tilesH), rows = static_cast<double>(tiles.m) + 1;
-  const double columnVectors = static_cast<double>(tiles.column / tiles.lanes);
-  const double inputs = lines * columnVectors * (rows + kNarrowEdge) * kTransform;
-  const double results = static_cast<double>(kNarrowPoints * s.srcC()) + (tiles.m == 4 ? kResults4 : kResults2);
-  const double outputs = lines * static_cast<double>(tiles.tilesW * ceilDiv(s.dstC(), tiles.lanes)) * results;
-  Plan plan = planOf(call, 2.0 * static_cast<double>(tiles.lanes) * (inputs + outputs));
-  plan.threadScratch = tiles.phaseBytes(bands.lines) + tiles.lineBytes(bands.lines) + tiles.pointBytes();
-  return plan;
-}
-
-void runWinogradNarrow(const Call& call, const Conv2dShape& s, const Worker& worker) {
-  const NarrowTiles tiles(s, *call.kernels, s.dstH(), s.dstW());
-  const NarrowBands bands(s, tiles, worker.threads);
-  ScratchCursor cursor(worker.threadScratch);
-  float* phases = static_cast<float*>(cursor.takeBytes(tiles.phaseBytes(bands.lines)));
-  float* transformed = static_cast<float*>(cursor.takeBytes(tiles.lineBytes(bands.lines)));
-  float* v = static_cast<float*>(cursor.takeBytes(tiles.pointBytes()));
-
-  const float *src = call.operands[0].f32(), *packed = call.operands[1].f32();
-  const float* bias = s.isForward() ? call.operands[2].f32() : nullptr;
-  const float* add = s.isForward() ? call.operands[3].f32() : nullptr;
-  float* dst = call.operands[s.isForward() ? 4 : 2].f32();
-  const int64_t vectors = ceilDiv(s.dstC(), tiles.lanes), calls = ceilDiv(tiles.tilesW, tiles.kernels->tiles);
-  const int64_t packedVector = kNarrowPoints * s.srcC() * tiles.lanes;
-  WinogradNarrowTiles work = {};
-  work.vLine = tiles.line, work.vColumn = tiles.column, work.channels = tiles.channels;
-  work.lineStride = s.dstW() * s.dstC(), work.pixelStride = s.dstC();
-  work.activation = s.activation;
-
-  int64_t begin, end;
-  worker.range(bands.count, &begin, &end);
-  for (int64_t band = begin; band < end; ++band) {
-    const int64_t image = band / bands.perImage, part = band % bands.perImage;
-    const int64_t first = part * tiles.tilesH / bands.perImage, last = (part + 1) * tiles.tilesH / bands.perImage;
-    tiles.transformLines(src + image * s.srcH() * s.srcW() * s.srcC(), first, last, phases, transformed);
-    for (int64_t line = first; line < last; ++line) {
-      tiles.transformTiles(transformed + (line - first) * tiles.m * tiles.line, v);
-      const int64_t dstLine = line * tiles.m, left = s.dstH() - dstLine;
-      work.lines = static_cast<int>(left < tiles.m ? left : tiles.m);
-      for (int64_t vector = 0; vector < vectors; ++vector) {
-        const int64_t channel = vector * tiles.lanes, rest = s.dstC() - channel;
-        work.u = packed + vector * packedVector;
-        work.count = static_cast<int>(rest < tiles.lanes ? rest : tiles.lanes);
-        work.bias = bias == nullptr ? nullptr : bias + channel;
-        for (int64_t i = 0; i < calls; ++i) {
-          const int64_t tile = i * tiles.tilesW / calls, count = (i + 1) * tiles.tilesW / calls - tile, pixel = tile * tiles.m;
-          const int64_t at = ((image * s.dstH() + dstLine) * s.dstW() + pixel) * s.dstC() + channel;
-          work.v = v + tile * tiles.channels;
-          work.add = add == nullptr ? nullptr : add + at;
-          work.y = dst + at;
-          work.pixels = s.dstW() - pixel < count * tiles.m ? s.dstW() - pixel : count * tiles.m;
-          tiles.kernels->results[count](work);
-        }
-      }
-    }
-  }
-}
+extern const ConvAlgorithm kWinogradNarrow2x2, kWinogradNarrow4x4;
+const ConvAlgorithm kWinogradNarrow2x2 = {
+    Algorithm::winograd2x2, fitsWinogradNarrow, packedWinogradLength, planWinogradPack, packWinogradNarrow, plan, run};
+const ConvAlgorithm kWinogradNarrow4x4 = {
+    Algorithm::winograd4x4, fitsWinogradNarrow, packedWinogradLength, planWinogradPack, packWinogradNarrow, plan, run};
 
 }  // namespace stridenet

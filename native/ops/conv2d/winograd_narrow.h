@@ -5,22 +5,16 @@
 // (native/kernels/winograd_narrow_kernels.h). A unit of work is a band of lines of tiles of an image.
 #pragma once
 
-#include "native/ops/conv2d/geometry.h"
+#include "native/ops/conv2d/winograd.h"
 
 namespace stridenet {
 
-// Whether this form is taken: it follows from the weight and the attributes alone, because packing depends on it.
-bool isNarrowWinograd(const Conv2dShape& shape);
+// Refuses a geometry that the narrow form cannot compute. What it can follows from the weight and the attributes alone, because packing
+// depends on it.
+Status fitsWinogradNarrow(const Call& call, const Conv2dShape& shape);
 
-// conv2d and conv2d_grad_input. The packed weight, which winograd.cc makes, holds
-// [vector of destination channels][point column][source channel][point row][lane].
-Plan planWinogradNarrow(const Call& call, const Conv2dShape& shape);
-void runWinogradNarrow(const Call& call, const Conv2dShape& shape, const Worker& worker);
-
-Plan planWinogradNarrowGradWeight(const Call& call, const Conv2dShape& shape);
-void runWinogradNarrowGradWeight(const Call& call, const Conv2dShape& shape, const Worker& worker);
-
-// What both files share.
+// The packed weight holds [vector of destination channels][point column][source channel][point row][lane].
+void packWinogradNarrow(const Call& call, const Conv2dShape& shape, const Worker& worker);
 
 constexpr int64_t kNarrowEdge = kWinogradNarrowEdge, kNarrowPoints = kNarrowEdge * kNarrowEdge;
 

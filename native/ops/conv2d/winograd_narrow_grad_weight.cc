@@ -15,8 +15,6 @@ constexpr int64_t kPartialNumbers = 1 << 20;  // of all chunks together, where t
 // and what overflows is read in order.
 constexpr int64_t kPassBytes = 64 * 1024;
 
-enum GradWeightOperand { kX, kDy, kDweight, kDbias };
-
 struct NarrowGradWeight {
   NarrowTiles tiles;
   int64_t lines, chunks;  // of tiles, over all images; the parts that they are cut into
@@ -57,7 +55,7 @@ struct NarrowGradWeight {
 class SumChunks {
  public:
   SumChunks(const Call& call, const Conv2dShape& s, const NarrowGradWeight& grad, void* scratch)
-      : s_(s), grad_(grad), tiles_(grad.tiles), x_(call.operands[kX].f32()), dy_(call.operands[kDy].f32()) {
+      : s_(s), grad_(grad), tiles_(grad.tiles), operands_(call) {
     ScratchCursor cursor(scratch);
     phases_ = static_cast<float*>(cursor.takeBytes(tiles_.phaseBytes(grad.bandLines)));
     transformed_ = static_cast<float*>(cursor.takeBytes(tiles_.lineBytes(grad.bandLines)));
@@ -76,7 +74,7 @@ class SumChunks {
       const int64_t image = line / tiles_.tilesH, first = line % tiles_.tilesH;
       int64_t count = tiles_.tilesH - first < end - line ? tiles_.tilesH - first : end - line;
       if (count > grad_.bandLines) count = grad_.bandLines;
-      tiles_.transformLines(x_ + image * s_.ih * s_.iw * s_.ic, first, first + count, phases_, transformed_);
+      tiles_.transformLines(operands_.x + image * s_.ih * s_.iw * s_.ic, first, first + count, phases_, transformed_);
       for (int64_t pass = 0; pass < count; pass += grad_.passLines) {
         const int64_t lines = count - pass < grad_.passLines ? count - pass : grad_.passLines;
         for (int64_t i = 0; i < lines; ++i)
@@ -95,7 +93,7 @@ class SumChunks {
       const float* pixels[4];
       for (int64_t k = 0; k < m; ++k) {
         const int64_t dyLine = (line + i) * m + k;
-        pixels[k] = dyLine < s_.oh ? dy_ + (image * s_.oh + dyLine) * s_.ow * s_.oc + channel : zeros_;
+        pixels[k] = dyLine < s_.oh ? operands_.dy + (image * s_.oh + dyLine) * s_.ow * s_.oc + channel : zeros_;
       }
       tiles_.kernels->gradient(pixels, s_.ow, s_.oc, count, e_ + i * grad_.eLine, grad_.eRow, sums + kNarrowPoints * s_.ic * tiles_.lanes);
     }
@@ -118,7 +116,7 @@ class SumChunks {
   const Conv2dShape& s_;
   const NarrowGradWeight& grad_;
   const NarrowTiles& tiles_;
-  const float *x_, *dy_;
+  const GradWeightOperands operands_;
   float *phases_, *transformed_, *v_, *e_, *zeros_;
 };
 
@@ -134,30 +132,29 @@ void addChunks(const Call& call, const Conv2dShape& s, const NarrowGradWeight& g
   const WinogradWeightGradKernels& transform = s.kh == 5 ? kernels.winograd.gradWeight5 : kernels.winograd.gradWeight3;
   transform.weight(sums, s.ic * lanes, s.ic * lanes, result, s.ic * lanes, false);
   const int64_t channel = vector * lanes, count = s.oc - channel < lanes ? s.oc - channel : lanes;
-  kernels.layout.transpose4(result, lanes, call.operands[kDweight].f32() + channel * taps * s.ic, taps * s.ic, taps * s.ic, count);
-  if (call.operands[kDbias].present())
-    std::memcpy(call.operands[kDbias].f32() + channel, sums + points, static_cast<size_t>(count) * sizeof(float));
+  kernels.layout.transpose4(result, lanes, GradWeightOperands(call).dweight + channel * taps * s.ic, taps * s.ic, taps * s.ic, count);
+  if (float* dbias = GradWeightOperands(call).dbias)
+    std::memcpy(dbias + channel, sums + points, static_cast<size_t>(count) * sizeof(float));
 }
 
-}  // namespace
-
-Plan planWinogradNarrowGradWeight(const Call& call, const Conv2dShape& s) {
+Plan plan(const Call& call, const Conv2dShape& s) {
   const NarrowGradWeight grad(s, *call.kernels);
   const NarrowTiles& tiles = grad.tiles;
-  // As in planWinogradNarrow: transforms of six vectors of points, and for each tile, vector of outputs and three input channels.
+  // As in the plan of winograd_narrow.cc: transforms of six vectors of points, and for each tile, vector of outputs and three input
+  // channels.
   constexpr double kTransform = 28, kGradient4 = 90, kGradient2 = 36;
   const double lines = static_cast<double>(grad.lines), rows = static_cast<double>(tiles.m) + 1;
   const double inputs = lines * static_cast<double>(tiles.column / tiles.lanes) * (rows + kNarrowEdge) * kTransform;
   const double products = 1.15 * static_cast<double>(kNarrowPoints * s.ic) +
                           static_cast<double>(1 + ceilDiv(s.ic, kMostWinogradNarrowChannels)) * (tiles.m == 4 ? kGradient4 : kGradient2);
   const double outputs = lines * static_cast<double>(tiles.tilesW * grad.vectors) * products;
-  Plan plan = planOf(call, 2.0 * static_cast<double>(tiles.lanes) * (inputs + outputs), 2);
-  plan.sharedScratch = grad.sumBytes();
-  plan.threadScratch = grad.threadBytes(s);
-  return plan;
+  Plan result = planOf(call, 2.0 * static_cast<double>(tiles.lanes) * (inputs + outputs), 2);
+  result.sharedScratch = grad.sumBytes();
+  result.threadScratch = grad.threadBytes(s);
+  return result;
 }
 
-void runWinogradNarrowGradWeight(const Call& call, const Conv2dShape& s, const Worker& worker) {
+void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const NarrowGradWeight grad(s, *call.kernels);
   float* sums = static_cast<float*>(worker.sharedScratch);
   int64_t begin, end;
@@ -171,5 +168,11 @@ void runWinogradNarrowGradWeight(const Call& call, const Conv2dShape& s, const W
   worker.range(grad.vectors, &begin, &end);
   for (int64_t vector = begin; vector < end; ++vector) addChunks(call, s, grad, vector, sums, worker.threadScratch);
 }
+
+}  // namespace
+
+extern const ConvAlgorithm kWinogradNarrow2x2GradWeight, kWinogradNarrow4x4GradWeight;
+const ConvAlgorithm kWinogradNarrow2x2GradWeight = {Algorithm::winograd2x2, fitsWinogradNarrow, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kWinogradNarrow4x4GradWeight = {Algorithm::winograd4x4, fitsWinogradNarrow, nullptr, nullptr, nullptr, plan, run};
 
 }  // namespace stridenet

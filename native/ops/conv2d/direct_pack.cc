@@ -1,18 +1,14 @@
-// conv2d_pack: weights [oc, kh, kw, ic / groups], times scale [oc] if there is one, into the panels of conv2d and conv2d_grad_input.
-//
-// The packed buffer holds, class after class (geometry.h), group after group, panel after panel, the K rows of a panel:
-// row (tap, source channel), lane = destination channel. With widening, lanes are (u, destination channel) for the u-th of `widen`
-// neighbouring pixels, and the weight is expanded to a Toeplitz matrix over the union of their taps. (For the scatter form of
-// conv2d_grad_input the weight is packed as a matrix: scatter.h; see also depthwise.h and hwcn.h.)
-#include "native/ops/conv2d/depthwise.h"
-#include "native/ops/conv2d/hwcn.h"
-#include "native/ops/conv2d/hwcn_winograd.h"
-#include "native/ops/conv2d/scatter.h"
-#include "native/ops/conv2d/winograd.h"
+// The packed weight of the direct algorithm: see direct.h.
+#include "native/ops/conv2d/direct.h"
 
 namespace stridenet {
 
 namespace {
+
+// Numbers in the panels of all groups for one tap.
+int64_t packedPerTap(const Conv2dShape& shape, const KernelTable& kernels) {
+  return shape.srcC() * Panels(kernels, productColumns(shape)).paddedColumns();
+}
 
 // One union tap of one kernel line for one group and panel.
 struct PackUnits {
@@ -62,38 +58,24 @@ void packUnit(const Conv2dShape& shape, const KernelTable& kernels, const PackOp
   }
 }
 
-Status verify(const Call& call) {
-  Conv2dShape shape;
-  Status status = readConv2d(call, &shape);
-  if (!status.isOk()) return status;
-  const int64_t length = packedConv2dLength(shape, *call.kernels);
-  const Operand& packed = call.operands[2];
-  if (length > 0 && packed.rank == 1 && packed.dims[0] == length) return Status::ok();
-  return refuse(call, "expects a packed buffer [%lld], got %s", static_cast<long long>(length), ShapeText(packed).text);
+}  // namespace
+
+int64_t packedOffset(const Conv2dShape& shape, const SubConvolution& sub, const KernelTable& kernels) {
+  // Every tap belongs to one class per axis; only without classes in w does widening add taps.
+  const int64_t allTapsW = shape.widen > 1 ? sub.unionTaps() : shape.kw;
+  return (sub.h.tapsBefore * allTapsW + sub.h.taps * sub.w.tapsBefore) * packedPerTap(shape, kernels);
 }
 
-Plan plan(const Call& call) {
-  Conv2dShape shape;
-  if (!readConv2d(call, &shape).isOk()) return planOf(call, 0);
-  if (shape.isHwcnWinograd()) return planHwcnWinogradPack(call, shape);
-  return shape.isWinograd() ? planWinogradPack(call, shape) : planOf(call, 0);
+int64_t packedDirectLength(const Conv2dShape& shape, const KernelTable& kernels) {
+  const int64_t taps = shape.kw + (shape.widen - 1) * (shape.isForward() ? shape.sw : 1);
+  const double estimate = static_cast<double>(shape.kh) * static_cast<double>(taps) * static_cast<double>(shape.srcC()) *
+                          (static_cast<double>(productColumns(shape)) + kernels.lanes);
+  return estimate > kLargestPacked ? 0 : shape.kh * taps * packedPerTap(shape, kernels);
 }
 
-void run(const Call& call, const Worker& worker) {
-  Conv2dShape shape;
-  if (!readConv2d(call, &shape).isOk()) return;
-  if (shape.isDepthwise()) return packDepthwise(call, shape, worker);
-  if (shape.isHwcn()) return packHwcn(call, shape, worker);
-  if (shape.isHwcnWinograd()) return packHwcnWinograd(call, shape, worker);
-  if (shape.isWinograd()) return packWinograd(call, shape, worker);
+void packDirect(const Call& call, const Conv2dShape& shape, const Worker& worker) {
   const PackOperands operands(call);
   int64_t begin, end;
-  if (usesScatter(shape, *call.kernels)) {
-    const PlainMatrix taps = {operands.weight, shape.oc, shape.kh * shape.kw * shape.ic, false};
-    worker.range(packUnits(taps, *call.kernels), &begin, &end);
-    for (int64_t unit = begin; unit < end; ++unit) packMatrix(taps, *call.kernels, unit, operands.packed);
-    return;
-  }
   const PackUnits units(shape, *call.kernels);
   worker.range(units.count(), &begin, &end);
   for (int64_t unit = begin; unit < end; ++unit) {
@@ -105,10 +87,5 @@ void run(const Call& call, const Worker& worker) {
     packUnit(shape, *call.kernels, operands, rest / units.tapsW, rest % units.tapsW, group, panel);
   }
 }
-
-}  // namespace
-
-extern const Op kConv2dPackOp;
-const Op kConv2dPackOp = {verify, plan, run, -1};
 
 }  // namespace stridenet

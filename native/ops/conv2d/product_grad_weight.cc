@@ -8,9 +8,7 @@
 //              second phase shifts and adds them, so that few output channels still fill the lanes.
 // A block is some lines of one image, or some images. Lines and outputs read a window of x that is copied to scratch if the image is
 // padded.
-#include "native/ops/conv2d/depthwise.h"
-#include "native/ops/conv2d/hwcn.h"
-#include "native/ops/conv2d/winograd_grad_weight.h"
+#include "native/ops/conv2d/instruction.h"
 #include "native/ops/rank_update.h"
 
 namespace stridenet {
@@ -18,12 +16,13 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kBlockBytes = 192 * 1024;
+constexpr int64_t kMostFolded = 4;
 constexpr double kLargestWindow = 256.0 * 1024 * 1024;
 
-enum GradWeightOperand { kX, kDy, kDweight, kDbias };
 enum class Form { taps, lines, outputs };
 
-struct GradWeight {
+// How the sum over the pixels of dy is cut into blocks.
+struct GradWeightBlocks {
   Conv2dShape shape;
   Form form;
   int64_t fold;                                           // neighbouring pixels in the lanes; 1 but for outputs
@@ -32,15 +31,19 @@ struct GradWeight {
   bool isCopied;                                          // x is read outside the image, so windows are copied
   int64_t linesPerBlock, blocksPerImage, imagesPerBlock;  // one of the last two is 1
   int64_t windowRows, windowColumns;
-  RankUpdate update;
 
   int64_t icGroup() const { return shape.ic / shape.groups; }
   int64_t ocGroup() const { return shape.oc / shape.groups; }
-  bool isDirect() const { return form != Form::outputs && update.chunks == 1; }
   int64_t pitch() const { return (isCopied ? windowColumns : shape.iw) * shape.ic; }
   size_t windowBytes() const {
     return isCopied ? scratchBytes(static_cast<size_t>(windowRows * windowColumns * shape.ic) * sizeof(float)) : 0;
   }
+};
+
+struct GradWeight : GradWeightBlocks {
+  RankUpdate update;
+
+  bool isDirect() const { return form != Form::outputs && update.chunks == 1; }
   size_t offsetBytes() const { return form == Form::outputs ? scratchBytes(static_cast<size_t>(update.rows) * sizeof(int64_t)) : 0; }
 };
 
@@ -62,73 +65,91 @@ double costOfOutputs(const Conv2dShape& s, const KernelTable& kernels, int64_t f
          static_cast<double>(vectorsFor(kernels, fold * (s.oc / s.groups))) / static_cast<double>(fold);
 }
 
-GradWeight describe(const Call& call, const Conv2dShape& shape) {
-  Conv2dShape s = shape;
-  const KernelTable& kernels = *call.kernels;
-  // Taps win a tie: nothing is copied; then lines: their partial results need no transposition.
-  Form form = Form::taps;
-  double cost = 0.9 * costOfTaps(s, kernels);
-  int64_t fold = 1;
-  if (s.groups == 1 && s.dw == 1 && s.kw > 1 && costOfLines(s, kernels) * 0.95 < cost) {
-    form = Form::lines, cost = 0.9 * costOfLines(s, kernels);
-  }
-  for (int64_t f = 1; f <= 4; ++f) {
-    if (s.ow % f != 0 || (f > 1 && (s.groups > 1 || s.dw > 1))) continue;
-    const double candidate = costOfOutputs(s, kernels, f);
-    if (candidate < cost) form = Form::outputs, cost = candidate, fold = f;
-  }
+// The form of the product and, for outputs, how many neighbouring pixels share the lanes.
+struct Choice {
+  Form form;
+  int64_t fold;
+};
 
-  if (form == Form::taps && s.kh == 1 && s.kw == 1 && s.sh == 1 && s.sw == 1 && s.oh == s.ih && s.ow == s.iw) {
-    // Pixels by pixels: a block need not end where a line or an image does.
+// Taps win a tie: nothing is copied; then lines: their partial results need no transposition.
+Choice choose(const Conv2dShape& s, const KernelTable& kernels) {
+  Choice choice = {Form::taps, 1};
+  double cost = 0.9 * costOfTaps(s, kernels);
+  if (s.groups == 1 && s.dw == 1 && s.kw > 1 && costOfLines(s, kernels) * 0.95 < cost) {
+    choice = {Form::lines, 1}, cost = 0.9 * costOfLines(s, kernels);
+  }
+  for (int64_t fold = 1; fold <= kMostFolded; ++fold) {
+    if (s.ow % fold != 0 || (fold > 1 && (s.groups > 1 || s.dw > 1))) continue;
+    const double candidate = costOfOutputs(s, kernels, fold);
+    if (candidate < cost) choice = {Form::outputs, fold}, cost = candidate;
+  }
+  return choice;
+}
+
+// Where a form reads every pixel by itself, a block need not end where a line or an image does: all pixels are lines of one image.
+Conv2dShape joinPixels(Conv2dShape s) {
+  if (s.kh == 1 && s.kw == 1 && s.sh == 1 && s.sw == 1 && s.oh == s.ih && s.ow == s.iw) {
     s.ih = s.oh = s.n * s.oh * s.ow;
     s.n = s.iw = s.ow = 1;
   }
-  const int64_t icGroup = s.ic / s.groups, ocGroup = s.oc / s.groups;
-  const int64_t tapsW = s.kw + (fold - 1) * s.sw;
-  const bool lanesAreOutputs = form == Form::outputs;
-  const int64_t rows = lanesAreOutputs ? s.kh * tapsW * icGroup : ocGroup;
-  const int64_t columns = lanesAreOutputs ? fold * ocGroup : form == Form::lines ? s.kw * s.ic : icGroup;
-  const int64_t units = lanesAreOutputs ? s.groups : s.groups * s.kh * (form == Form::lines ? 1 : s.kw);
-  const int64_t cStride = lanesAreOutputs ? columns : s.kh * s.kw * icGroup;
-  const int64_t sumSize = call.operands[kDbias].present() ? fold * s.oc : 0;
+  return s;
+}
 
-  const int64_t spanH = (s.kh - 1) * s.dh + 1, spanW = (s.kw - 1) * s.dw + 1;
-  const int64_t windowColumns = (s.ow - 1) * s.sw + spanW;
-  const bool isCopied = form != Form::taps && (s.pt > 0 || s.pl > 0 || (s.oh - 1) * s.sh + spanH > s.ih || windowColumns > s.iw);
+// Lines of dy of a block, or images where several fit.
+void cutBlocks(GradWeightBlocks* grad) {
+  const Conv2dShape& s = grad->shape;
   int64_t lines, images = 1;
-  if (form == Form::taps) {
+  if (grad->form == Form::taps) {
     const int64_t read = (s.kh < s.sh ? s.kh : s.sh) * s.sw * s.ic;  // of x, for one pixel of dy
-    const int64_t positions = positionsPerBlock((s.oc + read) * static_cast<int64_t>(sizeof(float)));
-    lines = positions / s.ow;
+    lines = positionsPerBlock((s.oc + read) * static_cast<int64_t>(sizeof(float))) / s.ow;
     if (lines >= 2 * s.oh) images = lines / s.oh;
   } else {
-    const double lineBytes =
-        (static_cast<double>(s.sh * windowColumns) * static_cast<double>(s.ic) + static_cast<double>(s.ow * s.oc)) * sizeof(float);
-    lines = static_cast<int64_t>(kBlockBytes / lineBytes);
+    const double source = static_cast<double>(s.sh * grad->windowColumns) * static_cast<double>(s.ic);
+    lines = static_cast<int64_t>(kBlockBytes / ((source + static_cast<double>(s.ow * s.oc)) * sizeof(float)));
   }
   lines = lines < 1 ? 1 : lines > s.oh ? s.oh : lines;
-  images = images > s.n ? s.n : images;
-  const int64_t blocksPerImage = ceilDiv(s.oh, lines), blocks = ceilDiv(s.n, images) * blocksPerImage;
-  lines = ceilDiv(s.oh, blocksPerImage);
+  grad->imagesPerBlock = images > s.n ? s.n : images;
+  grad->blocksPerImage = ceilDiv(s.oh, lines);
+  grad->linesPerBlock = ceilDiv(s.oh, grad->blocksPerImage);
+  grad->windowRows = (grad->linesPerBlock - 1) * s.sh + (s.kh - 1) * s.dh + 1;
+}
 
-  GradWeight grad = {s,
-                     form,
-                     fold,
-                     tapsW,
-                     fold > 1 ? 1 : s.dw,
-                     isCopied,
-                     lines,
-                     blocksPerImage,
-                     images,
-                     (lines - 1) * s.sh + spanH,
-                     windowColumns,
-                     {call.kernels, Panels(kernels, columns), units, rows, cStride,
-                      lanesAreOutputs ? units * rows * columns : s.oc * cStride, sumSize, s.n * s.oh * s.ow / fold, blocks}};
-  grad.update.partition();
-  const RankStrides x = {fold * s.sw * s.ic, s.sh * grad.pitch(), s.ih * s.iw * s.ic}, dy = {fold * s.oc, s.ow * s.oc, s.oh * s.ow * s.oc};
-  grad.update.a = lanesAreOutputs ? x : dy;
-  grad.update.b = lanesAreOutputs ? dy : x;
-  return grad;
+// The rank update that the form is, once blocks are cut.
+RankUpdate updateOf(const Call& call, const GradWeightBlocks& grad) {
+  const Conv2dShape& s = grad.shape;
+  const int64_t icGroup = grad.icGroup(), ocGroup = grad.ocGroup(), blocks = ceilDiv(s.n, grad.imagesPerBlock) * grad.blocksPerImage;
+  const int64_t sumSize = GradWeightOperands(call).hasBias ? grad.fold * s.oc : 0, pixels = s.n * s.oh * s.ow / grad.fold;
+  const RankStrides x = {grad.fold * s.sw * s.ic, s.sh * grad.pitch(), s.ih * s.iw * s.ic};
+  const RankStrides dy = {grad.fold * s.oc, s.ow * s.oc, s.oh * s.ow * s.oc};
+  if (grad.form == Form::outputs) {
+    const int64_t rows = s.kh * grad.tapsW * icGroup, columns = grad.fold * ocGroup, size = s.groups * rows * columns;
+    RankUpdate update = {call.kernels, Panels(*call.kernels, columns), s.groups, rows, columns, size, sumSize, pixels, blocks};
+    update.partition();
+    update.a = x, update.b = dy;
+    return update;
+  }
+  const bool isLines = grad.form == Form::lines;
+  const int64_t columns = isLines ? s.kw * s.ic : icGroup, units = s.groups * s.kh * (isLines ? 1 : s.kw), cStride = s.kh * s.kw * icGroup;
+  RankUpdate update = {call.kernels, Panels(*call.kernels, columns), units, ocGroup, cStride, s.oc * cStride, sumSize, pixels, blocks};
+  update.partition();
+  update.a = dy, update.b = x;
+  return update;
+}
+
+GradWeight describe(const Call& call, const Conv2dShape& shape) {
+  const auto [form, fold] = choose(shape, *call.kernels);
+  const Conv2dShape s = form == Form::taps ? joinPixels(shape) : shape;
+  const int64_t spanH = (s.kh - 1) * s.dh + 1, windowColumns = (s.ow - 1) * s.sw + (s.kw - 1) * s.dw + 1;
+  GradWeightBlocks grad = {};
+  grad.shape = s;
+  grad.form = form;
+  grad.fold = fold;
+  grad.tapsW = s.kw + (fold - 1) * s.sw;
+  grad.tapStep = fold > 1 ? 1 : s.dw;
+  grad.windowColumns = windowColumns;
+  grad.isCopied = form != Form::taps && (s.pt > 0 || s.pl > 0 || (s.oh - 1) * s.sh + spanH > s.ih || windowColumns > s.iw);
+  cutBlocks(&grad);
+  return {grad, updateOf(call, grad)};
 }
 
 // Distances from a pixel of x to the elements that the rows of a tile start at.
@@ -165,7 +186,8 @@ struct Inside {
 
 void accumulate(const Call& call, const GradWeight& grad, const Worker& worker, float* partials, float* sums) {
   const Conv2dShape& s = grad.shape;
-  const float *x = call.operands[kX].f32(), *dy = call.operands[kDy].f32();
+  const GradWeightOperands operands(call);
+  const float *x = operands.x, *dy = operands.dy;
   ScratchCursor cursor(worker.threadScratch);
   int64_t* rowOffsets = static_cast<int64_t*>(cursor.takeBytes(grad.offsetBytes()));
   float* window = static_cast<float*>(cursor.takeBytes(grad.windowBytes()));
@@ -248,25 +270,14 @@ void addSums(const GradWeight& grad, const float* sums, float* dbias) {
   grad.update.kernels->gemm.addRows(sums, s.oc, grad.update.chunks * grad.fold, s.oc, dbias);
 }
 
-Status verify(const Call& call) {
-  Conv2dShape shape;
-  Status status = readConv2d(call, &shape);
-  if (!status.isOk() || shape.algorithm != Algorithm::direct) return status;
+Status fits(const Call& call, const Conv2dShape& shape) {
   const GradWeight grad = describe(call, shape);
-  if (grad.isCopied &&
-      static_cast<double>(grad.windowRows) * static_cast<double>(grad.windowColumns) * static_cast<double>(shape.ic) * sizeof(float) >
-          kLargestWindow) {
-    return refuse(call, "reads a window of more than 256 MiB for one line of %s", ShapeText(call.operands[kDy]).text);
-  }
-  return Status::ok();
+  const double numbers = static_cast<double>(grad.windowRows) * static_cast<double>(grad.windowColumns) * static_cast<double>(shape.ic);
+  if (!grad.isCopied || numbers * sizeof(float) <= kLargestWindow) return Status::ok();
+  return refuse(call, "reads a window of more than 256 MiB for one line of %s", ShapeText(call.operands[1]).text);
 }
 
-Plan plan(const Call& call) {
-  Conv2dShape shape;
-  readConv2d(call, &shape);
-  if (shape.isDepthwise()) return planDepthwiseGradWeight(call, shape);
-  if (shape.isHwcn()) return planHwcnGradWeight(call, shape);
-  if (shape.isWinograd()) return planWinogradGradWeight(call, shape);
+Plan plan(const Call& call, const Conv2dShape& shape) {
   const GradWeight grad = describe(call, shape);
   const double pixels = static_cast<double>(shape.n) * static_cast<double>(shape.oh) * static_cast<double>(shape.ow / grad.fold);
   Plan plan = planOf(call,
@@ -279,14 +290,10 @@ Plan plan(const Call& call) {
   return plan;
 }
 
-void run(const Call& call, const Worker& worker) {
-  Conv2dShape shape;
-  if (!readConv2d(call, &shape).isOk()) return;
-  if (shape.isDepthwise()) return runDepthwiseGradWeight(call, shape, worker);
-  if (shape.isHwcn()) return runHwcnGradWeight(call, shape, worker);
-  if (shape.isWinograd()) return runWinogradGradWeight(call, shape, worker);
+void run(const Call& call, const Conv2dShape& shape, const Worker& worker) {
   const GradWeight grad = describe(call, shape);
-  float *dweight = call.operands[kDweight].f32(), *dbias = call.operands[kDbias].f32();
+  const GradWeightOperands operands(call);
+  float *dweight = operands.dweight, *dbias = operands.dbias;
   ScratchCursor shared(worker.sharedScratch);
   float* partials = grad.isDirect() ? dweight : static_cast<float*>(shared.takeBytes(grad.update.partialBytes()));
   float* sums = grad.isDirect() ? dbias : static_cast<float*>(shared.takeBytes(grad.update.sumBytes()));
@@ -304,7 +311,7 @@ void run(const Call& call, const Worker& worker) {
 
 }  // namespace
 
-extern const Op kConv2dGradWeightOp;
-const Op kConv2dGradWeightOp = {verify, plan, run, -1};
+extern const ConvAlgorithm kProductGradWeight;
+const ConvAlgorithm kProductGradWeight = {Algorithm::direct, fits, nullptr, nullptr, nullptr, plan, run};
 
 }  // namespace stridenet
