@@ -5,6 +5,7 @@
   "target_defaults": {
     "include_dirs": ["."],
     "cflags": ["<@(compile_flags)"],
+    "cflags_cc!": ["-std=gnu++17"],  # of Node's own headers; it would come after that of compile_flags
     "xcode_settings": {
       "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
       "CLANG_CXX_LIBRARY": "libc++",

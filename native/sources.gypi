@@ -77,7 +77,7 @@
     "neon_flags": [],
     "compile_flags": [
       "-O3",
-      "-std=gnu++17",
+      "-std=gnu++20",
       "-fPIC",
       "-fno-exceptions",
       "-fno-rtti",

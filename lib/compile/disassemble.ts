@@ -7,19 +7,7 @@ import { formatShape } from '../errors';
 import type { Shape } from '../graph/types';
 import { floatFromBits, HEADER_WORDS, MAX_RANK, TENSOR_WORDS } from './encode';
 import type { Program } from './ir';
-import {
-  ACTIVATION,
-  ALGORITHM,
-  BINARY_KIND,
-  DIRECTION,
-  DTYPE,
-  LAYOUT,
-  OPCODES,
-  REDUCTION,
-  SPACE,
-  UNARY_KIND,
-  type OpcodeName,
-} from './opcodes';
+import { ACTIVATION, DTYPE, OPCODES, SPACE, type OpcodeName } from './opcodes';
 import { LINE_BYTES } from './planMemory';
 
 /** One instruction, read from the words. */
@@ -130,11 +118,10 @@ function details(instruction: DecodedInstruction): string[] {
     rest.delete(name);
     return value;
   };
-  const kinds = { unary: UNARY_KIND, binary: BINARY_KIND, reduce: REDUCTION }[opcode as string];
-  if (kinds) words.push(nameOf(kinds, take('kind')!));
-  if (rest.has('layout')) words.push(nameOf(LAYOUT, take('layout')!));
-  if (rest.has('direction')) words.push(nameOf(DIRECTION, take('direction')!));
-  if (rest.has('algorithm')) words.push(nameOf(ALGORITHM, take('algorithm')!));
+  for (const name of ['kind', 'layout', 'direction', 'algorithm']) {
+    const values = signature.attrs.find((attr) => attr.name === name)?.values;
+    if (values) words.push(nameOf(values, take(name)!));
+  }
   if (opcode === 'transpose') {
     const axes = Array.from({ length: MAX_RANK }, (_, i) => take(`p${i}`)!);
     words.push(`axes ${axes.slice(0, main.shape.length).join(',')}`);

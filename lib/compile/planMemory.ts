@@ -7,9 +7,8 @@
 import { StridenetError } from '../errors';
 import { atOnce, inPieces, type Work } from '../graph/work';
 import { baseOf, byteLength, inArena, reads, writes } from './buffers';
-import { IN_PLACE } from './inPlace';
 import type { Buffer, Instruction, InstructionLists, MemoryPlan } from './ir';
-import type { OpcodeName } from './opcodes';
+import { OPCODES } from './opcodes';
 
 export const LINE_BYTES = 64;
 /** Offsets are Int32 words and a little is left for arithmetic on them. */
@@ -18,8 +17,8 @@ const MAX_LINES = 2 ** 31 - 2 ** 20;
 export interface MemoryOptions {
   /** false: every buffer has memory of its own (STRIDENET_PLAN=off), to tell planning errors from others. Default true. */
   readonly plan?: boolean | undefined;
-  /** Opcode -> input whose memory output 0 may take over. Default: what native code allows. */
-  readonly inPlace?: ReadonlyMap<OpcodeName, number> | undefined;
+  /** false: no output takes over the memory of an input. Default true. */
+  readonly inPlace?: boolean | undefined;
 }
 
 /** First and last instruction that touches a buffer, counted over prepare then step. */
@@ -58,8 +57,8 @@ export function planMemory(lists: InstructionLists, options: MemoryOptions = {})
 
 /** The same in pieces. */
 export function* planningMemory(lists: InstructionLists, options: MemoryOptions = {}): Work<MemoryPlan> {
-  const { plan: reuse = true, inPlace = IN_PLACE } = options;
-  const blocks = yield* makeBlocks(lists, reuse ? inPlace : new Map());
+  const { plan: reuse = true, inPlace = true } = options;
+  const blocks = yield* makeBlocks(lists, reuse && inPlace);
   const offsets = new Map<number, number>();
   let arenaLines = 0;
   const placed = new Placed();
@@ -105,7 +104,7 @@ class Placed {
   }
 }
 
-function* makeBlocks(lists: InstructionLists, inPlace: ReadonlyMap<OpcodeName, number>): Work<Block[]> {
+function* makeBlocks(lists: InstructionLists, inPlace: boolean): Work<Block[]> {
   const lives = yield* findingLifetimes(lists);
   const blocks = new Map<Buffer, Block>();
   yield* inPieces([...lists.prepare, ...lists.step], (instruction, i) => {
@@ -113,7 +112,7 @@ function* makeBlocks(lists: InstructionLists, inPlace: ReadonlyMap<OpcodeName, n
       if (!output || !inArena(output) || blocks.has(baseOf(output))) continue;
       const base = baseOf(output);
       const { first, last } = lives.get(base)!;
-      const source = index === 0 ? dyingInput(instruction, i, inPlace.get(instruction.opcode), lives) : undefined;
+      const source = inPlace && index === 0 ? dyingInput(instruction, i, lives) : undefined;
       const block = source && first === i && source.dtype === base.dtype && byteLength(source) === byteLength(base) && blocks.get(source);
       if (block) {
         block.buffers.push(base);
@@ -130,13 +129,9 @@ function* makeBlocks(lists: InstructionLists, inPlace: ReadonlyMap<OpcodeName, n
   return [...new Set(blocks.values())];
 }
 
-/** The arena buffer behind input `index` if instruction i is the last to use it and uses it through this operand alone. */
-function dyingInput(
-  instruction: Instruction,
-  i: number,
-  index: number | undefined,
-  lives: ReadonlyMap<Buffer, Lifetime>,
-): Buffer | undefined {
+/** The arena buffer behind the in-place input if instruction i is the last to use it and uses it through this operand alone. */
+function dyingInput(instruction: Instruction, i: number, lives: ReadonlyMap<Buffer, Lifetime>): Buffer | undefined {
+  const index = OPCODES[instruction.opcode].inPlaceInput;
   const input = index === undefined ? undefined : instruction.inputs[index];
   if (!input || !inArena(input)) return undefined;
   const base = baseOf(input);

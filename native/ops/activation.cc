@@ -67,9 +67,9 @@ void runLeakyReluGrad(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kClampOp, kClampGradOp, kLeakyReluOp, kLeakyReluGradOp;
-const Op kClampOp = {verifyActivation, planActivation, runClamp, 0};
-const Op kClampGradOp = {verifyActivation, planActivation, runClampGrad, 0};
-const Op kLeakyReluOp = {verifyActivation, planActivation, runLeakyRelu, 0};
-const Op kLeakyReluGradOp = {verifyActivation, planActivation, runLeakyReluGrad, 0};
+const Op kClampOp = {verifyActivation, planActivation, runClamp};
+const Op kClampGradOp = {verifyActivation, planActivation, runClampGrad};
+const Op kLeakyReluOp = {verifyActivation, planActivation, runLeakyRelu};
+const Op kLeakyReluGradOp = {verifyActivation, planActivation, runLeakyReluGrad};
 
 }  // namespace stridenet

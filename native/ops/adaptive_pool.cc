@@ -118,7 +118,7 @@ void runAdaptiveGrad(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kAdaptiveAvgPool2dOp, kAdaptiveAvgPool2dGradOp;
-const Op kAdaptiveAvgPool2dOp = {verifyAdaptive, planAdaptive, runAdaptive, -1};
-const Op kAdaptiveAvgPool2dGradOp = {verifyAdaptiveGrad, planAdaptiveGrad, runAdaptiveGrad, -1};
+const Op kAdaptiveAvgPool2dOp = {verifyAdaptive, planAdaptive, runAdaptive};
+const Op kAdaptiveAvgPool2dGradOp = {verifyAdaptiveGrad, planAdaptiveGrad, runAdaptiveGrad};
 
 }  // namespace stridenet

@@ -415,10 +415,10 @@ void runAverage(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kBatchNormStatsOp, kBatchNormOp, kBatchNormGradStatsOp, kBatchNormGradInputOp, kRunningAverageOp;
-const Op kBatchNormStatsOp = {verifyStats, planStats, runStats, -1};
-const Op kBatchNormOp = {verifyNorm, planNorm, runNorm, kX};
-const Op kBatchNormGradStatsOp = {verifyGradStats, planGradStats, runGradStats, -1};
-const Op kBatchNormGradInputOp = {verifyGradInput, planGradInput, runGradInput, 1};  // dy
-const Op kRunningAverageOp = {verifyAverage, planAverage, runAverage, -1};
+const Op kBatchNormStatsOp = {verifyStats, planStats, runStats};
+const Op kBatchNormOp = {verifyNorm, planNorm, runNorm};
+const Op kBatchNormGradStatsOp = {verifyGradStats, planGradStats, runGradStats};
+const Op kBatchNormGradInputOp = {verifyGradInput, planGradInput, runGradInput};
+const Op kRunningAverageOp = {verifyAverage, planAverage, runAverage};
 
 }  // namespace stridenet

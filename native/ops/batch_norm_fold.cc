@@ -49,6 +49,6 @@ void run(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kBatchNormFoldOp;
-const Op kBatchNormFoldOp = {verify, plan, run, -1};
+const Op kBatchNormFoldOp = {verify, plan, run};
 
 }  // namespace stridenet

@@ -52,6 +52,6 @@ void runDropout(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kDropoutOp;
-const Op kDropoutOp = {verifyDropout, planDropout, runDropout, 0};
+const Op kDropoutOp = {verifyDropout, planDropout, runDropout};
 
 }  // namespace stridenet

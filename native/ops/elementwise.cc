@@ -214,7 +214,7 @@ void runBinary(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kUnaryOp, kBinaryOp;
-const Op kUnaryOp = {verifyUnary, planUnary, runUnary, 0};
-const Op kBinaryOp = {verifyBinary, planBinary, runBinary, 0};
+const Op kUnaryOp = {verifyUnary, planUnary, runUnary};
+const Op kBinaryOp = {verifyBinary, planBinary, runBinary};
 
 }  // namespace stridenet

@@ -144,6 +144,6 @@ void runFeed(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kFeedOp;
-const Op kFeedOp = {verifyFeed, planFeed, runFeed, -1};
+const Op kFeedOp = {verifyFeed, planFeed, runFeed};
 
 }  // namespace stridenet

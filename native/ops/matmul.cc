@@ -145,8 +145,8 @@ void runMatmul(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kMatmulPackOp, kMatmulOp, kMatmulPlainOp;
-const Op kMatmulPackOp = {verifyPack, planPack, runPack, -1, shapeReader<PlainMatrix, readPack>()};
-const Op kMatmulOp = {verifyMatmul, planMatmul, runMatmul, kAdd, shapeReader<MatmulShape, readMatmul>()};
-const Op kMatmulPlainOp = {verifyMatmul, planMatmul, runMatmul, kAdd, shapeReader<MatmulShape, readMatmul>()};
+const Op kMatmulPackOp = {verifyPack, planPack, runPack, shapeReader<PlainMatrix, readPack>()};
+const Op kMatmulOp = {verifyMatmul, planMatmul, runMatmul, shapeReader<MatmulShape, readMatmul>()};
+const Op kMatmulPlainOp = {verifyMatmul, planMatmul, runMatmul, shapeReader<MatmulShape, readMatmul>()};
 
 }  // namespace stridenet

@@ -76,6 +76,6 @@ void run(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kMatmulAtBOp;
-const Op kMatmulAtBOp = {verify, plan, run, -1};
+const Op kMatmulAtBOp = {verify, plan, run};
 
 }  // namespace stridenet

@@ -10,7 +10,7 @@
 #include <type_traits>
 
 #include "native/kernels/kernel_table.h"
-#include "native/program/ops.h"
+#include "native/program/instructions.h"
 #include "native/runtime/status.h"
 
 namespace stridenet {
@@ -45,12 +45,19 @@ struct Call {
     return *static_cast<const Shape*>(shape);
   }
 
-  // The attribute words as the op's own struct of int32_t and float fields in ops.def order.
+  // The attribute words of an instruction of native/program/instructions.h.
   template <typename Attrs>
-  Attrs attributes() const {
-    Attrs result;
-    std::memcpy(&result, attrs, sizeof(Attrs));
-    return result;
+  auto attributes() const {
+    if constexpr (requires { Attrs::kOpcode; }) {
+      typename Attrs::Attributes result;
+      static_assert(sizeof(result) == sizeof(int32_t) * kOpSignatures[static_cast<int>(Attrs::kOpcode)].attrCount());
+      std::memcpy(&result, attrs, sizeof(result));
+      return result;
+    } else {
+      Attrs result;
+      std::memcpy(&result, attrs, sizeof(Attrs));
+      return result;
+    }
   }
 };
 
@@ -109,11 +116,10 @@ struct Op {
   Status (*verify)(const Call&);  // operand ranks, extents and dtypes agree with each other and with the attributes
   Plan (*plan)(const Call&);      // called after verify
   void (*run)(const Call&, const Worker&);
-  int inPlaceInput;  // the input whose memory output 0 may share exactly (same offset, same bytes), or -1
   ShapeReader shape = {};
 };
 
-// Entries are complete: every opcode has one. Defined in op_table.cc.
+// Entries are complete: every opcode has one. Defined in op_table.cc, which is generated.
 const Op& opFor(Opcode opcode);
 
 // The number of float32 in the packed buffer of conv2d_pack or matmul_pack for this weight (operand 0 and attributes filled in);

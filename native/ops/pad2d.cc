@@ -128,7 +128,7 @@ void runPad2dGrad(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kPad2dOp, kPad2dGradOp;
-const Op kPad2dOp = {verifyPad2d, planPad2d, runPad2d, -1};
-const Op kPad2dGradOp = {verifyPad2dGrad, planPad2dGrad, runPad2dGrad, -1};
+const Op kPad2dOp = {verifyPad2d, planPad2d, runPad2d};
+const Op kPad2dGradOp = {verifyPad2dGrad, planPad2dGrad, runPad2dGrad};
 
 }  // namespace stridenet

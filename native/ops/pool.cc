@@ -276,10 +276,10 @@ void runAvgPoolGrad(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kMaxPool2dOp, kMaxPool2dGradOp, kMaxPool2dGatherOp, kAvgPool2dOp, kAvgPool2dGradOp;
-const Op kMaxPool2dOp = {verifyMaxPool, planMaxPool, runMaxPool, -1};
-const Op kMaxPool2dGradOp = {verifyMaxPoolGrad, planMaxPoolGrad, runMaxPoolGrad, -1};
-const Op kMaxPool2dGatherOp = {verifyMaxPoolGather, planMaxPoolGather, runMaxPoolGather, -1};
-const Op kAvgPool2dOp = {verifyAvgPool, planAvgPool, runAvgPool, -1};
-const Op kAvgPool2dGradOp = {verifyAvgPoolGrad, planAvgPoolGrad, runAvgPoolGrad, -1};
+const Op kMaxPool2dOp = {verifyMaxPool, planMaxPool, runMaxPool};
+const Op kMaxPool2dGradOp = {verifyMaxPoolGrad, planMaxPoolGrad, runMaxPoolGrad};
+const Op kMaxPool2dGatherOp = {verifyMaxPoolGather, planMaxPoolGather, runMaxPoolGather};
+const Op kAvgPool2dOp = {verifyAvgPool, planAvgPool, runAvgPool};
+const Op kAvgPool2dGradOp = {verifyAvgPoolGrad, planAvgPoolGrad, runAvgPoolGrad};
 
 }  // namespace stridenet

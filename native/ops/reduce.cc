@@ -197,6 +197,6 @@ void runReduce(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kReduceOp;
-const Op kReduceOp = {verifyReduce, planReduce, runReduce, -1};
+const Op kReduceOp = {verifyReduce, planReduce, runReduce};
 
 }  // namespace stridenet

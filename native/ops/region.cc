@@ -203,8 +203,8 @@ void runPad(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kConcatOp, kSliceOp, kPadOp;
-const Op kConcatOp = {verifyConcat, planCopy, runConcat, -1};
-const Op kSliceOp = {verifySlice, planCopy, runSlice, -1};
-const Op kPadOp = {verifyPad, planCopy, runPad, -1};
+const Op kConcatOp = {verifyConcat, planCopy, runConcat};
+const Op kSliceOp = {verifySlice, planCopy, runSlice};
+const Op kPadOp = {verifyPad, planCopy, runPad};
 
 }  // namespace stridenet

@@ -102,8 +102,8 @@ void runWindowSum(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kLocalResponseNormOp, kLocalResponseNormGradOp, kChannelWindowSumOp;
-const Op kLocalResponseNormOp = {verifyNorm, planNorm, runNorm, 0};
-const Op kLocalResponseNormGradOp = {verifyNorm, planNormGrad, runNormGrad, 1};
-const Op kChannelWindowSumOp = {verifyWindowSum, planWindowSum, runWindowSum, 0};
+const Op kLocalResponseNormOp = {verifyNorm, planNorm, runNorm};
+const Op kLocalResponseNormGradOp = {verifyNorm, planNormGrad, runNormGrad};
+const Op kChannelWindowSumOp = {verifyWindowSum, planWindowSum, runWindowSum};
 
 }  // namespace stridenet

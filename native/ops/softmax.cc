@@ -206,10 +206,10 @@ void runCountCorrect(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kSoftmaxOp, kCrossEntropyOp, kCrossEntropyGradOp, kOneHotOp, kCountCorrectOp;
-const Op kSoftmaxOp = {verifySoftmax, planSoftmax, runSoftmax, 0};
-const Op kCrossEntropyOp = {verifyCrossEntropy, planCrossEntropy, runCrossEntropy, -1};
-const Op kCrossEntropyGradOp = {verifyCrossEntropyGrad, planCrossEntropyGrad, runCrossEntropyGrad, 0};
-const Op kOneHotOp = {verifyOneHot, planOneHot, runOneHot, -1};
-const Op kCountCorrectOp = {verifyCountCorrect, planCountCorrect, runCountCorrect, -1};
+const Op kSoftmaxOp = {verifySoftmax, planSoftmax, runSoftmax};
+const Op kCrossEntropyOp = {verifyCrossEntropy, planCrossEntropy, runCrossEntropy};
+const Op kCrossEntropyGradOp = {verifyCrossEntropyGrad, planCrossEntropyGrad, runCrossEntropyGrad};
+const Op kOneHotOp = {verifyOneHot, planOneHot, runOneHot};
+const Op kCountCorrectOp = {verifyCountCorrect, planCountCorrect, runCountCorrect};
 
 }  // namespace stridenet

@@ -117,6 +117,6 @@ void runTranspose(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kTransposeOp;
-const Op kTransposeOp = {verifyTranspose, planTranspose, runTranspose, -1};
+const Op kTransposeOp = {verifyTranspose, planTranspose, runTranspose};
 
 }  // namespace stridenet

@@ -53,6 +53,6 @@ void runSgd(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kSgdOp;
-const Op kSgdOp = {verifySgd, planSgd, runSgd, -1};
+const Op kSgdOp = {verifySgd, planSgd, runSgd};
 
 }  // namespace stridenet

@@ -1,4 +1,4 @@
-// Opcodes, enumerations and operand tables, all expanded from ops.def. Knows nothing of encoding or memory.
+// Opcodes and their signatures, expanded from ops.def. Knows nothing of encoding or memory.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ constexpr int countWords(std::string_view list) {
   return words;
 }
 
-// The i-th word of a list, without its marks.
+// The i-th word of a list.
 constexpr std::string_view word(std::string_view list, int index) {
   while (true) {
     while (!list.empty() && list.front() == ' ') list.remove_prefix(1);
@@ -43,16 +43,22 @@ constexpr std::string_view word(std::string_view list, int index) {
   }
 }
 
+// Operands are numbered inputs first, then outputs.
 struct OpSignature {
   std::string_view name, inputs, outputs, attrs;
   constexpr int inputCount() const { return countWords(inputs); }
   constexpr int outputCount() const { return countWords(outputs); }
   constexpr int operandCount() const { return inputCount() + outputCount(); }
   constexpr int attrCount() const { return countWords(attrs); }
-  // Operands are numbered inputs first, then outputs.
-  constexpr std::string_view operand(int i) const { return i < inputCount() ? word(inputs, i) : word(outputs, i - inputCount()); }
-  constexpr bool isOptional(int i) const { return operand(i).find('?') != std::string_view::npos; }
-  constexpr bool isUpdated(int i) const { return operand(i).find('!') != std::string_view::npos; }
+  // The name of an operand, and whether it has one of the marks that ops.def explains.
+  constexpr std::string_view operand(int i) const { return operandWord(i).substr(0, operandWord(i).find_first_of("?!~")); }
+  constexpr bool isOptional(int i) const { return isMarked(i, '?'); }
+  constexpr bool isUpdated(int i) const { return isMarked(i, '!'); }
+  constexpr bool isInPlaceInput(int i) const { return isMarked(i, '~'); }
+
+ private:
+  constexpr std::string_view operandWord(int i) const { return i < inputCount() ? word(inputs, i) : word(outputs, i - inputCount()); }
+  constexpr bool isMarked(int i, char mark) const { return operandWord(i).find(mark) != std::string_view::npos; }
 };
 
 inline constexpr OpSignature kOpSignatures[] = {
@@ -64,7 +70,7 @@ inline constexpr OpSignature kOpSignatures[] = {
 };
 
 // FNV-1a over every line of ops.def as "OP name inputs|outputs|attrs\n" and "ENUM name values\n" in file order.
-// scripts/generateOpcodes.js computes the same number for TypeScript.
+// scripts/opcodes/opsDef.js computes the same number for TypeScript.
 constexpr uint32_t hashText(uint32_t hash, std::string_view text) {
   for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
   return hash;
@@ -82,21 +88,6 @@ constexpr uint32_t computeOpsHash() {
 }
 
 constexpr uint32_t kOpsHash = computeOpsHash();
-
-constexpr int enumSize(std::string_view wanted) {
-#define ENUM(name, values) \
-  if (wanted == #name) return countWords(values);
-#define OP(name, inputs, outputs, attrs)
-#include "native/program/ops.def"
-#undef OP
-#undef ENUM
-  return -1;
-}
-// enums.h numbers the values as ops.def does.
-static_assert(enumSize("dtype") == kDTypeCount && enumSize("space") == kSpaceCount && enumSize("activation") == kActivationCount &&
-              enumSize("algorithm") == kAlgorithmCount && enumSize("unary_kind") == kUnaryKindCount &&
-              enumSize("binary_kind") == kBinaryKindCount && enumSize("reduction") == kReductionCount && enumSize("direction") == 2 &&
-              enumSize("layout") == 2 && enumSize("pad_mode") == kPadModeCount);
 
 constexpr size_t dtypeSize(DType dtype) {
   return dtype == DType::uint8 ? 1 : 4;

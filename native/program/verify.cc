@@ -142,14 +142,14 @@ class Verifier {
     return Status::ok();
   }
 
-  // An output overlaps no other operand; output 0 may be exactly the op's in-place input.
+  // An output overlaps no other operand; output 0 may be exactly the in-place input.
   Status verifyAliasing(const Instruction& instruction, const OpSignature& signature, int output) {
     const MemoryRange range = rangeOf(program_.tensors[instruction.operands[output]]);
     for (int i = 0; i < signature.operandCount(); i++) {
       if (i == output || instruction.operands[i] < 0) continue;
       const MemoryRange other = rangeOf(program_.tensors[instruction.operands[i]]);
       if (!range.overlaps(other)) continue;
-      const bool inPlace = output == signature.inputCount() && i == instruction.op->inPlaceInput && range == other;
+      const bool inPlace = output == signature.inputCount() && signature.isInPlaceInput(i) && range == other;
       if (!inPlace) return refuse("output operand %d overlaps operand %d", output, i);
     }
     return Status::ok();

@@ -100,7 +100,7 @@ class PageKeeper {
 
   void forget(uintptr_t begin, uintptr_t end) {
     std::unique_lock<std::mutex> lock(mutex_);
-    const auto drop = [=] {
+    const auto drop = [this, begin, end] {
       const auto isInside = [=](const Range& range) { return range.begin < end && range.end > begin; };
       ahead_.erase(std::remove_if(ahead_.begin(), ahead_.end(), isInside), ahead_.end());
       small_.erase(std::remove_if(small_.begin(), small_.end(), [=](uintptr_t page) { return overlaps(page, begin, end); }), small_.end());
@@ -125,7 +125,7 @@ class PageKeeper {
   }
 
   void waitFor(std::unique_lock<std::mutex>& lock, uintptr_t begin, uintptr_t end) {
-    changed_.wait(lock, [=] { return !overlaps(current_, begin, end); });
+    changed_.wait(lock, [this, begin, end] { return !overlaps(current_, begin, end); });
   }
 
   static void* background(void* self) {

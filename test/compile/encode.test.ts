@@ -184,4 +184,9 @@ describe('opcodes.ts', () => {
       ],
     });
   });
+
+  test('marks the input whose memory an output may take over, and attributes that are values of an enumeration', () => {
+    expect(OPCODES.matmul).toMatchObject({ inPlaceInput: 3, attrs: [{ name: 'activation', float: false, values: ACTIVATION }] });
+    expect(OPCODES.matmul_pack.inPlaceInput).toBeUndefined();
+  });
 });

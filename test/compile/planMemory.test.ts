@@ -1,10 +1,6 @@
 /** Properties of scheduling and memory planning over random programs: nothing alive is overwritten and nothing changes its meaning. */
 
-import { readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import { byteLength } from '../../lib/compile/buffers';
-import { IN_PLACE } from '../../lib/compile/inPlace';
-import { OPCODES, type OpcodeName } from '../../lib/compile/opcodes';
 import { lifetimes, planMemory } from '../../lib/compile/planMemory';
 import { schedule } from '../../lib/compile/schedule';
 import { atOnce } from '../../lib/graph/work';
@@ -16,7 +12,7 @@ describe('planMemory', () => {
   test.each([
     ['with reuse', { plan: true }],
     ['with planning off', { plan: false }],
-    ['without in-place outputs', { inPlace: new Map() }],
+    ['without in-place outputs', { inPlace: false }],
   ])('keeps every value until its last reader, %s', (_, options) => {
     for (const seed of seeds) {
       const lists = randomLists(seed);
@@ -48,7 +44,7 @@ describe('planMemory', () => {
   test('the arena is at least the largest live set and at most the sum', () => {
     for (const seed of seeds) {
       const lists = randomLists(seed);
-      const { arenaLines } = planMemory(lists, { inPlace: new Map() });
+      const { arenaLines } = planMemory(lists, { inPlace: false });
       const apart = planMemory(lists, { plan: false }).arenaLines;
       expect(arenaLines).toBeGreaterThanOrEqual(Math.max(...liveLines(lists)));
       expect(arenaLines).toBeLessThanOrEqual(apart);
@@ -84,21 +80,6 @@ describe('planMemory', () => {
     const step = [instruction('unary', [buffers.make([16], { space: 'arena' }, { name: 'ghost' })], [fetch])];
     expect(() => planMemory({ prepare: [], step, feeds: [], fetches: [fetch] })).toThrow('"ghost" is read by instruction 0');
   });
-});
-
-test('the in-place table is that of native/ops', () => {
-  const folder = path.join(__dirname, '../../native/ops');
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.cc'));
-  const text = files.map((file) => readFileSync(path.join(folder, file), 'utf8'));
-  const native = new Map<OpcodeName, number>();
-  // const Op kMaxPool2dOp = {verify, plan, run, inPlaceInput}; the last may be the name of an operand: kAdd. A shape reader may follow.
-  for (const [, name, input] of text.join('').matchAll(/const Op k(\w+)Op = \{\w+, \w+, \w+, ([-\w]+)[,}]/g)) {
-    const opcode = name!.replace(/(?<!^)[A-Z]/g, '_$&').toLowerCase() as OpcodeName;
-    const index = /^k[A-Z]/.test(input!) ? OPCODES[opcode].inputs.findIndex((i) => `k${i.name}` === input!.toLowerCase()) : Number(input);
-    native.set(opcode, index);
-  }
-  const opcodes = Object.keys(OPCODES) as OpcodeName[];
-  expect(Object.fromEntries(native)).toEqual(Object.fromEntries(opcodes.map((opcode) => [opcode, IN_PLACE.get(opcode) ?? -1])));
 });
 
 describe('schedule', () => {

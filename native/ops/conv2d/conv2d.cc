@@ -34,11 +34,11 @@ constexpr ShapeReader kReader = shapeReader<Convolution, readConvolution>();
 }  // namespace
 
 extern const Op kConv2dPackOp, kConv2dOp, kConv2dGradInputOp, kConv2dGradWeightOp, kConv2dMaxPool2dOp, kConv2dMaxPool2dGradWeightOp;
-const Op kConv2dPackOp = {verify, planPack, runPack, -1, kReader};
-const Op kConv2dOp = {verify, plan, run, 3, kReader};
-const Op kConv2dGradInputOp = {verify, plan, run, -1, kReader};
-const Op kConv2dGradWeightOp = {verify, plan, run, -1, kReader};
-const Op kConv2dMaxPool2dOp = {verify, plan, run, -1, kReader};
-const Op kConv2dMaxPool2dGradWeightOp = {verify, plan, run, -1, kReader};
+const Op kConv2dPackOp = {verify, planPack, runPack, kReader};
+const Op kConv2dOp = {verify, plan, run, kReader};
+const Op kConv2dGradInputOp = {verify, plan, run, kReader};
+const Op kConv2dGradWeightOp = {verify, plan, run, kReader};
+const Op kConv2dMaxPool2dOp = {verify, plan, run, kReader};
+const Op kConv2dMaxPool2dGradWeightOp = {verify, plan, run, kReader};
 
 }  // namespace stridenet

@@ -174,6 +174,6 @@ void run(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kConv2dPointwiseDepthwiseOp;
-const Op kConv2dPointwiseDepthwiseOp = {verify, plan, run, -1, shapeReader<Parts, read>()};
+const Op kConv2dPointwiseDepthwiseOp = {verify, plan, run, shapeReader<Parts, read>()};
 
 }  // namespace stridenet
