@@ -57,7 +57,7 @@
       "native/ops/pad2d.cc",
       "native/ops/pool.cc",
       "native/ops/reduce.cc",
-      "native/ops/region.cc",
+      "native/ops/slice.cc",
       "native/ops/softmax.cc",
       "native/ops/transpose.cc",
       "native/ops/update.cc"

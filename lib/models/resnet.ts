@@ -9,7 +9,7 @@ import { AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Identity, Lin
 import { kaimingNormal } from '../nn/init';
 import { noteBuilder } from '../nn/recipe';
 import { add, maxPool2d } from '../ops';
-import { padAt } from '../ops/region';
+import { padAt } from '../ops/slice';
 import { checkChoice, initialize, readOptions, type ClassifierOptions, type DropoutOptions } from './common';
 
 /** `dropout` acts before the linear layer; default 0: the paper has none. */

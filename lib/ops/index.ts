@@ -6,7 +6,7 @@ export { abs, add, div, exp, log, maximum, minimum, mul, neg, pow, relu, sigmoid
 export { conv2d, type Conv2dOptions } from './conv';
 export { avgPool2d, maxPool2d, type AvgPool2dOptions, type MaxPool2dOptions } from './pool';
 export { adaptiveAvgPool2d, globalAvgPool2d } from './adaptivePool';
-export { concat, slice, type ConcatOptions } from './region';
+export { concat, slice, type ConcatOptions } from './slice';
 export { pad2d, type Pad2dOptions, type PadAmount, type PadMode } from './pad';
 export { dropout, dropout2d, type DropoutOptions } from './dropout';
 export { linear, matmul, type LinearOptions } from './matmul';

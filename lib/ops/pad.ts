@@ -5,7 +5,7 @@ import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
 import { build, checkDType, checkRank, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import type { GradientContext } from './opDef';
-import { padAt } from './region';
+import { padAt } from './slice';
 import { checkPadding, resolvePadding, type Pair, type Sides } from './window';
 
 /** What lies beyond the edges: a constant, the image mirrored at its outermost pixels, or these repeated. */

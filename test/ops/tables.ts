@@ -12,8 +12,8 @@ import { matmulTable } from './matmul.table';
 import { normTable } from './norm.table';
 import { poolTable } from './pool.table';
 import { reduceTable } from './reduce.table';
-import { regionTable } from './region.table';
 import { shapeTable } from './shape.table';
+import { sliceTable } from './slice.table';
 import { softmaxTable } from './softmax.table';
 
 export const tables: readonly OpTable[] = [
@@ -27,7 +27,7 @@ export const tables: readonly OpTable[] = [
   lossTable,
   reduceTable,
   shapeTable,
-  regionTable,
+  sliceTable,
   adaptivePoolTable,
   dropoutTable,
   softmaxTable,

@@ -25,7 +25,7 @@ import {
   type ResponseNorm,
 } from './norm';
 import { reduce } from './reduce';
-import { concat, pad, pad2d, pad2dGrad, slice, type Padding2d } from './region';
+import { concat, pad, pad2d, pad2dGrad, slice, type Padding2d } from './slice';
 import { reshape, transpose } from './shape';
 import { countCorrect, crossEntropy, crossEntropyGrad, oneHot, softmaxOver } from './softmax';
 import { sgd, type SgdOptions } from './update';

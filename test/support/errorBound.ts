@@ -18,7 +18,7 @@ import {
 } from '../reference/elementwise';
 import { evaluateNode, type Values } from '../reference/interpret';
 import { channelWindowSum, type ResponseNorm } from '../reference/norm';
-import { pad } from '../reference/region';
+import { pad } from '../reference/slice';
 import { transpose } from '../reference/shape';
 import { isWinograd, winogradRoundings, winogradTerms, type WinogradForm } from './winograd';
 

@@ -5,7 +5,7 @@ import { add, mul, sigmoid, sub } from '../../lib/ops/elementwise';
 import { conv2d } from '../../lib/ops/conv';
 import { localResponseNorm } from '../../lib/ops/norm';
 import { sum } from '../../lib/ops/reduce';
-import { concat } from '../../lib/ops/region';
+import { concat } from '../../lib/ops/slice';
 import { softmax } from '../../lib/ops/softmax';
 import { compareSlopes } from './checkGradient';
 import { rowGraph } from './opRow';

@@ -2,7 +2,7 @@
 
 import { add, mul } from '../../lib/ops/elementwise';
 import { pad2d, type Pad2dOptions, type PadAmount } from '../../lib/ops/pad';
-import { concat, slice } from '../../lib/ops/region';
+import { concat, slice } from '../../lib/ops/slice';
 import type { OpRow, OpTable } from '../support/opRow';
 
 const text = (value: unknown): string => JSON.stringify(value);
@@ -65,4 +65,4 @@ const rows: OpRow[] = [
   padded([1, 3, 1, 9000], 1, { value: -1 }),
 ]; // prettier-ignore
 
-export const regionTable: OpTable = { family: 'concat, slice and pad', rows };
+export const sliceTable: OpTable = { family: 'concat, slice and pad', rows };
