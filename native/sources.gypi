@@ -20,6 +20,7 @@
       "native/runtime/thread_pool.cc",
       "native/runtime/bound_program.cc",
       "native/runtime/executor.cc",
+      "native/runtime/prepare.cc",
       "native/runtime/session.cc",
       "native/ops/op_table.cc",
       "native/ops/activation.cc",

@@ -170,7 +170,6 @@ Napi::Value SessionWrap::profile(const Napi::CallbackInfo& info) {
   if (!status.isOk()) return {env_, throwStatus(env_, status)};
   std::vector<double> seconds;
   session_->takeProfile(*program, &seconds);
-  seconds.resize(program->prepare.size() + program->step.size());
   void* data = nullptr;
   napi_value array = makeTypedArray(env_, napi_float64_array, seconds.size(), sizeof(double), &data);
   if (array != nullptr && !seconds.empty()) std::memcpy(data, seconds.data(), seconds.size() * sizeof(double));

@@ -1,8 +1,5 @@
 #include "native/runtime/bound_program.h"
 
-#include <algorithm>
-#include <map>
-
 namespace stridenet {
 
 Status Workspace::reserve(const Program& program, int threads) {
@@ -45,66 +42,26 @@ Status BoundProgram::bind(std::weak_ptr<const Program> owner, const Program& pro
     }
     state.takeDerived(slot);
   }
-  std::unique_ptr<BoundProgram> bound(new BoundProgram(program));
-  bound->owner = std::move(owner);
-  bound->feedPointers_.resize(program.feedTensors.size());
-  bound->fetchPointers_.resize(program.fetchTensors.size());
-  bound->bindList(program.prepare, state, &bound->prepare);
-  bound->bindList(program.step, state, &bound->step);
-  for (size_t i = 0; i < program.prepare.size(); i++) {
-    const Instruction& instruction = program.prepare[i];
-    const OpSignature& signature = kOpSignatures[static_cast<int>(instruction.opcode)];
-    auto& derived = bound->derivedSlots.emplace_back();
-    auto& sources = bound->sources.emplace_back();
-    for (int k = 0; k < signature.operandCount(); k++) {
-      if (instruction.operands[k] < 0) continue;
-      const Tensor& tensor = program.tensors[instruction.operands[k]];
-      if (tensor.space != Space::state) continue;
-      Slot* slot = state.slot(tensor.offset);
-      if (k < signature.inputCount()) {
-        sources.push_back({slot, &bound->prepare[i].operands[k].data, 0});
-      } else {
-        derived.push_back(slot);
-      }
-    }
-  }
+  result->reset(new BoundProgram(std::move(owner), program, state));
+  return Status::ok();
+}
+
+BoundProgram::BoundProgram(std::weak_ptr<const Program> owner, const Program& program, State& state)
+    : program(program),
+      owner(std::move(owner)),
+      seconds(program.prepare.size() + program.step.size()),
+      feedPointers_(program.feedTensors.size()),
+      fetchPointers_(program.fetchTensors.size()) {
+  bindList(program.prepare, state, &prepare);
+  bindList(program.step, state, &step);
+  preparation.bind(program, state, prepare);
   for (const Instruction& instruction : program.step) {
     for (int i = 0; i < kMaxOperands; i++) {
       if (instruction.operands[i] < 0) continue;
       const Tensor& tensor = program.tensors[instruction.operands[i]];
-      if (tensor.space == Space::state) bound->stepSlots.push_back(state.slot(tensor.offset));
+      if (tensor.space == Space::state) stepSlots.push_back(state.slot(tensor.offset));
     }
   }
-  bound->partPrepareList();
-  bound->needed.resize(program.prepare.size());
-  *result = std::move(bound);
-  return Status::ok();
-}
-
-void BoundProgram::partPrepareList() {
-  constexpr size_t kPartBytes = size_t{8} << 20;
-  std::map<const Slot*, size_t> offsets;  // of the values that the part reads
-  size_t bytes = 0;
-  for (size_t i = 0; i < sources.size(); i++) {
-    const auto place = [&] {
-      for (Source& source : sources[i]) {
-        const auto [entry, isNew] = offsets.try_emplace(source.slot, bytes);
-        source.offset = entry->second;
-        if (isNew) bytes += alignUp(source.slot->bytes());
-      }
-    };
-    const size_t before = bytes;
-    place();
-    if (before > 0 && bytes > kPartBytes) {
-      prepareParts.push_back(i);
-      stagingBytes = std::max(stagingBytes, before);
-      offsets.clear();
-      bytes = 0;
-      place();
-    }
-  }
-  if (!sources.empty()) prepareParts.push_back(sources.size());
-  stagingBytes = std::max(stagingBytes, bytes);
 }
 
 void BoundProgram::bindList(const std::vector<Instruction>& list, State& state, std::vector<Call>* calls) {

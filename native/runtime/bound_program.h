@@ -8,6 +8,7 @@
 #include "native/ops/worker_tasks.h"
 #include "native/program/program.h"
 #include "native/runtime/memory.h"
+#include "native/runtime/prepare.h"
 #include "native/runtime/state.h"
 
 namespace stridenet {
@@ -48,28 +49,13 @@ class BoundProgram {
   const Program& program;  // kept alive by whoever runs it
   std::weak_ptr<const Program> owner;
   std::vector<Call> prepare, step;
-
-  // The slots that each prepare instruction writes, and whether it is to be run this time.
-  std::vector<std::vector<Slot*>> derivedSlots;
-  // The slots that each prepare instruction reads, with its pointer to the value; and those that the step list takes.
-  struct Source {
-    Slot* slot;
-    void** pointer;
-    size_t offset;  // where its value lies in the staging memory of the part, if it is outside
-  };
-  std::vector<std::vector<Source>> sources;
-  std::vector<Slot*> stepSlots;
-  // Ends of the parts of the prepare list before which values are brought from outside: each takes few megabytes that the part before it
-  // does not, unless one instruction takes more.
-  std::vector<size_t> prepareParts;
-  size_t stagingBytes = 0;  // of the largest part
-  std::vector<uint8_t> needed;
-  // Seconds by instruction, prepare then step; empty until profiling asks for it.
+  Preparation preparation;
+  std::vector<Slot*> stepSlots;  // that the step list takes
+  // Seconds by instruction, prepare then step, since somebody asked last; all 0 unless profiling.
   std::vector<double> seconds;
 
  private:
-  explicit BoundProgram(const Program& bound) : program(bound) {}
-  void partPrepareList();
+  BoundProgram(std::weak_ptr<const Program> owner, const Program& program, State& state);
   void bindList(const std::vector<Instruction>& list, State& state, std::vector<Call>* calls);
 
   struct ArenaPointer {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <map>
 #include <string>
 
 #include "native/ops/worker_tasks.h"
@@ -31,17 +30,27 @@ int64_t findNotFinite(const Operand& operand) {
 struct ListRun {
   const std::vector<Instruction>& instructions;
   const std::vector<Call>& calls;
-  const uint8_t* needed;  // nullptr: all of them
-  double* seconds;        // nullptr: not profiled
   Workspace& workspace;
-  size_t scratchStride;
-  bool validate;
-  const char* name;
-  int threads;          // at most
-  size_t begin, end;    // the instructions to run
-  uint32_t number = 0;  // of the run, for the task shares of the workspace; 0: they are not used
-  Status status;        // written by thread 0 between two barriers
-  bool failed = false;  // so is this
+  const size_t scratchStride;
+  const bool validate;
+  const char* name = "step";
+  const uint8_t* needed = nullptr;  // nullptr: all of them
+  double* seconds = nullptr;        // nullptr: not profiled
+  int threads;                      // at most
+  size_t begin = 0, end;            // the instructions to run
+  uint32_t number = 0;              // of the run, for the task shares of the workspace; 0: they are not used
+  Status status;                    // written by thread 0 between two barriers
+  bool failed = false;              // so is this
+
+  ListRun(const Program& program, const std::vector<Instruction>& instructions, const std::vector<Call>& calls, Workspace& workspace,
+          const ExecutorSettings& settings)
+      : instructions(instructions),
+        calls(calls),
+        workspace(workspace),
+        scratchStride(Workspace::scratchStride(program)),
+        validate(settings.validate),
+        threads(settings.threads),
+        end(calls.size()) {}
 
   static void run(void* self, Member& member) { static_cast<ListRun*>(self)->runThread(member); }
 
@@ -118,87 +127,27 @@ struct ListRun {
   }
 };
 
-bool isStale(const std::vector<Slot*>& slots, uint64_t version) {
-  return std::any_of(slots.begin(), slots.end(), [version](const Slot* slot) { return slot->computedFrom != version; });
+// Runs what is needed of the prepare list.
+Status runPrepare(BoundProgram& bound, State& state, Workspace& workspace, const ExecutorSettings& settings) {
+  ListRun run(bound.program, bound.program.prepare, bound.prepare, workspace, settings);
+  run.name = "prepare";
+  run.needed = bound.preparation.needed();
+  if (settings.profile) run.seconds = bound.seconds.data();
+  PreparePass pass(bound.preparation, state, settings.threads);
+  while (pass.next(&run.begin, &run.end)) {
+    ThreadPool::instance().run({settings.threads}, ListRun::run, &run);
+    if (run.failed) return run.status;
+  }
+  return pass.finish();
 }
 
-// Decides which prepare instructions must run: those with a stale output that a step takes, and those whose results such a one reads and
-// that are not current.
-bool findNeeded(BoundProgram& bound, uint64_t version) {
-  bool any = false;
-  std::fill(bound.needed.begin(), bound.needed.end(), 0);
-  for (size_t i = bound.prepare.size(); i-- > 0;) {
-    for (const Slot* slot : bound.derivedSlots[i]) bound.needed[i] |= slot->usedBySteps && slot->computedFrom != version;
-    if (!bound.needed[i]) continue;
-    any = true;
-    for (int32_t source : bound.program.prepare[i].sources) bound.needed[source] = 1;
-    for (int32_t source : bound.program.prepare[i].slotSources) bound.needed[source] |= isStale(bound.derivedSlots[source], version);
-  }
-  return any;
-}
-
-// Whether a variable that is to be read was released.
-bool readsReleased(const BoundProgram& bound) {
-  for (size_t i = 0; i < bound.prepare.size(); i++) {
-    if (!bound.needed[i]) continue;
-    for (const BoundProgram::Source& source : bound.sources[i]) {
-      if (source.slot->released) return true;
-    }
-  }
-  return false;
-}
-
-// Points the sources of the instructions that are needed between `begin` and `end` to their values and makes those that are outside: in
-// `staging` where they stay outside.
-Status readSources(BoundProgram& bound, State& state, size_t begin, size_t end, int threads, AlignedBuffer* staging) {
-  std::vector<Slot*> loads;
-  std::map<const Slot*, void*> staged;
-  for (size_t i = begin; i < end; i++) {
-    if (!bound.needed[i]) continue;
-    for (const BoundProgram::Source& source : bound.sources[i]) {
-      *source.pointer = source.slot->memory;
-      if (!source.slot->outside) continue;
-      if (!state.leavesOutside()) {
-        loads.push_back(source.slot);
-        continue;
-      }
-      if (staging->size() == 0) {
-        Status status = staging->reserve(bound.stagingBytes, "weights that are about to be packed");
-        if (!status.isOk()) return status;
-        staging->populate(threads);
-      }
-      *source.pointer = staged[source.slot] = staging->at(source.offset);
-    }
-  }
-  Status status = state.load(loads, threads);
-  if (!status.isOk()) return status;
-  return makeValues({staged.begin(), staged.end()}, threads);
-}
-
-// Runs what is needed of the prepare list part by part, so that little lies in memory of what stays outside, and still in the caches when
-// it is used.
-Status runPrepare(BoundProgram& bound, State& state, const ExecutorSettings& settings, ListRun* run) {
-  AlignedBuffer staging;
-  run->end = 0;
-  state.populateDerived(settings.threads);
-  for (size_t end : bound.prepareParts) {
-    run->begin = run->end;
-    run->end = end;
-    const auto needed = bound.needed.begin();
-    if (std::none_of(needed + run->begin, needed + end, [](uint8_t is) { return is != 0; })) continue;
-    Status status = readSources(bound, state, run->begin, end, settings.threads, &staging);
-    if (!status.isOk()) return status;
-    ThreadPool::instance().run({settings.threads}, ListRun::run, run);
-    if (run->failed) return run->status;
-  }
-  return Status::ok();
-}
-
-void markCurrent(BoundProgram& bound, uint64_t version) {
-  for (size_t i = 0; i < bound.prepare.size(); i++) {
-    if (!bound.needed[i]) continue;
-    for (Slot* slot : bound.derivedSlots[i]) slot->computedFrom = version;
-  }
+Status runStep(BoundProgram& bound, Workspace& workspace, const ExecutorSettings& settings) {
+  ListRun run(bound.program, bound.program.step, bound.step, workspace, settings);
+  if (settings.profile) run.seconds = bound.seconds.data() + bound.prepare.size();
+  if (isShort(bound.program)) run.threads = 1;
+  run.number = workspace.nextRun();
+  ThreadPool::instance().run({run.threads, Attendance::whoeverComes, &bound.program.secondsBefore}, ListRun::run, &run);
+  return run.status;
 }
 
 }  // namespace
@@ -210,48 +159,19 @@ bool isShort(const Program& program) {
 
 Status execute(BoundProgram& bound, State& state, Workspace& workspace, const ExecutorSettings& settings, int steps,
                const std::atomic<bool>* cancelled) {
-  const Program& program = bound.program;
   std::lock_guard<std::mutex> lock(state.runMutex());
-  if (settings.profile && bound.seconds.empty()) bound.seconds.resize(bound.prepare.size() + bound.step.size());
-  double* const seconds = settings.profile ? bound.seconds.data() : nullptr;
-  const int threads = isShort(program) ? 1 : settings.threads;
-  const size_t stride = Workspace::scratchStride(program);
   for (Slot* slot : bound.stepSlots) {
     slot->usedBySteps = true;
     if (slot->released) return Status::error("ERR_PROGRAM_INVALID", "The program takes a variable that was released and not restored.");
   }
   Status status = state.load(bound.stepSlots, settings.threads);
-  if (!status.isOk()) return status;
-  for (int step = 0; step < steps && !cancelled->load(std::memory_order_relaxed); step++) {
-    if (!bound.prepare.empty() && findNeeded(bound, state.version())) {
-      if (readsReleased(bound)) {
-        return Status::error("ERR_PROGRAM_INVALID", "The program prepares from a variable that was released and not restored.");
-      }
-      ListRun run = {program.prepare,
-                     bound.prepare,
-                     bound.needed.data(),
-                     seconds,
-                     workspace,
-                     stride,
-                     settings.validate,
-                     "prepare",
-                     settings.threads,
-                     0,
-                     0,
-                     0,
-                     {}};
-      status = runPrepare(bound, state, settings, &run);
-      if (!status.isOk()) return status;
-      markCurrent(bound, state.version());
-    }
-    double* const stepSeconds = seconds == nullptr ? nullptr : seconds + bound.prepare.size();
-    ListRun run = {program.step, bound.step, nullptr, stepSeconds,       workspace,           stride, settings.validate,
-                   "step",       threads,    0,       bound.step.size(), workspace.nextRun(), {}};
-    ThreadPool::instance().run({threads, Attendance::whoeverComes, &program.secondsBefore}, ListRun::run, &run);
-    if (program.updatesState) state.bumpVersion();
-    if (run.failed) return run.status;
+  for (int step = 0; status.isOk() && step < steps && !cancelled->load(std::memory_order_relaxed); step++) {
+    if (bound.preparation.findNeeded(state.version())) status = runPrepare(bound, state, workspace, settings);
+    if (!status.isOk()) break;
+    status = runStep(bound, workspace, settings);
+    if (bound.program.updatesState) state.bumpVersion();
   }
-  return Status::ok();
+  return status;
 }
 
 }  // namespace stridenet

@@ -1,5 +1,5 @@
 // Runs a bound program: the prepare list where derived slots are stale, then the step list, on one thread or on all of the pool.
-// Knows operations only through their Op; allocates nothing.
+// Knows operations only through their Op. Allocates nothing: where values lie outside of memory, prepare and state bring them in.
 #pragma once
 
 #include <atomic>

@@ -189,7 +189,7 @@ Status Session::find(const std::shared_ptr<const Program>& program, BoundProgram
 
 void Session::takeProfile(const Program& program, std::vector<double>* result) {
   std::lock_guard<std::mutex> lock(runMutex_);
-  result->clear();
+  result->assign(program.prepare.size() + program.step.size(), 0);
   auto known = bound_.find(program.id);
   if (known != bound_.end()) result->swap(known->second->seconds);
 }

@@ -66,7 +66,7 @@ class Session {
   // Lets the job under way end (between two of its steps) and joins the driver thread. Nothing is notified afterwards.
   void stop();
 
-  // Moves the seconds by instruction (prepare, then step) into `result`, waiting for a run under way; empty without profiling.
+  // The seconds by instruction (prepare, then step) since the last call, waiting for a run under way; all 0 unless profiling.
   void takeProfile(const Program& program, std::vector<double>* result);
 
   // Memory held for all programs of the session.
