@@ -8,7 +8,7 @@
  */
 
 import { checkInteger } from './errors';
-import { atOnce, type Work } from './graph/work';
+import { atOnce, type Work } from './work';
 
 const MULTIPLIER_0 = 0xd2511f53;
 const MULTIPLIER_1 = 0xcd9e8d57;

@@ -1,6 +1,6 @@
 /** What is measured: networks by name, and the rows that a benchmark without options has. It measures nothing. */
 
-import { findModel, MODELS, type ModelOptions } from '../cli/models';
+import { findModel, MODELS, type ModelOptions } from '../models/catalogue';
 import type { Module } from '../nn';
 
 export type Mode = 'inference' | 'training';

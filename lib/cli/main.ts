@@ -2,6 +2,7 @@
 /** The program `stridenet`: finds the command, runs it, and turns its outcome into lines and an exit code. */
 
 import { formatValue, nearest, StridenetError } from '../errors';
+import { MODELS } from '../models/catalogue';
 import { helpOf, parseArguments, UsageError, type Command, type Terminal } from './arguments';
 import { bench } from './commands/bench';
 import { doctor } from './commands/doctor';
@@ -10,7 +11,6 @@ import { predict } from './commands/predict';
 import { summary } from './commands/summary';
 import { train } from './commands/train';
 import { outputEnded } from './interruption';
-import { MODELS } from './models';
 import { printable } from '../printable';
 import { packageVersion } from '../version';
 

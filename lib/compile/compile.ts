@@ -1,7 +1,7 @@
 /** From a graph to a Program; reads top to bottom. Knows nothing of sessions: native answers come in as `queries`. */
 
 import type { Graph } from '../graph/graph';
-import { atOnce, type Work } from '../graph/work';
+import { atOnce, type Work } from '../work';
 import type { AlgorithmMode } from './algorithm';
 import { encoding } from './encode';
 import { fold } from './fold';

@@ -6,7 +6,7 @@
 import { formatShape, StridenetError } from '../errors';
 import { elementCount } from '../graph/types';
 import type { Tensor } from '../graph/tensor';
-import { atOnce, inPieces, type Work } from '../graph/work';
+import { atOnce, inPieces, type Work } from '../work';
 import { baseOf, byteLength, memoryKey } from './buffers';
 import type { Buffer, Instruction, InstructionLists, MemoryPlan, Program, SlotRequest } from './ir';
 import { DTYPE, OPCODES, OPS_HASH, SPACE, type OpcodeName } from './opcodes';

@@ -5,7 +5,7 @@
  */
 
 import { StridenetError } from '../errors';
-import { atOnce, inPieces, type Work } from '../graph/work';
+import { atOnce, inPieces, type Work } from '../work';
 import { baseOf, byteLength, inArena, reads, writes } from './buffers';
 import type { Buffer, Instruction, InstructionLists, MemoryPlan } from './ir';
 import { OPCODES } from './opcodes';

@@ -14,7 +14,7 @@
 
 import { baseOf, byteLength, inArena, memoryKey, reads, writes } from './buffers';
 import type { Buffer, Instruction, InstructionLists } from './ir';
-import { inPieces, type Work } from '../graph/work';
+import { inPieces, type Work } from '../work';
 
 /** A single number of 32 bits. */
 const NUMBER_BYTES = 4;

@@ -4,10 +4,11 @@
  */
 
 import { checkInteger, formatShape, formatValue, readArray, StridenetError } from '../errors';
+import { formatFields, printedAs, type Style } from '../graph/inspect';
 import { checkShape } from '../graph/leaves';
 import { checkPreprocessing, type ImageLayout } from '../graph/preprocess';
 import { elementCount, type Shape } from '../graph/types';
-import { printedDataset } from './formatDataset';
+import { printableName } from '../printable';
 import { kindOf, NO_ALPHA, readClassNumbers, readPixels, type ClassNumbers, type Pixels } from './values';
 
 /** Labelled images, all of one shape. */
@@ -36,6 +37,8 @@ export interface Dataset {
 const MAX_IMAGE_RANK = 5;
 /** More names are none of classes. */
 const MOST_CLASSES = 1 << 20;
+/** Names of classes that are printed. */
+const PRINTED_CLASSES = 10;
 
 /** What functions take for a data set: one made by hand may hold pixels of a canvas and labels in any array of integers. */
 export type DatasetLike = Omit<Dataset, 'images' | 'labels'> & {
@@ -197,4 +200,18 @@ function checkIndex(i: number, index: unknown, length: number): number {
     'ERR_INVALID_ARGUMENT',
     `data.subset expects indices in [0, ${length}) but indices[${i}] is ${formatValue(index)}.`,
   );
+}
+
+/** The data set itself, which `console.log` prints in a line. */
+export function printedDataset(dataset: Dataset): Dataset {
+  return printedAs(dataset, 'Dataset', (style) => formatDataset(dataset, style));
+}
+
+function formatDataset({ length, shape, images, labels, classes, layout, scale, mean, std }: Dataset, style: Style): string {
+  const names = classes.slice(0, PRINTED_CLASSES).map((name) => style.stylize(`'${printableName(name)}'`, 'string'));
+  const rest = classes.length > PRINTED_CLASSES ? [`... ${classes.length - PRINTED_CLASSES} more`] : [];
+  const counts = formatFields({ length, shape }, style);
+  const arrays = `images: ${images.constructor.name}, labels: ${labels.constructor.name}, classes: [${[...names, ...rest].join(', ')}]`;
+  const reading = formatFields({ layout: layout === 'nchw' ? undefined : layout, scale, mean, std }, style);
+  return `${style.stylize('Dataset', 'special')}(${[counts, arrays, reading].filter(Boolean).join(', ')})`;
 }

@@ -3,8 +3,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkOptions, formatValue, StridenetError } from '../errors';
-import { checkClassNames, type Dataset, type TrainTest } from './dataset';
-import { printedDataset } from './formatDataset';
+import { checkClassNames, printedDataset, type Dataset, type TrainTest } from './dataset';
 import { readIdx } from './idx';
 
 /** The files of a data set, in the order in which they are looked for. Each may be gzipped (`.gz`). */

@@ -6,7 +6,7 @@
 
 import { formatShape, StridenetError } from '../errors';
 import { fillByRule, type FillRule } from '../random';
-import type { Work } from './work';
+import type { Work } from '../work';
 import { elementCount, newArray, type TypedArray } from './types';
 
 /** Something that holds the newest value of a variable and can hand out a copy in logical order, at once or in pieces. */

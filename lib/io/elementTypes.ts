@@ -1,6 +1,13 @@
 /** The element types of safetensors files, and how each becomes one of the three that tensors have. */
 
-import type { DType, TypedArray } from '../graph/types';
+import type { DType, Shape, TypedArray } from '../graph/types';
+
+/** Values with their shape and type, in row-major logical order. */
+export interface RawTensor {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly data: TypedArray;
+}
 
 export interface StoredType {
   /** Bytes of one stored element; a fraction where several share a byte. */

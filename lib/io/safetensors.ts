@@ -8,20 +8,13 @@ import { formatValue, StridenetError } from '../errors';
 import { constantTensor, lazyTensor } from '../graph/leaves';
 import { notePreprocessing, preprocessingFromMetadata } from '../graph/preprocess';
 import type { Tensor } from '../graph/tensor';
-import type { DType, Shape, TypedArray } from '../graph/types';
-import { STORED_TYPES, type ReadableType } from './elementTypes';
+import type { TypedArray } from '../graph/types';
+import { STORED_TYPES, type RawTensor, type ReadableType } from './elementTypes';
 import { checkPath, fileError, openRegular, readFully } from './file';
 import { becameShorter, readHeader, type Entry, type Header } from './safetensorsHeader';
 import { allocate, bytesOf, misfit, StoredFile, StoredNumbers } from './storedFile';
 
 export { saveSafetensors } from './saveSafetensors';
-
-/** Values with their shape and type, in row-major logical order. */
-export interface RawTensor {
-  readonly shape: Shape;
-  readonly dtype: DType;
-  readonly data: TypedArray;
-}
 
 /** What a file holds: the tensors and the free text beside them. */
 export interface SafetensorsContents {

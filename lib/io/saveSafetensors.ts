@@ -6,10 +6,9 @@ import { notedPreprocessing, preprocessingMetadata } from '../graph/preprocess';
 import { readHeld, type VariableStorage } from '../graph/storage';
 import { Tensor } from '../graph/tensor';
 import { elementCount, type DType, type Shape } from '../graph/types';
-import { STORED_TYPES } from './elementTypes';
+import { STORED_TYPES, type RawTensor } from './elementTypes';
 import { checkPath } from './file';
 import { writeFileAtomic } from './replaceFile';
-import type { RawTensor } from './safetensors';
 import { checkHeaderSize, frameHeader, isCountArray, isTexts, METADATA_KEY } from './safetensorsHeader';
 import { bytesOf } from './storedFile';
 

@@ -9,9 +9,9 @@
 import { checkInteger, checkOptions, formatShape, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
+import { sum } from './broadcast';
 import { build, checkDType, checkRank, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import type { GradientContext } from './opDef';
-import { sum } from './reduce';
 import { checkPadding, checkPair, resolvePadding, windowOutput, type Padding, type Pair, type Sides } from './window';
 
 /** Options of `ops.conv2d`. */

@@ -7,9 +7,9 @@ import { formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { scalar } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
 import { topologicalOrder } from '../graph/traverse';
+import { broadcastTo } from './broadcast';
 import { describe, opDef, withDefaultName } from './builder';
 import { add } from './elementwise';
-import { broadcastTo } from './reduce';
 
 /**
  * The gradients of `loss` with respect to `wrt`, null for what the loss does not depend on.

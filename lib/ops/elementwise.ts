@@ -7,9 +7,9 @@ import { formatShape, StridenetError } from '../errors';
 import { scalar } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
 import type { Shape } from '../graph/types';
+import { reduceToShape } from './broadcast';
 import { build, checkDType, checkNameOption, checkTensor, defineOp, type OpOptions } from './builder';
 import type { GradientContext } from './opDef';
-import { reduceToShape } from './reduce';
 
 /** A tensor of float32, or a number in its place. */
 export type TensorLike = Tensor<'float32'> | number;

@@ -2,10 +2,11 @@
 
 import { checkNumber, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
+import { sum } from './broadcast';
 import { build, checkDType, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import { softplus } from './activation';
 import { add, div, mul, neg, sub } from './elementwise';
-import { mean, sum } from './reduce';
+import { mean } from './reduce';
 import { checkLogitsAndLabels, crossEntropyOfLabels, logSoftmax } from './softmax';
 
 /** How the losses of the elements become one number. */

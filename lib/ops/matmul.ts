@@ -3,9 +3,9 @@
 import { checkOptions, formatShape, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
+import { sum } from './broadcast';
 import { build, checkDType, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import type { GradientContext } from './opDef';
-import { sum } from './reduce';
 import { reshape } from './shape';
 
 export interface MatmulAttrs extends Attrs {

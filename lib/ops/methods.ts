@@ -2,9 +2,10 @@
 
 import { Tensor } from '../graph/tensor';
 import type { DType, Shape } from '../graph/types';
+import { sum, type ReduceOptions } from './broadcast';
 import { add, div, exp, log, mul, neg, pow, sqrt, sub, type TensorLike } from './elementwise';
 import { matmul } from './matmul';
-import { max, mean, sum, type ReduceOptions } from './reduce';
+import { max, mean } from './reduce';
 import { detach, flatten, reshape, transpose } from './shape';
 
 declare module '../graph/tensor' {

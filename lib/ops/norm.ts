@@ -11,10 +11,10 @@ import { checkBoolean, checkInteger, checkNumber, checkOptions, formatShape, Str
 import { ones, zeros } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
 import type { Attrs, Shape } from '../graph/types';
+import { broadcastTo, sum } from './broadcast';
 import { build, checkDType, checkRank, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import { add, div, mul, neg, pow, sqrt, sub } from './elementwise';
 import type { GradientContext, InferContext } from './opDef';
-import { broadcastTo, sum } from './reduce';
 import { reshape } from './shape';
 import { deferUpdate, replacement, runningAverage } from './update';
 

@@ -4,10 +4,10 @@ import { checkOptions, formatShape, formatValue, StridenetError } from '../error
 import { scalar } from '../graph/leaves';
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
+import { normalizeAxes, sum } from './broadcast';
 import { build, checkDType, checkTensor, defineOp, describe, type OpOptions } from './builder';
 import { exp, mul, sub } from './elementwise';
 import type { GradientContext, InferContext } from './opDef';
-import { normalizeAxes, sum } from './reduce';
 
 interface CrossEntropyAttrs extends Attrs {
   readonly labelSmoothing: number;

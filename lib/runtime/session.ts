@@ -12,7 +12,7 @@ import { elementCount, type DType, type TypedArray } from '../graph/types';
 import { binding, fromNative, nativeInfo, type NativeProgram, type NativeSession } from './binding';
 import { formatProfile, type ProfileRow } from './profile';
 import { planProgram } from './queries';
-import { atOnce, type Work } from '../graph/work';
+import { atOnce, type Work } from '../work';
 import type { Contents, Mirrors, State } from './state';
 
 export type ProgramKey = string | number;

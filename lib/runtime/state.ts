@@ -9,7 +9,7 @@ import { DTYPE } from '../compile/opcodes';
 import { formatShape, StridenetError } from '../errors';
 import { readHeld, type Content, type FileRegion, type StorageHolder, type VariableStorage } from '../graph/storage';
 import type { FillRule } from '../random';
-import { atOnce, type Work } from '../graph/work';
+import { atOnce, type Work } from '../work';
 import type { Tensor } from '../graph/tensor';
 import { elementCount, newArray } from '../graph/types';
 import { binding, fromNative, type NativeState } from './binding';

@@ -2,7 +2,7 @@
 
 import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers';
-import { atOnce, type Work } from '../graph/work';
+import { atOnce, type Work } from '../work';
 
 /** How long the event loop stands at a time. */
 const SLICE_MILLISECONDS = 8;

@@ -1,47 +1,10 @@
-/** What `fit` reports, and to whom: records, history, callbacks. */
+/** To whom `fit` reports what it does: callbacks. */
 
 import { checkFunction, checkOptions, formatValue, readArray, StridenetError } from '../errors';
 import type { Module } from '../nn/module';
 import { isPlainObject } from '../graph/plainObject';
+import type { BatchRecord, EpochRecord, History } from './history';
 import type { Trainer } from './trainer';
-
-/** One pass over the data set. */
-export interface EpochRecord {
-  /** From 1. */
-  readonly epoch: number;
-  /** Mean over the images of the epoch, measured while the weights moved. */
-  readonly loss: number;
-  /** Fraction of correct images of the epoch, measured while the weights moved; absent without the metric. */
-  readonly accuracy?: number;
-  /** On the validation set after the epoch. */
-  readonly valLoss?: number;
-  /** Fraction of correct images of the validation set after the epoch. */
-  readonly valAccuracy?: number;
-  /** Training images by time, without validation. */
-  readonly imagesPerSecond: number;
-  /** The whole epoch, with validation. */
-  readonly seconds: number;
-}
-
-/** One step. */
-export interface BatchRecord {
-  /** From 1. */
-  readonly epoch: number;
-  /** Within the epoch, from 1. */
-  readonly batch: number;
-  /** Since training began, from 1. */
-  readonly step: number;
-  /** Mean over the images of the batch, before its update. */
-  readonly loss: number;
-  /** Fraction of correct images of the batch, before its update; absent without the metric. */
-  readonly accuracy?: number;
-}
-
-/** What `fit` gives; `console.log` prints it as a table. */
-export interface History {
-  /** One record for each epoch. */
-  readonly epochs: readonly EpochRecord[];
-}
 
 /** What callbacks get to work with. */
 export interface FitContext {

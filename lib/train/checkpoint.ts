@@ -18,7 +18,7 @@ import type { Optimizer } from '../optim/optimizer';
 import { sgd } from '../optim/sgd';
 import { randomState, restoreRandomState } from '../random';
 import { formatProgress, parseProgress, type FitProgress } from './fitProgress';
-import type { TrainerOptions } from './trainer';
+import type { TrainerOptions } from './trainerOptions';
 
 const FORMAT = 'stridenet checkpoint 1';
 // A slash, since no path of a module has one.

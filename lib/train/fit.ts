@@ -9,17 +9,19 @@ import type { Optimizer } from '../optim/optimizer';
 import { constant, cosine, type Schedule } from '../optim/schedule';
 import { nextTurn } from '../runtime/task';
 import { checkImageShape } from './batches';
-import { checkCallbacks, Notifier, type Callback, type History } from './callbacks';
+import { checkCallbacks, Notifier, type Callback } from './callbacks';
 import { readCheckpoint } from './checkpoint';
 import { claim } from './claims';
 import { checkClassLoss, datasetReading, type Metric } from './evaluate';
 import type { FitProgress } from './fitProgress';
 import { countSteps, Fitting } from './fitting';
+import type { History } from './history';
 import { checkClasses } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 import { ProgressBar } from './progress';
 import { checkSignal, type StopSignal } from '../stopSignal';
-import { optionsOf, Trainer } from './trainer';
+import { Trainer } from './trainer';
+import { optionsOf } from './trainerOptions';
 
 /** Options of `fit`. */
 export interface FitOptions extends ExecutionOptions {

@@ -1,7 +1,7 @@
 /** Where a `fit` stands: what it keeps in checkpoints, so that another one goes on from there to the same bits. */
 
 import { parseJson } from '../io/json';
-import type { EpochRecord } from './callbacks';
+import type { EpochRecord } from './history';
 
 /** Sums over the batches of an epoch so far. */
 export interface Totals {

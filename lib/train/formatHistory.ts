@@ -1,7 +1,7 @@
 /** What `fit` returns, as a table: a row for each epoch. */
 
 import { printedAs, type Style } from '../graph/inspect';
-import type { EpochRecord, History } from './callbacks';
+import type { EpochRecord, History } from './history';
 
 /** Rows that are printed at each end of a long history. */
 const EDGE = 10;

@@ -6,7 +6,7 @@ import { checkInteger } from '../errors';
 import { roots, type Graph } from '../graph/graph';
 import { topologicalOrder } from '../graph/traverse';
 import { dtypeOf, newArray, type TypedArray } from '../graph/types';
-import type { Work } from '../graph/work';
+import type { Work } from '../work';
 import { RecentMap } from '../recentMap';
 import { planningEnabled, withCaller } from '../runtime/binding';
 import { nativeQueries } from '../runtime/queries';

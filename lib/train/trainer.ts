@@ -26,12 +26,11 @@ import {
   type TrainerRecipe,
 } from './checkpoint';
 import { claim } from './claims';
-import { checkMetrics, score, type EvaluateOptions, type Metric, type Score } from './evaluate';
+import { checkMetrics, score, type EvaluateOptions, type Score } from './evaluate';
 import type { FitProgress } from './fitProgress';
 import { checkLoss, checkModel, classCount } from './graphs';
 import {
   checkInputShape,
-  READING_OPTIONS,
   readImages,
   readingOf,
   readLabels,
@@ -43,24 +42,9 @@ import {
   type Targets,
 } from './images';
 import { ModelForm } from './modelForm';
-import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
+import { Programs } from './programs';
+import { ownerOf, TRAINER_OPTIONS, type TrainerOptions } from './trainerOptions';
 import { chainValue, trainingGraph } from './trainingGraph';
-
-/** Options of `Trainer`. */
-export interface TrainerOptions extends ExecutionOptions, ReadingOptions {
-  /** Such as `optim.sgd({ lr: 0.1 })`. */
-  optimizer: Optimizer;
-  /** Default `nn.crossEntropy()`. */
-  loss?: Loss | undefined;
-  /** [channels, height, width] of one image, such as [1, 28, 28], whatever the layout. */
-  input: Shape;
-  /** Largest number of images of a step. */
-  batchSize: number;
-  /** Default ['accuracy'], or [] with a loss of values. */
-  metrics?: readonly Metric[] | undefined;
-  /** For dropout and for shuffling by `fit`; kept in checkpoints. Default: drawn from `manualSeed`. */
-  seed?: number | undefined;
-}
 
 /** Options of `trainer.save`. */
 export interface TrainerSaveOptions {
@@ -74,17 +58,6 @@ export interface StepResult {
   readonly loss: number;
   /** Fraction of correct images; absent without the metric. */
   readonly accuracy?: number;
-}
-
-const OPTIONS = ['optimizer', 'loss', 'input', 'batchSize', 'metrics', 'seed', ...READING_OPTIONS, ...EXECUTION_OPTIONS];
-
-/** Of options that a function of the package made for a trainer of its own: that function, which errors name. */
-const owners = new WeakMap<TrainerOptions, string>();
-
-/** @internal Options for a trainer that works for the function `owner`. */
-export function optionsOf(owner: string, options: TrainerOptions): TrainerOptions {
-  owners.set(options, owner);
-  return options;
 }
 
 /**
@@ -152,9 +125,9 @@ export class Trainer {
     readonly model: Module,
     options: TrainerOptions,
   ) {
-    const where = owners.get(options) ?? 'Trainer';
+    const where = ownerOf(options);
     checkModel(where, model);
-    checkOptions(where, options, OPTIONS);
+    checkOptions(where, options, TRAINER_OPTIONS);
     this.optimizer = checkOptimizer(where, options?.optimizer);
     this.loss = checkLoss(where, options.loss);
     this.accuracy = checkMetrics(where, this.loss, options.metrics);

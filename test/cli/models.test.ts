@@ -1,6 +1,6 @@
 /** The table of models by name: each takes images of the size that the table says, and none that are smaller. */
 
-import { MODELS } from '../../lib/cli/models';
+import { MODELS } from '../../lib/models/catalogue';
 import { zeros } from '../../lib/graph/leaves';
 
 test.each(Object.entries(MODELS))('%s', (_, { input: [channels, height, width], smallest, build }) => {

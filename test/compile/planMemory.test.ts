@@ -3,7 +3,7 @@
 import { byteLength } from '../../lib/compile/buffers';
 import { lifetimes, planMemory } from '../../lib/compile/planMemory';
 import { schedule } from '../../lib/compile/schedule';
-import { atOnce } from '../../lib/graph/work';
+import { atOnce } from '../../lib/work';
 import { Buffers, instruction, liveLines, randomLists, runOnSymbols, variable } from './randomProgram';
 
 const seeds = Array.from({ length: 150 }, (_, i) => i + 1);

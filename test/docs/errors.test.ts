@@ -1,7 +1,7 @@
 /** docs/errors.md and the error codes of lib/ and native/ name each other, in both directions. */
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { findModel } from '../../lib/cli/models';
+import { findModel } from '../../lib/models/catalogue';
 import { StridenetError, data, loadSafetensors, nn, ones, ops, optim, saveSafetensors, zeros, type Tensor } from '../../lib';
 import { exportOnnx } from '../../lib/onnx';
 

@@ -5,7 +5,8 @@ import { nn, ops, tensor, type Tensor } from '../../lib';
 import { StridenetError } from '../../lib/errors';
 import { variableTensor } from '../../lib/graph/leaves';
 import { VariableStorage } from '../../lib/graph/storage';
-import { loadSafetensors, readSafetensors, readSafetensorsMetadata, saveSafetensors, type RawTensor } from '../../lib/io/safetensors';
+import type { RawTensor } from '../../lib/io/elementTypes';
+import { loadSafetensors, readSafetensors, readSafetensorsMetadata, saveSafetensors } from '../../lib/io/safetensors';
 import { expectError, expectRejection } from '../support/expectError';
 
 let folder: string;

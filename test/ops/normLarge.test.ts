@@ -7,7 +7,7 @@ import { constantTensor } from '../../lib/graph/leaves';
 import { grad } from '../../lib/ops';
 import { add, mul, relu } from '../../lib/ops/elementwise';
 import { batchNorm2d } from '../../lib/ops/norm';
-import { sum } from '../../lib/ops/reduce';
+import { sum } from '../../lib/ops/broadcast';
 import { runGraph, sameBits } from '../support/runGraph';
 
 const SHAPE = [4, 32, 91, 91] as const;

@@ -1,6 +1,7 @@
 /** Reductions over every kind of axis set, long and short, and broadcasting to a shape, which is their gradient. */
 
-import { broadcastTo, max, mean, sum } from '../../lib/ops/reduce';
+import { broadcastTo, sum } from '../../lib/ops/broadcast';
+import { max, mean } from '../../lib/ops/reduce';
 import type { OpRow, OpTable } from '../support/opRow';
 
 const CASES: readonly (readonly [readonly number[], number | readonly number[] | undefined])[] = [

@@ -5,7 +5,7 @@ import type { Buffer, Instruction, Program } from '../../lib/compile/ir';
 import { UNARY_KIND } from '../../lib/compile/opcodes';
 import { planMemory } from '../../lib/compile/planMemory';
 import { schedule } from '../../lib/compile/schedule';
-import { atOnce } from '../../lib/graph/work';
+import { atOnce } from '../../lib/work';
 import { StridenetError } from '../../lib/errors';
 import { variableTensor } from '../../lib/graph/leaves';
 import { VariableStorage } from '../../lib/graph/storage';

@@ -4,7 +4,7 @@ import { tensor } from '../../lib/graph/leaves';
 import { add, mul, sigmoid, sub } from '../../lib/ops/elementwise';
 import { conv2d } from '../../lib/ops/conv';
 import { localResponseNorm } from '../../lib/ops/norm';
-import { sum } from '../../lib/ops/reduce';
+import { sum } from '../../lib/ops/broadcast';
 import { concat } from '../../lib/ops/slice';
 import { softmax } from '../../lib/ops/softmax';
 import { compareSlopes } from './checkGradient';

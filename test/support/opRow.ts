@@ -8,7 +8,7 @@ import { constantTensor } from '../../lib/graph/leaves';
 import type { Tensor } from '../../lib/graph/tensor';
 import type { DType } from '../../lib/graph/types';
 import { add, mul } from '../../lib/ops/elementwise';
-import { sum } from '../../lib/ops/reduce';
+import { sum } from '../../lib/ops/broadcast';
 import { directionOf, valuesOf, type Operand } from './values';
 
 export interface OpRow {

@@ -1,7 +1,7 @@
 /** What console.log prints of what training takes and gives: numbers of interest, a line or a table, not the insides. */
 import { inspect } from 'node:util';
 import { compile, data, fit, nn, optim, Trainer } from 'stridenet';
-import type { EpochRecord } from '../../lib/train/callbacks';
+import type { EpochRecord } from '../../lib/train/history';
 import { printedHistory } from '../../lib/train/formatHistory';
 
 const model = (): nn.Module => new nn.Sequential(new nn.Flatten(), new nn.Linear(4, 3));

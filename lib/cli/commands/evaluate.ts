@@ -1,9 +1,10 @@
 /** stridenet evaluate: loss and accuracy of saved weights on the test images of a data set. */
 
+import { findModel } from '../../models/catalogue';
 import { evaluate as evaluateModel } from '../../train';
 import type { Arguments, Command, Terminal } from '../arguments';
 import { DATA_OPTIONS, loadData } from '../datasets';
-import { checkImages, findModel, loadModel, MODEL_OPTIONS, variantOf } from '../models';
+import { checkImages, loadModel, MODEL_OPTIONS, variantOf } from '../models';
 import { confusion, formatConfusion, predictClasses } from '../predictions';
 
 export const evaluate: Command = {

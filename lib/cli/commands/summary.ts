@@ -1,8 +1,9 @@
 /** stridenet summary: the layers of a model with shapes, parameters and multiply-adds. */
 
+import { findModel } from '../../models/catalogue';
 import { summary as summarize } from '../../summary';
 import { UsageError, type Arguments, type Command, type Terminal } from '../arguments';
-import { findModel, MODEL_OPTIONS, variantOf } from '../models';
+import { MODEL_OPTIONS, variantOf } from '../models';
 
 export const summary: Command = {
   name: 'summary',

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { formatValue } from '../../errors';
 import { checkWritable } from '../../io/replaceFile';
 import type { TrainTest } from '../../data';
+import { findModel, type ModelOptions } from '../../models/catalogue';
 import { crossEntropy, type Module } from '../../nn';
 import { constant, cosine, sgd } from '../../optim';
 import { manualSeed } from '../../random';
@@ -13,17 +14,7 @@ import { UsageError, type Arguments, type Command, type Terminal } from '../argu
 import { CheckpointFile } from '../checkpoints';
 import { DATA_OPTIONS, loadData } from '../datasets';
 import { Interruption } from '../interruption';
-import {
-  checkImages,
-  findModel,
-  initOf,
-  MODEL_OPTIONS,
-  modelMetadata,
-  saveModel,
-  variantOf,
-  type ModelDescription,
-  type ModelOptions,
-} from '../models';
+import { checkImages, initOf, MODEL_OPTIONS, modelMetadata, saveModel, variantOf, type ModelDescription } from '../models';
 import { confusion, formatConfusion, predictClasses } from '../predictions';
 import { continuedArguments, runMetadata } from '../trainingRun';
 

@@ -1,0 +1,40 @@
+/** What a Trainer is made with. */
+
+import type { Shape } from '../graph/types';
+import type { Loss } from '../nn/loss';
+import type { Optimizer } from '../optim/optimizer';
+import type { Metric } from './evaluate';
+import { READING_OPTIONS, type ReadingOptions } from './images';
+import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
+
+/** Options of `Trainer`. */
+export interface TrainerOptions extends ExecutionOptions, ReadingOptions {
+  /** Such as `optim.sgd({ lr: 0.1 })`. */
+  optimizer: Optimizer;
+  /** Default `nn.crossEntropy()`. */
+  loss?: Loss | undefined;
+  /** [channels, height, width] of one image, such as [1, 28, 28], whatever the layout. */
+  input: Shape;
+  /** Largest number of images of a step. */
+  batchSize: number;
+  /** Default ['accuracy'], or [] with a loss of values. */
+  metrics?: readonly Metric[] | undefined;
+  /** For dropout and for shuffling by `fit`; kept in checkpoints. Default: drawn from `manualSeed`. */
+  seed?: number | undefined;
+}
+
+export const TRAINER_OPTIONS = ['optimizer', 'loss', 'input', 'batchSize', 'metrics', 'seed', ...READING_OPTIONS, ...EXECUTION_OPTIONS];
+
+/** Of options that a function of the package made for a trainer of its own: that function, which errors name. */
+const owners = new WeakMap<TrainerOptions, string>();
+
+/** @internal Options for a trainer that works for the function `owner`. */
+export function optionsOf(owner: string, options: TrainerOptions): TrainerOptions {
+  owners.set(options, owner);
+  return options;
+}
+
+/** The function that errors name. */
+export function ownerOf(options: TrainerOptions): string {
+  return owners.get(options) ?? 'Trainer';
+}
