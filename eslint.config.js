@@ -3,37 +3,36 @@ const js = require('@eslint/js');
 const prettier = require('eslint-config-prettier');
 const globals = require('globals');
 const tseslint = require('typescript-eslint');
+const { libBase, libLayers } = require('./scripts/layers.js');
 
-/** The layers of lib/, and for each those that it may import. errors, printable and random are everybody's. */
-const everywhere = ['errors', 'printable', 'random'];
-const layers = {
-  graph: [],
-  ops: ['graph'],
-  compile: ['graph', 'ops'],
-  nn: ['graph', 'ops'],
-  models: ['graph', 'ops', 'nn'],
-  optim: ['graph', 'ops', 'nn'],
-};
-
-/** A rule that refuses imports of `layer` from anything but itself, `everywhere` and what it may use. */
-function layerRule(layer) {
-  const allowed = [layer, ...layers[layer], ...everywhere].join('|');
+/** Refuses imports of `files` that lead, by `prefix`, to another part of lib/ than those of `allowed`. */
+function importRule(files, prefix, allowed) {
   return {
-    files: [`lib/${layer}/**/*.ts`],
+    files,
     rules: {
       'no-restricted-imports': [
         'error',
         {
           patterns: [
             {
-              regex: `^(\\.\\./)+(?!\\.\\./)(?!(${allowed})(/|$))`,
-              message: `lib/${layer} may import only ${allowed.replaceAll('|', ', ')} (ARCHITECTURE.md, layers and invariants).`,
+              regex: `^${prefix}(?!(${allowed.join('|')})(/|$))`,
+              message: `Of lib/, these files may import only ${allowed.join(', ')} (scripts/layers.js).`,
             },
           ],
         },
       ],
     },
   };
+}
+
+/** The rules of one layer of lib/: a folder, where a path goes up as many levels as the file is deep, or a file beside the folders. */
+function layerRules([layer, mayImport]) {
+  const allowed = [layer, ...mayImport, ...libBase];
+  return [
+    importRule([`lib/${layer}.ts`], '\\./', allowed),
+    importRule([`lib/${layer}/*.ts`], '\\.\\./', allowed),
+    importRule([`lib/${layer}/*/*.ts`], '(\\.\\./){2}', allowed),
+  ];
 }
 
 /** Globals of Node that environments such as Jest's jsdom lack or replace with a browser's; the library imports them from node: modules. */
@@ -86,6 +85,11 @@ module.exports = tseslint.config(
     languageOptions: { sourceType: 'commonjs', globals: globals.node },
   },
   { files: ['**/*.mjs'], languageOptions: { sourceType: 'module', globals: globals.node } },
-  ...Object.keys(layers).map((layer) => layerRule(layer)),
+  ...Object.entries(libLayers).flatMap(layerRules),
+  importRule(
+    libBase.map((file) => `lib/${file}.ts`),
+    '\\./',
+    libBase,
+  ),
   prettier,
 );

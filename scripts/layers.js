@@ -1,0 +1,25 @@
+/** The layers of the source tree, lowest first, and what each may import: read by eslint.config.js and by the tests in test/layers. */
+
+/** Files of lib/ that belong to no folder. Every layer may import them; they import each other only. */
+const libBase = ['errors', 'installation', 'printable', 'random', 'recentMap', 'stopSignal', 'version', 'work'];
+
+/** Folders of lib/ and the two files that stand above them. Each may import `libBase` and the layers that it names, all of which stand before it. */
+const libLayers = {
+  graph: [],
+  ops: ['graph'],
+  compile: ['graph', 'ops'],
+  runtime: ['graph', 'ops', 'compile'],
+  nn: ['graph', 'ops'],
+  models: ['graph', 'ops', 'nn'],
+  optim: ['graph', 'ops'],
+  io: ['graph'],
+  data: ['graph', 'io'],
+  train: ['graph', 'ops', 'compile', 'runtime', 'nn', 'models', 'optim', 'io', 'data'],
+  summary: ['graph', 'ops', 'compile', 'runtime', 'nn', 'optim', 'train'],
+  index: ['graph', 'ops', 'runtime', 'nn', 'models', 'optim', 'io', 'data', 'train', 'summary'],
+  onnx: ['graph', 'ops', 'compile', 'runtime', 'nn', 'io', 'train'],
+  bench: ['graph', 'ops', 'compile', 'runtime', 'nn', 'models', 'optim', 'io', 'train', 'onnx'],
+  cli: ['graph', 'ops', 'runtime', 'nn', 'models', 'optim', 'io', 'data', 'train', 'summary', 'bench'],
+};
+
+module.exports = { libBase, libLayers };
