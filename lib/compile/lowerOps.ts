@@ -20,10 +20,9 @@ import {
 import { byteLength } from './buffers';
 import { epilogueOf } from './fuse';
 import type { Buffer, Instruction } from './ir';
-import type { Lowering } from './lower';
+import type { Lower, Lowering } from './lowering';
 import { ACTIVATION, BINARY_KIND, DIRECTION, OPCODES, PAD_MODE, REDUCTION, type OpcodeName, UNARY_KIND } from './opcodes';
 
-type Lower = (l: Lowering, node: Tensor) => Buffer;
 type WordAttrs = Readonly<Record<string, number>>;
 
 const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);

@@ -5,7 +5,7 @@ import type { Tensor } from '../graph/tensor';
 import type { RunningAverageAttrs, SgdAttrs } from '../ops/update';
 import { baseOf } from './buffers';
 import type { Buffer } from './ir';
-import type { Lowering } from './lower';
+import type { Lowering } from './lowering';
 
 /** Updates: a parameter's step and its velocity's become one in-place instruction. All of them see variables as they were before the step. */
 export function lowerUpdates(l: Lowering, updates: readonly Update[]): void {
