@@ -239,10 +239,10 @@ const anyLoss: Loss = (output, labels) => (output.rank === 2 ? classLoss(output,
 
 /** What a program keeps and what one run of it needs. */
 function plannedBytes(graph: Graph): number {
-  const { plan, slots, feeds } = compileGraph(graph, planningQueries);
+  const { memoryPlan, slots, feeds } = compileGraph(graph, planningQueries);
   const bytes = ({ dtype, shape }: { dtype: keyof typeof BYTES_PER_ELEMENT; shape: Shape }): number =>
     elementCount(shape) * BYTES_PER_ELEMENT[dtype];
-  return plan.arenaLines * LINE_BYTES + [...slots, ...feeds].reduce((sum, buffer) => sum + bytes(buffer), 0);
+  return memoryPlan.arenaLines * LINE_BYTES + [...slots, ...feeds].reduce((sum, buffer) => sum + bytes(buffer), 0);
 }
 
 /**

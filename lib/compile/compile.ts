@@ -20,7 +20,7 @@ export interface CompileOptions {
   /** Fold batch normalisation and join nodes into fused instructions; default true. Off for tests that compare. */
   fuse?: boolean | undefined;
   /** Let buffers share memory; default true (STRIDENET_PLAN). */
-  plan?: boolean | undefined;
+  sharesMemory?: boolean | undefined;
   /** What convolutions may use; default 'fast'. */
   algorithm?: AlgorithmMode | undefined;
   /** Compute large results of batch normalisation again for the gradients rather than keep them; default true. Off for tests that compare. */
@@ -42,8 +42,8 @@ export function* compiling(graph: Graph, queries: NativeQueries, options: Compil
   const joined = options.fuse === false ? lowered : joinDepthwise(joinPooling(lowered));
   yield;
   const lists = yield* schedule(localise(joined));
-  const plan = yield* planningMemory(lists, { plan: options.plan ?? true });
-  return yield* encoding(lists, plan);
+  const memoryPlan = yield* planningMemory(lists, { sharesMemory: options.sharesMemory ?? true });
+  return yield* encoding(lists, memoryPlan);
 }
 
 function* fusing(graph: Graph): Work<Graph> {

@@ -18,13 +18,13 @@ export const TENSOR_WORDS = 12;
 export const OFFSET_WORD = 2;
 export const MAX_RANK = 6;
 
-export function encode(lists: InstructionLists, plan: MemoryPlan): Program {
-  return atOnce(encoding(lists, plan));
+export function encode(lists: InstructionLists, memoryPlan: MemoryPlan): Program {
+  return atOnce(encoding(lists, memoryPlan));
 }
 
 /** The same in pieces. */
-export function* encoding(lists: InstructionLists, plan: MemoryPlan): Work<Program> {
-  const tensors = new TensorTable(plan);
+export function* encoding(lists: InstructionLists, memoryPlan: MemoryPlan): Work<Program> {
+  const tensors = new TensorTable(memoryPlan);
   // Feeds and fetches come first, so that entry i is feed i in its own shape.
   for (const [i, feed] of lists.feeds.entries()) tensors.addExternal(feed, 'feed', i);
   for (const [i, fetch] of lists.fetches.entries()) tensors.addExternal(fetch, 'fetch', i);
@@ -37,7 +37,7 @@ export function* encoding(lists: InstructionLists, plan: MemoryPlan): Work<Progr
     PROGRAM_MAGIC,
     OPS_HASH | 0,
     total,
-    plan.arenaLines,
+    memoryPlan.arenaLines,
     tensors.count,
     lists.prepare.length,
     lists.step.length,
@@ -61,7 +61,7 @@ export function* encoding(lists: InstructionLists, plan: MemoryPlan): Work<Progr
     fetches: lists.fetches,
     updates: updatedVariables(lists),
     lists,
-    plan,
+    memoryPlan,
   };
 }
 
@@ -111,7 +111,7 @@ class TensorTable {
   private readonly constantOffsets = new Map<number, number>();
   private readonly slotNumbers = new Map<unknown, number>();
 
-  constructor(private readonly plan: MemoryPlan) {}
+  constructor(private readonly memoryPlan: MemoryPlan) {}
 
   get count(): number {
     return this.words.length / TENSOR_WORDS;
@@ -155,7 +155,7 @@ class TensorTable {
     const { place } = base;
     switch (place.space) {
       case 'arena':
-        return this.plan.offsets.get(base.id) ?? defect(`"${base.name}" has no place in the arena`);
+        return this.memoryPlan.offsets.get(base.id) ?? defect(`"${base.name}" has no place in the arena`);
       case 'constant':
         if (base.dtype === 'uint8') defect(`the constant "${base.name}" is of type uint8`);
         return this.constantOffset(base.id, place.data, elementCount(base.shape));

@@ -77,7 +77,7 @@ export interface Program {
   /** Variables that a step writes. */
   readonly updates: readonly Tensor[];
   readonly lists: InstructionLists;
-  readonly plan: MemoryPlan;
+  readonly memoryPlan: MemoryPlan;
 }
 
 /** What the compiler asks of native code; tests pass a pure stand-in. */

@@ -16,7 +16,7 @@ const MAX_LINES = 2 ** 31 - 2 ** 20;
 
 export interface MemoryOptions {
   /** false: every buffer has memory of its own (STRIDENET_PLAN=off), to tell planning errors from others. Default true. */
-  readonly plan?: boolean | undefined;
+  readonly sharesMemory?: boolean | undefined;
   /** false: no output takes over the memory of an input. Default true. */
   readonly inPlace?: boolean | undefined;
 }
@@ -57,7 +57,7 @@ export function planMemory(lists: InstructionLists, options: MemoryOptions = {})
 
 /** The same in pieces. */
 export function* planningMemory(lists: InstructionLists, options: MemoryOptions = {}): Work<MemoryPlan> {
-  const { plan: reuse = true, inPlace = true } = options;
+  const { sharesMemory: reuse = true, inPlace = true } = options;
   const blocks = yield* makeBlocks(lists, reuse && inPlace);
   const offsets = new Map<number, number>();
   let arenaLines = 0;

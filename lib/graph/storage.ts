@@ -20,7 +20,7 @@ export interface StorageHolder {
 }
 
 /** Where native code finds float32 numbers, little endian, in logical order. */
-export interface FileRegion {
+export interface FileSpan {
   readonly file: {
     /** Open as long as this object is referred to. */
     readonly descriptor: number;
@@ -37,7 +37,7 @@ export interface StoredValue<T extends TypedArray = Float32Array> {
   /** A fresh copy in logical row-major order. @throws StridenetError when it can no longer be read */
   read(): T;
   /** Absent when reading converts. */
-  readonly region?: FileRegion;
+  readonly span?: FileSpan;
 }
 
 /** Numbers that are read to be shown, 4 MiB of them, and that are drawn. */
@@ -131,8 +131,8 @@ export class VariableStorage {
   }
 
   /** The place of the value in a file, if it lies there as it is. */
-  get region(): FileRegion | undefined {
-    return this.current.kind === 'stored' ? this.current.stored.region : undefined;
+  get span(): FileSpan | undefined {
+    return this.current.kind === 'stored' ? this.current.stored.span : undefined;
   }
 
   /** Replaces the value. @throws StridenetError ERR_SHAPE_MISMATCH when the length differs */

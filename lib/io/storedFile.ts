@@ -7,7 +7,7 @@
 import { fstatSync, readSync, type BigIntStats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { formatShape, formatValue, StridenetError } from '../errors';
-import type { FileRegion, StoredValue } from '../graph/storage';
+import type { FileSpan, StoredValue } from '../graph/storage';
 import { elementCount, type DType, type Shape, type TypedArray } from '../graph/types';
 import type { ReadableType } from './elementTypes';
 import { fileError, readFully } from './file';
@@ -121,7 +121,7 @@ export interface StoredPlace {
 
 /** Numbers of a file. */
 export class StoredNumbers<T extends TypedArray = TypedArray> implements StoredValue<T> {
-  readonly region?: FileRegion;
+  readonly span?: FileSpan;
   readonly shape: Shape;
 
   /** @param known the numbers, if they lie in memory too */
@@ -131,7 +131,7 @@ export class StoredNumbers<T extends TypedArray = TypedArray> implements StoredV
     private readonly known?: T,
   ) {
     this.shape = place.shape;
-    if (!place.type.convert) this.region = { file, offset: place.offset };
+    if (!place.type.convert) this.span = { file, offset: place.offset };
   }
 
   /** @throws StridenetError ERR_FILE_CHANGED, ERR_FILE_ACCESS, ERR_OUT_OF_MEMORY; ERR_BAD_FILE for an integer that does not fit */

@@ -198,7 +198,7 @@ export function nativeInfo(): NativeInfo {
 }
 
 /** Whether the compiler may let buffers share memory: not with STRIDENET_PLAN=off. */
-export function planningEnabled(): boolean {
+export function sharesMemory(): boolean {
   return nativeInfo().plan;
 }
 

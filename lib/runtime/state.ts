@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers';
 import type { Program, SlotRequest } from '../compile/ir';
 import { DTYPE } from '../compile/opcodes';
 import { formatShape, StridenetError } from '../errors';
-import { readHeld, type Content, type FileRegion, type StorageHolder, type VariableStorage } from '../graph/storage';
+import { readHeld, type Content, type FileSpan, type StorageHolder, type VariableStorage } from '../graph/storage';
 import type { FillRule } from '../random';
 import { atOnce, type Work } from '../work';
 import type { Tensor } from '../graph/tensor';
@@ -29,7 +29,7 @@ interface Mirror {
   readonly storage: VariableStorage;
   version: number;
   /** Where native code was told to read the value; kept as long, so that the file stays open. */
-  region?: FileRegion;
+  span?: FileSpan;
 }
 
 export interface StateOptions {
@@ -118,9 +118,9 @@ export class State implements StorageHolder {
   /** @internal Writes what the variable is made of, or was. @param known its value, if that has been read */
   *uploading(mirror: Mirror, { content, version } = currentContent(mirror.storage), known?: Float32Array): Work<void> {
     const { slot, storage } = mirror;
-    const region = content.kind === 'stored' ? content.stored.region : undefined;
-    if (region) {
-      this.call((native) => native.writeFile(slot, region.file.descriptor, region.offset));
+    const span = content.kind === 'stored' ? content.stored.span : undefined;
+    if (span) {
+      this.call((native) => native.writeFile(slot, span.file.descriptor, span.offset));
     } else if (content.kind === 'rule') {
       const { kind, first, second, stream } = content.rule;
       this.call((native) => native.writeRule(slot, RULE_KIND[kind], first, second, stream));
@@ -128,7 +128,7 @@ export class State implements StorageHolder {
       const value = known ?? (yield* storage.valueOf(content));
       yield* inParts(storage, value, (part, first) => this.call((native) => native.write(slot, part, true, first)));
     }
-    mirror.region = region;
+    mirror.span = span;
     mirror.version = version;
     this.generation++;
     this.uploaded = true;
@@ -331,13 +331,13 @@ export class Mirrors {
     try {
       this.checkFiles();
     } catch (error) {
-      for (const mirror of this.mirrors) if (mirror.region) mirror.version = -1;
+      for (const mirror of this.mirrors) if (mirror.span) mirror.version = -1;
       throw error;
     }
   }
 
   private checkFiles(): void {
-    for (const file of new Set(this.mirrors.map(({ region }) => region?.file))) file?.check();
+    for (const file of new Set(this.mirrors.map(({ span }) => span?.file))) file?.check();
   }
 
   /** A run failed, so what it was to prepare may be missing. */

@@ -8,12 +8,12 @@ import { topologicalOrder } from '../graph/traverse';
 import { dtypeOf, newArray, type TypedArray } from '../graph/types';
 import type { Work } from '../work';
 import { RecentMap } from '../recentMap';
-import { planningEnabled, withCaller } from '../runtime/binding';
+import { sharesMemory, withCaller } from '../runtime/binding';
 import { nativeQueries } from '../runtime/queries';
 import { closedError, Session, type LoadedProgram } from '../runtime/session';
 import { currentContents, State, type Contents, type StateOptions } from '../runtime/state';
 import { nextTurn, Task } from '../runtime/task';
-import { Turns } from './turns';
+import { StartOrder } from './startOrder';
 
 /** Options of everything that runs programs. */
 export interface ExecutionOptions {
@@ -56,7 +56,7 @@ export class Programs {
   private runs = 0;
   private isRetired = false;
   /** Of the runs, so that one whose program is there does not overtake one whose program is being made. */
-  private readonly turns = new Turns();
+  private readonly startOrder = new StartOrder();
   private lastRun: Promise<unknown> = Promise.resolve();
   private closed = false;
 
@@ -113,7 +113,7 @@ export class Programs {
       }
     };
     try {
-      await this.counting(entry, () => this.turns.take(runAll, async () => undefined));
+      await this.counting(entry, () => this.startOrder.enter(runAll, async () => undefined));
     } catch (error) {
       throw withCaller(error, caller);
     }
@@ -133,11 +133,11 @@ export class Programs {
   }
 
   private start({ graph, loading }: Entry, feeds: readonly TypedArray[]): Promise<TypedArray[]> {
-    if (this.turns.allStarted && loading.value?.isCurrent) return this.submit(loading.value, feeds);
+    if (this.startOrder.allStarted && loading.value?.isCurrent) return this.submit(loading.value, feeds);
     const copies = feeds.map(copyOf);
     const contents = currentContents(topologicalOrder(roots(graph)));
     const caller = new Error();
-    const running = this.turns.take(
+    const running = this.startOrder.enter(
       () => this.makeReady(loading, contents),
       (program) => this.submit(program, copies),
     );
@@ -151,7 +151,7 @@ export class Programs {
    * latter begin when it has returned its promise.
    */
   async between<Ready, T>(makeReady: () => Promise<Ready>, action: (ready: Ready) => Promise<T>): Promise<T> {
-    return this.turns.take(async () => {
+    return this.startOrder.enter(async () => {
       await this.lastRun;
       return makeReady();
     }, action);
@@ -212,7 +212,7 @@ export class Programs {
 
   private *load(key: string, graph: Graph): Work<LoadedProgram> {
     try {
-      const program = yield* compiling(graph, nativeQueries(), { plan: planningEnabled(), algorithm: this.algorithm });
+      const program = yield* compiling(graph, nativeQueries(), { sharesMemory: sharesMemory(), algorithm: this.algorithm });
       yield;
       return this.session.load(program);
     } catch (error) {

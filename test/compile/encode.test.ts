@@ -40,10 +40,10 @@ function convolution(): { lists: InstructionLists; weight: ReturnType<typeof var
 
 test('words hold the header, tensors without duplicates, instructions and constants', () => {
   const { lists, weight } = convolution();
-  const plan = planMemory(lists);
-  const program = encode(lists, plan);
+  const memoryPlan = planMemory(lists);
+  const program = encode(lists, memoryPlan);
   const { words } = program;
-  expect([...words.subarray(0, 12)]).toEqual([PROGRAM_MAGIC, OPS_HASH | 0, words.length, plan.arenaLines, 9, 1, 3, 2, 1, 1, 0, 0]);
+  expect([...words.subarray(0, 12)]).toEqual([PROGRAM_MAGIC, OPS_HASH | 0, words.length, memoryPlan.arenaLines, 9, 1, 3, 2, 1, 1, 0, 0]);
   const decoded = decode(words);
   expect(decoded.tensors[0]).toEqual({ dtype: 'uint8', space: 'feed', offset: 0, shape: [2, 28, 28, 1] });
   expect(decoded.tensors[1]).toEqual({ dtype: 'float32', space: 'fetch', offset: 0, shape: [2, 28 * 28 * 6] });

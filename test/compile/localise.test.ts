@@ -24,7 +24,7 @@ function foldingConvolutions(count: number): { x: Tensor; y: Tensor } {
 
 test('computed kernels are temporary, one layer after the other: slots hold variables and what steps take', () => {
   const { x, y } = foldingConvolutions(5);
-  const { lists, slots, plan } = compileGraph({ feeds: [x], outputs: [y], updates: [] }, standInQueries);
+  const { lists, slots, memoryPlan } = compileGraph({ feeds: [x], outputs: [y], updates: [] }, standInQueries);
   const derived = slots.filter(({ key }) => typeof key === 'string');
   expect(derived).toHaveLength(5 * 2); // packed kernel and shift
   const taken = new Set(lists.step.flatMap(({ inputs }) => inputs.map((input) => input?.place)));
@@ -36,7 +36,8 @@ test('computed kernels are temporary, one layer after the other: slots hold vari
   const large = lists.prepare.filter(({ outputs }) => elementCount(outputs[0]!.shape) > CHANNELS).map(({ opcode }) => opcode);
   expect(large).toEqual(Array.from({ length: 5 }, () => ['binary', 'conv2d_pack']).flat());
   const kernel = CHANNELS * CHANNELS * 9 * 4;
-  const prepareBytes = Math.max(...lists.prepare.flatMap(({ outputs }) => outputs.map((output) => plan.offsets.get(output!.id) ?? 0))) * 64;
+  const prepareBytes =
+    Math.max(...lists.prepare.flatMap(({ outputs }) => outputs.map((output) => memoryPlan.offsets.get(output!.id) ?? 0))) * 64;
   expect(prepareBytes).toBeLessThan(2 * kernel);
 });
 

@@ -10,8 +10,8 @@ const seeds = Array.from({ length: 150 }, (_, i) => i + 1);
 
 describe('planMemory', () => {
   test.each([
-    ['with reuse', { plan: true }],
-    ['with planning off', { plan: false }],
+    ['with shared memory', { sharesMemory: true }],
+    ['without', { sharesMemory: false }],
     ['without in-place outputs', { inPlace: false }],
   ])('keeps every value until its last reader, %s', (_, options) => {
     for (const seed of seeds) {
@@ -45,7 +45,7 @@ describe('planMemory', () => {
     for (const seed of seeds) {
       const lists = randomLists(seed);
       const { arenaLines } = planMemory(lists, { inPlace: false });
-      const apart = planMemory(lists, { plan: false }).arenaLines;
+      const apart = planMemory(lists, { sharesMemory: false }).arenaLines;
       expect(arenaLines).toBeGreaterThanOrEqual(Math.max(...liveLines(lists)));
       expect(arenaLines).toBeLessThanOrEqual(apart);
     }

@@ -122,20 +122,20 @@ export function randomLists(seed: number): InstructionLists {
 }
 
 /**
- * What the lists leave behind: state, derived and fetched memory as texts that tell how each was computed. With a plan, arena
+ * What the lists leave behind: state, derived and fetched memory as texts that tell how each was computed. With a memory plan, arena
  * memory is a row of lines in which buffers overwrite each other; reading a line that another buffer has overwritten shows.
  */
-export function runOnSymbols(lists: InstructionLists, plan?: MemoryPlan): Map<unknown, string> {
+export function runOnSymbols(lists: InstructionLists, memoryPlan?: MemoryPlan): Map<unknown, string> {
   const memory = new Map<unknown, string>();
   const arena: string[] = [];
   const lines = (buffer: Buffer): number[] => {
-    const offset = plan!.offsets.get(baseOf(buffer).id)!;
+    const offset = memoryPlan!.offsets.get(baseOf(buffer).id)!;
     return Array.from({ length: Math.ceil(byteLength(buffer) / 64) }, (_, i) => offset + i);
   };
-  const inPlan = (buffer: Buffer): boolean => plan !== undefined && baseOf(buffer).place.space === 'arena';
+  const isPlaced = (buffer: Buffer): boolean => memoryPlan !== undefined && baseOf(buffer).place.space === 'arena';
   const read = (buffer: Buffer | null): string => {
     if (!buffer) return '-';
-    if (!inPlan(buffer)) return memory.get(memoryKey(buffer)) ?? `initial ${String(describe(buffer))}`;
+    if (!isPlaced(buffer)) return memory.get(memoryKey(buffer)) ?? `initial ${String(describe(buffer))}`;
     const found = new Set(lines(buffer).map((line) => arena[line] ?? 'nothing'));
     return [...found].join(' mixed with ');
   };
@@ -149,7 +149,7 @@ export function runOnSymbols(lists: InstructionLists, plan?: MemoryPlan): Map<un
     for (const [i, output] of each.outputs.entries()) {
       if (!output) continue;
       const value = digest(`${each.name}.${i}(${values.join(', ')})`);
-      if (inPlan(output)) for (const line of lines(output)) arena[line] = value;
+      if (isPlaced(output)) for (const line of lines(output)) arena[line] = value;
       else memory.set(memoryKey(output), value);
     }
   }

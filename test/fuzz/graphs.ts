@@ -24,7 +24,7 @@ import type { Random } from './random';
 const EXACT: readonly Variation[] = [
   { name: '2 threads', threads: 2, runs: 2 },
   { name: '3 threads', threads: 3 },
-  { name: 'no shared memory', threads: 2, plan: false },
+  { name: 'no shared memory', threads: 2, sharesMemory: false },
 ];
 /** These sum in another order. */
 const CLOSE: readonly Variation[] = [

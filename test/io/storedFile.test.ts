@@ -83,7 +83,7 @@ test('a model that reads from its file computes what one with its values in memo
   const model = makeModel(1);
   await saveSafetensors(file, model.stateDict());
   const loaded = await loadedModel();
-  expect(loaded.parameters()[0]!.storage.region).toBeDefined();
+  expect(loaded.parameters()[0]!.storage.span).toBeDefined();
   for (const algorithm of ['fast', 'exact']) expect(await logitsOf(loaded, { algorithm })).toEqual(await logitsOf(model, { algorithm }));
   for (const [name, variable] of model.stateDict()) {
     expect(loaded.stateDict().get(name)!.storage.value()).toEqual(variable.storage.value());

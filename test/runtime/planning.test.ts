@@ -10,7 +10,7 @@ import { Session } from '../../lib/runtime/session';
 import { State } from '../../lib/runtime/state';
 import { trainingGraph } from '../../lib/train/trainingGraph';
 
-function train(plan: boolean): { bytes: number; losses: number[]; weights: number[][] } {
+function train(sharesMemory: boolean): { bytes: number; losses: number[]; weights: number[][] } {
   manualSeed(3);
   const model = models.lenet5({ classes: 10 });
   const optimizer = optim.sgd({ lr: 0.1, momentum: 0.9, nesterov: true });
@@ -18,7 +18,7 @@ function train(plan: boolean): { bytes: number; losses: number[]; weights: numbe
   const slotsOf = ({ shape }: nn.Parameter): nn.Variable[] => [new nn.Variable(shape)];
   const graph = trainingGraph({ model, loss: nn.crossEntropy(), accuracy: true, optimizer, slotsOf }, form);
   using session = new Session({ state: new State(), threads: 2 });
-  const loaded = session.load(compileGraph(graph, nativeQueries(), { plan }));
+  const loaded = session.load(compileGraph(graph, nativeQueries(), { sharesMemory }));
   const images = Uint8Array.from({ length: 16 * 784 }, (_, i) => (i * 2654435761) >>> 24);
   const labels = Int32Array.from({ length: 16 }, (_, i) => i % 10);
   const losses = [0, 1, 2].map(() => session.runSync(loaded, [images, labels, Float32Array.of(0.1)])[0]![0]!);

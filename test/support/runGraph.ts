@@ -20,7 +20,7 @@ export interface Variation {
   /** Default true: nodes are fused into epilogues. */
   readonly fuse?: boolean;
   /** Default true: buffers share memory. */
-  readonly plan?: boolean;
+  readonly sharesMemory?: boolean;
   /** Convolutions join this many output pixels of a row wherever they can; default: as the cost query says. */
   readonly widen?: number;
   /** The form of Winograd's minimal filtering that convolutions are computed by, as far as they can be; default: none. */
@@ -38,7 +38,7 @@ export function runGraph(outputs: readonly Tensor[], variation: Variation): Type
   const graph = { feeds: [], outputs: variation.variables ? asVariables(outputs) : outputs, updates: [] };
   const program = compileGraph(graph, queriesFor(variation), {
     fuse: variation.fuse ?? true,
-    plan: variation.plan ?? true,
+    sharesMemory: variation.sharesMemory ?? true,
     algorithm: variation.winograd ? 'fast' : 'exact',
   });
   const native = binding();

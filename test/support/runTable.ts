@@ -57,7 +57,7 @@ const EXACT: readonly Variation[] = [
   { name: '1 thread', threads: 1, runs: 2 },
   { name: '2 threads', threads: 2, runs: 3 },
   { name: '3 threads', threads: 3 },
-  { name: 'no shared memory', threads: 2, plan: false },
+  { name: 'no shared memory', threads: 2, sharesMemory: false },
   { name: 'variables', threads: 2, variables: true, runs: 2 },
 ];
 /** Convolutions by Winograd's minimal filtering: bounds of their own, and results that agree to the bit among themselves. */

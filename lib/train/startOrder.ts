@@ -1,6 +1,6 @@
 /** Starts things in the order in which they were asked for, although some have to be made ready first. */
 
-export class Turns {
+export class StartOrder {
   private last: Promise<unknown> = Promise.resolve();
   private waiting = 0;
 
@@ -10,9 +10,9 @@ export class Turns {
   }
 
   /** Makes ready and starts when all before are started; does not wait for their ends. @returns what `start` gives in the end */
-  async take<Ready, T>(makeReady: () => Promise<Ready>, start: (ready: Ready) => Promise<T>): Promise<T> {
+  async enter<Ready, T>(makeReady: () => Promise<Ready>, start: (ready: Ready) => Promise<T>): Promise<T> {
     const before = this.last;
-    const turn = async (): Promise<{ started: Promise<T> }> => {
+    const starting = async (): Promise<{ started: Promise<T> }> => {
       try {
         await before;
         return { started: start(await makeReady()) };
@@ -21,7 +21,7 @@ export class Turns {
       }
     };
     this.waiting++;
-    const mine = turn();
+    const mine = starting();
     this.last = mine.catch(() => undefined);
     return (await mine).started;
   }
