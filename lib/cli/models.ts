@@ -5,7 +5,7 @@ import { parseJson } from '../io/json';
 import { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from '../io/safetensors';
 import { findModel, INIT_NAMES, type ModelEntry, type ModelOptions } from '../models/catalogue';
 import type { Module } from '../nn';
-import { SLOT_PREFIX } from '../train/checkpoint';
+import { isSlotName } from '../optim/optimizer';
 import type { Arguments, OptionSpec } from './arguments';
 
 /** Options of the command line that choose a variant. */
@@ -73,7 +73,7 @@ export async function loadModel(
   }
   const weights = await loadSafetensors(path);
   // A checkpoint has what the optimizer remembers beside the weights.
-  for (const tensor of weights.keys()) if (tensor.startsWith(SLOT_PREFIX)) weights.delete(tensor);
+  for (const tensor of weights.keys()) if (isSlotName(tensor)) weights.delete(tensor);
   const model = entry.build({ ...defaults.options, ...description?.options, ...chosen, init: undefined });
   model.loadStateDict(weights);
   return { model, classNames: description?.classNames ?? defaults.classNames, input: description?.input ?? entry.input };

@@ -17,7 +17,7 @@ export function fold(graph: Graph): Graph {
   const order = topologicalOrder(roots(graph));
   if (!order.some(isEvaluation)) return graph;
   const uses = useCounts(roots(graph));
-  const changing = new Set(graph.updates.map(({ variable }) => variable));
+  const changing = new Set(graph.updates.flatMap(({ variables }) => variables));
   const resting = new Set<Tensor>();
   for (const node of order) {
     if (node.leaf) {

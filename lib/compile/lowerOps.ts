@@ -21,11 +21,10 @@ import { byteLength } from './buffers';
 import { epilogueOf } from './fuse';
 import type { Buffer, Instruction } from './ir';
 import type { Lower, Lowering } from './lowering';
+import { snakeCase } from './opcodeNames';
 import { ACTIVATION, BINARY_KIND, DIRECTION, OPCODES, PAD_MODE, REDUCTION, type OpcodeName, UNARY_KIND } from './opcodes';
 
 type WordAttrs = Readonly<Record<string, number>>;
-
-const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 
 /** The result buffer of a node in its own shape. */
 function result(l: Lowering, node: Tensor): Buffer {

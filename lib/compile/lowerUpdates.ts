@@ -1,46 +1,43 @@
-/** How the updates of a graph become instructions: they come last, and write variables in place. */
+/**
+ * How the updates of a graph become instructions: one each, behind all others. Which operands and attributes an instruction has stands in
+ * ops.def, so nothing here knows of any one of them.
+ */
 
 import type { Update } from '../graph/graph';
 import type { Tensor } from '../graph/tensor';
-import type { RunningAverageAttrs, SgdAttrs } from '../ops/update';
 import { baseOf } from './buffers';
 import type { Buffer } from './ir';
 import type { Lowering } from './lowering';
+import { camelCase, snakeCase } from './opcodeNames';
+import { OPCODES, type OpcodeName, type OperandSignature } from './opcodes';
 
-/** Updates: a parameter's step and its velocity's become one in-place instruction. All of them see variables as they were before the step. */
+/** Every update sees its inputs as they were before the step, whatever the updates before it have written. */
 export function lowerUpdates(l: Lowering, updates: readonly Update[]): void {
-  const variableOf = new Map(updates.map(({ variable, value }) => [value, variable]));
-  const before = new Map<Tensor, Buffer>();
-  for (const { value } of updates) {
-    const source = value.op === 'runningAverage' ? l.bufferOf(value.inputs[1]!) : undefined;
-    // The value of a variable itself, which may be changed first.
-    if (source && baseOf(source).place.space === 'state') before.set(value, l.copy(source));
-  }
-  for (const { variable, value } of updates) {
-    if (value.op === 'sgdVelocity') continue; // with its parameter
-    if (value.op === 'runningAverage' && value.inputs[0] === variable) {
-      const [, moving, guard] = value.inputs;
-      const { decay, gain } = value.attrs as unknown as RunningAverageAttrs;
-      l.emit(
-        'running_average',
-        [before.get(value) ?? l.bufferOf(moving!), l.bufferOf(guard!)],
-        [l.bufferOf(variable)],
-        { decay, gain },
-        value.name,
-      );
-      continue;
-    }
-    if (value.op !== 'sgdParam' || value.inputs[0] !== variable) throw new Error(`no lowering for an update by ${value.op}`);
-    const [, grad, lr, moved] = value.inputs;
-    const velocity = moved && variableOf.get(moved);
-    if (moved && !velocity) throw new Error(`the velocity of ${variable.name} is not updated by the same graph`);
-    const { momentum, weightDecay, nesterov } = value.attrs as unknown as SgdAttrs;
+  const inputs = updates.map((update) => update.inputs.map((input) => valueBefore(l, input)));
+  for (const [i, { op, variables, attributes }] of updates.entries()) {
+    const opcode = snakeCase(op) as OpcodeName;
+    const signature = OPCODES[opcode];
+    const words = signature.attrs.map(({ name }) => [name, Number(attributes[camelCase(name)])] as const);
     l.emit(
-      'sgd',
-      [l.bufferOf(grad!), l.bufferOf(lr!)],
-      [l.bufferOf(variable), velocity ? l.bufferOf(velocity) : null],
-      { momentum, weight_decay: weightDecay, nesterov: nesterov ? 1 : 0 },
-      value.name,
+      opcode,
+      operands(signature.inputs, inputs[i]!),
+      operands(
+        signature.outputs,
+        variables.map((variable) => l.bufferOf(variable)),
+      ),
+      Object.fromEntries(words),
+      variables[0]!.name && `${variables[0]!.name}/update`,
     );
   }
+}
+
+/** The value of a node; that of a variable is copied, since an update may write it first. */
+function valueBefore(l: Lowering, node: Tensor): Buffer {
+  const buffer = l.bufferOf(node);
+  return baseOf(buffer).place.space === 'state' ? l.copy(buffer) : buffer;
+}
+
+/** As many operands as the instruction has: those that are not given are absent. */
+function operands(signature: readonly OperandSignature[], given: readonly Buffer[]): (Buffer | null)[] {
+  return signature.map((_, i) => given[i] ?? null);
 }

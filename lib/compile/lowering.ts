@@ -66,10 +66,9 @@ export class Lowering {
     yield;
     this.findStatic();
     for (const feed of this.graph.feeds) this.lowerFeed(feed);
-    const updated = new Set(this.graph.updates.map((update) => update.value));
     // A scaled weight is made only for those who do not pack it.
     yield* inPieces(this.order, (node) => {
-      if (!updated.has(node) && node.op !== 'scaledWeight') this.bufferOf(node);
+      if (node.op !== 'scaledWeight') this.bufferOf(node);
     });
     this.graph.outputs.forEach((output, index) => this.lowerFetch(output, index));
   }
@@ -268,7 +267,7 @@ export class Lowering {
 
   /** A node is static when its leaves are constants and variables that this graph leaves alone, with at least one variable. */
   private findStatic(): void {
-    const updated = new Set(this.graph.updates.map((update) => update.variable));
+    const updated = new Set(this.graph.updates.flatMap((update) => update.variables));
     const constants = new Map<Tensor, string>();
     for (const node of this.order) {
       if (node.leaf) {

@@ -24,10 +24,11 @@ export function recompute(graph: Graph): Graph {
   });
 }
 
-/** The forward nodes that others than forward nodes read. */
+/** The forward nodes that updates and others than forward nodes read. */
 function usedBackward(graph: Graph, forward: ReadonlySet<Tensor>): Set<Tensor> {
   const backward = topologicalOrder(roots(graph)).filter((node) => !forward.has(node));
-  return new Set(backward.flatMap((node) => node.inputs.filter((input) => forward.has(input))));
+  const used = [...backward, ...graph.updates].flatMap(({ inputs }) => inputs);
+  return new Set(used.filter((input) => forward.has(input)));
 }
 
 class Recomputed {

@@ -3,10 +3,19 @@
 import { Tensor } from './tensor';
 import { topologicalOrder } from './traverse';
 
-/** One update of a graph: after a run `variable` holds what `value` was. */
+/**
+ * One instruction that writes variables in place, each element by itself. All updates of a graph see `inputs` as they were before the step. One
+ * whose numbers are not all finite changes nothing: that is how a step whose loss is NaN is skipped, by way of its learning rate.
+ */
 export interface Update {
-  readonly variable: Tensor;
-  readonly value: Tensor;
+  /** The instruction that computes it, such as 'sgd' or 'runningAverage'. */
+  readonly op: string;
+  /** What it reads and writes, all of one shape and in the order of the instruction: a parameter, then its state. */
+  readonly variables: readonly Tensor[];
+  /** A tensor of the variables' shape, such as the gradient, and behind it single numbers, such as the learning rate. */
+  readonly inputs: readonly Tensor[];
+  /** The constants of the formula, such as the momentum. */
+  readonly attributes: Readonly<Record<string, number | boolean>>;
 }
 
 /** What one specialisation computes. */
@@ -15,13 +24,13 @@ export interface Graph {
   readonly feeds: readonly Tensor[];
   /** Values handed back by a run, in logical order. */
   readonly outputs: readonly Tensor[];
-  /** What variables hold after a run. */
+  /** How a run changes variables. */
   readonly updates: readonly Update[];
 }
 
-/** The nodes that a graph must compute. */
+/** The nodes that a graph must compute, and the variables that it writes. */
 export function roots(graph: Graph): Tensor[] {
-  return [...graph.outputs, ...graph.updates.map((update) => update.value)];
+  return [...graph.outputs, ...graph.updates.flatMap(({ variables, inputs }) => [...variables, ...inputs])];
 }
 
 /**
@@ -38,7 +47,7 @@ export function rewrite(graph: Graph, rule: (node: Tensor, original: Tensor) => 
   return {
     feeds: graph.feeds,
     outputs: graph.outputs.map((node) => replaced.get(node)!),
-    updates: graph.updates.map(({ variable, value }) => ({ variable, value: replaced.get(value)! })),
+    updates: graph.updates.map((update) => ({ ...update, inputs: update.inputs.map((input) => replaced.get(input)!) })),
   };
 }
 

@@ -1,70 +1,68 @@
 /**
- * Optimizer steps as pure nodes. They appear only as values of graph updates; the compiler joins the two nodes of a parameter
- * into one in-place instruction. (PyTorch's SGD with dampening 0.)
- *
- *   g        = grad + weightDecay param
- *   velocity = momentum velocity + g
- *   param    = param - lr (nesterov ? g + momentum velocity : velocity)
- *
- * A learning rate that is not finite leaves both as they are.
+ * Updates: how a step changes variables. An update is a record and no node, since one instruction writes several variables at once, such
+ * as a parameter and what its optimizer keeps of it. What each instruction computes stands in native/program/ops.def; which of them
+ * an optimizer asks for stands in lib/optim.
  */
 
+import { formatShape, StridenetError } from '../errors';
 import type { Update } from '../graph/graph';
-import type { Tensor } from '../graph/tensor';
-import type { Attrs } from '../graph/types';
 import { scalar } from '../graph/leaves';
-import { build, defineOp } from './builder';
+import type { Tensor } from '../graph/tensor';
+import type { Shape } from '../graph/types';
+import { checkDType, checkTensor, describe } from './builder';
 
-export interface SgdAttrs extends Attrs {
-  readonly momentum: number;
-  readonly weightDecay: number;
-  readonly nesterov: boolean;
-}
-
-defineOp<SgdAttrs>({ name: 'sgdVelocity', infer: ({ inputs: [param] }) => ({ shape: param!.shape, dtype: 'float32' }) });
-defineOp<SgdAttrs>({ name: 'sgdParam', infer: ({ inputs: [param] }) => ({ shape: param!.shape, dtype: 'float32' }) });
+const made = new WeakSet<object>();
 
 /**
- * The updates of one SGD step.
- * @param lr a scalar tensor @param velocity a variable of the parameter's shape; absent when momentum is 0
+ * The update of `variables` by an instruction. Operands that the instruction can do without may be left out at the end of either list.
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH for operands that do not fit each other
  */
-export function sgdUpdates(param: Tensor, grad: Tensor, lr: Tensor, velocity: Tensor | undefined, attrs: SgdAttrs): Update[] {
-  const name = param.name && `${param.name}/update`;
-  if (!velocity) return [{ variable: param, value: build('sgdParam', [param, grad, lr], attrs, name) }];
-  const moved = build('sgdVelocity', [param, grad, velocity], attrs, name);
-  return [
-    { variable: velocity, value: moved },
-    { variable: param, value: build('sgdParam', [param, grad, lr, moved], attrs, name) },
-  ];
+export function makeUpdate(op: string, variables: readonly Tensor[], inputs: readonly Tensor[], attributes: Update['attributes']): Update {
+  const first: unknown = variables[0];
+  checkTensor(op, 'variable 0', first);
+  const where = describe(op, first.name);
+  variables.forEach((variable, i) => checkOperand(where, `variable ${i}`, variable, first.shape));
+  inputs.forEach((input, i) => checkOperand(where, `input ${i}`, input, i === 0 ? first.shape : []));
+  const update = Object.freeze({
+    op,
+    variables: Object.freeze([...variables]),
+    inputs: Object.freeze([...inputs]),
+    attributes: Object.freeze({ ...attributes }),
+  });
+  made.add(update);
+  return update;
 }
 
-export interface RunningAverageAttrs extends Attrs {
-  readonly decay: number;
-  readonly gain: number;
+function checkOperand(where: string, what: string, operand: unknown, shape: Shape): void {
+  checkTensor(where, what, operand);
+  checkDType(where, what, operand, 'float32');
+  if (formatShape(operand.shape) === formatShape(shape)) return;
+  throw new StridenetError(
+    'ERR_SHAPE_MISMATCH',
+    `${where} expects ${what} of shape ${formatShape(shape)} but got ${formatShape(operand.shape)}.`,
+  );
 }
 
-defineOp<RunningAverageAttrs>({ name: 'runningAverage', infer: ({ inputs: [running] }) => ({ shape: running!.shape, dtype: 'float32' }) });
-
-/** decay running + gain value, or `running` as it is when the scalar `guard` is not finite. Only as the value of an update. */
-export function runningAverage(running: Tensor, value: Tensor, guard: Tensor, attrs: RunningAverageAttrs): Tensor {
-  return build('runningAverage', [running, value, guard], attrs, running.name && `${running.name}/update`);
+/** Whether `value` came from `makeUpdate`, not a copy of such an update. */
+export function isUpdate(value: unknown): value is Update {
+  return typeof value === 'object' && value !== null && made.has(value);
 }
 
-/** `value`, or `variable` as it is when the scalar `guard` is not finite. Only as the value of an update. */
-export function replacement(variable: Tensor, value: Tensor, guard: Tensor): Tensor {
+/** running = decay running + gain value, unless the scalar `guard` is not finite. */
+export function runningAverage(running: Tensor, value: Tensor, guard: Tensor, { decay, gain }: { decay: number; gain: number }): Update {
+  return makeUpdate('runningAverage', [running], [value, guard], { decay, gain });
+}
+
+/** variable = value, unless the scalar `guard` is not finite. */
+export function replacement(variable: Tensor, value: Tensor, guard: Tensor): Update {
   return runningAverage(variable, value, guard, { decay: 0, gain: 1 });
 }
 
-/** Whether a node is the step of an optimizer of this package, which has its guard in itself. */
-export function isOptimizerStep({ op }: Tensor): boolean {
-  return op === 'sgdParam' || op === 'sgdVelocity';
-}
-
-/** An update that layers ask for while their graph is built: its value is made when the guard of the step is known. */
+/** An update that layers ask for while their graph is built: it is made when the guard of the step is known. */
 export interface DeferredUpdate {
   readonly variable: Tensor;
   /** @param guard a scalar: not finite in a step that must change nothing */
-  readonly value: (guard: Tensor) => Tensor;
+  readonly update: (guard: Tensor) => Update;
 }
 
 let deferred: DeferredUpdate[] | undefined;
@@ -82,11 +80,11 @@ export function collectUpdates<T>(body: () => T): { result: T; updates: readonly
 }
 
 /**
- * Asks the training graph that is being built to set `variable` in every step. Where no such graph is being built nothing
+ * Asks the training graph that is being built to update `variable` in every step. Where no such graph is being built nothing
  * happens: nodes are pure, and evaluating them writes no variable.
  */
-export function deferUpdate(variable: Tensor, value: DeferredUpdate['value']): void {
-  deferred?.push({ variable, value });
+export function deferUpdate(variable: Tensor, update: DeferredUpdate['update']): void {
+  deferred?.push({ variable, update });
 }
 
 /** Asks for `counter` (a scalar) to grow by one in every step. */

@@ -1,5 +1,6 @@
 /** The public `optim` namespace: optimizers and learning rate schedules. */
 
-export type { Optimizer } from './optimizer';
+export type { Assignment, Optimizer } from './optimizer';
+export * from './optimizers';
 export { constant, cosine, type CosineOptions, type Schedule, type ScheduleStep } from './schedule';
-export { sgd, type SgdOptions } from './sgd';
+export type { Update } from '../graph/graph';

@@ -1,11 +1,19 @@
 /**
  * What an optimizer is: a description that adds updates to a training graph. It holds no state; what must live from step to step
- * (momentum) are slots that the trainer keeps beside each parameter.
+ * (momentum) are slots that the trainer keeps beside each parameter and that checkpoints hold under names made here.
  */
 
 import { checkNumber, formatValue, readArray, StridenetError } from '../errors';
 import type { Update } from '../graph/graph';
 import type { Tensor } from '../graph/tensor';
+
+/** What an optimizer of a user's own wants a variable to hold after the step, as a function of what all held before it. */
+export interface Assignment {
+  /** The parameter, or one of its slots. */
+  readonly variable: Tensor;
+  /** Computed with `ops`; of the variable's shape. */
+  readonly value: Tensor;
+}
 
 /**
  * One of `optim`, or one of a user's own: `updates` computes with `ops`, and what it gives is compiled into the training step.
@@ -25,19 +33,32 @@ export interface Optimizer {
   readonly options: Readonly<Record<string, number | boolean>>;
   /** The learning rate that a schedule multiplies. */
   readonly lr: number;
-  /** Names of the variables kept for each parameter, of its shape, zero at first. */
+  /** Names of the variables kept for each parameter, of its shape, zero at first; those of PyTorch's state, such as 'exp_avg'. */
   readonly slots: readonly string[];
   /**
-   * The updates of one parameter and its slots: what they are to hold after the step. Values are tensors of what all of them held before it; a
-   * step whose loss is not finite leaves everything as it was.
+   * How one parameter and its slots change: assignments, or what another optimizer gives, as it is. Values are tensors of what all of them
+   * held before the step; one whose loss is not finite leaves everything as it was.
    * @param lr scalar @param slots in the order of `this.slots`
    */
-  updates(parameter: Tensor, gradient: Tensor, lr: Tensor, slots: readonly Tensor[]): readonly Update[];
+  updates(parameter: Tensor, gradient: Tensor, lr: Tensor, slots: readonly Tensor[]): readonly (Assignment | Update)[];
+}
+
+// A slash, since no path of a module has one.
+const SLOT_PREFIX = 'optimizer/';
+
+/** What a checkpoint calls the slot of a parameter: 'optimizer/velocity/conv1.weight'. */
+export function slotName(slot: string, parameter: string): string {
+  return `${SLOT_PREFIX}${slot}/${parameter}`;
+}
+
+/** Whether a tensor of a checkpoint is a slot, not a weight. */
+export function isSlotName(name: string): boolean {
+  return name.startsWith(SLOT_PREFIX);
 }
 
 const builtIn = new WeakSet<Optimizer>();
 
-/** Marks an optimizer of this package, which `name` and `options` say everything of. It cannot be changed any more. */
+/** Marks an optimizer of the table, which `name` and `options` say everything of. It cannot be changed any more. */
 export function asBuiltIn(optimizer: Optimizer): Optimizer {
   builtIn.add(Object.freeze(optimizer));
   return optimizer;

@@ -1,7 +1,7 @@
 /** Stochastic gradient descent with momentum, Nesterov momentum and weight decay, as torch.optim.SGD (dampening 0). */
 
-import { checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
-import { sgdUpdates } from '../ops/update';
+import { checkBoolean, checkNumber, checkOptions, StridenetError } from '../errors';
+import { makeUpdate } from '../ops/update';
 import { asBuiltIn, type Optimizer } from './optimizer';
 
 /** Options of `optim.sgd`. */
@@ -25,10 +25,7 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   const lr = checkNumber('optim.sgd', 'lr', options.lr ?? 1e-3, 0);
   const momentum = checkNumber('optim.sgd', 'momentum', options.momentum ?? 0, 0);
   const weightDecay = checkNumber('optim.sgd', 'weightDecay', options.weightDecay ?? 0, 0);
-  const nesterov = options.nesterov ?? false;
-  if (typeof nesterov !== 'boolean') {
-    throw new StridenetError('ERR_INVALID_ARGUMENT', `optim.sgd expects nesterov to be true or false but got ${formatValue(nesterov)}.`);
-  }
+  const nesterov = checkBoolean('optim.sgd', 'nesterov', options.nesterov ?? false);
   if (nesterov && momentum === 0) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
@@ -40,7 +37,8 @@ export function sgd(options: SgdOptions = {}): Optimizer {
     options: { lr, momentum, weightDecay, nesterov },
     lr,
     slots: momentum > 0 ? ['velocity'] : [],
-    updates: (parameter, gradient, rate, [velocity]) =>
-      sgdUpdates(parameter, gradient, rate, velocity, { momentum, weightDecay, nesterov }),
+    updates: (parameter, gradient, rate, [velocity]) => [
+      makeUpdate('sgd', velocity ? [parameter, velocity] : [parameter], [gradient, rate], { momentum, weightDecay, nesterov }),
+    ],
   });
 }

@@ -14,15 +14,13 @@ import { takeOver } from '../nn/loadStateDict';
 import type { Module } from '../nn/module';
 import { withVariableLimit, type Variable } from '../nn/parameter';
 import { moduleFrom, type ModuleRecipe } from '../nn/recipe';
-import type { Optimizer } from '../optim/optimizer';
-import { sgd } from '../optim/sgd';
+import { isSlotName, type Optimizer } from '../optim/optimizer';
+import * as optimizers from '../optim/optimizers';
 import { randomState, restoreRandomState } from '../random';
 import { formatProgress, parseProgress, type FitProgress } from './fitProgress';
 import type { TrainerOptions } from './trainerOptions';
 
 const FORMAT = 'stridenet checkpoint 1';
-// A slash, since no path of a module has one.
-export const SLOT_PREFIX = 'optimizer/';
 /** What a checkpoint's metadata is called. */
 const OWN_NAMES = ['format', 'state', 'random', 'fit', 'recipe', PREPROCESS_KEY];
 
@@ -110,7 +108,7 @@ export async function saveCheckpoint(
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const { tensors, metadata } = await loadSafetensorsWithMetadata(path);
   const parsed = parseMetadata(path, metadata);
-  const part = (isSlot: boolean): Map<string, Tensor> => new Map([...tensors].filter(([name]) => name.startsWith(SLOT_PREFIX) === isSlot));
+  const part = (isSlot: boolean): Map<string, Tensor> => new Map([...tensors].filter(([name]) => isSlotName(name) === isSlot));
   const weights = notePreprocessing(part(false), () => notedPreprocessing(tensors));
   return { path, ...parsed, recipe: metadata['recipe'], weights, slots: part(true) };
 }
@@ -119,7 +117,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
  * Model and options as they were when the checkpoint was saved.
  * @throws StridenetError ERR_BAD_FILE; ERR_INVALID_ARGUMENT when the file cannot say
  */
-export function rebuildFromCheckpoint({ path, recipe: text, weights }: Checkpoint): { model: Module; options: TrainerOptions } {
+export function rebuildFromCheckpoint({ path, state, recipe: text, weights }: Checkpoint): { model: Module; options: TrainerOptions } {
   if (text === undefined) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
@@ -136,12 +134,22 @@ export function rebuildFromCheckpoint({ path, recipe: text, weights }: Checkpoin
     for (const path of recipe.frozenModules ?? []) modules.get(path)?.freeze();
     for (const path of recipe.evaluating ?? []) modules.get(path)!.training = false;
     for (const parameter of model.parameters()) parameter.requiresGrad = !frozen.has(parameter.name);
-    return { model, options: { ...recipe.options, optimizer: sgd(recipe.optimizer), loss: lossFrom(recipe.loss) } };
+    return {
+      model,
+      options: { ...recipe.options, optimizer: optimizerFrom(state.optimizer, recipe.optimizer), loss: lossFrom(recipe.loss) },
+    };
   } catch (error) {
     restoreRandomState(random);
     const reason = (error as Error).message.replace(/\.?$/, '.');
     throw new StridenetError('ERR_BAD_FILE', `${path} does not say how its model is built: ${reason}`, { cause: error });
   }
+}
+
+/** @throws Error for a name that the table does not have; StridenetError for options that the optimizer refuses */
+function optimizerFrom(name: string, options: Optimizer['options']): Optimizer {
+  const make: unknown = Object.hasOwn(optimizers, name) ? optimizers[name as keyof typeof optimizers] : undefined;
+  if (typeof make !== 'function') throw new Error(`there is no optimizer ${formatValue(name)}`);
+  return (make as (options: Optimizer['options']) => Optimizer)(options);
 }
 
 /**

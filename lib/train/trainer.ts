@@ -13,7 +13,7 @@ import { isFrozen, type Module } from '../nn/module';
 import { Variable, type Parameter } from '../nn/parameter';
 import { recipeOf } from '../nn/recipe';
 import { randomStepValue } from '../ops/dropout';
-import { checkOptimizer, isBuiltIn, type Optimizer } from '../optim/optimizer';
+import { checkOptimizer, isBuiltIn, slotName, type Optimizer } from '../optim/optimizer';
 import { Philox } from '../random';
 import {
   checkNotes,
@@ -21,7 +21,6 @@ import {
   rebuildFromCheckpoint,
   restoreCheckpoint,
   saveCheckpoint,
-  SLOT_PREFIX,
   type Checkpoint,
   type TrainerRecipe,
 } from './checkpoint';
@@ -416,7 +415,7 @@ export class Trainer {
     const named = this.model
       .parameters()
       .flatMap((parameter) =>
-        this.optimizer.slots.map((slot, i) => [`${SLOT_PREFIX}${slot}/${parameter.name}`, this.slotsOf(parameter)[i]!] as const),
+        this.optimizer.slots.map((slot, i) => [slotName(slot, parameter.name), this.slotsOf(parameter)[i]!] as const),
       );
     return new Map(named);
   }
@@ -434,7 +433,7 @@ function trainerOfFile(path: string, model: Module, options: TrainerOptions): Tr
 }
 
 function changedBy({ updates }: Graph): Tensor[] {
-  return updates.map(({ variable }) => variable);
+  return updates.flatMap(({ variables }) => variables);
 }
 
 /** Steps that are tied to each other: when one is not applied, those behind it are not. The next step after a failure begins another. */

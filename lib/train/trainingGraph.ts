@@ -8,12 +8,12 @@ import { topologicalOrder } from '../graph/traverse';
 import type { Module } from '../nn/module';
 import { Parameter, type Variable } from '../nn/parameter';
 import type { Loss } from '../nn/loss';
-import type { Optimizer } from '../optim/optimizer';
+import type { Assignment, Optimizer } from '../optim/optimizer';
 import { describe } from '../ops/builder';
 import { differentiate } from '../ops/differentiate';
 import { withRandomStep } from '../ops/dropout';
 import { add, mul, sub } from '../ops/elementwise';
-import { collectUpdates, isOptimizerStep, replacement } from '../ops/update';
+import { collectUpdates, isUpdate, replacement } from '../ops/update';
 import { scoredGraph, type BatchForm } from './graphs';
 
 /** What trains a model. */
@@ -79,8 +79,8 @@ export function trainingGraph({ model, loss, accuracy, optimizer, slotsOf, lastA
     );
   }
   // What layers move by themselves, such as running statistics: also only in a step that is applied.
-  for (const { variable, value } of asked) updates.push({ variable, value: value(guardedRate) });
-  if (chain) updates.push({ variable: lastApplied, value: replacement(lastApplied, chain.mark, guardedRate) });
+  for (const { update } of asked) updates.push(update(guardedRate));
+  if (chain) updates.push(replacement(lastApplied, chain.mark, guardedRate));
   return { feeds: [images, labels, rate, ...(chain?.feeds ?? []), ...(dropouts > 0 ? [random] : [])], outputs, updates };
 }
 
@@ -117,7 +117,7 @@ function refuseHidden(model: Module, listed: ReadonlySet<Tensor>, heads: readonl
   );
 }
 
-/** What the optimizer wants for one parameter; updates of a user's own making get the guard that ours have in themselves. */
+/** What the optimizer wants for one parameter; assignments get the guard that the updates of our optimizers have in themselves. */
 function optimizerUpdates(
   optimizer: Optimizer,
   parameter: Parameter,
@@ -132,15 +132,7 @@ function optimizerUpdates(
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} must be an array of { variable, value } but are ${formatValue(given)}.`);
   }
   const seen = new Set<Tensor>();
-  const values = new Set(updates.map((update) => (update as Partial<Update> | undefined)?.value));
-  return updates.map((update: unknown, i) => {
-    const { variable, value } = (update ?? {}) as Partial<Update>;
-    if (!(variable instanceof Tensor) || !(value instanceof Tensor)) {
-      throw new StridenetError(
-        'ERR_INVALID_ARGUMENT',
-        `${where} must be { variable, value } of Tensors but number ${i} is ${formatValue(update)}.`,
-      );
-    }
+  const checkVariable = (variable: Tensor, i: number): void => {
     if ((variable !== parameter && !slots.some((slot) => slot === variable)) || seen.has(variable)) {
       throw new StridenetError(
         'ERR_INVALID_ARGUMENT',
@@ -148,27 +140,26 @@ function optimizerUpdates(
       );
     }
     seen.add(variable);
+  };
+  return updates.map((update: unknown, i) => {
+    if (isUpdate(update)) {
+      for (const variable of update.variables) checkVariable(variable, i);
+      return update;
+    }
+    const { variable, value } = (update ?? {}) as Partial<Assignment>;
+    if (!(variable instanceof Tensor) || !(value instanceof Tensor)) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `${where} must be { variable, value } of Tensors, or what another optimizer gives as it is, but number ${i} is ${formatValue(update)}.`,
+      );
+    }
+    checkVariable(variable, i);
     if (value.dtype !== 'float32' || formatShape(value.shape) !== formatShape(variable.shape)) {
       throw new StridenetError(
         'ERR_SHAPE_MISMATCH',
         `${where} must be float32 of shape ${formatShape(variable.shape)} but number ${i} is ${value.dtype} of ${formatShape(value.shape)}.`,
       );
     }
-    // What it makes of the gradient: the graph of that, which is large, holds no steps.
-    const inner = topologicalOrder([value], [gradient, rate]).filter(isOptimizerStep);
-    if (isOptimizerStep(value) && inner.some((node) => !values.has(node))) {
-      throw new StridenetError(
-        'ERR_INVALID_ARGUMENT',
-        `${where} must be all that another optimizer gives, but number ${i} lacks its velocity.`,
-      );
-    }
-    if (isOptimizerStep(value)) return { variable, value };
-    if (inner.length > 0) {
-      throw new StridenetError(
-        'ERR_INVALID_ARGUMENT',
-        `${where} must be what another optimizer gives as it is, or made of ops, but number ${i} computes with a ${inner[0]!.op} node.`,
-      );
-    }
-    return { variable, value: replacement(variable, value, rate) };
+    return replacement(variable, value, rate);
   });
 }

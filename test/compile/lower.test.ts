@@ -8,7 +8,7 @@ import type { Tensor } from '../../lib/graph/tensor';
 import type { Shape } from '../../lib/graph/types';
 import { lenet5 } from '../../lib/models/lenet';
 import * as ops from '../../lib/ops';
-import { sgdUpdates } from '../../lib/ops/update';
+import { makeUpdate } from '../../lib/ops/update';
 import { standInQueries } from '../support/standInQueries';
 
 const images = (batch: number): Tensor =>
@@ -29,8 +29,10 @@ function trainingGraph(batch: number): Graph {
   const lr = inputTensor({ name: 'lr', feedDType: 'float32', layout: 'nchw' }, [], 'float32');
   const loss = ops.crossEntropy(model.forward(x), labels);
   const gradients = differentiate(loss, parameters);
-  const attrs = { momentum: 0.9, weightDecay: 5e-4, nesterov: false };
-  const updates = parameters.flatMap((p, i) => sgdUpdates(p, gradients[i]!, lr, variable(p.shape, `${p.name}/velocity`), attrs));
+  const attributes = { momentum: 0.9, weightDecay: 5e-4, nesterov: false };
+  const updates = parameters.map((p, i) =>
+    makeUpdate('sgd', [p, variable(p.shape, `${p.name}/velocity`)], [gradients[i]!, lr], attributes),
+  );
   return { feeds: [x, labels, lr], outputs: [loss], updates };
 }
 

@@ -28,7 +28,6 @@ import { reduce } from './reduce';
 import { concat, pad, pad2d, pad2dGrad, slice, type Padding2d } from './slice';
 import { reshape, transpose } from './shape';
 import { countCorrect, crossEntropy, crossEntropyGrad, oneHot, softmaxOver } from './softmax';
-import { sgd, type SgdOptions } from './update';
 
 export type Values = Map<Tensor, Array64>;
 
@@ -145,27 +144,11 @@ export function evaluateNode(node: Tensor, inputs: readonly Array64[]): Array64 
       return leakyReluGrad(a, b, attr<number>(node, 'negativeSlope'));
     case 'countCorrect':
       return countCorrect(a, b);
-    // The velocity node gives the new velocity, the parameter node takes it (or the gradient, without momentum).
-    case 'sgdVelocity':
-      return sgd(a, b, c, { ...sgdOptions(node), lr: 0 }).velocity;
-    case 'sgdParam':
-      return sgdParam(a, b, c.data[0]!, d, sgdOptions(node));
     default:
       if (node.op in unaryFunctions) return unary(node.op, a);
       if (node.op in binaryFunctions) return binary(node.op, a, b);
       throw new Error(`the reference knows no operation "${node.op}"`);
   }
-}
-
-function sgdParam(param: Array64, grad: Array64, lr: number, moved: Array64 | undefined, options: Omit<SgdOptions, 'lr'>): Array64 {
-  if (!moved) return sgd(param, grad, array64(param.shape), { ...options, lr, momentum: 0 }).param;
-  // The old velocity, from moved = momentum old + g, would divide by the momentum: state the last line of the formula instead.
-  const { momentum, weightDecay, nesterov } = options;
-  const next = param.data.map((p, i) => {
-    const g = grad.data[i]! + weightDecay * p;
-    return p - lr * (nesterov ? g + momentum * moved.data[i]! : moved.data[i]!);
-  });
-  return { shape: param.shape, data: next };
 }
 
 function attr<T>(node: Tensor, name: string): T {
@@ -199,13 +182,5 @@ function poolGeometry(node: Tensor): PoolGeometry {
     padding: sides(node),
     dilation: attr<Pair>(node, 'dilation'),
     ceilMode: attr<boolean>(node, 'ceilMode'),
-  };
-}
-
-function sgdOptions(node: Tensor): Omit<SgdOptions, 'lr'> {
-  return {
-    momentum: attr<number>(node, 'momentum'),
-    weightDecay: attr<number>(node, 'weightDecay'),
-    nesterov: attr<boolean>(node, 'nesterov'),
   };
 }

@@ -9,7 +9,6 @@ import { avgPool2d, avgPool2dGrad, maxPool2d, maxPool2dGather, maxPool2dGrad, ty
 import { reduce } from './reduce';
 import { transpose } from './shape';
 import { countCorrect, crossEntropy, crossEntropyGrad, logSoftmax, softmax } from './softmax';
-import { sgd } from './update';
 import { formula, goldenOps, labels, type OpCase } from '../golden/formula';
 
 const plain: ConvGeometry = { stride: [1, 1], padding: [[0, 0], [0, 0]], dilation: [1, 1], groups: 1 }; // prettier-ignore
@@ -191,15 +190,4 @@ test('transpose and broadcasting', () => {
   expect([...binary('add', range([2, 1], 0), range([3], 10)).data]).toEqual([10, 11, 12, 11, 12, 13]);
   expect([...reduce('mean', range([2, 3], 0), [1], false).data]).toEqual([1, 4]);
   expect([...reduce('max', range([2, 3], 0), [0], true).data]).toEqual([3, 4, 5]);
-});
-
-test('SGD with Nesterov momentum and weight decay', () => {
-  const options = { lr: 0.1, momentum: 0.5, weightDecay: 0.25, nesterov: true };
-  const first = sgd(array64([1], [4]), array64([1], [1]), array64([1]), options);
-  expect(first.velocity.data[0]).toBe(2); // g = 1 + 0.25 4
-  expect(first.param.data[0]).toBeCloseTo(4 - 0.1 * 3, 14); // g + 0.5 v
-  const second = sgd(first.param, array64([1], [0]), first.velocity, { ...options, nesterov: false, weightDecay: 0 });
-  expect(second.param.data[0]).toBeCloseTo(3.7 - 0.1, 14);
-  const skipped = sgd(first.param, array64([1], [NaN]), first.velocity, { ...options, lr: NaN });
-  expect(skipped).toEqual(first);
 });

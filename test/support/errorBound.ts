@@ -6,7 +6,7 @@
 
 import type { Tensor } from '../../lib/graph/tensor';
 import { topologicalOrder } from '../../lib/graph/traverse';
-import { array64, sizeOf, type Array64 } from '../reference/array64';
+import { sizeOf, type Array64 } from '../reference/array64';
 import {
   binaryFunctions,
   broadcastTo,
@@ -141,9 +141,6 @@ function nodeBound(node: Tensor, inputs: readonly Array64[], errors: readonly Ar
     case 'crossEntropy':
     case 'crossEntropyGrad':
       return softmaxBound(node, inputs, errors, output);
-    case 'sgdVelocity':
-    case 'sgdParam':
-      return sgdBound(node, inputs, errors);
     default:
       return elementwiseBound(node, inputs, errors, output);
   }
@@ -249,18 +246,6 @@ function softmaxBound(node: Tensor, inputs: readonly Array64[], errors: readonly
 /** A probability p whose logarithm is off by `e` stays one: between 0 and 1. */
 function probabilityBound(e: number, p: number): number {
   return (e < 700 ? Math.min(Math.expm1(e) * p, 1) : 1) + FUNCTION * p;
-}
-
-/** Sums of a few products: gamma of the sum of magnitudes. */
-function sgdBound(node: Tensor, inputs: readonly Array64[], errors: readonly Array64[]): Float64Array {
-  const value = (widen: boolean): Float64Array => {
-    const arrays = inputs.map((x, i) => array64(x.shape, x.data.map((v, j) => Math.abs(v) + (widen ? errors[i]!.data[j]! : 0)))); // prettier-ignore
-    // A negative learning rate turns the subtraction of the formula into a sum of magnitudes.
-    if (node.op === 'sgdParam') arrays[2]!.data[0]! *= -1;
-    return evaluateNode(node, arrays).data;
-  };
-  const magnitude = value(false);
-  return value(true).map((w, i) => w - magnitude[i]! + gamma(4) * magnitude[i]!);
 }
 
 /** First order in the errors of the operands, with magnitudes for the node's own roundings. */

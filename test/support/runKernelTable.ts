@@ -10,8 +10,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
 import { binding } from '../../lib/runtime/binding';
 import { tables } from '../ops/tables';
+import { updateRows } from '../ops/update.table';
 import { checkExtremes } from './extremes';
 import { checkTable, expectTables, type Expectations } from './runTable';
+import { checkUpdateRow } from './updateRow';
 
 const [command, file] = process.argv.slice(2);
 if (file === undefined || (command !== 'expect' && command !== 'check')) {
@@ -21,7 +23,11 @@ if (file === undefined || (command !== 'expect' && command !== 'check')) {
   writeFileSync(file, serialize(expectTables(tables)));
 } else {
   const expectations = deserialize(readFileSync(file)) as Expectations;
-  const failures = [...tables.flatMap((table) => checkTable(table, expectations[table.family]!)), ...checkExtremes()];
+  const failures = [
+    ...tables.flatMap((table) => checkTable(table, expectations[table.family]!)),
+    ...updateRows.flatMap(checkUpdateRow),
+    ...checkExtremes(),
+  ];
   const rows = tables.reduce((sum, table) => sum + table.rows.length, 0);
   console.log(JSON.stringify({ isa: binding().info().isa, rows, failures }));
   process.exitCode = failures.length > 0 ? 1 : 0;

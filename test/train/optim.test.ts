@@ -17,11 +17,11 @@ test('sgd updates the parameter, and with momentum its velocity', () => {
   const gradient = zeros([2]);
   const plain = optim.sgd({ lr: 0.1 });
   expect(plain.slots).toEqual([]);
-  expect(plain.updates(parameter, gradient, scalar(0.1), []).map((u) => u.variable)).toEqual([parameter]);
+  expect(plain.updates(parameter, gradient, scalar(0.1), [])).toMatchObject([{ op: 'sgd', variables: [parameter] }]);
   const heavy = optim.sgd({ lr: 0.1, momentum: 0.9, nesterov: true });
   expect(heavy.slots).toEqual(['velocity']);
   const velocity = new nn.Variable([2]);
-  expect(heavy.updates(parameter, gradient, scalar(0.1), [velocity]).map((u) => u.variable)).toEqual([velocity, parameter]);
+  expect(heavy.updates(parameter, gradient, scalar(0.1), [velocity])).toMatchObject([{ variables: [parameter, velocity] }]);
 });
 
 test('cosine warms up linearly and falls to its end', () => {

@@ -188,17 +188,21 @@ describe('what is none is refused at once', () => {
     );
     expectRefusal(own((p, g) => [{ variable: p, value: g }, { variable: p, value: g }]), 'number 1 sets one again'); // prettier-ignore
     const sgd = optim.sgd({ lr: 0.1, momentum: 0.9 });
-    const scaled = own(
-      (p, g, lr, s) => sgd.updates(p, g, lr, s).map(({ variable, value }) => ({ variable, value: ops.mul(value, 2) })),
-      ['v'],
-    );
-    expectRefusal(scaled, 'what another optimizer gives as it is', 'sgdVelocity');
+    const copied = own((p, g, lr, s) => sgd.updates(p, g, lr, s).map((update) => ({ ...update })), ['v']);
+    expectRefusal(copied, 'what another optimizer gives as it is', 'number 0 is an object');
+    const twice = own((p, g, lr, s) => [...sgd.updates(p, g, lr, s), { variable: s[0]!, value: g }], ['v']);
+    expectRefusal(twice, 'number 1 sets one again');
+    const foreign = own((p, g, lr) => sgd.updates(p, g, lr, [new nn.Variable(p.shape)]));
+    expectRefusal(foreign, 'number 0 sets another variable');
     expectError(
       'ERR_SHAPE_MISMATCH',
       () => trainerOf(own((p, g) => [{ variable: p, value: ops.sum(g) }])),
       'must be float32 of shape [3, 1, 3, 3] but number 0 is float32 of []',
     );
-    const half = own((p, g, lr, s) => sgd.updates(p, g, lr, s).slice(1), ['v']);
-    expectRefusal(half, 'all that another optimizer gives');
+    expectError(
+      'ERR_SHAPE_MISMATCH',
+      () => trainerOf(own((p, g, lr, s) => sgd.updates(p, ops.sum(g), lr, s), ['v'])),
+      'sgd "0.weight" expects input 0 of shape [3, 1, 3, 3] but got []',
+    );
   });
 });
