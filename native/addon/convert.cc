@@ -87,7 +87,8 @@ Status getBoolean(napi_env env, napi_value value, const char* what, bool* result
 
 namespace {
 
-// Through the constructor, which throws where napi_create_arraybuffer ends the process. nullptr with an exception pending.
+// Calls the constructor from JavaScript, which throws where napi_create_arraybuffer would end the process. Returns
+// nullptr with an exception pending.
 napi_value makeLargeBuffer(napi_env env, size_t bytes, void** data) {
   napi_value global, constructor, length, buffer = nullptr;
   size_t got = 0;
@@ -99,7 +100,7 @@ napi_value makeLargeBuffer(napi_env env, size_t bytes, void** data) {
       napi_get_arraybuffer_info(env, buffer, data, &got) == napi_ok && got == bytes) {
     return buffer;
   }
-  napi_value refusal;  // a RangeError of the engine
+  napi_value refusal;  // the engine's RangeError
   napi_get_and_clear_last_exception(env, &refusal);
   return throwStatus(env, Status::error("ERR_OUT_OF_MEMORY", "%.1f MiB for a result could not be allocated. Use a smaller batch.",
                                         static_cast<double>(bytes) / (1 << 20)));
@@ -108,7 +109,7 @@ napi_value makeLargeBuffer(napi_env env, size_t bytes, void** data) {
 }  // namespace
 
 napi_value makeTypedArray(napi_env env, napi_typedarray_type type, size_t length, size_t elementSize, void** data) {
-  constexpr size_t kLarge = size_t{64} << 10;  // without so much the engine itself is at its end
+  constexpr size_t kLarge = size_t{64} << 10;  // where even this much is missing, the engine itself cannot go on
   const size_t bytes = length * elementSize;
   napi_value buffer, array;
   if (bytes >= kLarge) {

@@ -13,9 +13,9 @@
 
 namespace stridenet::addon {
 
-// An Error with the status's code and message.
+// Makes an Error with the code and the message of `status`.
 napi_value makeError(napi_env env, const Status& status);
-// Throws it; returns nullptr for `return throwStatus(...)`.
+// Throws it as a JavaScript Error. Returns nullptr, so that callers can `return throwStatus(...)`.
 napi_value throwStatus(napi_env env, const Status& status);
 
 const char* dtypeName(DType dtype);  // "Float32Array" and so on
@@ -35,8 +35,8 @@ Status getInteger(napi_env env, napi_value value, const char* what, int64_t min,
 RandomStream getStream(const int32_t words[5]);
 Status getBoolean(napi_env env, napi_value value, const char* what, bool* result);
 
-// A typed array over a fresh ArrayBuffer; *data points to its memory. nullptr when there is no memory, with ERR_OUT_OF_MEMORY thrown, or
-// when JavaScript cannot run any more.
+// Makes a typed array over a new ArrayBuffer; *data points to its memory. Returns nullptr when there is no memory
+// (ERR_OUT_OF_MEMORY is thrown) or when JavaScript cannot run any more.
 napi_value makeTypedArray(napi_env env, napi_typedarray_type type, size_t length, size_t elementSize, void** data);
 // The same, filled with `count` elements from `source`.
 napi_value copyToTypedArray(napi_env env, DType dtype, const void* source, size_t count);
@@ -51,7 +51,7 @@ Wrap* unwrap(napi_env env, napi_value value) {
   return static_cast<Wrap*>(wrap);
 }
 
-// Tells the garbage collector how much memory hangs on an object; remembers what it told last.
+// Tells the garbage collector how much native memory an object keeps alive, and remembers what it told last.
 class ExternalMemory {
  public:
   void report(napi_env env, size_t bytes);

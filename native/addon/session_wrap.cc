@@ -199,12 +199,13 @@ Status SessionWrap::ensureQueue() {
   return Status::ok();
 }
 
-// On the driver thread.
+// Called on the driver thread.
 void SessionWrap::notify(void* self) {
   napi_call_threadsafe_function(static_cast<SessionWrap*>(self)->queue_, nullptr, napi_tsfn_nonblocking);
 }
 
-// On the JavaScript thread, some time after notify; without an environment when that has ended, and then `self` may be gone.
+// Called on the JavaScript thread, some time after notify. When the environment has ended `env` is null, and `self` may
+// be gone.
 void SessionWrap::onFinished(napi_env env, napi_value, void* self, void*) {
   if (env != nullptr) static_cast<SessionWrap*>(self)->settle();
 }
@@ -244,7 +245,7 @@ void SessionWrap::settle(std::unique_ptr<Job> job, const Status& status) {
     if (!status.isOk()) {
       error = makeError(env_, status);
     } else {
-      napi_get_and_clear_last_exception(env_, &error);  // of makeResults
+      napi_get_and_clear_last_exception(env_, &error);  // thrown by makeResults
     }
     if (error != nullptr) napi_reject_deferred(env_, deferred, error);
   }

@@ -39,9 +39,9 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
 
   const napi_env env_;
   std::unique_ptr<Session> session_;  // null when closed
-  Job immediate_{true};               // of runs on this thread
+  Job immediate_{true};               // for runs on the JavaScript thread
   napi_threadsafe_function queue_ = nullptr;
-  int pending_ = 0;  // promises not settled
+  int pending_ = 0;  // promises that are not settled
   bool closing_ = false;
   ExternalMemory memory_;
 };

@@ -35,8 +35,8 @@ class StateWrap : public Napi::ObjectWrap<StateWrap> {
   Napi::Value readAll(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);
   Status getSlot(napi_value value, int* number, Slot** slot);
-  // A slot, values of its type, and the element that they begin at, if the argument of that number says so; else they are as many as it
-  // has.
+  // Reads the arguments slot and values and, if it is given, argument `firstArgument`: the element of the slot at which
+  // the values begin. Without it there must be as many values as the slot has elements.
   Status getPart(const Napi::CallbackInfo& info, size_t firstArgument, int* number, TypedArrayView* view, int64_t* first);
   Status checkOpen() const;
   size_t bytes() const;

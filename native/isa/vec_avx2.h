@@ -166,7 +166,8 @@ STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
 }
 
 STRIDENET_INLINE void transposeSquare(Vec (&v)[kLanes]) {
-  // Squares of four within each half of the vectors, then halves among vectors four apart.
+  // First transposes squares of four within each half of the vectors, then exchanges halves among vectors that are four
+  // apart.
   Vec t[kLanes];
 #pragma GCC unroll 2
   for (int i = 0; i < kLanes; i += 4) {

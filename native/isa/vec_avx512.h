@@ -159,7 +159,8 @@ STRIDENET_INLINE Vec pick(Vec a, Vec b, Index index) {
 }
 
 STRIDENET_INLINE void transposeSquare(Vec (&v)[kLanes]) {
-  // Squares of four within each quarter of the vectors, then quarters among vectors four apart.
+  // First transposes squares of four within each quarter of the vectors, then exchanges quarters among vectors that are
+  // four apart.
   Vec t[kLanes];
 #pragma GCC unroll 4
   for (int i = 0; i < kLanes; i += 4) {

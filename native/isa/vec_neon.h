@@ -120,7 +120,7 @@ STRIDENET_INLINE Vec select(Mask m, Vec a, Vec b) {
   return vbslq_f32(m, a, b);
 }
 
-// vmaxq_f32 would give NaN when either is NaN.
+// A comparison and a select, because vmaxq_f32 would give NaN when either is NaN.
 STRIDENET_INLINE Vec max(Vec a, Vec b) {
   return select(greater(a, b), a, b);
 }
@@ -159,7 +159,7 @@ STRIDENET_INLINE Vec splitExponent(Vec x, Vec* mantissa) {
 
 using Index = uint8x16_t;
 STRIDENET_INLINE Index loadIndex(const int32_t* p) {
-  // Lane numbers to the numbers of their four bytes.
+  // Turns numbers of lanes into the numbers of their four bytes.
   const uint32x4_t lane = vreinterpretq_u32_s32(vld1q_s32(p));
   return vreinterpretq_u8_u32(vmlaq_n_u32(vdupq_n_u32(0x03020100u), lane, 0x04040404u));
 }

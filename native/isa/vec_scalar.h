@@ -33,7 +33,7 @@ static constexpr int kVectorRegisters = 16;
 
 typedef float Vec __attribute__((vector_size(16)));
 typedef int32_t IntVec __attribute__((vector_size(16)));
-typedef IntVec Mask;  // all ones or all zeros in each lane
+typedef IntVec Mask;  // each lane is all ones or all zeros
 
 STRIDENET_INLINE Vec zero() {
   return Vec{0, 0, 0, 0};
@@ -49,7 +49,8 @@ STRIDENET_INLINE Vec load(const float* p) {
 STRIDENET_INLINE void store(float* p, Vec v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
-// store to an aligned address, past the caches where the instruction set can; before others read it: streamFence.
+// Stores to an aligned address, past the caches where the instruction set can. streamFence must follow before other
+// threads read it.
 STRIDENET_INLINE void stream(float* p, Vec v) {
   store(p, v);
 }

@@ -6,8 +6,8 @@
 namespace stridenet {
 
 double estimateSeconds(const Plan& plan, const KernelTable& kernels) {
-  // Two multiply-add units of `lanes` numbers at 3 GHz, four fifths of it reached; what does not fit the second-level cache comes
-  // slower; and a phase costs a barrier and finding the way to the kernel.
+  // Assumes two multiply-add units of `lanes` numbers at 3 GHz, of which four fifths are reached. What does not fit the
+  // second-level cache is read more slowly. Each phase costs a barrier and the way to its kernel.
   const double flopRate = kernels.lanes * 2 * 2 * 3e9 * 0.8;
   constexpr double kCacheBytes = 1 << 20, kCacheRate = 40e9, kMemoryRate = 20e9;
   constexpr double kPhaseSeconds = 0.3e-6;

@@ -124,7 +124,7 @@ class Decoder {
     return Status::ok();
   }
 
-  // All tensors of one feed, fetch or slot are the same bytes, perhaps in another shape.
+  // All tensors that name one feed, fetch or slot must have equally many bytes; their shapes may differ.
   Status noteExternal(int index, const Tensor& tensor, const char* kind, std::vector<int32_t>* table) {
     if (mode_ == DecodeMode::query) return Status::ok();
     if (tensor.offset >= static_cast<int64_t>(table->size())) {

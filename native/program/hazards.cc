@@ -52,7 +52,7 @@ void placeBarriers(const Program& program, std::vector<Instruction>* list) {
   for (Instruction& instruction : *list) {
     const Accesses accesses = accessesOf(program, instruction);
     instruction.barrierBefore = group.conflictsWith(accesses, instruction.plan);
-    // The barrier between two phases of this instruction also ends everything before it.
+    // An instruction of several phases has barriers inside, which also separate what comes before it from what follows.
     if (instruction.barrierBefore || instruction.plan.phases > 1) group = {};
     instruction.rotation = group.size;
     group.add(accesses, instruction.plan);

@@ -37,7 +37,7 @@ class ByteSet {
     int64_t begin = range.begin, end = range.end;
     auto it = intervals.upper_bound(begin);
     if (it != intervals.begin() && std::prev(it)->second >= begin) --it;
-    while (it != intervals.end() && it->first <= end) {  // melt what touches
+    while (it != intervals.end() && it->first <= end) {  // joins intervals that touch or overlap
       begin = std::min(begin, it->first);
       end = std::max(end, it->second);
       it = intervals.erase(it);

@@ -32,9 +32,9 @@ constexpr int kHeaderWords = 16;
 constexpr int kTensorWords = 12;
 constexpr int64_t kLineBytes = 64;
 
-// Largest tensor; keeps every product of extents and element sizes far from overflow.
+// The largest tensor. The limit keeps every product of extents and element sizes far from overflow.
 constexpr int64_t kMaxTensorBytes = int64_t{1} << 40;
-// Largest fetch: it becomes one ArrayBuffer.
+// The largest fetch, which must fit one ArrayBuffer.
 constexpr int64_t kMaxFetchBytes = int64_t{1} << 32;
 
 struct Tensor {
@@ -54,9 +54,11 @@ struct Instruction {
   std::vector<int32_t> attrs;
   Plan plan;
   std::unique_ptr<std::byte[]> shape;  // what Op::shape read, if the op has one
-  bool barrierBefore = false;          // depends on an instruction since the last barrier
-  int rotation = 0;  // thread t runs share t + rotation: several small instructions between two barriers use several threads
-  // Prepare list: instructions (by position) whose results this one reads, from the arena or from slots, which outlive the run.
+  bool barrierBefore = false;          // it depends on an instruction since the last barrier
+  // thread t runs share t + rotation, so that several small instructions between two barriers use several threads
+  int rotation = 0;
+  // For the prepare list: positions of the instructions whose results this one reads, from the arena, and from slots,
+  // which outlive the run.
   std::vector<int32_t> sources, slotSources;
 };
 
@@ -79,7 +81,7 @@ struct Program {
   std::vector<int32_t> feedTensors, fetchTensors;  // feed or fetch index -> tensor index
   std::vector<SlotUse> slots;
   bool updatesState = false;
-  size_t sharedScratch = 0, threadScratch = 0;  // largest over the instructions
+  size_t sharedScratch = 0, threadScratch = 0;  // the most that an instruction needs
   std::vector<double> secondsBefore{0};         // estimate for one thread, before each instruction of a step and at its end
 
   size_t arenaBytes() const { return static_cast<size_t>(arenaLines) * kLineBytes; }

@@ -42,7 +42,7 @@ class Verifier {
   }
 
   Status verifyList(std::vector<Instruction>& list, const char* name) {
-    written_ = {};  // the arena keeps nothing from list to list
+    written_ = {};  // the step list must not rely on what the prepare list left in the arena
     inPrepare_ = &list == &program_.prepare;
     for (size_t i = 0; i < list.size(); i++) {
       Status status = verifyInstruction(&list[i]);
@@ -129,7 +129,8 @@ class Verifier {
         if (inPrepare_) return refuse("output operand %d is a fetch in the prepare list", operand);
         return Status::ok();
       case Space::state:
-        // A derived value is a function of the variables: computing it twice must change nothing.
+        // Derived values are functions of variables, which may be computed again at any time: nothing may be updated in
+        // place.
         if (inPrepare_ && isUpdated) return refuse("operand %d updates a slot in the prepare list", operand);
         if (!inPrepare_ && program_.slots[slotUses_[tensor.offset]].derived) {
           return refuse("operand %d is a derived slot, which only the prepare list may write", operand);
@@ -142,7 +143,7 @@ class Verifier {
     return Status::ok();
   }
 
-  // An output overlaps no other operand; output 0 may be exactly the in-place input.
+  // An output must not overlap another operand, except that output 0 may have exactly the memory of an in-place input.
   Status verifyAliasing(const Instruction& instruction, const OpSignature& signature, int output) {
     const MemoryRange range = rangeOf(program_.tensors[instruction.operands[output]]);
     for (int i = 0; i < signature.operandCount(); i++) {
@@ -167,8 +168,8 @@ class Verifier {
   Program& program_;
   DecodeMode mode_;
   bool inPrepare_ = false;
-  std::string_view opcode_;  // of the instruction that is being looked at
-  ByteSet written_;          // by the list that is being looked at
+  std::string_view opcode_;  // of the instruction that is being verified
+  ByteSet written_;          // by the list that is being verified, up to here
   std::unordered_map<int32_t, size_t> slotUses_;
 };
 

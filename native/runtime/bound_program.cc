@@ -12,7 +12,7 @@ Status Workspace::reserve(const Program& program, int threads) {
   Status status = grow(&arena, program.arenaBytes(), "the intermediate values of a program");
   if (status.isOk()) status = grow(&sharedScratch, program.sharedScratch, "the scratch memory of a program");
   if (status.isOk()) status = grow(&threadScratch, scratchStride(program) * threads, "the scratch memory of a program's threads");
-  // Zeros are shares of no run.
+  // All zero: no run has number 0, so a share that was never written is never taken.
   if (status.isOk()) status = grow(&shares, sharesFor(program, threads), "the shares of a program's threads in its instructions");
   return status;
 }
@@ -65,7 +65,7 @@ BoundProgram::BoundProgram(std::weak_ptr<const Program> owner, const Program& pr
 }
 
 void BoundProgram::bindList(const std::vector<Instruction>& list, State& state, std::vector<Call>* calls) {
-  calls->reserve(list.size());  // pointers into it are kept
+  calls->reserve(list.size());  // it must not move, since pointers into it are kept
   for (const Instruction& instruction : list) {
     Call& call = calls->emplace_back(describeCall(program, instruction));
     for (int i = 0; i < kMaxOperands; i++) {
@@ -79,7 +79,7 @@ void BoundProgram::bindList(const std::vector<Instruction>& list, State& state, 
         case Space::state:
           *pointer = state.slot(tensor.offset)->memory;
           break;
-        case Space::constant:  // verified to be read only
+        case Space::constant:  // verify.cc refuses programs that write to constants
           *pointer = program.constants.at(static_cast<size_t>(tensor.offset) * sizeof(int32_t));
           break;
         case Space::feed:

@@ -1,5 +1,5 @@
-// A Program tied to a State and an arena: every operand is a pointer. Made once per session and program; runs only patch the
-// pointers of feeds and fetches.
+// A Program tied to a State and an arena: every operand is a pointer. It is made once per session and program; each run
+// only sets the pointers of feeds and fetches.
 #pragma once
 
 #include <memory>
@@ -13,20 +13,21 @@
 
 namespace stridenet {
 
-// The memory that the programs of one session share, since only one of them runs at a time. Grows to the largest.
+// The memory that the programs of one session share, since only one of them runs at a time. It grows to what the
+// largest of them needs.
 struct Workspace {
   AlignedBuffer arena, sharedScratch, threadScratch;
-  AlignedBuffer shares;  // a TaskShare for each instruction of a step list and thread
+  AlignedBuffer shares;  // a TaskShare for each instruction of a step list on each thread
 
   TaskShare* taskShares() const { return static_cast<TaskShare*>(shares.data()); }
-  // A number that no recent run had; never 0.
+  // Numbers a run. No recent run had the same number, and none has 0.
   uint32_t nextRun() { return ++runs_ == 0 ? ++runs_ : runs_; }
 
-  // Room for a run of `program` on up to `threads` threads.
+  // Makes room for a run of `program` on up to `threads` threads.
   Status reserve(const Program& program, int threads);
   size_t bytes() const { return arena.size() + sharedScratch.size() + threadScratch.size() + shares.size(); }
   static size_t bytesFor(const Program& program, int threads);
-  // Bytes from one thread's scratch to the next one's.
+  // The distance in bytes between the scratch of one thread and that of the next.
   static size_t scratchStride(const Program& program) { return alignUp(program.threadScratch); }
 
  private:
@@ -40,7 +41,7 @@ class BoundProgram {
   // ERR_PROGRAM_INVALID when a slot that the program names is absent or of another kind.
   static Status bind(std::weak_ptr<const Program> owner, const Program& program, State& state, std::unique_ptr<BoundProgram>* result);
 
-  // The arena moved, or it is the first run.
+  // To be called before the first run, and whenever the arena has moved.
   void setArena(char* arena);
   const char* arena() const { return arena_; }
   void setFeed(size_t index, const void* data);
@@ -50,8 +51,9 @@ class BoundProgram {
   std::weak_ptr<const Program> owner;
   std::vector<Call> prepare, step;
   Preparation preparation;
-  std::vector<Slot*> stepSlots;  // that the step list takes
-  // Seconds by instruction, prepare then step, since somebody asked last; all 0 unless profiling.
+  std::vector<Slot*> stepSlots;  // the slots that the step list reads or writes
+  // Seconds spent in each instruction, prepare list then step list, since they were last asked for. All 0 unless
+  // profiling.
   std::vector<double> seconds;
 
  private:

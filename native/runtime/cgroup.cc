@@ -59,7 +59,7 @@ double folderQuota(const std::string& folder, bool v2) {
 
 // The smallest quota of a group and its ancestors.
 double groupQuota(const CgroupMount& mount, std::string path, bool v2) {
-  // In a container the path is the host's while only a part of the tree is mounted.
+  // In a container the path is that of the host, although only a part of the tree is mounted.
   if (mount.root != "/") path = path.rfind(mount.root, 0) == 0 ? path.substr(mount.root.size()) : "";
   double smallest = 0;
   while (true) {

@@ -9,26 +9,31 @@ using namespace std::chrono_literals;
 using Seconds = std::chrono::duration<double>;
 using Duration = Crowding::Clock::duration;
 
-// Lost time that is borne: this part of the time, and this much at once, which is less than the slice of some 3 ms that the system gives
-// to a neighbour and more than the process's own threads take, such as the garbage collector's.
+// A team may lose one part in kForgivenParts of its time, and kBearable at once, without any consequence. The latter is
+// less than the slice of some 3 ms that the system gives to another process, and more than the other threads of this
+// process take, such as the garbage collector's.
 constexpr int kForgivenParts = 50;
 constexpr Duration kBearable = 2ms;
-// A try takes some slices of the neighbour. At the longest pause it takes one part in a hundred of the time.
+// A try takes as long as some time slices of the other process. At the longest pause, tries take a hundredth of the
+// time.
 constexpr Duration kTryTime = 12ms, kShortestPause = 20ms, kLongestPause = 1280ms;
 constexpr int kPauseGrowth = 4;
-// While even fewer threads wait for their processors for this part of the time, all of them would wait more: the pause begins again each
-// time that is seen, and ends after this many times its length in any case. The threads of one process wait for each other for a sixth.
+// Where fewer threads wait for processors during one part in kPartOfWaits of the time, all threads would wait longer.
+// So each time that this is seen the pause begins again, until it has lasted kMostProlonged times its length. The
+// threads of a single process wait for each other during about a sixth of the time, which is not a sign of others.
 constexpr int kPartOfWaits = 4, kMostProlonged = 32;
 constexpr Duration kTimeOfWaits = 10ms;
-// A pause is longer than the one before when its cause comes back within this many times that one. A machine of its own loses some
-// milliseconds a second to what the system does: then all threads must be tried soon, and fewer not again.
+// A pause is longer than the one before if its cause comes back within so many times the length of that one. Even a
+// machine that is not shared loses some milliseconds a second to the system: there all threads must soon be tried
+// again, and fewer threads must not.
 constexpr int kMemoryOfNeighbours = 10, kMemoryOfVainTries = 100;
-// The speed of late is that of about this time.
+// The current speed is an average over about this time.
 constexpr Duration kMemory = 40ms;
-// How much faster all threads must be than fewer. Where time is lost the processors are somebody else's too, who then has less of them, and
-// two threads need more of their time than one does for the same work: two processes that each tried to gain a little would both lose.
+// How much faster all threads must be than fewer, and how much where time is lost. Lost time means that another process
+// uses the processors too. Two threads need more processor time than one does for the same work, so two processes that
+// each tried to gain a little would both lose.
 constexpr double kWorthwhile = 1.05, kWorthContending = 1.3;
-// The part of the time whose loss is a sign of others.
+// A loss of one part in so many of the time means that other processes want the processors.
 constexpr int kPartOfOthers = 50;
 }  // namespace
 

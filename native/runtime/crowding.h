@@ -7,24 +7,26 @@
 
 namespace stridenet {
 
-// Decides from the time that teams lost and from how fast they worked: a team that lost time is made smaller for a moment and stays so if
-// that was faster; from time to time all threads are tried again. Not for several threads at a time: the team asks while all its other
-// threads wait.
+// Decides from the time that teams lost and from how fast they worked: a team that lost time is made smaller for a
+// moment and stays so if that was faster; from time to time all threads are tried again. It is not thread-safe: one
+// thread of a team calls it while all others wait.
 class Crowding {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Threads of a team of `wanted` that may take part now.
+  // How many threads of a team that wants `wanted` may take part now.
   int limit(int wanted, Clock::time_point now);
-  // Whether it may give less than is wanted, now or soon: else it need not be asked, and told what was done only once a run.
+  // Whether `limit` may be less than what is wanted, now or soon. Otherwise it need not be asked, and it is enough to
+  // call `did` once a run.
   bool isWatching() const { return state_ != State::all; }
   // A team of `size` threads waited this long for `absent` of them, which did not run.
   void lost(Clock::duration time, int size, int absent, Clock::time_point now);
-  // Whether it wants to be told how long the caller of the run has waited for a processor, which says whether somebody else has it.
+  // Whether `hasWaited` is to be called: how long the caller of a run waited for a processor tells whether others use
+  // it.
   bool asksForWaits(Clock::time_point now) const { return state_ == State::fewer && now >= asksAt_; }
-  // In all, since the thread began.
+  // The caller of the run has waited this long for a processor in all, since the thread began.
   void hasWaited(Clock::duration sum, Clock::time_point now);
-  // What a team did since the last time, in seconds of one thread as programs estimate them, and how long it took.
+  // A team did this much work since the last call, in seconds of one thread as programs estimate them, in this time.
   void did(double work, Clock::duration time, Clock::time_point now);
 
  private:
@@ -35,31 +37,31 @@ class Crowding {
     tryingAll,    // until it is known whether that is faster
   };
 
-  // Grows while its cause comes back soon.
+  // A time during which something is not tried. It gets longer each time that its cause comes back soon.
   struct Pause {
     Clock::duration length{};
     Clock::time_point begun{}, end{};
     void begin(Clock::time_point now, int memory);
-    // Begins again at its length, though not for ever.
+    // Begins again with the same length, but not more often than a fixed number of times.
     void prolong(Clock::time_point now);
   };
 
   void enter(State state);
-  // Work by second since the state began, or of late.
+  // Work per second: since the state began while something is being tried, else the current average.
   double speed() const;
 
   State state_ = State::all;
   int fewer_ = 1;
-  Clock::duration debt_{};         // lost time that has not been forgiven
-  Clock::time_point debtSince_{};  // forgiven up to here
-  Pause untilAll_, untilFewer_;    // when they are tried at the earliest
+  Clock::duration debt_{};         // lost time that has no consequence yet
+  Clock::time_point debtSince_{};  // when debt_ was last reduced
+  Pause untilAll_, untilFewer_;    // all, or fewer, threads are not tried before these end
   Clock::time_point askedAt_{}, asksAt_{};
-  Clock::duration waits_{};          // until it asked last
-  Clock::time_point sharedUntil_{};  // fewer threads shared their processors of late
+  Clock::duration waits_{};          // what hasWaited was last told
+  Clock::time_point sharedUntil_{};  // until then the processors count as shared with others
   double work_ = 0;
-  Clock::duration time_{};  // for that work
-  Clock::duration lost_{};  // since the state began
-  double speedBefore_ = 0;  // in the state before
+  Clock::duration time_{};  // that work_ took
+  Clock::duration lost_{};  // lost since the state began
+  double speedBefore_ = 0;  // the speed in the state before this one
 };
 
 }  // namespace stridenet

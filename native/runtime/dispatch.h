@@ -16,7 +16,8 @@ const std::vector<const KernelTable*>& availableKernels();
 // ERR_UNSUPPORTED_ISA when STRIDENET_ISA names a table that the processor cannot run; otherwise what readSwitches says.
 Status selectKernels(const KernelTable** result);
 
-// What plans and packed lengths of an instruction set are made from. ERR_UNSUPPORTED_ISA for a name that there is none of.
+// The table from which plans and packed lengths for an instruction set are computed. ERR_UNSUPPORTED_ISA when there is
+// none of that name.
 Status findKernels(const std::string& isa, const KernelTable** result);
 
 }  // namespace stridenet

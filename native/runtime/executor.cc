@@ -34,13 +34,13 @@ struct ListRun {
   const size_t scratchStride;
   const bool validate;
   const char* name = "step";
-  const uint8_t* needed = nullptr;  // nullptr: all of them
+  const uint8_t* needed = nullptr;  // by instruction, whether it is to run; nullptr: all are
   double* seconds = nullptr;        // nullptr: not profiled
-  int threads;                      // at most
+  int threads;                      // the most that take part
   size_t begin = 0, end;            // the instructions to run
-  uint32_t number = 0;              // of the run, for the task shares of the workspace; 0: they are not used
+  uint32_t number = 0;              // the run's, which tells its task shares from stale ones; 0: it uses none
   Status status;                    // written by thread 0 between two barriers
-  bool failed = false;              // so is this
+  bool failed = false;              // also written by thread 0 between two barriers
 
   ListRun(const Program& program, const std::vector<Instruction>& instructions, const std::vector<Call>& calls, Workspace& workspace,
           const ExecutorSettings& settings)
@@ -59,10 +59,10 @@ struct ListRun {
     bool barrierDue = false;
     for (size_t i = first; i < end; i++) {
       const Instruction& instruction = instructions[i];
-      // Before the first there was a meeting.
+      // The threads have just met, so the first instruction needs no barrier.
       barrierDue |= i > first && instruction.barrierBefore;
       if (needed != nullptr && !needed[i]) {
-        barrierDue |= instruction.plan.phases > 1;  // later instructions count on the barriers between its phases
+        barrierDue |= instruction.plan.phases > 1;  // later instructions rely on the barriers between its phases
         continue;
       }
       if (barrierDue && !member.meet(i)) return;
@@ -93,7 +93,7 @@ struct ListRun {
     }
   }
 
-  // Alone between two barriers, so that its time and its results are its own.
+  // Runs an instruction between two barriers, so that nothing else adds to its time and its results can be looked at.
   void inspectInstruction(size_t i, Member& member) {
     member.barrier();
     const auto start = Clock::now();

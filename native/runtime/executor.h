@@ -14,7 +14,7 @@ struct ExecutorSettings {
   bool validate = false;  // STRIDENET_VALIDATE: every float output must be finite
 };
 
-// Whether a step takes one thread less time than it takes to hand it to another: waking one that sleeps takes some 50 us.
+// Whether one thread runs a step faster than it can be handed to another: waking a thread that sleeps takes some 50 us.
 bool isShort(const Program& program);
 
 // Runs `program` `steps` times. Its feeds and fetches are set and `workspace` has room for it. Waits for other runs on the State.

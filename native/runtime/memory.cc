@@ -14,16 +14,17 @@
 namespace stridenet {
 
 namespace {
-// Above this a block is worth whole huge pages.
+// Larger blocks are mapped on whole huge pages.
 constexpr size_t kMapThreshold = size_t{4} << 20;
-// Of a BlockPool: the first mapping, doubled until the last. The sanitizer sees the borders of blocks only when each is an allocation.
+// The size of a BlockPool's first mapping; each further one is twice as large, up to kLastMapping. For AddressSanitizer
+// every block is an allocation of its own, because it sees no borders within a mapping.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t kFirstMapping = 0, kLastMapping = 0;
 #else
 constexpr size_t kFirstMapping = size_t{256} << 10, kLastMapping = size_t{64} << 20;
 #endif
 
-// Addresses of whole huge pages.
+// Maps memory that begins on a huge page.
 void* mapAligned(size_t bytes) {
   void* const block = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (block == MAP_FAILED) return block;

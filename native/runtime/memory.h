@@ -1,4 +1,4 @@
-// Aligned memory whose absence is a Status and not a crash. Holds bytes; knows nothing of tensors.
+// Aligned memory. Running out of it is a Status and not a crash. It holds bytes and knows nothing of tensors.
 #pragma once
 
 #include <cstddef>
@@ -30,11 +30,11 @@ class AlignedBuffer {
   AlignedBuffer(const AlignedBuffer&) = delete;
   AlignedBuffer& operator=(const AlignedBuffer&) = delete;
 
-  // At least `bytes` bytes of zeros, or what is there if that is enough; what was there is lost when it grows.
+  // Makes room for `bytes` bytes. When the block has to grow, what it held is lost and all of it is zero.
   // ERR_OUT_OF_MEMORY names `purpose` and leaves the buffer empty.
   Status reserve(size_t bytes, const char* purpose);
   void release();
-  // Gives a large block, all of which will be written, its pages (pages.h).
+  // Gives a large block its pages in advance (pages.h); all of it should be about to be written.
   void populate(int threads);
 
   void* data() const { return data_; }
@@ -49,15 +49,17 @@ class AlignedBuffer {
   bool mapped_ = false;
 };
 
-// Hands out blocks that live as long as it does. They lie side by side in few large mappings, so that the system clears their pages when
-// they are first written and not before.
+// Hands out blocks that live as long as the pool. They lie side by side in few large mappings, so that the system
+// clears a page when it is first written and not before.
 class BlockPool {
  public:
-  // `bytes` bytes of zeros. ERR_OUT_OF_MEMORY names `purpose`.
+  // Hands out `bytes` bytes of zeros. ERR_OUT_OF_MEMORY names `purpose`.
   Status take(size_t bytes, const char* purpose, void** block);
-  // Before the first block: says how many bytes all blocks will have at least. Their pages begin to be made (pages.h).
+  // To be called before the first block is taken: all blocks together will have at least so many bytes, whose pages are
+  // made in the background from now on (pages.h).
   void expect(size_t bytes);
-  // Gives the blocks handed out since the last time, all of which will be written, their pages (pages.h).
+  // Gives their pages to the blocks that were handed out since the last call (pages.h); all of them should be about to
+  // be written.
   void populate(int threads);
   // Bytes of the blocks handed out.
   size_t bytes() const { return bytes_; }
@@ -65,7 +67,7 @@ class BlockPool {
  private:
   struct Mapping {
     AlignedBuffer memory;
-    size_t used = 0, populated = 0, ahead = 0;  // from its begin on; ahead: what is expected to be used
+    size_t used = 0, populated = 0, ahead = 0;  // bytes from its begin on; ahead: those that are expected to be used
     size_t left() const { return memory.size() - used; }
   };
   std::vector<Mapping> mappings_;

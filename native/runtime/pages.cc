@@ -20,15 +20,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kSmallPage = 4096;
-// Of the kernel's interface since 6.1, in C libraries only later; older kernels refuse it.
+// MADV_COLLAPSE: Linux has it since 6.1, C libraries name it later, and older kernels refuse it.
 constexpr int kCollapse = 25;
 
 // Clearing a huge page takes some 0.2 ms; fetching its 512 pages from the host of a virtual machine some 5 ms.
 constexpr auto kSlowPage = std::chrono::milliseconds(1);
-// How long huge pages count as slow after one was.
+// How long huge pages count as slow after one of them was slow.
 constexpr auto kSlowPeriod = std::chrono::seconds(1);
-// Small pages become huge when there were no new ones for this long, with rests of so many times what each one took: other
-// processes should not notice.
+// Small pages are joined to huge ones when none was added for kQuietPeriod. After each there is a rest, kRest times as
+// long as joining took, so that other processes do not notice.
 constexpr auto kQuietPeriod = std::chrono::seconds(1);
 constexpr int kRest = 4;
 constexpr auto kLeastRest = std::chrono::milliseconds(2);
@@ -37,15 +37,16 @@ uintptr_t roundDown(uintptr_t address, size_t unit) {
   return address / unit * unit;
 }
 
-// Writes without changing anything. An atomic operation because a read before the write would make the kernel map its page of zeros
-// first; the kernel's own call for all this (MADV_POPULATE_WRITE) is younger than some kernels in use, and no faster.
+// Writes to each page without changing what it holds. The operation is atomic because a read before the write would
+// make the kernel map its page of zeros first. The kernel's own call for this, MADV_POPULATE_WRITE, is missing from
+// some kernels in use and no faster.
 void touch(uintptr_t begin, uintptr_t end, bool huge) {
   begin = roundDown(begin, kSmallPage);
   madvise(reinterpret_cast<void*>(begin), end - begin, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   for (; begin < end; begin += kSmallPage) __atomic_fetch_or(reinterpret_cast<char*>(begin), 0, __ATOMIC_RELAXED);
 }
 
-// Whether pages are to be huge, as far as one knows.
+// Chooses between huge and small pages by how long recent huge pages took.
 class PageChoice {
  public:
   bool isHuge(Clock::time_point now) const { return now >= slowUntil_; }
@@ -58,7 +59,7 @@ class PageChoice {
   Clock::time_point slowUntil_{};
 };
 
-// Works on pages while nobody waits for them: memory that is to be populated ahead, and small pages that are to become huge.
+// A background thread that populates memory ahead of its use and joins small pages to huge ones.
 class PageKeeper {
  public:
   // Leaked on purpose, like the pool of threads.
@@ -72,7 +73,7 @@ class PageKeeper {
     return choice_;
   }
 
-  // Whole huge pages that are small as yet, and what was learnt by making them.
+  // Adds ranges as large as a huge page that consist of small ones so far, and what making them has shown.
   void add(const std::vector<uintptr_t>& small, const PageChoice& choice) {
     std::lock_guard<std::mutex> lock(mutex_);
     choice_.join(choice);
@@ -87,12 +88,12 @@ class PageKeeper {
     wake();
   }
 
-  // Where populating from `begin` on is to go on; it no longer does by itself.
+  // Ends the populating of memory that begins at `begin`. Returns the address from which the caller has to go on.
   uintptr_t takeOver(uintptr_t begin) {
     std::unique_lock<std::mutex> lock(mutex_);
     const auto range = std::find_if(ahead_.begin(), ahead_.end(), [begin](const Range& ahead) { return ahead.begin == begin; });
     if (range == ahead_.end()) return begin;
-    const uintptr_t next = range->next;  // the page before it may be on its way
+    const uintptr_t next = range->next;  // the thread may still be at work on the page before it
     ahead_.erase(range);
     waitFor(lock, begin, next);
     return next;
@@ -107,7 +108,7 @@ class PageKeeper {
     };
     drop();
     waitFor(lock, begin, end);
-    drop();  // the page that was worked on
+    drop();  // the thread may have added the page that it was at work on
   }
 
  private:
@@ -118,7 +119,7 @@ class PageKeeper {
 
   static bool overlaps(uintptr_t page, uintptr_t begin, uintptr_t end) { return page + kHugePage > begin && page < end; }
 
-  // Without the thread everything stays as it is.
+  // Without the thread nothing is populated ahead or joined, which is correct.
   void wake() {
     if (!started_) started_ = startThread(background, this, "stridenet-pages", true);
     changed_.notify_all();
@@ -149,7 +150,7 @@ class PageKeeper {
     }
   }
 
-  // Small pages: while a huge one is fetched from the host, other threads of the process wait for theirs.
+  // Takes small pages: while a huge one is fetched from the host, other threads of the process wait for theirs.
   void populateNext(std::unique_lock<std::mutex>& lock, Range& range) {
     current_ = range.next;
     range.next += kHugePage;
@@ -183,15 +184,15 @@ class PageKeeper {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<Range> ahead_;  // of whole huge pages; done ones too, until they are taken over
+  std::vector<Range> ahead_;  // in whole huge pages; a finished one stays until it is taken over
   std::vector<uintptr_t> small_;
-  uintptr_t current_ = 0;  // that the thread works on
+  uintptr_t current_ = 0;  // the page that the thread is at work on
   PageChoice choice_;
   Clock::time_point lastAdded_{};
   bool started_ = false;
 };
 
-// Some memory on its way through the threads, a huge page at a time.
+// Populates memory on several threads, each of which takes a huge page at a time.
 class Populating {
  public:
   Populating(uintptr_t begin, uintptr_t end) : next_(begin), end_(end), choice_(PageKeeper::instance().choice()) {}

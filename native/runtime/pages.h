@@ -16,11 +16,11 @@ constexpr size_t kHugePage = size_t{2} << 20;
 // small; while no run is under way they become huge later.
 void populatePages(void* begin, size_t bytes, int threads);
 
-// Begins with small ones on a thread of its own, from `begin` on. populatePages for memory that begins there takes over what is not done
-// yet, and nothing is done beyond its end.
+// Begins to populate memory with small pages on a background thread. A later populatePages of memory with the same
+// begin takes over what is not done yet, and nothing beyond its end is populated.
 void populatePagesAhead(void* begin, size_t bytes);
 
-// Must be called before such memory goes or is discarded: nothing touches it afterwards.
+// Must be called before memory that was populated is unmapped or discarded: no thread touches it afterwards.
 void forgetPages(void* begin, size_t bytes);
 
 }  // namespace stridenet

@@ -37,7 +37,7 @@ void Preparation::bind(const Program& program, State& state, std::vector<Call>& 
 
 void Preparation::cutIntoParts() {
   constexpr size_t kPartBytes = size_t{8} << 20;
-  std::map<const Slot*, size_t> offsets;  // of the values that the part reads
+  std::map<const Slot*, size_t> offsets;  // where the values that the part reads lie in staging memory
   size_t bytes = 0;
   for (size_t i = 0; i < entries_.size(); i++) {
     const auto place = [&] {
@@ -105,8 +105,8 @@ bool PreparePass::next(size_t* begin, size_t* end) {
   return false;
 }
 
-// Points what the needed instructions between `begin` and `end` read to its values and makes those that are outside: in staging memory
-// where they stay outside.
+// Sets the pointers of all inputs of the needed instructions between `begin` and `end`. Values outside of memory are
+// made first: in their slots, or in staging memory where they are to stay outside.
 Status PreparePass::readInputs(size_t begin, size_t end) {
   std::vector<Slot*> loads;
   std::map<const Slot*, void*> staged;

@@ -9,16 +9,17 @@
 
 namespace stridenet {
 
-// The prepare list of a bound program.
+// What is known of the prepare list of a bound program.
 class Preparation {
  public:
   // `calls` are the list's, bound to `state`. Program and calls stay where they are.
   void bind(const Program& program, State& state, std::vector<Call>& calls);
 
-  // Decides which instructions must run at this version of the State: those with a stale output that a step takes, and those whose results
-  // such a one reads and that are not current. False: none. Under State::runMutex(), as is all of a pass.
+  // Decides which instructions must run at this version of the State: those with a stale output that a step takes, and
+  // those whose stale results such an instruction reads. Returns false when none must. The caller holds
+  // State::runMutex(), and keeps it during the pass.
   bool findNeeded(uint64_t version);
-  // By instruction, whether it must run.
+  // For each instruction, whether it must run.
   const uint8_t* needed() const { return needed_.data(); }
 
  private:
@@ -28,7 +29,7 @@ class Preparation {
   struct Input {
     Slot* slot;
     void** pointer;
-    size_t stagingOffset;  // where its value lies in the staging memory of the part, if it is outside
+    size_t stagingOffset;  // of its value in the staging memory of the part, if it lies outside of memory
   };
   struct Entry {
     std::vector<Input> inputs;
@@ -40,22 +41,22 @@ class Preparation {
   const Program* program_ = nullptr;
   std::vector<Entry> entries_;  // by instruction
   std::vector<uint8_t> needed_;
-  // Ends of the parts before which values are brought from outside: each takes few megabytes that the part before it does not, unless one
-  // instruction takes more.
+  // Where each part of the list ends. Values outside of memory are brought in before each part, which is cut so that it
+  // needs only few megabytes more than the part before it, unless a single instruction needs more.
   std::vector<size_t> parts_;
-  size_t stagingBytes_ = 0;  // of the largest part
+  size_t stagingBytes_ = 0;  // what the largest part needs
 };
 
-// One pass through the instructions that findNeeded() found, part by part, so that little lies in memory of what stays outside, and still
-// in the caches when it is used.
+// One pass through the instructions that findNeeded() found, part by part: few values from outside lie in memory at a
+// time, and they are still in the caches when they are used.
 class PreparePass {
  public:
   PreparePass(Preparation& preparation, State& state, int threads);
 
-  // The next part of which something must run, instructions [*begin, *end), with all that they read in memory. False: there is none, or
-  // what it reads cannot be had.
+  // Finds the next part, instructions [*begin, *end), in which one must run, and brings all that they read into memory.
+  // Returns false when there is none, or when what it reads cannot be brought in.
   bool next(size_t* begin, size_t* end);
-  // When all parts have run: what was written is current from now on, unless next() failed.
+  // To be called when all parts have run: what they wrote is current from now on, unless next() failed.
   Status finish();
 
  private:

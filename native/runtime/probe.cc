@@ -24,9 +24,9 @@ struct Probe {
   const KernelTable& kernels;
   Kind kind;
   float* memory;
-  double seconds[kMaxThreads] = {};  // of each thread by itself
+  double seconds[kMaxThreads] = {};  // what each thread took
   double longest = 0;                // between two barriers
-  float results[kMaxThreads] = {};   // so that no work can be left out
+  float results[kMaxThreads] = {};   // used, so that the compiler cannot leave the work out
 
   static void run(void* context, Member& member) {
     Probe& probe = *static_cast<Probe*>(context);

@@ -170,7 +170,7 @@ Status Session::find(const std::shared_ptr<const Program>& program, BoundProgram
   if (program->id != lastId_) {
     auto known = bound_.find(program->id);
     if (known == bound_.end()) {
-      if (bound_.size() >= sweepAt_) {  // programs that nobody has any more
+      if (bound_.size() >= sweepAt_) {  // drops programs that no longer exist
         for (auto it = bound_.begin(); it != bound_.end();) it = it->second->owner.expired() ? bound_.erase(it) : std::next(it);
         sweepAt_ = std::max<size_t>(16, 2 * bound_.size());
         lastId_ = 0;

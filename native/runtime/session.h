@@ -1,5 +1,5 @@
-// A queue of runs over one State, worked off in order by a thread of its own, and the memory that the programs share. Knows no
-// JavaScript: the owner (one thread) submits jobs, is notified, and collects them.
+// A queue of runs over one State, a driver thread that takes them in order, and the memory that the programs share.
+// Knows no JavaScript: the owner (one thread) submits jobs, is notified, and collects them.
 #pragma once
 
 #include <atomic>
@@ -16,23 +16,24 @@ namespace stridenet {
 
 // One run: its program, its feeds, and room for its fetches.
 struct Job {
-  // isImmediate: whoever sets the feeds waits for the run, which reads them where they lie.
+  // `isImmediate`: the caller waits for the run, which therefore may read the feeds where they lie instead of copies.
   explicit Job(bool isImmediate = false) : isImmediate_(isImmediate) {}
 
   std::shared_ptr<const Program> program;
   int steps = 1;
-  std::vector<void*> feeds, fetches;  // feeds are only read
+  std::vector<void*> feeds, fetches;  // nothing is written to feeds
   Status status;
-  void* tag = nullptr;  // the owner's
+  void* tag = nullptr;  // for the owner to recognise the job by
 
-  // Makes room for the copies of feeds and the fetches of `wanted`; nothing to do when the last program was the same.
+  // Makes room for the fetches of `wanted` and for copies of its feeds. Does nothing if the last program was the same.
   Status fit(const std::shared_ptr<const Program>& wanted);
-  // Takes the value of a feed, all of its bytes.
+  // Sets a feed to the value at `data`, which is copied unless the job is immediate.
   void setFeed(size_t index, const void* data);
   size_t bytes() const { return memory_.size(); }
 
  private:
-  // Integers are copied in any case: shared memory may change while a run has it, and indices are used after they have been checked.
+  // Integers are always copied: shared memory may change during a run, and they are used as indices after they were
+  // checked.
   bool isCopied(DType dtype) const { return !isImmediate_ || dtype == DType::int32; }
 
   bool isImmediate_;
@@ -47,26 +48,27 @@ class Session {
       : state_(std::move(state)), settings_(settings), notify_(notify), context_(context) {}
   ~Session() { stop(); }
 
-  // A job whose feeds are to be filled in; nullptr with `status` set when there is no memory.
+  // Makes a job whose feeds the caller sets. Returns nullptr and sets `status` when there is no memory.
   std::unique_ptr<Job> makeJob(const std::shared_ptr<const Program>& program, Status* status);
-  // Takes `job` when it succeeds. Starts the driver thread at the first call.
+  // Queues `job`, and takes it from the caller if that succeeds. The first call starts the driver thread.
   Status submit(std::unique_ptr<Job>& job);
-  // A job that is done, in the order of submission, or nullptr.
+  // Returns the next finished job in the order of submission, or nullptr.
   std::unique_ptr<Job> takeFinished();
-  // Gives the memory of a finished job back for the next one.
+  // Keeps a finished job whose results have been read, so that the next one uses its memory.
   void recycle(std::unique_ptr<Job> job);
-  // Jobs that have not begun; they never will.
+  // Takes the jobs that have not begun out of the queue.
   std::vector<std::unique_ptr<Job>> cancelPending();
 
   // Waits until the queue is empty, then runs on the calling thread.
   Status runNow(Job& job);
-  // Whether runNow takes less time than submit does while nothing is queued: the program is short and ran before.
+  // Whether runNow is sure to be quicker than submit: nothing is queued, and the program is short and has run before.
   bool isSoonerNow(const Program& program);
 
-  // Lets the job under way end (between two of its steps) and joins the driver thread. Nothing is notified afterwards.
+  // Ends the running job after its current step and joins the driver thread. `notify` is not called afterwards.
   void stop();
 
-  // The seconds by instruction (prepare, then step) since the last call, waiting for a run under way; all 0 unless profiling.
+  // Gives the seconds spent in each instruction (prepare, then step) since the last call, all 0 unless profiling. Waits
+  // for a running job.
   void takeProfile(const Program& program, std::vector<double>* result);
 
   // Memory held for all programs of the session.
@@ -90,7 +92,7 @@ class Session {
   bool stopping_ = false;
   std::atomic<int> outstanding_{0};  // submitted and not finished
   std::atomic<bool> cancelled_{false};
-  bool started_ = false;  // this and what follows belong to the owner
+  bool started_ = false;  // this and the members below are for the owner's thread alone
   unsigned long thread_ = 0;
   std::vector<std::unique_ptr<Job>> spare_;
   size_t stagingBytes_ = 0;

@@ -16,7 +16,8 @@ namespace stridenet {
 
 namespace {
 
-// What a thread makes at a time: it stays in the second-level cache until it is transposed, and threads share a large value evenly.
+// A thread makes this many bytes at a time. They stay in the second-level cache until they are transposed, and threads
+// share a large value evenly.
 constexpr int64_t kPieceBytes = int64_t{512} << 10;
 
 // dst[j][i] = src[i][j] for every one of `batch` matrices of `rows` x `columns`. Bits are moved, so any kernel table gives the same.
@@ -39,7 +40,8 @@ bool isMoved(const Slot& slot) {
   return slot.rank == 4 && slot.dims[3] > 1 && planeOf(slot) > 1;
 }
 
-// A value is made in a number of these: the least that can be put in order by itself.
+// How many entries a value has. An entry is the smallest share of a value that can be converted to physical order by
+// itself.
 int64_t entriesOf(const Slot& slot) {
   return isMoved(slot) ? slot.dims[0] : slot.count;
 }
@@ -48,7 +50,7 @@ int64_t entryBytes(const Slot& slot) {
   return static_cast<int64_t>(slot.bytes()) / entriesOf(slot);
 }
 
-// Some entries of a value.
+// Consecutive entries of a value, which one thread makes at a time.
 struct Piece {
   Making value;
   int64_t first, count;
@@ -94,7 +96,7 @@ class ValueMaking {
     return status;
   }
 
-  // The bytes of a source from byte `position` on.
+  // Reads the file of a source from byte `position` on.
   static Status makeBytes(const Source& source, int64_t position, int64_t bytes, char* target) {
     if (source.kind == Source::Kind::file) return readFully(source.descriptor, source.offset + position, bytes, target);
     float* numbers = reinterpret_cast<float*>(target);
@@ -107,7 +109,7 @@ class ValueMaking {
     return Status::ok();
   }
 
-  // The numbers of a random source from number `first` on. A block of the generator is four of them.
+  // Draws the numbers of a random source from number `first` on. The generator makes them in blocks of four.
   static void draw(const Source& source, int64_t first, int64_t count, float* numbers) {
     const RandomKernels& kernels = availableKernels().back()->random;
     const auto fill = source.kind == Source::Kind::normal ? kernels.normal : kernels.uniform;

@@ -126,7 +126,7 @@ Status State::load(const std::vector<Slot*>& slots, int threads) {
   for (Slot* slot : slots) {
     slot->blank = false;  // a step may write it
     if (!slot->outside) continue;
-    slot->outside = false;  // a slot may be named twice
+    slot->outside = false;  // set at once, since the list may name a slot twice
     values.push_back({slot, slot->memory});
     loaded.push_back(slot);
   }

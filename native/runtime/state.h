@@ -1,5 +1,6 @@
-// What outlives a run: variables (parameters, optimizer slots, running statistics) and values derived from them by prepare lists.
-// Knows element types and extents, no meaning. Programs refer to slots by number.
+// What outlives a run: variables (parameters, optimizer slots, running statistics) and values derived from them by
+// prepare lists. The State knows types and extents of its slots but not what they mean. Programs refer to slots by
+// number.
 #pragma once
 
 #include <atomic>
@@ -15,11 +16,11 @@ namespace stridenet {
 
 class State {
  public:
-  // All elements that follow.
+  // As a count: all elements from the first one on.
   static constexpr int64_t kRest = -1;
 
-  // `releasesSources`: programs write no variable, and releaseSources() will be called. `expectedBytes` of derived slots at least will
-  // come: their memory is got ready meanwhile.
+  // `releasesSources`: programs write no variable, and releaseSources() will be called. At least `expectedBytes` of
+  // derived slots will be added, whose memory is prepared in the background from now on.
   explicit State(bool releasesSources = false, size_t expectedBytes = 0) : releasesSources_(releasesSources) {
     if (expectedBytes > 0) derived_.expect(expectedBytes);
   }
@@ -39,33 +40,34 @@ class State {
   Status read(int number, void* data, bool logical, int64_t first = 0, int64_t count = kRest);
   // Whole slots into `data`, in logical order, all between the same two runs.
   Status readAll(const std::vector<int>& numbers, const std::vector<void*>& data);
-  // The same as writing all that the source says, which must be float32; it is made when it is needed.
+  // Sets a float32 variable to the value that `source` describes, which is made when it is needed.
   Status writeSource(int number, const Source& source);
 
-  // Gives back the memory of all slots that only prepare lists take: of variables, and of what lies between them and the results.
-  // Runs go on as long as the results are current; a run that must prepare again fails unless the variables that have no source were
-  // restored.
+  // Gives back the memory of all slots that only prepare lists use: variables that are packed, and derived values on
+  // the way to packed ones. Runs work as long as what they take is current. A run that must prepare again fails unless
+  // the variables without a source were restored.
   void releaseSources();
   bool isReleased(int number);
-  // Writes the value that a released variable had, in logical order, or a part of it; it is released until the last part is written.
+  // Writes the value that a released variable had, or a part of it, in logical order. The variable counts as released
+  // until its last part is written.
   Status restore(int number, const void* data, int64_t first = 0, int64_t count = kRest);
 
-  // Gives back the memory of a derived slot that no program takes any more; what a program that takes it later finds are zeros that are
-  // not current. Does not wait for a run.
+  // Gives back the memory of a derived slot that no program takes any more. A program that takes it later finds zeros
+  // that are not current. Does not wait for a run.
   Status dropDerived(int number);
-  // A program takes it after all.
+  // Undoes dropDerived, for a program that takes the slot.
   void takeDerived(Slot* slot);
 
-  // Under runMutex(): makes the values of those slots that are outside in their memory.
+  // Makes the values of those of `slots` that are outside, in the slots' memory. The caller holds runMutex().
   Status load(const std::vector<Slot*>& slots, int threads);
-  // Before derived slots are written: gives their memory its pages.
+  // Gives the memory of derived slots its pages before they are written (pages.h).
   void populateDerived(int threads);
-  // Whether values that are outside stay there: each prepare list makes what it needs in memory of its own.
+  // Whether values outside of memory stay there, and prepare lists make what they need in staging memory.
   bool leavesOutside() const { return releasesSources_; }
 
   // Held during every run on this State and while contents are copied.
   std::mutex& runMutex() { return runMutex_; }
-  // Both under runMutex(). Starts at 1.
+  // The version starts at 1 and grows with every write to a variable. The caller of either holds runMutex().
   uint64_t version() const { return version_; }
   void bumpVersion() { version_++; }
 
@@ -76,7 +78,7 @@ class State {
   const bool releasesSources_;
   mutable std::mutex slotsMutex_;  // guards the list, not the contents
   std::deque<Slot> slots_;
-  BlockPool variables_, derived_;  // apart, so that the pages of released variables are whole
+  BlockPool variables_, derived_;  // apart, so that released variables leave whole pages
   std::mutex runMutex_;
   uint64_t version_ = 1;
   std::atomic<size_t> droppedBytes_{0};

@@ -44,7 +44,7 @@ Status readFlag(const char* variable, bool* result) {
 Status readThreads(int* result) {
   const std::string value = valueOf("STRIDENET_THREADS");
   if (value.empty()) return Status::ok();
-  // More digits than any number of threads has would overflow.
+  // A longer number would overflow, and nobody has so many threads.
   const bool isCount = value.size() <= 9 && value.find_first_not_of("0123456789") == std::string::npos;
   *result = isCount ? std::atoi(value.c_str()) : 0;
   if (*result >= 1 && *result <= kMaxThreads) return Status::ok();

@@ -14,12 +14,12 @@ namespace {
 constexpr microseconds kIdleAwake{30};
 // The caller of a run waits this long for workers that are awake.
 constexpr microseconds kGatherTime{2};
-// At a barrier the others are at most a tile away. After this time it is worth asking the system whether they run at all, which takes
-// some 0.3 us, and again after times twice as long each.
+// At a barrier the others have at most one task left. After this time it is worth asking the system whether they run at
+// all, which takes some 0.3 us; it is asked again after twice the time, and so on.
 constexpr microseconds kUntilFirstLook{10};
-// Whoever has waited this long sleeps in any case.
+// A thread that has waited this long at a barrier goes to sleep.
 constexpr microseconds kLongestAwake{2000};
-// How many of the missing threads are looked at.
+// At most so many of the missing threads are looked at.
 constexpr int kLookedAt = 4;
 }  // namespace
 
@@ -108,7 +108,7 @@ void Team::open(const Undertaking& undertaking, Member* leader) {
   arrive(leader, Barrier::meeting, 0);
 }
 
-// Until as many are there; not for long unless everybody is to be.
+// Waits until `expected` threads are present, but not for long unless all of them have to take part.
 void Team::gather(int expected) {
   const auto isThere = [&] { return Phase::unpack(phase_.load(std::memory_order_relaxed)).present >= static_cast<uint32_t>(expected); };
   const auto end = Clock::now() + kGatherTime;
@@ -161,7 +161,7 @@ bool Team::enter(Member* member) {
 }
 
 bool Team::arrive(Member* member, Barrier barrier, size_t position) {
-  // Alone, and nobody may come before the leader looks whether that has changed.
+  // A team of one whose limit is one need not count: nobody can join before its leader has looked at the limit again.
   if (barrier != Barrier::last && member->size_ == 1 && limit_.load(std::memory_order_relaxed) == 1) {
     if (barrier == Barrier::plain || !isTimeToLook(position)) return true;
   }
@@ -182,7 +182,7 @@ bool Team::arrive(Member* member, Barrier barrier, size_t position) {
   }
   member->generation_ = generation + 1;
   if (barrier != Barrier::meeting) return true;
-  // Nobody waits for a thread that has to leave: for that one the team may be anywhere by now.
+  // Nobody waits for a thread that has to leave, so the team may be several phases ahead of it by now.
   const Phase next = Phase::unpack(phase_.load(std::memory_order_acquire));
   member->size_ = static_cast<int>(next.size);
   member->hasLeft_ = next.generation != generation + 1 || member->isGuest();
@@ -215,7 +215,8 @@ void Team::await(const Phase& phase) {
   const uint32_t generation = phase.generation;
   if (released_.look(generation)) return;
   auto looked = Clock::now();
-  // More threads than processors: whoever stays awake takes the processor from the one that is waited for.
+  // Where there are more threads than processors, a thread that stays awake takes the processor of one that it waits
+  // for.
   const bool isAwake = static_cast<int>(phase.present) <= processors().usable;
   if (isAwake && released_.lookUntil(generation, looked + kUntilFirstLook)) return;
   Missing missing(*this, generation);
@@ -228,7 +229,7 @@ void Team::await(const Phase& phase) {
     looked = now;
   }
   released_.sleep(generation);
-  // The first to arrive speaks for all that waited.
+  // Only the first thread to arrive reports the time that was lost.
   if (phase.arrived > 1 || (absent == 0 && isAwake)) return;
   const auto lost = missing.lost(Clock::now() - began);
   if (lost <= Clock::duration::zero()) return;

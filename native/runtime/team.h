@@ -15,15 +15,15 @@ namespace stridenet {
 
 class Team;
 
-// Who begins a run.
+// Which threads must be there before a run begins.
 enum class Attendance {
   whoeverComes,  // the caller at once, others when they are there; fewer than wanted while the machine is crowded
   everybody,     // all that are wanted, together
 };
 
-// What a run is.
+// How a run is to be carried out.
 struct Undertaking {
-  int threads;  // wanted, the caller included
+  int threads;  // how many are wanted, the caller included
   Attendance attendance = Attendance::whoeverComes;
   // Estimated seconds of one thread's work before each position, and at the end before the end; nullptr: unknown.
   const std::vector<double>* workBefore = nullptr;
@@ -36,20 +36,21 @@ class Member {
   Member() = default;
 
   int number() const { return number_; }
-  // How many share the work out between this barrier and the next: those with the numbers below.
+  // How many threads share the work until the next barrier: those with numbers below this.
   int size() const { return size_; }
-  // Came since the last meeting: it has no share of its own, but may take what others have not begun.
+  // Whether this thread came since the last meeting: it then has no share of its own, but may take tasks that others
+  // have not begun.
   bool isGuest() const { return number_ >= size_; }
-  // Where the team was when this thread came: what was given to `meet`, at first 0.
+  // Where the team was when this thread came: the position of the last meeting, at first 0.
   size_t position() const { return position_; }
-  // Whether nobody else can come.
+  // Whether no other thread can join.
   bool isAlone() const { return team_ == nullptr; }
 
   // Returns when all threads of the team have called it; what they wrote before is visible after. Size and numbers stay.
   void barrier();
-  // A barrier where guests become members and threads may have to leave: false says that this one does, and must return from the body
-  // at once. `position` tells those who come from here on where to begin; before the next meeting they must find nothing but
-  // instructions that have no work for guests except tasks that are shared out.
+  // A barrier at which guests become members and threads may have to leave. Returns false if this thread must leave: it
+  // must then return from the body at once. Threads that come later begin at `position`. Until the next meeting these
+  // are guests, so all instructions on their way must either ignore guests or share out their tasks (worker_tasks.h).
   bool meet(size_t position);
 
  private:
@@ -64,61 +65,63 @@ class Member {
 
 class Team {
  public:
-  // For the caller of a run, whom nobody else may be at the time. Workers are called by numbers from 0 on.
+  // Begins a run. Only one thread may be the leader at a time, the caller of the run. Workers are called by numbers
+  // from 0 on.
   void open(const Undertaking& undertaking, Member* leader);
-  // Waits for all members, and lets nobody in any more. Only for the leader.
+  // Ends a run: waits for all members and lets nobody join any more. Only for the leader.
   void close(Member* leader);
 
-  // For the workers. Waits until the run needs it, and takes part: false when it does not need it after all.
+  // For the workers: awaitCall waits until a run needs the worker, and enter makes it a member, or returns false when
+  // it is not needed after all.
   void awaitCall(int worker, uint32_t* seen);
   bool enter(Member* member);
-  // The last that a worker does in a run.
+  // To be called last by a worker in a run.
   void finish(Member* member);
 
  private:
   friend class Member;
 
-  // All that threads must see at once: the number of barriers so far, and of the threads.
+  // What threads must see at one moment: how many barriers there were so far, and how many threads there are.
   struct Phase {
     uint32_t generation;
-    uint32_t size, present, arrived;  // of whom `present` includes guests
-    bool isOpen;                      // for guests
+    uint32_t size, present, arrived;  // numbers of threads; `present` includes guests
+    bool isOpen;                      // guests may join
 
     static Phase unpack(uint64_t word);
     uint64_t pack() const;
   };
 
   enum class Barrier { plain, meeting, last };
-  // Whether the member stays.
+  // Waits at a barrier, and returns whether the member stays.
   bool arrive(Member* member, Barrier barrier, size_t position);
-  // For the last to arrive: begins the next phase.
+  // Called by the last thread to arrive: begins the next phase.
   void release(const Phase& complete, Barrier barrier, size_t position);
   void await(const Phase& phase);
   void gather(int expected);
-  // Takes into account what happened since the last time.
+  // How many threads may take part from now on, by what happened since the last call.
   int limitNow(size_t position);
-  // Whether so much was done since then that it is worth looking whether others may come.
+  // Whether enough was done since the last look to see again whether others may join.
   bool isTimeToLook(size_t position) const;
   void account(size_t position, Crowding::Clock::time_point now);
   void call(int workers);
   void spread(const Member& member);
 
   std::atomic<uint64_t> phase_{0};
-  EventCount released_;  // the generation, to wait for
+  EventCount released_;  // threads wait here for the next generation
   // Written while all others wait, or by the leader before a run.
   std::atomic<size_t> position_{0};
   std::atomic<int> limit_{1};
   std::atomic<uint32_t> gathering_{0};  // the generation in which the threads of a run come together
   Undertaking undertaking_{1};
   Crowding crowding_;
-  size_t accountedTo_ = 0;  // a position
+  size_t accountedTo_ = 0;  // the position up to which crowding_ knows what was done
   Crowding::Clock::time_point accountedAt_{};
 
-  // Reported by whoever waited, taken into account at the next meeting.
+  // Written by threads that waited, and read at the next meeting.
   std::atomic<int64_t> lostNanoseconds_{0};
   std::atomic<int> lostSize_{0}, lostAbsent_{0};
 
-  // By number: who is missing at a barrier, and whether it runs.
+  // By number of a thread: at which barrier it arrived last, and the clock that tells whether it runs.
   struct alignas(64) Place {
     std::atomic<uint32_t> arrivedIn{0};  // a generation
     std::atomic<int64_t> clock{0};       // a ThreadClock

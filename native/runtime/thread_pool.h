@@ -22,7 +22,7 @@ class ThreadPool {
   // pool. With one thread the pool is not touched.
   void run(const Undertaking& undertaking, Body body, void* context);
 
-  // Calls body while no run has the pool, unless one has it now; says whether it did. Runs wait for it.
+  // Calls body if no run has the pool at present, and returns whether it did. Runs wait until body has returned.
   bool whileIdle(void (*body)(void* context), void* context);
 
  private:

@@ -52,7 +52,7 @@ void joinThread(unsigned long handle) {
 }
 
 #if defined(__APPLE__)
-// The kernel's name of the thread; asking for it makes no new right that would have to be given back.
+// The kernel's name of the thread. Unlike a port right that mach_thread_self() gives, it need not be given back.
 ThreadClock ThreadClock::ofCaller() {
   return ThreadClock(pthread_mach_thread_np(pthread_self()));
 }
@@ -127,7 +127,8 @@ void wakeAll(std::atomic<uint32_t>& word) {
   syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
 }
 #else
-// One place to sleep for everybody: rare enough, and leaked so that no destructor races with a sleeper at exit.
+// All threads sleep on one condition variable, which is enough because they rarely do. It is leaked so that no
+// destructor races with a sleeper at exit.
 struct Bed {
   std::mutex mutex;
   std::condition_variable condition;

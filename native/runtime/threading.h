@@ -36,7 +36,7 @@ class ThreadClock {
 // not say.
 std::chrono::nanoseconds waitsOfCaller();
 
-// Lets the other thread of a processor core go ahead for a moment.
+// Lets the other hardware thread of this core go ahead for a moment.
 inline void relax() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -62,11 +62,11 @@ class EventCount {
     }
     return false;
   }
-  // Whether it changes until then; awake.
+  // Stays awake until the counter changes or the time has come. Returns whether it changed.
   bool lookUntil(uint32_t seen, std::chrono::steady_clock::time_point end) const;
-  // Returns when it is no longer `seen`; asleep.
+  // Sleeps until the counter is no longer `seen`.
   void sleep(uint32_t seen);
-  // Whether somebody sleeps, or is about to.
+  // Whether a thread sleeps, or is about to.
   bool hasSleepers() const { return sleepers_.load(std::memory_order_relaxed) != 0; }
 
  private:
