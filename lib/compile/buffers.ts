@@ -44,7 +44,7 @@ export function writes(instruction: Instruction): Buffer[] {
   return instruction.outputs.filter((b) => b !== null);
 }
 
-/** By base buffer: the instructions that read it, in their order. */
+/** For each base buffer the instructions that read it, in their order. */
 export type Readers = ReadonlyMap<Buffer, readonly Instruction[]>;
 
 export function readersOf(list: readonly Instruction[]): Readers {

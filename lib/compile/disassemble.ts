@@ -69,7 +69,10 @@ export function decode(words: Int32Array): DecodedProgram {
 }
 
 export interface ListingOptions {
-  /** Scratch bytes of the instruction at a position, counted over prepare then step; absent: not shown. */
+  /**
+   * The scratch bytes of an instruction by its position, counted over prepare then step. They are not shown if this is
+   * absent.
+   */
   readonly scratchBytes?: ((index: number) => number) | undefined;
   /** Show where operands lie: `(arena 12, state 3, - -> arena 0)`, in cache lines of the arena and by number elsewhere. Default false. */
   readonly places?: boolean | undefined;
@@ -109,7 +112,7 @@ function details(instruction: DecodedInstruction): string[] {
   const { opcode, inputs, outputs, attrs } = instruction;
   const signature = OPCODES[opcode];
   const main = outputs[0]!;
-  // What transpose moves are axes in memory.
+  // The axes of transpose are physical, so the shapes are too.
   const words = [opcode === 'transpose' ? `stored ${formatShape(main.shape)}` : formatShape(logicalShape(main.shape))];
   if (main.dtype !== 'float32') words.push(main.dtype);
   const rest = new Map(Object.entries(attrs));
@@ -146,7 +149,7 @@ function details(instruction: DecodedInstruction): string[] {
   return words;
 }
 
-/** Window, stride, padding, dilation and groups where they differ from the plain case. */
+/** Window, stride, padding, dilation and groups, each only where it differs from its default. */
 function geometry(take: (name: string) => number | undefined): string[] {
   const words: string[] = [];
   const pair = (a: string, b: string): [number, number] | undefined => {

@@ -22,7 +22,7 @@ export function encode(lists: InstructionLists, memoryPlan: MemoryPlan): Program
   return atOnce(encoding(lists, memoryPlan));
 }
 
-/** The same in pieces. */
+/** The same, done piece by piece. */
 export function* encoding(lists: InstructionLists, memoryPlan: MemoryPlan): Work<Program> {
   const tensors = new TensorTable(memoryPlan);
   // Feeds and fetches come first, so that entry i is feed i in its own shape.
@@ -76,7 +76,7 @@ function updatedVariables(lists: InstructionLists): Tensor[] {
   return [...updates];
 }
 
-/** Extents are words of a Program, and what it hands out is one array. */
+/** The largest extent that a word of a Program holds, and the largest value that one array can hold. */
 const MOST_ON_AN_AXIS = 2 ** 31 - 1;
 const MOST_FETCH_BYTES = 2 ** 32;
 
@@ -84,7 +84,7 @@ const MOST_FETCH_BYTES = 2 ** 32;
 function checkSize(buffer: Buffer): void {
   const { shape, name, place } = buffer;
   const what = name ? `"${name}"` : 'A value';
-  // Packed weights that large are never made: the summary of a model describes them, and where they are needed memory runs out before.
+  // Only the summary of a model meets packed weights that large: to make them, memory would run out first.
   if (place.space !== 'derived' && shape.some((extent) => extent > MOST_ON_AN_AXIS)) {
     throw new StridenetError(
       'ERR_OUT_OF_MEMORY',

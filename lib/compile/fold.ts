@@ -4,9 +4,10 @@
  *   batchNorm(conv2d(x, w, b), mean, variance, weight, bias)  ->  conv2d(x, w scale, (b - mean) scale + bias)
  *   with scale = weight / sqrt(variance + eps), one number per output channel
  *
- * where the convolution has no other use and all six are variables at rest (or constants): then scale and new bias belong to
- * the prepare list, which multiplies the weight while it packs it, and are made again only when a variable changes. Elsewhere batch normalisation stays one pass of its own.
- * The nodes for them exist only inside the compiler: they have no gradient rule. Names survive.
+ * where the convolution has no other use and all six operands are variables at rest (or constants). Then scale and new
+ * bias belong to the prepare list, which multiplies the weight while it packs it, and are computed again only when a
+ * variable changes. Elsewhere batch normalisation stays a pass of its own. The new nodes exist only inside the
+ * compiler, so they have no gradient rule; they keep the name of the convolution.
  */
 
 import { rewrite, roots, type Graph } from '../graph/graph';

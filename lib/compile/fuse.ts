@@ -1,5 +1,5 @@
 /**
- * The closed list of fusions, each from several nodes to one that a single instruction computes:
+ * All fusions, each of which makes one node, computed by a single instruction, of several:
  *
  *   conv2d | linear | matmul, [+ same-shaped tensor], [activation]   ->  <op> with attrs.epilogue
  *   batchNorm likewise
@@ -25,7 +25,7 @@ export interface Epilogue extends Attrs {
 const ACTIVATIONS: ReadonlySet<string> = new Set(['relu', 'sigmoid', 'tanh', 'relu6', 'silu', 'hardswish']);
 const PRODUCERS: ReadonlySet<string> = new Set(['conv2d', 'linear', 'matmul', 'batchNorm']);
 const BATCH_NORM_GRADIENTS: ReadonlySet<string> = new Set(['batchNormGradWeight', 'batchNormGradBias', 'batchNormGradInput']);
-/** Derivatives (dy, y) that let dy through where 0 < y < limit: their limits. */
+/** Derivatives (dy, y) that let dy through where 0 < y < limit, with their limits. */
 const MASK_LIMITS: ReadonlyMap<string, number> = new Map([
   ['reluGrad', Infinity],
   ['relu6Grad', 6],
@@ -38,7 +38,7 @@ export function epilogueOf(node: Tensor): Epilogue {
 
 export function fuse(graph: Graph): Graph {
   const uses = useCounts(roots(graph));
-  // By rewritten node: how often its original is used. A node used once may be swallowed by its user.
+  // For each rewritten node, how often its original is used. A node that is used once may become part of its user.
   const usedOnce = new Set<Tensor>();
   const masks = findMasks(graph);
   return rewrite(graph, (node, original) => {
@@ -54,7 +54,7 @@ function fuseNode(node: Tensor, usedOnce: ReadonlySet<Tensor>): Tensor {
     return withEpilogue(a!, a!.inputs, { ...epilogueOf(a!), activation: node.op as Epilogue['activation'] });
   }
   if (node.op === 'add') {
-    // The later producer takes the sum in: the other operand exists by then.
+    // The later of two producers takes over the sum, because the other operand exists by then.
     const candidates = [a!, b!].filter((x) => usedOnce.has(x) && isOpenProducer(x) && !epilogueOf(x).add && sameShape(x, node));
     const producer = candidates.sort((x, y) => y.id - x.id)[0];
     const other = producer === a ? b! : a!;
@@ -68,7 +68,10 @@ function fuseNode(node: Tensor, usedOnce: ReadonlySet<Tensor>): Tensor {
   return node;
 }
 
-/** The derivatives of relu and relu6 that only gradients of batch normalisation read, as dy: these apply the mask themselves. */
+/**
+ * The derivatives of relu and relu6 that only gradients of batch normalisation read, as their dy: those can apply the
+ * mask themselves.
+ */
 function findMasks(graph: Graph): Set<Tensor> {
   const masks = new Set<Tensor>();
   const others = new Set<Tensor>(roots(graph));
@@ -81,7 +84,7 @@ function findMasks(graph: Graph): Set<Tensor> {
   return masks;
 }
 
-/** The mask becomes the last operand; a mask that went into the gradient of pooling before is done already. */
+/** The mask becomes the last operand, unless the gradient of pooling has already applied it. */
 function withMask(node: Tensor): Tensor {
   const [x, masked, ...rest] = node.inputs as [Tensor, Tensor, ...Tensor[]];
   const maskLimit = MASK_LIMITS.get(masked.op);
@@ -90,9 +93,9 @@ function withMask(node: Tensor): Tensor {
   return copyWith(node, [x, dy, ...rest, y], { ...node.attrs, maskLimit });
 }
 
-/** A producer without an activation: what follows may still join it. */
+/** Whether a producer has no activation yet, so that what follows may still become part of it. */
 function isOpenProducer(node: Tensor): boolean {
-  // A transposed first operand goes another way (a rank update), which has no epilogue.
+  // A product whose first operand is transposed becomes matmul_at_b, which has no epilogue.
   return PRODUCERS.has(node.op) && node.attrs.transposeA !== true && epilogueOf(node).activation === 'none';
 }
 

@@ -38,16 +38,16 @@ export interface Instruction {
   readonly attrs: Readonly<Record<string, number>>;
   /** For listings and errors: 'layer2.0.conv1', 'layer2.0.conv1/gradWeight'. */
   readonly name: string;
-  /** To run just before its first reader, not where it stands: what it makes is large and made again (recompute). */
+  /** It is to run just before its first reader and not where it stands, because what it makes is large (recompute). */
   readonly late?: boolean;
 }
 
 /** The instruction lists of one specialisation (batch, mode) of a graph. */
 export interface InstructionLists {
-  /** Run when a variable changed since the last time: writes derived buffers only. */
+  /** Runs when a variable changed since the last time, and writes derived buffers only. */
   readonly prepare: readonly Instruction[];
   readonly step: readonly Instruction[];
-  /** Place 'feed' and 'fetch' buffers by index. */
+  /** The buffers of the spaces 'feed' and 'fetch', by index. */
   readonly feeds: readonly Buffer[];
   readonly fetches: readonly Buffer[];
 }

@@ -3,20 +3,24 @@
  *
  *   conv2d(conv2d(x), depthwise)  ->  conv2d_pointwise_depthwise(x)
  *
- * The result between them is several times x and y. It never reaches memory: threads make the few lines that they use next. For large
- * results alone; a small one stays in the caches anyway, and many weights are read once by a convolution of whole images but again for
- * every few lines. Works on instructions, because which convolutions take which algorithm is known when they are lowered.
+ * The result between them is several times x and y. It never reaches memory: threads make the few lines that they use
+ * next. This pays for large results alone: a small one stays in the caches anyway, and the weights, which a convolution
+ * of whole images reads once, are read again for every few lines. Unlike `fuse`, which makes one node of several, this
+ * makes one instruction of several: only when convolutions are lowered is it known which algorithm they take.
  */
 
 import { byteLength, inArena, readersOf } from './buffers';
 import type { Buffer, Instruction, InstructionLists } from './ir';
 import { ALGORITHM } from './opcodes';
 
-/** Bytes of the result between that joining takes at least. */
+/** The result between the two must have at least so many bytes. */
 const LEAST_BYTES = 2 ** 20;
-/** Bytes of the 1x1 convolution's packed weight, which is to stay in the first-level cache beside lines of images. */
+/**
+ * The packed weight of the 1x1 convolution may have at most so many bytes: it must stay in the first-level cache beside
+ * lines of images.
+ */
 const MOST_WEIGHT_BYTES = 2 ** 15;
-/** Native code wants channels that fill vectors; this many do on every instruction set. */
+/** Native code takes only channels that fill vectors; multiples of this do so on every instruction set. */
 const WHOLE_VECTORS = 16;
 
 export function joinDepthwise(lists: InstructionLists): InstructionLists {
@@ -45,7 +49,7 @@ export function joinDepthwise(lists: InstructionLists): InstructionLists {
 function isExpansion({ opcode, attrs, inputs }: Instruction, result: Buffer): boolean {
   if (opcode !== 'conv2d' || attrs.algorithm !== ALGORITHM.direct || attrs.widen !== 1 || inputs[3]) return false;
   const is1x1 = attrs.kh === 1 && attrs.kw === 1 && attrs.sh === 1 && attrs.sw === 1 && attrs.pt === 0 && attrs.pl === 0;
-  // Padding at the bottom and on the right is what the extents imply.
+  // No attribute says how much padding there is at the bottom and on the right: the extents do.
   const isWhole = inputs[0]!.shape[1] === result.shape[1] && inputs[0]!.shape[2] === result.shape[2];
   const isLarge = byteLength(result) >= LEAST_BYTES && byteLength(inputs[1]!) <= MOST_WEIGHT_BYTES;
   return is1x1 && isWhole && isLarge && attrs.groups === 1 && result.shape[3]! % WHOLE_VECTORS === 0 && !result.aliasOf && inArena(result);

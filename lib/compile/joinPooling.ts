@@ -1,11 +1,13 @@
 /**
- * Max pooling as part of the convolution before it, where that keeps images in the lanes (algorithm hwcn) and windows lie side by side:
+ * Makes max pooling a part of the convolution before it, where that keeps images in the lanes (algorithm hwcn) and
+ * windows lie side by side:
  *
  *   max_pool2d(conv2d(x))                                ->  conv2d_max_pool2d(x)
  *   conv2d_grad_weight(x, max_pool2d_grad(conv2d(x), dy))  ->  conv2d_max_pool2d_grad_weight(x, dy, position)
  *
- * The convolution's result, the largest value of a small network, then never reaches memory, nor does its gradient. Only where nothing else
- * reads them. Works on instructions, because which convolutions take the algorithm is known when they are lowered.
+ * The convolution's result, the largest value of a small network, then never reaches memory, and neither does its
+ * gradient. It is done only where nothing else reads them. Unlike `fuse`, which makes one node of several, this makes
+ * one instruction of several: only when convolutions are lowered is it known which algorithm they take.
  */
 
 import { baseOf, inArena, reads, readersOf, writes, type Readers } from './buffers';
@@ -16,7 +18,7 @@ const WINDOW = ['kh', 'kw', 'sh', 'sw', 'pt', 'pl', 'dh', 'dw'] as const;
 const GEOMETRY = [...WINDOW, 'groups'] as const;
 /** Native code takes windows of up to this many rows and columns. */
 const LARGEST_WINDOW = 64;
-/** Images to a block of positions: see conv2d_max_pool2d in ops.def. */
+/** Positions of maxima are stored for so many images at a time: see conv2d_max_pool2d in ops.def. */
 const IMAGE_BLOCK = 16;
 
 /** A gradient of pooling and the weight gradient that alone reads it. */
@@ -85,12 +87,12 @@ function findPooling(conv: Instruction, readers: Readers): { pool: Instruction; 
   return { pool, backward };
 }
 
-/** Pooling before everything else. */
+/** Sorts pooling before everything else. */
 function rank(instruction: Instruction): number {
   return instruction.opcode === 'max_pool2d' ? 0 : 1;
 }
 
-/** Windows side by side, none of which reaches beyond the image. */
+/** Whether windows lie side by side and none of them reaches beyond the image. */
 function isTiling({ attrs, outputs }: Instruction, image: Buffer): boolean {
   const { kh, kw, sh, sw, pt, pl, dh, dw } = attrs as Record<(typeof WINDOW)[number], number>;
   const [, height, width] = outputs[0]!.shape as [number, number, number];

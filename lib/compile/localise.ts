@@ -1,6 +1,7 @@
 /**
- * What lies between variables and the values that steps take, such as weights with batch normalisation folded in, before they are packed,
- * is of use to the prepare list alone: it becomes temporary memory, which one layer after the other uses, rather than a slot of the State.
+ * Derived values that only the prepare list reads get temporary memory in the arena instead of a slot of the State.
+ * Such a value lies between variables and what steps take: a weight that was scaled or transposed before it is packed.
+ * One layer after the other then uses the same memory.
  */
 
 import { baseOf, memoryKey, reads, writes } from './buffers';
@@ -9,7 +10,7 @@ import type { Buffer, Instruction, InstructionLists } from './ir';
 export function localise(lists: InstructionLists): InstructionLists {
   if (lists.prepare.length === 0) return lists;
   const taken = new Set(lists.step.flatMap((instruction) => [...reads(instruction), ...writes(instruction)].map(memoryKey)));
-  // Buffers of equal keys are the same memory, so they get the same temporary.
+  // Buffers with equal keys are the same memory, so they get the same temporary memory.
   const temporaries = new Map<unknown, Buffer>();
   const move = (buffer: Buffer | null): Buffer | null => {
     if (!buffer || baseOf(buffer).place.space !== 'derived') return buffer;

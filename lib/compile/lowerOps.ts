@@ -31,7 +31,7 @@ function result(l: Lowering, node: Tensor): Buffer {
   return l.allocate(node.dtype, physicalShape(node.shape), '');
 }
 
-/** An operand of a broadcasting instruction: brought to the rank of the output. */
+/** An operand of a broadcasting instruction, brought to the rank of the output. */
 function aligned(l: Lowering, input: Tensor, rank: number): Buffer {
   const missing = rank - input.rank;
   return l.reshape(l.bufferOf(input), input.shape, [...new Array<number>(missing).fill(1), ...input.shape]);
@@ -55,7 +55,7 @@ function lowerBinary(kind: number): Lower {
   };
 }
 
-/** One instruction from the inputs as they are, with the node's attributes as words. */
+/** Lowers a node to one instruction that takes the inputs as they are and the node's attributes as words. */
 function lowerWithAttrs(opcode: OpcodeName, words: (node: Tensor) => WordAttrs): Lower {
   return (l, node) => {
     const inputs = node.inputs.map((input) => l.bufferOf(input));
@@ -105,7 +105,7 @@ function winogradExtent(l: Lowering, { stride, dilation, groups }: Conv2dAttrs, 
   return l.algorithm === 'fast' && kh === kw && groups === 1 && [...stride, ...dilation].every((step) => step === 1) ? kh : 0;
 }
 
-/** Where nothing packs it, which would multiply. */
+/** Used only if no pack instruction reads the weight: packing multiplies by the scale itself. */
 const lowerScaledWeight: Lower = (l, node) => {
   const [weight, scale] = node.inputs.map((input) => l.bufferOf(input)) as [Buffer, Buffer];
   const output = result(l, node);
@@ -180,7 +180,7 @@ function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: num
   };
 }
 
-/** The sum over all axes but channels of what a weight gradient reads anyway: the bias gradient. */
+/** Finds a bias gradient: the sum, over all axes but channels, of the dy that a weight gradient reads anyway. */
 function findColumnSum(l: Lowering, dy: Tensor, axes: readonly number[]): Tensor | undefined {
   return l
     .usersOf(dy)
@@ -221,7 +221,7 @@ const lowerConvGradWeight: Lower = (l, node) => {
   return output;
 };
 
-/** A sum that a weight gradient makes on the side is left to it. */
+/** A sum that is a bias gradient is made by the weight gradient that reads the same dy. */
 const lowerSum: Lower = (l, node) => {
   const x = node.inputs[0]!;
   const maker = l
@@ -338,7 +338,9 @@ const PAIR_WORDS = {
   batch_norm_fold: ({ attrs }: Tensor): WordAttrs => ({ eps: attrs.eps as number }),
 };
 
-/** Two nodes of equal inputs and attributes whose values one instruction makes: the one that is met first lowers both. */
+/**
+ * Two nodes with equal inputs and attributes whose values one instruction makes. The one that is met first lowers both.
+ */
 function lowerPair(opcode: keyof typeof PAIR_WORDS, first: string, second: string): Lower {
   return (l, node) => {
     const inputs = node.inputs.map((input) => l.bufferOf(input));
@@ -358,7 +360,7 @@ function sameComputation(a: Tensor, b: Tensor): boolean {
   return a.inputs.length === b.inputs.length && a.inputs.every((x, i) => x === b.inputs[i]) && sameAttrs;
 }
 
-/** Without a mask its limit is not looked at. */
+/** The limit is ignored unless there is a mask. */
 function normGradAttrs(node: Tensor): WordAttrs {
   return { eps: node.attrs.eps as number, mask_limit: (node.attrs.maskLimit as number | undefined) ?? Infinity };
 }
@@ -388,7 +390,7 @@ function lowerChannelWindow(opcode: 'local_response_norm' | 'local_response_norm
   };
 }
 
-/** Operands of one concat instruction, and so the parts of one that is made of more. */
+/** A concat instruction takes this many operands; a concatenation of more is made of several. */
 const CONCAT_OPERANDS = OPCODES.concat.inputs.length;
 
 const lowerConcat: Lower = (l, node) => {
@@ -414,7 +416,7 @@ const lowerConcat: Lower = (l, node) => {
   return join(parts, result(l, node));
 };
 
-/** A box inside of a larger value: `starts` in physical order. */
+/** A box inside a larger value. `starts` are in physical order. */
 function lowerBox(opcode: 'slice' | 'pad'): Lower {
   return (l, node) => {
     const starts = node.attrs.starts as readonly number[];

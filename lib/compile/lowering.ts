@@ -53,27 +53,27 @@ export class Lowering {
     readonly queries: NativeQueries,
     /** What convolutions may use. */
     readonly algorithm: AlgorithmMode,
-    /** By operation. */
+    /** How each operation is lowered, by its name. */
     private readonly lowerings: Readonly<Record<string, Lower | undefined>>,
   ) {
     this.order = topologicalOrder(roots(graph));
     this.uses = useCounts(roots(graph));
   }
 
-  /** Everything but the updates. */
+  /** Lowers everything but the updates. */
   *lowerNodes(): Work<void> {
     this.findUsers();
     yield;
     this.findStatic();
     for (const feed of this.graph.feeds) this.lowerFeed(feed);
-    // A scaled weight is made only for those who do not pack it.
+    // A scaled weight is made only for readers that do not pack it.
     yield* inPieces(this.order, (node) => {
       if (node.op !== 'scaledWeight') this.bufferOf(node);
     });
     this.graph.outputs.forEach((output, index) => this.lowerFetch(output, index));
   }
 
-  /** What has been emitted so far. */
+  /** The instructions that were made so far. */
   lists(): InstructionLists {
     return { prepare: this.prepare, step: this.step, feeds: this.feeds, fetches: this.fetches };
   }
@@ -90,7 +90,7 @@ export class Lowering {
     return buffer;
   }
 
-  /** Says that `buffer` holds the value of `node`: for nodes that are made together with another. */
+  /** Says that `buffer` holds the value of `node`, for a node that is made together with another. */
   define(node: Tensor, buffer: Buffer): void {
     this.buffers.set(node, buffer);
   }
@@ -134,7 +134,7 @@ export class Lowering {
     return { id: this.nextBuffer++, dtype: buffer.dtype, shape, name: buffer.name, place: buffer.place, aliasOf: buffer.aliasOf ?? buffer };
   }
 
-  /** The value in memory of its own. */
+  /** A copy of the value in memory of its own. */
   copy(buffer: Buffer): Buffer {
     const result = this.makeBuffer(buffer.dtype, buffer.shape, ARENA);
     this.emit('unary', [buffer], [result], { kind: UNARY_KIND.copy });
@@ -165,7 +165,7 @@ export class Lowering {
     return this.fromLogicalOrder(this.toLogicalOrder(buffer, from), to);
   }
 
-  /** The value with its elements in row-major logical order, shape as written. */
+  /** The value with its elements in row-major logical order; its physical shape is the logical one. */
   toLogicalOrder(buffer: Buffer, shape: Shape): Buffer {
     return shape.length === 4 ? this.permutePhysical(buffer, [0, 3, 1, 2]) : buffer;
   }
@@ -239,7 +239,10 @@ export class Lowering {
     }
   }
 
-  /** Lets the instruction that makes a value used nowhere else write straight to the fetched memory. */
+  /**
+   * Where a fetched value is used nowhere else, lets the instruction that makes it write straight to the fetched
+   * memory.
+   */
   private retarget(node: Tensor, source: Buffer, fetched: Buffer): boolean {
     if (this.uses.get(node) !== 1 || source.aliasOf || source.place.space !== 'arena') return false;
     const makers = this.step.filter((instruction) => instruction.outputs.includes(source));
@@ -282,7 +285,7 @@ export class Lowering {
     }
   }
 
-  /** What packing reads: a weight and, if it is to multiply, the scale of its output channels. */
+  /** What packing reads: a weight, and the scale of its output channels if packing is to multiply by one. */
   packSource(weight: Tensor): [source: Buffer, scale: Buffer | null] {
     if (weight.op !== 'scaledWeight') return [this.bufferOf(weight), null];
     return [this.bufferOf(weight.inputs[0]!), this.bufferOf(weight.inputs[1]!)];

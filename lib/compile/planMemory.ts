@@ -11,7 +11,7 @@ import type { Buffer, Instruction, InstructionLists, MemoryPlan } from './ir';
 import { OPCODES } from './opcodes';
 
 export const LINE_BYTES = 64;
-/** Offsets are Int32 words and a little is left for arithmetic on them. */
+/** Offsets are Int32 words, and arithmetic on them must not overflow. */
 const MAX_LINES = 2 ** 31 - 2 ** 20;
 
 export interface MemoryOptions {
@@ -42,7 +42,7 @@ function* findingLifetimes(lists: InstructionLists): Work<Map<Buffer, Lifetime>>
   return result;
 }
 
-/** Several buffers that follow each other in the same memory, or one. */
+/** One buffer, or several that use the same memory one after the other. */
 interface Block {
   readonly buffers: Buffer[];
   readonly lines: number;
@@ -78,14 +78,17 @@ export function* planningMemory(lists: InstructionLists, options: MemoryOptions 
   return { arenaLines, offsets };
 }
 
-/** The blocks that have a place, by offset. Plain columns: every block is compared with all before it. */
+/**
+ * The blocks that have a place, sorted by offset. Kept as plain columns of numbers for speed: every block is compared
+ * with all before it.
+ */
 class Placed {
   private readonly offsets: number[] = [];
   private readonly ends: number[] = [];
   private readonly firsts: number[] = [];
   private readonly lasts: number[] = [];
 
-  /** The lowest offset free during the block's life (with `reuse`; else at any time). */
+  /** The lowest offset that is free while the block is alive, or without `reuse` at any time. */
   put({ lines, first, last }: Block, reuse: boolean): number {
     const { offsets, ends, firsts, lasts } = this;
     let offset = 0;

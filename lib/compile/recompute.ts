@@ -14,7 +14,7 @@ import { topologicalOrder } from '../graph/traverse';
 const MIN_BYTES = 2 ** 20;
 
 export function recompute(graph: Graph): Graph {
-  if (graph.updates.length === 0) return graph; // all is forward
+  if (graph.updates.length === 0) return graph; // without updates there are no gradients to read anything
   const forward = new Set(topologicalOrder(graph.outputs));
   const again = new Recomputed(forward, usedBackward(graph, forward));
   return rewrite(graph, (node, original) => {
@@ -39,7 +39,7 @@ class Recomputed {
     private readonly kept: ReadonlySet<Tensor>,
   ) {}
 
-  /** What a gradient reads in place of `node`: itself, or its copy. */
+  /** What a gradient reads in place of `node`: the node itself, or its copy. */
   instead(node: Tensor): Tensor {
     return this.copyOf(node) ?? node;
   }
@@ -60,7 +60,10 @@ class Recomputed {
     return node.op === 'batchNorm' && node.attrs.training === true && this.forward.has(node) && node.size * 4 >= MIN_BYTES;
   }
 
-  /** The value of a forward node when gradients run, at no memory of its own; undefined if there is none. */
+  /**
+   * A node that has the value of a forward node when gradients run but takes no memory until then; undefined if there
+   * is none.
+   */
   private available(node: Tensor): Tensor | undefined {
     return this.copyOf(node) ?? (node.leaf || this.kept.has(node) ? node : undefined);
   }

@@ -16,7 +16,7 @@ import { baseOf, byteLength, inArena, memoryKey, reads, writes } from './buffers
 import type { Buffer, Instruction, InstructionLists } from './ir';
 import { inPieces, type Work } from '../work';
 
-/** A single number of 32 bits. */
+/** The size of a single number. */
 const NUMBER_BYTES = 4;
 
 export function* schedule(lists: InstructionLists): Work<InstructionLists> {
@@ -33,7 +33,7 @@ function* scheduleList(list: readonly Instruction[]): Work<Instruction[]> {
   const units = findUnits(list, readers);
   yield;
 
-  // What an instruction waits for: its predecessors, a lazy one replaced by what that one waits for.
+  // What an instruction waits for: its predecessors, except that a lazy one stands for what it waits for itself.
   const waitsFor = list.map(() => new Set<number>());
   for (const [i, before] of predecessors.entries()) {
     for (const p of before) for (const q of lazy[p] ? waitsFor[p]! : [p]) waitsFor[i]!.add(q);
@@ -61,7 +61,8 @@ function* scheduleList(list: readonly Instruction[]): Work<Instruction[]> {
   const ready = new Ready(units, unitWaiting, unitLeft);
   const memory = new LiveMemory(list);
   yield;
-  // With the lazy ones that it waits for before it, and what those wait for (iterative: such a chain may be deeper than the call stack).
+  // Before the instruction itself run the lazy ones that it waits for, and those that these wait for. This is a loop
+  // because such a chain may be deeper than the call stack.
   const emit = (i: number): void => {
     const stack = [{ i, rest: predecessors[i]!.values() }];
     while (stack.length > 0) {
@@ -93,11 +94,14 @@ function* scheduleList(list: readonly Instruction[]): Work<Instruction[]> {
   return order.map((i) => list[i]!);
 }
 
-/** The instructions that could run next: those of no unit, and by unit those of units. Every list is ascending. */
+/**
+ * The instructions that could run next: those that belong to no unit, and for each unit its own. Every list is
+ * ascending.
+ */
 class Ready {
   private readonly single: number[] = [];
   private readonly members = new Map<number, number[]>();
-  /** Units that wait for nothing outside and have a member here. Few: they run before all else. */
+  /** Units that wait for nothing outside and have a member here. There are few, since they run before all else. */
   private readonly released = new Set<number>();
 
   /**
@@ -131,13 +135,15 @@ class Ready {
     if (this.members.has(unit) && this.waiting.get(unit) === 0) this.released.add(unit);
   }
 
-  /** One after the other, as `pick` chooses; each is to be deleted before the next. */
+  /**
+   * Yields instructions in the order in which `pick` chooses them. Each must be deleted before the next is asked for.
+   */
   *all(memory: LiveMemory): Generator<number, void, void> {
     for (let i = this.pick(memory); i !== undefined; i = this.pick(memory)) yield i;
   }
 
   private pick(memory: LiveMemory): number | undefined {
-    // The unit nearest to its end first, so that units do not interleave.
+    // The unit with the fewest members left comes first, so that units do not interleave.
     const unit = least(this.released, (a, b) => this.left.get(a)! - this.left.get(b)! || this.first(a) - this.first(b));
     if (unit !== undefined) return this.first(unit);
     if (this.single.length > 0) return this.single.find((i) => memory.growth(i) <= NUMBER_BYTES) ?? this.single[0];
@@ -216,8 +222,8 @@ function arenaReaders(list: readonly Instruction[]): Map<Buffer, Set<number>> {
 }
 
 /**
- * Instructions to run just before their first reader: they write arena memory from state, feeds and constants, or from what
- * another lazy instruction made for them alone; and those that say so.
+ * The lazy instructions, which run just before their first reader. They write arena memory from state, feeds and
+ * constants, or from what another lazy instruction made for them alone; or they are marked as late.
  */
 function findLazy(list: readonly Instruction[], readers: ReadonlyMap<Buffer, ReadonlySet<number>>): boolean[] {
   const madeLazily = new Set<Buffer>();
@@ -233,14 +239,14 @@ function findLazy(list: readonly Instruction[], readers: ReadonlyMap<Buffer, Rea
 }
 
 /**
- * By instruction: the update that it is or serves alone (named by the update's index), or undefined. An instruction that makes the gradients
- * of several updates, such as that of a weight with that of its bias, makes one unit of them; one value that many updates read, such as
- * the learning rate, does not.
+ * For each instruction the index of the update that it is or that alone it serves, or undefined. An instruction that
+ * makes the gradients of several updates, such as that of a weight with that of its bias, makes one unit of them; one
+ * value that many updates read, such as the learning rate, does not.
  */
 function findUnits(list: readonly Instruction[], readers: ReadonlyMap<Buffer, ReadonlySet<number>>): (number | undefined)[] {
   const units: (number | undefined)[] = list.map(() => undefined);
   const isUpdate = list.map((instruction) => writes(instruction).some((b) => baseOf(b).place.space === 'state'));
-  // Units that became one: each points to the one that it joined.
+  // Where units were joined, each points to the one that it became part of.
   const parents = list.map((_, i) => i);
   const find = (unit: number): number => {
     let root = unit;

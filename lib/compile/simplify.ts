@@ -1,6 +1,6 @@
 /**
- * Removes work that changes nothing: equal nodes become one, operations that undo or repeat each other disappear. Exact: every
- * rule keeps each bit of the results.
+ * Removes work that changes nothing: equal nodes become one, and operations that undo or repeat each other disappear.
+ * Every rule keeps each bit of the results.
  */
 
 import { exactKey } from '../graph/exactKey';
