@@ -15,7 +15,7 @@ const root = path.join(__dirname, '..');
 const opsDef = parseOpsDef(fs.readFileSync(path.join(root, 'native/program/ops.def'), 'utf8'));
 const files = {
   'lib/compile/opcodes.ts': opcodesTs(opsDef),
-  'native/program/enums.h': enumsH(opsDef),
+  'native/base/enums.h': enumsH(opsDef),
   'native/program/instructions.h': instructionsH(opsDef),
   'native/ops/op_table.cc': opTableCc(opsDef),
 };

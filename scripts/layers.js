@@ -22,4 +22,15 @@ const libLayers = {
   cli: ['graph', 'ops', 'runtime', 'nn', 'models', 'optim', 'io', 'data', 'train', 'summary', 'bench'],
 };
 
-module.exports = { libBase, libLayers };
+/** Folders of native/, whose files may include those of their own and of the layers that these name. */
+const nativeLayers = {
+  base: [],
+  kernels: ['base'],
+  isa: ['base', 'kernels'],
+  program: ['base', 'kernels'],
+  ops: ['base', 'kernels', 'program'],
+  runtime: ['base', 'kernels', 'program', 'ops'],
+  addon: ['base', 'kernels', 'program', 'ops', 'runtime'],
+};
+
+module.exports = { libBase, libLayers, nativeLayers };

@@ -4,6 +4,7 @@
 #include "native/addon/program_wrap.h"
 #include "native/addon/session_wrap.h"
 #include "native/addon/state_wrap.h"
+#include "native/ops/packed_length.h"
 #include "native/runtime/cpu.h"
 #include "native/runtime/dispatch.h"
 #include "native/runtime/executor.h"

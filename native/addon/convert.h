@@ -7,9 +7,9 @@
 
 #include <string>
 
+#include "native/base/status.h"
 #include "native/kernels/random_kernels.h"
 #include "native/program/ops.h"
-#include "native/runtime/status.h"
 
 namespace stridenet::addon {
 

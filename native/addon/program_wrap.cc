@@ -1,7 +1,6 @@
 #include "native/addon/program_wrap.h"
 
 #include "native/runtime/bound_program.h"
-#include "native/runtime/cpu.h"
 #include "native/runtime/dispatch.h"
 
 namespace stridenet::addon {

@@ -5,6 +5,7 @@
 #include "native/addon/program_wrap.h"
 #include "native/addon/state_wrap.h"
 #include "native/runtime/cpu.h"
+#include "native/runtime/dispatch.h"
 #include "native/runtime/switches.h"
 
 namespace stridenet::addon {

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "native/program/enums.h"
+#include "native/base/enums.h"
 
 namespace stridenet {
 

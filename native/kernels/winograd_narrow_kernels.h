@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "native/program/enums.h"
+#include "native/base/enums.h"
 
 namespace stridenet {
 

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <initializer_list>
 
-#include "native/ops/op.h"
+#include "native/program/op.h"
 
 namespace stridenet {
 

@@ -1,4 +1,5 @@
-// The query that sizes packed buffers; the layouts are those of the convolutions' algorithms and of matmul.
+#include "native/ops/packed_length.h"
+
 #include "native/ops/conv2d/instruction.h"
 
 namespace stridenet {

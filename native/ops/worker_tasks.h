@@ -5,7 +5,7 @@
 
 #include <atomic>
 
-#include "native/ops/op.h"
+#include "native/program/op.h"
 
 namespace stridenet {
 

@@ -1,6 +1,8 @@
 // From words to a Program: sizes, counts, the tensor table, the instruction lists. What an instruction may do is verify.cc.
+#include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <new>
 #include <unordered_map>
 
 #include "native/program/program.h"
@@ -29,10 +31,14 @@ class Decoder {
              words_[kConstants]);
     }
     if (mode_ == DecodeMode::query || at_ == count_) return Status::ok();
-    const size_t bytes = static_cast<size_t>(count_ - at_) * sizeof(int32_t);
-    status = program_.constants.reserve(bytes, "the constants of a program");
-    if (status.isOk()) std::memcpy(program_.constants.data(), words_ + at_, bytes);
-    return status;
+    const size_t words = static_cast<size_t>(count_ - at_);
+    program_.constants.reset(new (std::nothrow) int32_t[words]);
+    if (program_.constants == nullptr) {
+      return Status::error("ERR_OUT_OF_MEMORY", "%.1f MiB for the constants of a program could not be allocated.",
+                           static_cast<double>(words * sizeof(int32_t)) / (1 << 20));
+    }
+    std::copy_n(words_ + at_, words, program_.constants.get());
+    return Status::ok();
   }
 
  private:

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "native/program/enums.h"
+#include "native/base/enums.h"
 
 namespace stridenet {
 

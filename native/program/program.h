@@ -21,9 +21,8 @@
 #include <memory>
 #include <vector>
 
-#include "native/ops/op.h"
-#include "native/runtime/memory.h"
-#include "native/runtime/status.h"
+#include "native/base/status.h"
+#include "native/program/op.h"
 
 namespace stridenet {
 
@@ -77,7 +76,7 @@ struct Program {
   int64_t arenaLines = 0;
   std::vector<Tensor> tensors;
   std::vector<Instruction> prepare, step;
-  AlignedBuffer constants;                         // 32-bit words
+  std::unique_ptr<int32_t[]> constants;            // 32-bit words
   std::vector<int32_t> feedTensors, fetchTensors;  // feed or fetch index -> tensor index
   std::vector<SlotUse> slots;
   bool updatesState = false;

@@ -80,7 +80,7 @@ void BoundProgram::bindList(const std::vector<Instruction>& list, State& state, 
           *pointer = state.slot(tensor.offset)->memory;
           break;
         case Space::constant:  // verify.cc refuses programs that write to constants
-          *pointer = program.constants.at(static_cast<size_t>(tensor.offset) * sizeof(int32_t));
+          *pointer = program.constants.get() + tensor.offset;
           break;
         case Space::feed:
           feedPointers_[tensor.offset].push_back(pointer);

@@ -7,7 +7,6 @@
 #include <set>
 #include <string>
 
-#include "native/runtime/switches.h"
 #include "native/runtime/text_file.h"
 #ifdef __linux__
 #include <sched.h>
@@ -83,17 +82,6 @@ Processors askProcessors() {
 const Processors& processors() {
   static const Processors result = askProcessors();
   return result;
-}
-
-Status defaultThreads(ThreadChoice* result) {
-  Switches switches;
-  const Status status = readSwitches(&switches);
-  if (switches.threads > 0) {
-    *result = {switches.threads, "STRIDENET_THREADS"};
-  } else {
-    *result = {std::min(processors().usable, kMaxThreads), processors().source};
-  }
-  return status;
 }
 
 }  // namespace stridenet

@@ -2,8 +2,6 @@
 // safe to call on any processor. Chooses nothing: that is dispatch.
 #pragma once
 
-#include "native/runtime/status.h"
-
 namespace stridenet {
 
 struct CpuFeatures {
@@ -24,15 +22,7 @@ struct Processors {
 // Asked once and remembered.
 const Processors& processors();
 
-struct ThreadChoice {
-  int threads;
-  const char* source;  // as above, or "STRIDENET_THREADS"
-};
-
 constexpr int kMaxThreads = 256;
-
-// The default number of threads; STRIDENET_THREADS if it is set; fails as readSwitches does.
-Status defaultThreads(ThreadChoice* result);
 
 // CPUs' worth of time that the cgroup (v1 or v2) of this process allows; 0 when there is no limit. `procRoot` is /proc but in tests.
 // Defined in cgroup.cc.

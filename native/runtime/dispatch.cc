@@ -1,5 +1,7 @@
 #include "native/runtime/dispatch.h"
 
+#include <algorithm>
+
 #include "native/runtime/cpu.h"
 #include "native/runtime/switches.h"
 
@@ -73,6 +75,17 @@ Status findKernels(const std::string& isa, const KernelTable** result) {
     return Status::ok();
   }
   return Status::error("ERR_UNSUPPORTED_ISA", "There are no kernels named '%s'.", isa.c_str());
+}
+
+Status defaultThreads(ThreadChoice* result) {
+  Switches switches;
+  const Status status = readSwitches(&switches);
+  if (switches.threads > 0) {
+    *result = {switches.threads, "STRIDENET_THREADS"};
+  } else {
+    *result = {std::min(processors().usable, kMaxThreads), processors().source};
+  }
+  return status;
 }
 
 }  // namespace stridenet

@@ -1,11 +1,12 @@
-// Which kernel table this process uses. The best that the processor runs, or the one that STRIDENET_ISA names.
+// What this process uses of what the machine offers: the kernel table, which is the best that the processor runs or the one that
+// STRIDENET_ISA names, and the number of threads.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "native/base/status.h"
 #include "native/kernels/kernel_table.h"
-#include "native/runtime/status.h"
 
 namespace stridenet {
 
@@ -19,5 +20,13 @@ Status selectKernels(const KernelTable** result);
 // The table from which plans and packed lengths for an instruction set are computed. ERR_UNSUPPORTED_ISA when there is
 // none of that name.
 Status findKernels(const std::string& isa, const KernelTable** result);
+
+struct ThreadChoice {
+  int threads;
+  const char* source;  // that of Processors, or "STRIDENET_THREADS"
+};
+
+// The default number of threads; STRIDENET_THREADS if it is set; fails as readSwitches does.
+Status defaultThreads(ThreadChoice* result);
 
 }  // namespace stridenet

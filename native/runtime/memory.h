@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "native/runtime/status.h"
+#include "native/base/status.h"
 
 namespace stridenet {
 

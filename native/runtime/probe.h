@@ -2,8 +2,8 @@
 // second and claims 256 MiB meanwhile.
 #pragma once
 
+#include "native/base/status.h"
 #include "native/kernels/kernel_table.h"
-#include "native/runtime/status.h"
 
 namespace stridenet {
 

@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "native/base/status.h"
 #include "native/kernels/random_kernels.h"
-#include "native/ops/op.h"
-#include "native/runtime/status.h"
+#include "native/program/op.h"
 
 namespace stridenet {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "native/runtime/status.h"
+#include "native/base/status.h"
 
 namespace stridenet {
 

@@ -1,9 +1,13 @@
-/**
- * The native layers as ARCHITECTURE.md draws them, read from the #include lines and a few words that give a breach away.
- * The TypeScript layers are an eslint rule (eslint.config.js).
- */
+/** The layers of native/ as scripts/layers.js states them, read from the #include lines and a few words that give a breach away. */
 import { readFileSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
+import { findCircle } from './circles';
+
+interface Layers {
+  readonly nativeLayers: Readonly<Record<string, readonly string[]>>;
+}
+const { nativeLayers } = createRequire(__filename)('../../scripts/layers.js') as Layers;
 
 const root = path.join(__dirname, '../..');
 
@@ -54,7 +58,7 @@ test('only native/isa holds intrinsics', () => {
 
 test('native/isa and native/kernels include only cstddef, cstdint, intrinsics and their own headers', () => {
   // enums.h numbers the kinds of kernels and holds no code.
-  const allowed = /^(cstddef|cstdint|native\/(isa|kernels)\/.*|native\/program\/enums\.h)$/;
+  const allowed = /^(cstddef|cstdint|native\/(isa|kernels)\/.*|native\/base\/enums\.h)$/;
   const foreign = sources
     .filter(({ layer }) => layer === 'isa' || layer === 'kernels')
     .flatMap(({ name, includes }) =>
@@ -74,13 +78,25 @@ test('native/isa and native/kernels have no mutable statics', () => {
   expect(statics).toEqual([]);
 });
 
-test('lower layers do not know the upper ones', () => {
-  const order: Record<string, RegExp> = {
-    isa: /^native\/(program(?!\/enums\.h)|ops|runtime|addon)\b/,
-    kernels: /^native\/(program(?!\/enums\.h)|ops|runtime|addon|isa)\b/,
-    program: /^native\/addon\//,
-    ops: /^native\/(addon|isa)\//,
-    runtime: /^native\/(addon)\//,
-  };
-  for (const [layer, forbidden] of Object.entries(order)) expect(offenders((name) => name === layer, forbidden)).toEqual([]);
+test('every folder is a layer, and layers include those below them', () => {
+  expect([...new Set(sources.map(({ layer }) => layer))].sort()).toEqual(Object.keys(nativeLayers).sort());
+  const order = Object.keys(nativeLayers);
+  for (const [i, layer] of order.entries()) expect(order.slice(0, i)).toEqual(expect.arrayContaining(nativeLayers[layer]!));
+});
+
+test('files include what their layer may include', () => {
+  for (const [layer, mayInclude] of Object.entries(nativeLayers)) {
+    const others = new RegExp(`^native/(?!(${[layer, ...mayInclude].join('|')})/)`);
+    expect(offenders((name) => name === layer, others)).toEqual([]);
+  }
+});
+
+test('no circle, a header and the source file of its name taken as one', () => {
+  const unitOf = (file: string): string => file.replace(/\.(h|cc)$/, '');
+  const units = new Map<string, string[]>();
+  for (const { name, includes } of sources) {
+    const own = includes.filter((include) => include.startsWith('native/')).map(unitOf);
+    units.set(unitOf(name), [...(units.get(unitOf(name)) ?? []), ...own.filter((unit) => unit !== unitOf(name))]);
+  }
+  expect(findCircle(units)).toBeUndefined();
 });

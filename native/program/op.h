@@ -1,6 +1,6 @@
-// What the executor knows of an operation: how to check an instruction, what it will cost, and how to run one thread's share.
-// One Op per opcode, listed in op_table.cc. Ops know neither N-API nor intrinsics: they cut the problem into tiles and call
-// the KernelTable of the chosen instruction set.
+// What an operation is to a program and to the executor: how to check an instruction, what it will cost, and how to run one thread's
+// share. The operations themselves are native/ops, one Op per opcode. They know neither N-API nor intrinsics: they cut the problem into
+// tiles and call the KernelTable of the chosen instruction set.
 #pragma once
 
 #include <cstddef>
@@ -9,9 +9,9 @@
 #include <new>
 #include <type_traits>
 
+#include "native/base/status.h"
 #include "native/kernels/kernel_table.h"
 #include "native/program/instructions.h"
-#include "native/runtime/status.h"
 
 namespace stridenet {
 
@@ -119,11 +119,7 @@ struct Op {
   ShapeReader shape = {};
 };
 
-// Entries are complete: every opcode has one. Defined in op_table.cc, which is generated.
+// Entries are complete: every opcode has one. Defined above this layer, in native/ops/op_table.cc, which is generated.
 const Op& opFor(Opcode opcode);
-
-// The number of float32 in the packed buffer of conv2d_pack or matmul_pack for this weight (operand 0 and attributes filled in);
-// 0 when the attributes or shapes are refused by verify's rules.
-int64_t packedLength(const Call& call);
 
 }  // namespace stridenet
