@@ -7,9 +7,10 @@ namespace {
 
 constexpr int64_t kPackChannels = 64;
 constexpr int64_t kMostChunks = 32;
-constexpr int64_t kPartialNumbers = 1 << 20;  // of all chunks together
+constexpr int64_t kPartialNumbers = 1 << 20;  // of the partial sums of all chunks
 constexpr int64_t kReduceChannels = 64;
-constexpr int64_t kFarBytes = 1 << 20;  // images from this size on are not in a second-level cache when they are read
+// images at least this large are no longer in the second-level cache when they are read
+constexpr int64_t kFarBytes = 1 << 20;
 
 int64_t clamp(int64_t x, int64_t least, int64_t most) {
   return x < least ? least : x > most ? most : x;
@@ -31,7 +32,8 @@ struct GradWeightChunks {
 
   GradWeightChunks(const Conv2dShape& s, const KernelTable& kernels)
       : padded(paddedChannels(s, kernels)), size(s.kh * s.kw * padded), lines(s.n * s.oh) {
-    // A chunk has about as many lines as there are chunks where there are very many lines.
+    // Where there are very many lines, there are about as many chunks as a chunk has lines, so that both sums are
+    // short.
     int64_t most = kMostChunks;
     while (most * most < lines) most *= 2;
     chunks = clamp(kPartialNumbers / size, 1, lines < most ? lines : most);
@@ -90,7 +92,7 @@ void addChunks(const Call& call, const Conv2dShape& s, const GradWeightChunks& g
   kernels.gemm.addRows(sums + channel, grad.padded, grad.chunks, channels, dbias);
 }
 
-// Channels from `channel` on, line by line.
+// Computes channels from `channel` on, line by line.
 void runLines(const KernelTable& kernels, const Conv2dShape& s, const Worker& worker, const ConvOperands& operands, int64_t channel) {
   const int64_t padded = paddedChannels(s, kernels);
   const int64_t srcLine = s.srcW() * s.oc, dstLine = s.dstW() * s.oc;
@@ -122,7 +124,7 @@ void runLines(const KernelTable& kernels, const Conv2dShape& s, const Worker& wo
   }
 }
 
-// The first `channels` channels, in blocks of lines.
+// Computes the first `channels` channels, in blocks of lines.
 void runBlocks(const KernelTable& kernels, const Conv2dShape& s, const Worker& worker, const ConvOperands& operands, int64_t channels) {
   const SubConvolution sub = subConvolution(s, 0, 0);
   DepthwiseBlock block = depthwiseBlockOf(s, kernels, channels);

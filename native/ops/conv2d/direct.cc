@@ -9,12 +9,13 @@ namespace stridenet {
 
 namespace {
 
-// Writing a number takes as long as this many multiply-adds in registers.
+// Writing a number to memory takes as long as this many multiply-adds in registers.
 constexpr int64_t kStoreWeight = 64;
-// Multiply-adds that take as long as one in a panel of a single vector, which broadcasts a number of the source for each.
+// In a panel of a single vector a multiply-add takes as long as this many others, because each needs a broadcast of its
+// own.
 constexpr double kOneVectorCost = 1.25;
 
-// The way of one thread through tasks of one SubConvolution; a task is one panel of one group over one block of rows.
+// Runs one thread's tasks of one SubConvolution. A task is one panel of one group over one block of rows.
 class TaskRun {
  public:
   TaskRun(const DirectCall& call, const SubConvolution& sub, const Blocks& blocks, void* scratch)
@@ -49,7 +50,7 @@ class TaskRun {
   }
 
   static bool isByPanel(const Conv2dShape& shape, const Blocks& blocks, int64_t groupLength) {
-    // A copied window is expensive to prepare: all panels use it at once.
+    // A copied window is expensive to prepare, so all panels use it before the next one is copied.
     return !(blocks.isDense && blocks.isCopied) && shape.groups * groupLength > shape.n * shape.srcH() * shape.srcW() * shape.srcC();
   }
 
@@ -81,14 +82,14 @@ size_t biasBytes(const Conv2dShape& shape, bool hasBias) {
   return hasBias && shape.widen > 1 ? scratchBytes(static_cast<size_t>(productColumns(shape)) * sizeof(float)) : 0;
 }
 
-// The bias of every widened pixel, one after the other.
+// Repeats the bias for every widened pixel.
 const float* repeatBias(const DirectCall& call, float* repeated) {
   const Conv2dShape& s = call.shape;
   for (int64_t u = 0; u < s.widen; ++u) std::memcpy(repeated + u * s.oc, call.operands.bias, static_cast<size_t>(s.oc) * sizeof(float));
   return repeated;
 }
 
-// Tasks of the one SubConvolution that there is.
+// Runs the tasks of a convolution that is a single SubConvolution.
 void runWhole(const DirectCall& call, const Worker& worker, void* scratch) {
   forEachSubConvolution(call.shape, *call.kernels, [&](const SubConvolution& sub, const Blocks& blocks, int64_t tasks) {
     WorkerTasks own(worker, tasks);
@@ -100,7 +101,8 @@ void runWhole(const DirectCall& call, const Worker& worker, void* scratch) {
   });
 }
 
-// Classes of an input gradient differ in their taps, some have none: what threads share out evenly is work, not tasks.
+// The classes of an input gradient have unequally many taps, some none at all. So threads share the work evenly, rather
+// than the number of tasks.
 void runClasses(const DirectCall& call, const Worker& worker, void* scratch) {
   auto weightOf = [](const Blocks& blocks) { return blocks.segments * blocks.length + kStoreWeight; };
   int64_t total = 0, begin, end, first = 0;
@@ -108,7 +110,7 @@ void runClasses(const DirectCall& call, const Worker& worker, void* scratch) {
                         [&](const SubConvolution&, const Blocks& blocks, int64_t tasks) { total += tasks * weightOf(blocks); });
   worker.range(total, &begin, &end);
   forEachSubConvolution(call.shape, *call.kernels, [&](const SubConvolution& sub, const Blocks& blocks, int64_t tasks) {
-    // A task is of the worker in whose range its work begins.
+    // Each task belongs to the thread whose range contains its first unit of work.
     const int64_t weight = weightOf(blocks);
     const int64_t from = begin > first ? ceilDiv(begin - first, weight) : 0, to = end > first ? ceilDiv(end - first, weight) : 0;
     if (from < tasks && from < to) {

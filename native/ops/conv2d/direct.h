@@ -16,7 +16,7 @@
 
 namespace stridenet {
 
-// Columns of the product: destination channels of a group, for each of the widened pixels.
+// Columns of the product: the destination channels of a group, for each of the widened pixels.
 inline int64_t productColumns(const Conv2dShape& shape) {
   return shape.widen * (shape.dstC() / shape.groups);
 }
@@ -29,8 +29,8 @@ void packDirect(const Call& call, const Conv2dShape& shape, const Worker& worker
 // Whether every pixel is read and written by itself.
 bool isPointwise(const Conv2dShape& shape);
 
-// The instruction as blocks see it: the pixels of a pointwise convolution are the lines of one image, which blocks can be cut from
-// anywhere.
+// The instruction as it is cut into blocks: the pixels of a pointwise convolution count as the lines of one image, so
+// that a block can begin anywhere.
 struct DirectCall {
   Conv2dShape shape;
   const KernelTable* kernels;
@@ -41,11 +41,11 @@ struct DirectCall {
 // How the rows of one SubConvolution are cut into blocks, and the scratch that a block needs.
 struct Blocks {
   bool isDense, isCopied;
-  int64_t segments, length;  // of the product's K
-  int64_t rows;              // of all images
+  int64_t segments, length;  // K of the product is segments * length
+  int64_t rows;              // pixels to write in all images
   int64_t count, perImage;   // blocks; perImage (of whole lines) is for dense blocks only
   int64_t largest;           // rows in the largest block
-  int64_t following;         // rows after a block that its table has, too
+  int64_t following;         // rows of the next block that a block's table holds as well
   int64_t windowRows, windowColumns;
   size_t tableBytes, zeroBytes, windowBytes;
 
@@ -62,17 +62,17 @@ class BlockRows {
  public:
   BlockRows(const DirectCall& call, const SubConvolution& sub, const Blocks& blocks, void* scratch);
 
-  // Scratch for long sums (chainBytes of gemm.h), behind all else; null where none is needed.
+  // Scratch for long sums (chainBytes of gemm.h), which lies behind all other scratch; null where none is needed.
   void* chain();
   const RowTable& prepare(int64_t block);
 
  private:
   const float* imageAt(int64_t image) const;
-  // Numbers from the start of the destination to the first pixel of a line of the SubConvolution.
+  // How many numbers lie between the start of the destination and the first pixel of a line of the SubConvolution.
   int64_t lineOffset(int64_t image, int64_t line) const;
   // Destinations of rows [at, at + count) of the table: positions from `position` on of the line that starts at `offset`.
   void fillDestinations(int64_t at, int64_t offset, int64_t position, int64_t count);
-  // The table of a dense block at line 0 of image 0; all others are this one, moved.
+  // Fills the table for a dense block at line 0 of image 0. The tables of other blocks differ by an offset only.
   void fillDense();
   void prepareDense(int64_t image, int64_t part);
   void prepareIndirect(int64_t row, int64_t end);

@@ -10,20 +10,21 @@ namespace {
 constexpr int64_t kDenseChannels = 32;
 constexpr int64_t kTableBytes = 128 * 1024;
 constexpr int64_t kWindowBytes = 256 * 1024;
-// Most rows of a block: tall enough to use a panel well. Those of a pointwise convolution fit the first-level cache together with a panel
-// if there are few channels, and register tiles of 5, 6 and 12 rows divide them.
+// The most rows of a block, which are enough to use a panel well. The block of a pointwise convolution with few
+// channels fits the first-level cache together with a panel, and its rows are a multiple of the 5, 6 and 12 rows of
+// register tiles.
 constexpr int64_t kBlockRows = 96, kPointwiseBlockRows = 60;
 
 int64_t sourceEnd(const Axis& axis, int64_t taps) {
   return (axis.positions - 1) * axis.srcStep + axis.src + (taps - 1) * axis.tapStep + 1;
 }
 
-// Rows that a table has room for.
+// How many rows a table has room for.
 int64_t mostRows(int64_t segments) {
   return kTableBytes / ((segments + 2) * static_cast<int64_t>(sizeof(void*)));
 }
 
-// Where every pixel is read and written by itself, the pixels of all images are the lines of one.
+// Where every pixel is read and written by itself, the pixels of all images count as the lines of one image.
 Conv2dShape joinPixels(Conv2dShape shape) {
   shape.ih = shape.oh = shape.n * shape.ih * shape.iw;
   shape.n = shape.iw = shape.ow = 1;
@@ -46,7 +47,7 @@ Blocks cutBlocks(const Conv2dShape& shape, const SubConvolution& sub, const Kern
   Blocks blocks = {};
   blocks.rows = shape.n * sub.h.positions * sub.rowsPerLine();
 
-  // The dense form, if it is possible and pays.
+  // Cuts dense blocks, if that form is possible and pays.
   const int64_t denseLimit = mostRows(sub.h.taps);
   const bool isContiguous = shape.groups == 1 && sub.w.taps > 0 && sub.h.taps > 0 && (sub.w.taps == 1 || sub.w.tapStep == 1);
   blocks.isCopied =

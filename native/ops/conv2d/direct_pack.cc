@@ -5,12 +5,12 @@ namespace stridenet {
 
 namespace {
 
-// Numbers in the panels of all groups for one tap.
+// How many numbers the panels of all groups hold for one tap.
 int64_t packedPerTap(const Conv2dShape& shape, const KernelTable& kernels) {
   return shape.srcC() * Panels(kernels, productColumns(shape)).paddedColumns();
 }
 
-// One union tap of one kernel line for one group and panel.
+// Packs one tap of the union of widened pixels, for one kernel line, group and panel.
 struct PackUnits {
   int64_t tapsH, tapsW, groups, panels;
   PackUnits(const Conv2dShape& shape, const KernelTable& kernels)
@@ -35,7 +35,8 @@ void packUnit(const Conv2dShape& shape, const KernelTable& kernels, const PackOp
   const int64_t firstColumn = panels.firstColumn(panel), endColumn = firstColumn + panels.columnsOf(panel);
   float* rows = operands.packed + packedOffset(shape, sub, kernels) + group * depth * panels.paddedColumns() + firstColumn * depth +
                 (tapIndexH * sub.unionTaps() + tapIndexW) * srcChannels * width;
-  const bool isFilled = shape.widen == 1 && endColumn - firstColumn == width;  // by the destination channels of its only tap
+  // one tap's destination channels fill the panel
+  const bool isFilled = shape.widen == 1 && endColumn - firstColumn == width;
   if (!isFilled) std::memset(rows, 0, static_cast<size_t>(srcChannels * width) * sizeof(float));
 
   for (int64_t u = 0; u < shape.widen; ++u) {
@@ -44,7 +45,7 @@ void packUnit(const Conv2dShape& shape, const KernelTable& kernels, const PackOp
     const int64_t end = (u + 1) * dstChannels < endColumn ? (u + 1) * dstChannels : endColumn;
     if (tap < 0 || tap >= sub.w.taps || begin >= end) continue;
     const int64_t kernelW = sub.w.kernel + tap * sub.w.kernelStep;
-    const int64_t stride = shape.kh * shape.kw * icGroup;  // between output channels
+    const int64_t stride = shape.kh * shape.kw * icGroup;  // from one output channel to the next
     const float* source = operands.weight + group * ocGroup * stride + (kernelH * shape.kw + kernelW) * icGroup;
     const int64_t channel = begin - u * dstChannels, count = end - begin;
     float* target = rows + begin - firstColumn;
@@ -61,7 +62,7 @@ void packUnit(const Conv2dShape& shape, const KernelTable& kernels, const PackOp
 }  // namespace
 
 int64_t packedOffset(const Conv2dShape& shape, const SubConvolution& sub, const KernelTable& kernels) {
-  // Every tap belongs to one class per axis; only without classes in w does widening add taps.
+  // Every tap belongs to one class on each axis. Widening adds taps, but only where w has a single class.
   const int64_t allTapsW = shape.widen > 1 ? sub.unionTaps() : shape.kw;
   return (sub.h.tapsBefore * allTapsW + sub.h.taps * sub.w.tapsBefore) * packedPerTap(shape, kernels);
 }

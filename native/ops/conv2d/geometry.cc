@@ -18,7 +18,7 @@ Axis forwardAxis(int64_t dstExtent, int64_t kernel, int64_t stride, int64_t pad,
   return {dstExtent, 0, 1, -pad, stride, kernel, dilation, 0, 1, 0};
 }
 
-// The class of pixels that tap i contributes to.
+// The residue class of the pixels to which tap i contributes.
 int64_t residueOfTap(int64_t i, int64_t stride, int64_t pad, int64_t dilation) {
   const int64_t residue = (i * dilation - pad) % stride;
   return residue < 0 ? residue + stride : residue;
@@ -39,7 +39,8 @@ Axis gradAxis(int64_t dstExtent, int64_t kernel, int64_t stride, int64_t pad, in
     if (tapClass < residue) axis.tapsBefore += taps;
     if (tapClass == residue) {
       axis.taps = taps;
-      axis.kernel = i + (taps - 1) * spacing;  // a later tap reads an earlier pixel: counted from the last, source pixels ascend
+      // a later tap reads an earlier pixel, so taps are counted from the last and source pixels ascend
+      axis.kernel = i + (taps - 1) * spacing;
     }
   }
   if (axis.taps > 0) axis.src = (residue + pad - axis.kernel * dilation) / stride;
@@ -62,7 +63,7 @@ void copyWindow(const float* image, int64_t height, int64_t width, int64_t chann
                 int64_t columns, float* window) {
   auto clip = [](int64_t x, int64_t most) { return x < 0 ? 0 : x > most ? most : x; };
   const size_t pixelBytes = static_cast<size_t>(channels) * sizeof(float);
-  // Columns of the window before, inside and behind the image.
+  // How many columns of the window lie before, inside and behind the image.
   const int64_t before = clip(-column, columns), inside = clip(width - column, columns) - before;
   const size_t beforeBytes = static_cast<size_t>(before) * pixelBytes,
                insideBytes = static_cast<size_t>(inside > 0 ? inside : 0) * pixelBytes;

@@ -11,14 +11,14 @@
 
 namespace stridenet {
 
-// Attributes and extents of any of these instructions, under one set of names.
+// The attributes and extents of any of these instructions, under one set of names.
 struct Conv2dShape {
   Direction direction;
   Algorithm algorithm;
   int64_t widen, kh, kw, sh, sw, pt, pl, dh, dw, groups;
   Activation activation;
   int64_t n, ih, iw, ic, oh, ow, oc;  // of the forward convolution; n = ih = iw = oh = ow = 0 for conv2d_pack
-  int64_t poolH, poolW;               // windows that oh and ow are cut into by conv2d_max_pool2d, else 1
+  int64_t poolH, poolW;               // the windows of conv2d_max_pool2d, which oh and ow are cut into; else 1
 
   bool isForward() const { return direction == Direction::forward; }
   bool hasImages() const { return n > 0; }
@@ -57,7 +57,7 @@ struct TapRange {
 };
 
 struct SubConvolution {
-  Axis h, w;  // w before widening
+  Axis h, w;  // w is without widening
   int64_t widen;
 
   // With widening, `widen` neighbouring positions are one row of the product, whose taps are the union of theirs.
@@ -68,7 +68,7 @@ struct SubConvolution {
 };
 
 SubConvolution subConvolution(const Conv2dShape& shape, int64_t classH, int64_t classW);
-// The one that the weights at this kernel index belong to.
+// The SubConvolution that the weights at this kernel index belong to.
 SubConvolution subConvolutionOfTap(const Conv2dShape& shape, int64_t kernelH, int64_t kernelW);
 
 // Copies the window of `rows` x `columns` pixels whose first pixel is (row, column) out of an image [height, width, channels];

@@ -5,10 +5,11 @@ namespace stridenet {
 
 namespace {
 
-// Of a window of source lines; beside it a line of results and the weights stay in the second-level cache.
+// The most bytes of source lines that are kept at a time. This leaves room in the second-level cache for a line of
+// results and the weights.
 constexpr int64_t kWindowBytes = 256 * 1024;
 constexpr double kLargestWindow = 256.0 * 1024 * 1024;
-// Bands that all groups are cut into at least, if they have the lines.
+// All groups together are cut into at least this many bands, if they have enough lines.
 constexpr int64_t kLeastBands = 16;
 
 SubConvolution wholeConvolution(const Conv2dShape& s) {
@@ -25,7 +26,8 @@ void forEachTile(int64_t pixels, int64_t longest, const Visit& visit) {
   }
 }
 
-// Into how many stripes images are cut. Positions lie in memory as images do in lanes.
+// Into how many stripes images are cut. Where positions of maxima are stored they are not cut, because positions lie in
+// memory as images lie in lanes.
 int64_t chooseStripes(const Call& call, const Conv2dShape& s, const SubConvolution& sub) {
   const int64_t lanes = call.kernels->lanes, height = s.dstH() / s.poolH;
   if (s.n % lanes == 0 || (call.opcode == Opcode::conv2d_max_pool2d && call.operands[4].present())) return 1;
@@ -41,7 +43,7 @@ int64_t chooseStripes(const Call& call, const Conv2dShape& s, const SubConvoluti
   return best;
 }
 
-// Vector multiply-adds of a line of one channel block and source channel, for one kernel line.
+// How many vector multiply-adds one line takes, for one channel block, source channel and kernel line.
 int64_t tapsOfLine(const Conv2dShape& s, const Axis& w, int64_t longest) {
   int64_t taps = 0;
   forEachTile(w.positions, longest, [&](int64_t q, int64_t count) { taps += count * TapRange(w, q, count, s.srcW()).count(); });
@@ -94,7 +96,7 @@ Plan plan(const Call& call, const Conv2dShape& s) {
   return result;
 }
 
-// One thread's way through its bands.
+// Computes the bands of one thread.
 class HwcnRun {
  public:
   HwcnRun(const Call& call, const Conv2dShape& shape, const Worker& worker)
@@ -135,9 +137,9 @@ class HwcnRun {
   }
 
  private:
-  // Line h of the convolution's result; the window begins at the source line `top`.
+  // Computes line h of the convolution's result. The window begins at source line `top`.
   void computeLine(int64_t h, int64_t top, float* line) {
-    // Stripes differ in what lies beyond the image.
+    // With stripes, lanes differ in which lines lie outside the image, so no line may be left out.
     const TapRange inside(sub_.h, h, 1, s_.srcH());
     const int64_t tap = bands_.stripes > 1 ? 0 : inside.begin;
     const int64_t source = h * sub_.h.srcStep + sub_.h.src + tap * sub_.h.tapStep;
@@ -173,7 +175,7 @@ class HwcnRun {
   const ChannelBlocks blocks_;
   const int64_t lineStep_;  // numbers of a line of results
   float* window_;
-  float* results_;  // a line, or those that are pooled to one
+  float* results_;  // one line, or the lines that are pooled to one
   HwcnTile tile_ = {};
 };
 

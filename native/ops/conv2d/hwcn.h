@@ -26,7 +26,8 @@ Status fitsHwcn(const Call& call, const Conv2dShape& shape);
 constexpr int64_t kHwcnTransposeCost = 6;
 constexpr double kHwcnMultiplyAddCost = 1.125;
 
-// Destination channels in blocks as equal as possible, of at most as many as a tile or a product computes at a time.
+// Destination channels, cut into blocks of at most as many as a tile or a product computes at a time, and as equal as
+// possible.
 struct ChannelBlocks {
   int64_t channels, count;
   ChannelBlocks(int64_t channelCount, int64_t most) : channels(channelCount), count(ceilDiv(channelCount, most)) {}
@@ -34,11 +35,11 @@ struct ChannelBlocks {
   int64_t size(int64_t block) const { return first(block + 1) - first(block); }
 };
 
-// Image groups times bands of lines of the written (or, for a weight gradient, the summed) image. Where the image is pooled, these are
-// lines of what it is pooled to. A group has as many stripes of images as there are lanes.
+// Image groups, each cut into bands of lines of the written image (of the summed one for a weight gradient). Where the
+// image is pooled, lines are those of the pooled one. A group has as many stripes of images as there are lanes.
 struct HwcnGroups {
   int64_t lanes, images, stripes, groups;
-  int64_t lines, perGroup;  // lines of a stripe, bands of a group: one unless set otherwise
+  int64_t lines, perGroup;  // lines of a stripe; bands of a group, one unless set otherwise
 
   HwcnGroups(const KernelTable& kernels, int64_t imageCount, int64_t lineCount, int64_t stripeCount = 1)
       : lanes(kernels.lanes),
@@ -48,25 +49,26 @@ struct HwcnGroups {
         lines(ceilDiv(lineCount, stripeCount)),
         perGroup(1) {}
   int64_t count() const { return groups * perGroup; }
-  int64_t firstImage(int64_t band) const { return band / perGroup * lanes; }  // without stripes
+  // only where images are not cut into stripes
+  int64_t firstImage(int64_t band) const { return band / perGroup * lanes; }
   int64_t firstLine(int64_t band) const { return band % perGroup * lines / perGroup; }
   int64_t endLine(int64_t band) const { return (band % perGroup + 1) * lines / perGroup; }
 };
 
-// With the source lines that a band reads.
+// HwcnGroups together with the source lines that a band reads.
 struct HwcnBands : HwcnGroups {
   int64_t windowLines, windowColumns, channels;
 
-  // h and w say which source pixels the lines and columns read.
+  // `h` and `w` say which source pixels the lines and columns read.
   HwcnBands(const KernelTable& kernels, int64_t images, int64_t channels, const Axis& h, const Axis& w, int64_t poolH, int64_t stripes = 1);
   int64_t pitch() const { return windowColumns * channels * lanes; }
   size_t windowBytes() const { return scratchBytes(static_cast<size_t>(windowLines * pitch()) * sizeof(float)); }
 };
 
-// The images [height, width, channels] of a group; lines are counted from where a lane's stripe begins.
+// Access to the images [height, width, channels] of a group. Lines are counted from the first line of a lane's stripe.
 class HwcnImages {
  public:
-  // stripeLines: of the image, from a stripe to the next.
+  // `stripeLines`: how many lines of the image lie between the begins of two stripes.
   HwcnImages(const KernelTable& kernels, const HwcnGroups& bands, int64_t band, float* images, int64_t height, int64_t width,
              int64_t channels, int64_t stripeLines);
   // Transposes lines of some columns to [line, column, channel, lane]. What lies outside the image, and lanes without one, are zero.
@@ -75,13 +77,13 @@ class HwcnImages {
   void write(const float* from, int64_t line) const;
 
  private:
-  // Pointers to a column of a line, null where there is none; false if there is none at all.
+  // Finds pointers to a column of a line for every lane, null where there is none. Returns false if all are null.
   bool rows(int64_t line, int64_t column, float** rows) const;
 
   const KernelTable& kernels_;
   int64_t lanes_, height_, width_, channels_;
   float* image_[kHwcnImageBlock];
-  int64_t first_[kHwcnImageBlock];  // line of the image
+  int64_t first_[kHwcnImageBlock];  // the first line of a lane's stripe in its image
 };
 
 // Line `line` of the positions of the maxima, from image `image` on.

@@ -8,13 +8,13 @@ namespace stridenet {
 
 namespace {
 
-// Of dy lines that a pass over them finds in the first-level cache.
+// Bytes of dy lines that one pass reads, so that they stay in the first-level cache.
 constexpr int64_t kPassBytes = 24 * 1024;
 
 struct GradWeightBands {
   HwcnBands bands;
-  int64_t rows, size;    // of the sums of a chunk: rows x output channels
-  int64_t linesPerPass;  // of dy, pooled or not
+  int64_t rows, size;    // a chunk's sums are `rows` x output channels, `size` numbers
+  int64_t linesPerPass;  // lines of dy (as it is stored, which may be pooled) that one pass reads
 
   GradWeightBands(const Conv2dShape& s, const KernelTable& kernels)
       : bands(kernels, s.n, s.ic, subConvolution(s, 0, 0).h, subConvolution(s, 0, 0).w, s.poolH),
@@ -40,7 +40,7 @@ struct GradWeightBands {
   }
 };
 
-// The first phase, for one thread.
+// Runs the first phase for one thread.
 class SumChunks {
  public:
   SumChunks(const Call& call, const Conv2dShape& shape, const GradWeightBands& grad, const Worker& worker)
@@ -62,7 +62,7 @@ class SumChunks {
     update_.sumRow = s_.oc * lanes;
   }
 
-  // partial: the sums of the chunk, dbias behind dweight.
+  // `partial` are the sums of the chunk, those of dbias behind those of dweight.
   void run(int64_t chunk, float* partial) {
     const int64_t image = bands_.firstImage(chunk), first = bands_.firstLine(chunk), lanes = bands_.lanes;
     const HwcnImages x(kernels_, bands_, chunk, operands_.x, s_.ih, s_.iw, s_.ic, 0);
@@ -82,7 +82,7 @@ class SumChunks {
   }
 
  private:
-  // Lines of dy as the convolution's output would have them.
+  // Reads lines of dy as they would be at the convolution's output, which is not pooled.
   void readLines(const HwcnImages& dy, int64_t image, int64_t line, int64_t lines) {
     const int64_t lineLength = grad_.lineLength(s_), width = s_.ow / s_.poolW;
     dy.read(line, lines, 0, width, s_.isPooled() ? pooledLines_ : dyLines_);

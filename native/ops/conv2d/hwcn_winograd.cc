@@ -18,14 +18,16 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kPoints = 6;
-// In the order in which lines of points are computed: 0 and infinity are lines of dy, the others are made two at a time.
+// The order in which lines of points are computed: those of the points 0 and infinity are lines of dy as they are, and
+// the others are computed two at a time.
 constexpr int64_t kLineOrder[kPoints] = {0, 5, 1, 2, 3, 4};
-// Image groups and bands together, if the bands have so many lines.
+// All groups together are cut into at least this many bands, if a band then still has the lines below.
 constexpr int64_t kLeastBands = 8, kLeastBandLines = 8;
 constexpr double kLargestScratch = 256.0 * 1024 * 1024;
-// For the estimate of time, as many multiply-adds as take as long: a vector's part in each of the two steps of either transform.
+// For the estimate of time: each of the two steps of either transform takes as long for one vector as this many
+// multiply-adds.
 constexpr int64_t kPixelCost = 20, kResultCost = 6;
-// Channels of dy of a unit of packing.
+// How many channels of dy a unit of packing has.
 constexpr int64_t kPackRows = 16;
 
 // Pixels along a side of a tile of dy, m.
@@ -37,7 +39,7 @@ int64_t tileOf(const Conv2dShape& s) {
 struct TileRange {
   int64_t begin, end;
   TileRange(int64_t first, int64_t count, int64_t pad, int64_t m, int64_t extent) {
-    const int64_t before = first + pad - kPoints + 1, tiles = ceilDiv(extent, m);  // a tile reaches six pixels far
+    const int64_t before = first + pad - kPoints + 1, tiles = ceilDiv(extent, m);  // a tile adds to six pixels
     begin = before > 0 ? ceilDiv(before, m) : 0;
     end = (first + count - 1 + pad) / m + 1;
     if (end > tiles) end = tiles;
@@ -50,10 +52,10 @@ struct TileRange {
 struct TileLines {
   int64_t m, lanes;
   TileRange tilesW;
-  int64_t columns, dyPitch;  // of dy, in whole tiles
-  int64_t left;              // column of the first pixel of dx in a line of results
-  int64_t width, pitch;      // of a line of results, in pixels and in floats: all that the tiles add to, and dx
-  int64_t productStride;     // between points
+  int64_t columns, dyPitch;  // of dy, rounded up to whole tiles
+  int64_t left;              // the column at which dx begins in a line of results
+  int64_t width, pitch;      // of a line of results, which holds all pixels that tiles add to: pixels and numbers
+  int64_t productStride;     // from one point to the next
 
   TileLines(const Conv2dShape& s, const KernelTable& kernels)
       : m(tileOf(s)),
@@ -90,7 +92,7 @@ TileRange tilesOfBand(const Conv2dShape& s, const HwcnGroups& bands, int64_t ban
   return TileRange(first, bands.endLine(band) - first, s.pt, tileOf(s), s.oh);
 }
 
-// One thread's way through its bands.
+// Computes the bands of one thread.
 class HwcnWinogradRun {
  public:
   HwcnWinogradRun(const Call& call, const Conv2dShape& shape, const Worker& worker)
@@ -141,7 +143,8 @@ class HwcnWinogradRun {
   const TileRange& tilesW() const { return layout_.tilesW; }
   float* take(size_t bytes) { return static_cast<float*>(cursor_.takeBytes(bytes)); }
 
-  // The pixels of a line of tiles, transformed across for a line of points; that of a pair's second point with its first.
+  // Transforms the pixels of a line of tiles across for a line of points. For a pair of points both lines are made with
+  // the first.
   const float* pixelsOf(int64_t line) {
     if (line == 0) return dyLines_;
     if (line == kPoints - 1) return dyLines_ + (layout_.m - 1) * layout_.dyPitch;
@@ -191,8 +194,8 @@ class HwcnWinogradRun {
   ScratchCursor cursor_;
   float* dyLines_;
   float* pair_;
-  float* results_;  // of a line of tiles: [point][pixel][channel of dx][image]
-  float* ring_;     // the same order, by lines of dx
+  float* results_;  // [point][pixel][channel of dx][image] of one line of tiles
+  float* ring_;     // [line of dx][pixel][channel of dx][image]
   float* products_;
 };
 
@@ -236,7 +239,7 @@ Plan planPack(const Call& call, const Conv2dShape& s) {
 
 void pack(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const PackUnits units(s, *call.kernels);
-  const int64_t taps = s.kh * s.kw, stride = taps * s.ic;  // between channels of dy
+  const int64_t taps = s.kh * s.kw, stride = taps * s.ic;  // from one channel of dy to the next
   const PackOperands operands(call);
   float* transformed = static_cast<float*>(worker.threadScratch);
   int64_t begin, end;
@@ -269,7 +272,7 @@ Plan plan(const Call& call, const Conv2dShape& s) {
   const KernelTable& kernels = *call.kernels;
   const TileLines layout(s, kernels);
   const HwcnGroups bands = bandsOf(s, kernels);
-  int64_t lines = 0;  // of tiles, in all bands of a group
+  int64_t lines = 0;  // lines of tiles in all bands of a group
   for (int64_t band = 0; band < bands.perGroup; ++band) lines += tilesOfBand(s, bands, band).count();
   const double tiles = static_cast<double>(lines * layout.tilesW.count()), channels = static_cast<double>(s.oc);
   const double perTile = kHwcnMultiplyAddCost * static_cast<double>(kPoints * kPoints * s.ic) * channels +

@@ -37,7 +37,8 @@ struct MaxPoolGradWeightAttributes {
   int32_t poolH, poolW;
 };
 
-// The attributes of any of these instructions; what one does not have is as if it were absent.
+// The attributes of any of these instructions. Those that an instruction does not have keep the value of a plain
+// convolution.
 struct Attributes {
   Geometry geometry = {};
   int32_t direction = 0, algorithm = 0, widen = 1, activation = 0, poolH = 1, poolW = 1;
@@ -187,7 +188,7 @@ Status checkRank(const Call& call, int operand, int rank) {
                 ShapeText(call.operands[operand]).text);
 }
 
-// conv2d_pack: extents of the weight alone.
+// Reads conv2d_pack, which has only the extents of the weight.
 Status readWeight(const Call& call, Conv2dShape* shape) {
   const Operand& weight = call.operands[0];
   shape->oc = weight.dims[0];
@@ -207,7 +208,7 @@ Status readImages(const Call& call, const Operand& input, const Operand& output,
     return refuse(call, "expects %lld groups to divide the channels of %s and %s", static_cast<long long>(shape->groups),
                   ShapeText(input).text, ShapeText(output).text);
   }
-  // Bottom and right padding are what the output extents imply; they obey the same bound as those at the top and left.
+  // Bottom and right padding follow from the output extents. They obey the same bound as top and left padding.
   const int64_t reachH = (shape->oh - 1) * shape->sh + (shape->kh - 1) * shape->dh + 1;
   const int64_t reachW = (shape->ow - 1) * shape->sw + (shape->kw - 1) * shape->dw + 1;
   if (reachH > shape->ih + shape->pt + kLargestAttribute || reachW > shape->iw + shape->pl + kLargestAttribute) {

@@ -12,19 +12,20 @@ constexpr bool isGradWeight(Opcode opcode) {
 
 // Attributes and extents, and the algorithm that they name.
 Status readConvolution(const Call& call, Convolution* convolution);
-// Whether the other operands follow from these.
+// Checks that the other operands have the extents that follow from these.
 Status checkConvolution(const Call& call, const Convolution& convolution);
 
 // The operands of conv2d_pack. There may be no scale.
 struct PackOperands {
   const float* weight;
-  const float* scale;  // of output channels
+  const float* scale;  // for each output channel
   float* packed;
   explicit PackOperands(const Call& call) : weight(call.operands[0].f32()), scale(call.operands[1].f32()), packed(call.operands[2].f32()) {}
   const float* scaleOf(int64_t channel) const { return scale == nullptr ? nullptr : scale + channel; }
 };
 
-// The operands of conv2d, conv2d_max_pool2d and conv2d_grad_input: a source is read and a destination written. What there is not, is null.
+// The operands of conv2d, conv2d_max_pool2d and conv2d_grad_input: a source is read and a destination written. Operands
+// that are absent are null.
 struct ConvOperands {
   float* source;
   const float *packed, *bias;

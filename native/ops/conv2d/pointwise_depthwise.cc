@@ -33,7 +33,7 @@ class PartCalls {
     const auto attrs = call.attributes<Attributes>();
     const Operand &x = call.operands[kX], &y = call.operands[kY];
     pointwiseAttributes_ = {static_cast<int32_t>(Algorithm::direct), 1, attrs.activation, 1, 1, 1, 1, 0, 0, 1, 1, 1};
-    // As many groups as an int32 does not hold do not fit any weight.
+    // More groups than an int32 holds would fit no weight.
     const int32_t channels = y.dims[3] <= INT32_MAX ? static_cast<int32_t>(y.dims[3]) : 1;
     depthwiseAttributes_ = {static_cast<int32_t>(Algorithm::depthwise),
                             1,
@@ -67,7 +67,7 @@ class PartCalls {
   Conv2dAttributes pointwiseAttributes_, depthwiseAttributes_;
 };
 
-// The 1x1 convolution of the lines [line, line + count) of an image, written to u.
+// Computes the 1x1 convolution of the lines [line, line + count) of an image and writes it to u.
 struct PointwiseLines {
   Call call;
   Conv2dShape shape;
@@ -146,7 +146,7 @@ void run(const Call& call, const Worker& worker) {
   const float* bias = operands[kDepthwiseBias].f32();
   float* dst = operands[kY].f32();
 
-  int64_t begin, end, image = -1, from = 0, to = 0;  // the lines [from, to) of the image are in the window
+  int64_t begin, end, image = -1, from = 0, to = 0;  // the window holds lines [from, to) of the image
   worker.range(s.n * s.oh, &begin, &end);
   for (int64_t first = begin; first < end; first += block.lines) {
     const int64_t p = first % s.oh, left = s.oh - p < end - first ? s.oh - p : end - first;

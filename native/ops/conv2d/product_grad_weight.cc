@@ -4,7 +4,7 @@
 //   taps       rows o, columns c of one tap (i, j), summed over the pixels of dy whose tap lies inside the image: both operands are read
 //              where they are. A partial result has the layout of dweight.
 //   lines      the same, but columns (j, c) of one kernel line i, for few input channels.
-//   outputs    rows (i, j, c), columns (u, o): u runs over `fold` neighbouring pixels, whose products lie beside each other until the
+//   outputs    rows (i, j, c), columns (u, o): u runs over `widen` neighbouring pixels, whose products lie beside each other until the
 //              second phase shifts and adds them, so that few output channels still fill the lanes.
 // A block is some lines of one image, or some images. Lines and outputs read a window of x that is copied to scratch if the image is
 // padded.
@@ -16,7 +16,7 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kBlockBytes = 192 * 1024;
-constexpr int64_t kMostFolded = 4;
+constexpr int64_t kMostWidened = 4;
 constexpr double kLargestWindow = 256.0 * 1024 * 1024;
 
 enum class Form { taps, lines, outputs };
@@ -25,8 +25,8 @@ enum class Form { taps, lines, outputs };
 struct GradWeightBlocks {
   Conv2dShape shape;
   Form form;
-  int64_t fold;                                           // neighbouring pixels in the lanes; 1 but for outputs
-  int64_t tapsW;                                          // taps of a kernel line, for all folded pixels together
+  int64_t widen;                                          // neighbouring pixels in the lanes; 1 but for outputs
+  int64_t tapsW;                                          // taps of a kernel line, for all widened pixels together
   int64_t tapStep;                                        // source pixels between them
   bool isCopied;                                          // x is read outside the image, so windows are copied
   int64_t linesPerBlock, blocksPerImage, imagesPerBlock;  // one of the last two is 1
@@ -60,15 +60,15 @@ double costOfLines(const Conv2dShape& s, const KernelTable& kernels) {
   return static_cast<double>(s.oc * s.kh) * static_cast<double>(vectorsFor(kernels, s.kw * s.ic));
 }
 
-double costOfOutputs(const Conv2dShape& s, const KernelTable& kernels, int64_t fold) {
-  return static_cast<double>(s.kh * s.ic) * static_cast<double>(s.kw + (fold - 1) * s.sw) *
-         static_cast<double>(vectorsFor(kernels, fold * (s.oc / s.groups))) / static_cast<double>(fold);
+double costOfOutputs(const Conv2dShape& s, const KernelTable& kernels, int64_t widen) {
+  return static_cast<double>(s.kh * s.ic) * static_cast<double>(s.kw + (widen - 1) * s.sw) *
+         static_cast<double>(vectorsFor(kernels, widen * (s.oc / s.groups))) / static_cast<double>(widen);
 }
 
 // The form of the product and, for outputs, how many neighbouring pixels share the lanes.
 struct Choice {
   Form form;
-  int64_t fold;
+  int64_t widen;
 };
 
 // Taps win a tie: nothing is copied; then lines: their partial results need no transposition.
@@ -78,10 +78,10 @@ Choice choose(const Conv2dShape& s, const KernelTable& kernels) {
   if (s.groups == 1 && s.dw == 1 && s.kw > 1 && costOfLines(s, kernels) * 0.95 < cost) {
     choice = {Form::lines, 1}, cost = 0.9 * costOfLines(s, kernels);
   }
-  for (int64_t fold = 1; fold <= kMostFolded; ++fold) {
-    if (s.ow % fold != 0 || (fold > 1 && (s.groups > 1 || s.dw > 1))) continue;
-    const double candidate = costOfOutputs(s, kernels, fold);
-    if (candidate < cost) choice = {Form::outputs, fold}, cost = candidate;
+  for (int64_t widen = 1; widen <= kMostWidened; ++widen) {
+    if (s.ow % widen != 0 || (widen > 1 && (s.groups > 1 || s.dw > 1))) continue;
+    const double candidate = costOfOutputs(s, kernels, widen);
+    if (candidate < cost) choice = {Form::outputs, widen}, cost = candidate;
   }
   return choice;
 }
@@ -118,11 +118,11 @@ void cutBlocks(GradWeightBlocks* grad) {
 RankUpdate updateOf(const Call& call, const GradWeightBlocks& grad) {
   const Conv2dShape& s = grad.shape;
   const int64_t icGroup = grad.icGroup(), ocGroup = grad.ocGroup(), blocks = ceilDiv(s.n, grad.imagesPerBlock) * grad.blocksPerImage;
-  const int64_t sumSize = GradWeightOperands(call).hasBias ? grad.fold * s.oc : 0, pixels = s.n * s.oh * s.ow / grad.fold;
-  const RankStrides x = {grad.fold * s.sw * s.ic, s.sh * grad.pitch(), s.ih * s.iw * s.ic};
-  const RankStrides dy = {grad.fold * s.oc, s.ow * s.oc, s.oh * s.ow * s.oc};
+  const int64_t sumSize = GradWeightOperands(call).hasBias ? grad.widen * s.oc : 0, pixels = s.n * s.oh * s.ow / grad.widen;
+  const RankStrides x = {grad.widen * s.sw * s.ic, s.sh * grad.pitch(), s.ih * s.iw * s.ic};
+  const RankStrides dy = {grad.widen * s.oc, s.ow * s.oc, s.oh * s.ow * s.oc};
   if (grad.form == Form::outputs) {
-    const int64_t rows = s.kh * grad.tapsW * icGroup, columns = grad.fold * ocGroup, size = s.groups * rows * columns;
+    const int64_t rows = s.kh * grad.tapsW * icGroup, columns = grad.widen * ocGroup, size = s.groups * rows * columns;
     RankUpdate update = {call.kernels, Panels(*call.kernels, columns), s.groups, rows, columns, size, sumSize, pixels, blocks};
     update.partition();
     update.a = x, update.b = dy;
@@ -137,15 +137,15 @@ RankUpdate updateOf(const Call& call, const GradWeightBlocks& grad) {
 }
 
 GradWeight describe(const Call& call, const Conv2dShape& shape) {
-  const auto [form, fold] = choose(shape, *call.kernels);
+  const auto [form, widen] = choose(shape, *call.kernels);
   const Conv2dShape s = form == Form::taps ? joinPixels(shape) : shape;
   const int64_t spanH = (s.kh - 1) * s.dh + 1, windowColumns = (s.ow - 1) * s.sw + (s.kw - 1) * s.dw + 1;
   GradWeightBlocks grad = {};
   grad.shape = s;
   grad.form = form;
-  grad.fold = fold;
-  grad.tapsW = s.kw + (fold - 1) * s.sw;
-  grad.tapStep = fold > 1 ? 1 : s.dw;
+  grad.widen = widen;
+  grad.tapsW = s.kw + (widen - 1) * s.sw;
+  grad.tapStep = widen > 1 ? 1 : s.dw;
   grad.windowColumns = windowColumns;
   grad.isCopied = form != Form::taps && (s.pt > 0 || s.pl > 0 || (s.oh - 1) * s.sh + spanH > s.ih || windowColumns > s.iw);
   cutBlocks(&grad);
@@ -207,7 +207,7 @@ void accumulate(const Call& call, const GradWeight& grad, const Worker& worker, 
       copyWindow(x + at.image * s.ih * s.iw * s.ic, s.ih, s.iw, s.ic, at.line * s.sh - s.pt, rows, -s.pl, grad.windowColumns, window);
       source = window;
     }
-    const int64_t pixels = at.images * at.lines * s.ow / grad.fold;
+    const int64_t pixels = at.images * at.lines * s.ow / grad.widen;
     if (grad.form == Form::outputs) return RankBlock{source, gradient, 0, 0, gradient, pixels};
     RankBlock result = {gradient, source, 0, 0, gradient, pixels};
     if (block + 1 < update.blocks) {
@@ -219,7 +219,7 @@ void accumulate(const Call& call, const GradWeight& grad, const Worker& worker, 
   };
   auto unitAt = [&](int64_t block, int64_t unit) {
     const BlockLines at(grad, block);
-    const int64_t pixels = s.ow / grad.fold;
+    const int64_t pixels = s.ow / grad.widen;
     if (grad.form == Form::outputs) {
       return RankUnit{unit * grad.icGroup(), unit * grad.ocGroup(), unit * update.rows * update.cStride, at.images, at.lines, pixels};
     }
@@ -242,7 +242,7 @@ void accumulate(const Call& call, const GradWeight& grad, const Worker& worker, 
   accumulateChunks(update, worker, blockAt, unitAt, partials, sums);
 }
 
-// The second phase for outputs in the lanes: dweight[o, i, j, c] is the sum over chunks and folded pixels u of row (i, j + u, c),
+// The second phase for outputs in the lanes: dweight[o, i, j, c] is the sum over chunks and widened pixels u of row (i, j + u, c),
 // column (u, o).
 void addTransposed(const GradWeight& grad, const Worker& worker, const float* partials, float* dweight) {
   const Conv2dShape& s = grad.shape;
@@ -254,7 +254,7 @@ void addTransposed(const GradWeight& grad, const Worker& worker, const float* pa
     const int64_t group = row / perOutput, c = row % icGroup;
     const int64_t i = row % perOutput / (s.kw * icGroup), j = row / icGroup % s.kw;
     std::memset(sum, 0, static_cast<size_t>(ocGroup) * sizeof(float));
-    for (int64_t u = 0; u < grad.fold; ++u) {
+    for (int64_t u = 0; u < grad.widen; ++u) {
       const int64_t partialRow = ((group * s.kh + i) * grad.tapsW + j + u * s.sw) * icGroup + c;
       grad.update.kernels->gemm.addRows(partials + partialRow * grad.update.cStride + u * ocGroup, grad.update.size, grad.update.chunks,
                                         ocGroup, sum);
@@ -267,7 +267,7 @@ void addTransposed(const GradWeight& grad, const Worker& worker, const float* pa
 void addSums(const GradWeight& grad, const float* sums, float* dbias) {
   const Conv2dShape& s = grad.shape;
   std::memset(dbias, 0, static_cast<size_t>(s.oc) * sizeof(float));
-  grad.update.kernels->gemm.addRows(sums, s.oc, grad.update.chunks * grad.fold, s.oc, dbias);
+  grad.update.kernels->gemm.addRows(sums, s.oc, grad.update.chunks * grad.widen, s.oc, dbias);
 }
 
 Status fits(const Call& call, const Conv2dShape& shape) {
@@ -279,7 +279,7 @@ Status fits(const Call& call, const Conv2dShape& shape) {
 
 Plan plan(const Call& call, const Conv2dShape& shape) {
   const GradWeight grad = describe(call, shape);
-  const double pixels = static_cast<double>(shape.n) * static_cast<double>(shape.oh) * static_cast<double>(shape.ow / grad.fold);
+  const double pixels = static_cast<double>(shape.n) * static_cast<double>(shape.oh) * static_cast<double>(shape.ow / grad.widen);
   Plan plan = planOf(call,
                      2.0 * pixels * static_cast<double>(grad.update.units) * static_cast<double>(grad.update.rows) *
                          static_cast<double>(grad.update.panels.paddedColumns()),

@@ -9,18 +9,18 @@ namespace stridenet {
 
 namespace {
 
-// A vector added to memory costs about as much as this many multiply-adds in registers.
+// Adding a vector to memory costs about as much as this many multiply-adds in registers.
 constexpr int64_t kAddCost = 8;
 constexpr int64_t kBlockLines = 32;
 constexpr int64_t kWindowNumbers = 256 * 1024;
-// Pixels whose products are held at a time, so that they stay in the first-level cache.
+// The products of this many pixels are held at a time, so that they stay in the first-level cache.
 constexpr int64_t kPixels = 24;
 
 // Tasks are blocks of dx lines of one image. A block accumulates in a window of scratch that is wide enough for all of dy's taps, from
 // which the columns of the image are copied at the end; dy lines at a block's border are multiplied by each block that they touch.
 struct ScatterShape {
   int64_t columns;        // kh * kw * ic
-  int64_t productStride;  // between rows of the product: whole vectors, so that they are aligned
+  int64_t productStride;  // from one row of the product to the next; whole vectors, so that rows are aligned
   int64_t blocksPerImage, linesPerBlock;
   int64_t windowColumns;
   int64_t dyLines;  // lines of dy per product
@@ -44,9 +44,10 @@ struct ScatterShape {
   }
 };
 
-// Whether it takes less time than gathering: it follows from the weight and the attributes alone, because packing depends on it.
+// Whether scattering is estimated to be faster than gathering. The answer may depend on the weight and the attributes
+// alone, because packing depends on it.
 bool isFasterThanGathering(const Conv2dShape& s, const KernelTable& kernels) {
-  // Vector multiply-adds per pixel of dy.
+  // In vector multiply-adds for each pixel of dy.
   auto vectors = [&](int64_t columns) { return static_cast<double>(ceilDiv(columns, kernels.lanes)); };
   const double gather = static_cast<double>(s.kh * s.kw) * static_cast<double>(s.oc) * vectors(s.ic);
   const double scatter =
@@ -104,7 +105,7 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
     const int64_t image = block / scatter.blocksPerImage, part = block % scatter.blocksPerImage;
     const int64_t line = part * s.ih / scatter.blocksPerImage, endLine = (part + 1) * s.ih / scatter.blocksPerImage;
     std::memset(window, 0, static_cast<size_t>((endLine - line) * pitch) * sizeof(float));
-    // dy line p feeds dx lines p * sh - pt + i * dh.
+    // Line p of dy adds to the lines p * sh - pt + i * dh of dx.
     const int64_t lowest = line + s.pt - (s.kh - 1) * s.dh;
     const int64_t firstLine = lowest <= 0 ? 0 : ceilDiv(lowest, s.sh), lastLine = (endLine - 1 + s.pt) / s.sh;
     const int64_t endDyLine = lastLine + 1 < s.oh ? lastLine + 1 : s.oh;

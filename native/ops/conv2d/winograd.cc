@@ -12,25 +12,27 @@ namespace stridenet {
 
 namespace {
 
-// V and M of a block together, unless that would leave less than kLeastTiles.
+// V and M of a block together have at most so many bytes, unless that would leave less than kLeastTiles.
 constexpr int64_t kBlockBytes = 640 * 1024;
 constexpr int64_t kLeastTiles = 36;
-// Threads that take unequal shares lose less than this part of the time, unless blocks would fall below so many tiles.
+// Blocks are made smaller until threads with unequal shares lose less than this part of the time, but not smaller than
+// so many tiles.
 constexpr double kMostImbalance = 0.1;
 constexpr int64_t kFewestSplitTiles = 6;
-// For the estimate of time: a transform takes as long for each number of V or M as this many multiply-adds, and weights up to this size
-// are still in the cache that the cores share when the next block reads them.
+// For the estimate of time: a transform takes as long for each number of V or M as this many multiply-adds. Packed
+// weights up to this size are still in the cache that the cores share when the next block reads them.
 constexpr double kTransformCost = 8, kSharedCacheBytes = 16e6;
 // Tiles, blocks of tiles and the layout of V and M.
 struct WinogradBlocks {
   int64_t m, edge, points;  // edge = P
   int64_t tilesH, tilesW, tiles;
   int64_t top, left;        // source pixel of destination pixel (0, 0)
-  int64_t blocks, largest;  // tiles in the largest block
-  int64_t vRow, vPoint;     // numbers between tiles and between points
+  int64_t blocks, largest;  // how many blocks, and the tiles of the largest one
+  int64_t vRow, vPoint;     // numbers from one tile, and from one point, to the next
   int64_t mRow, mPoint;
 
-  // Blocks as threads share them best: few, because each passes over all of U. No result depends on them.
+  // Chooses how many blocks there are: few, because each reads all of U, but such that threads share them evenly. No
+  // result depends on it.
   WinogradBlocks(const Conv2dShape& s, const KernelTable& kernels, int64_t threads)
       : m(winogradTile(s.algorithm)),
         edge(winogradEdge(s)),
@@ -48,7 +50,8 @@ struct WinogradBlocks {
     const int64_t possible = tiles / kFewestSplitTiles;
     while (blocks < possible && imbalance(blocks * panels.count, threads) > kMostImbalance) ++blocks;
     largest = tiles == 0 ? 0 : ceilDiv(tiles, blocks);
-    // A line apart from a multiple of the page, so that the points of a tile do not fall into one set of the caches.
+    // A cache line more than a multiple of the page size, so that the points of a tile do not fall into one set of the
+    // caches.
     vPoint = roundUp(largest * vRow, kLine) + kLine;
     mPoint = roundUp(largest * mRow, kLine) + kLine;
   }
@@ -68,7 +71,7 @@ struct WinogradBlocks {
   static constexpr int64_t kLine = 16;
 };
 
-// One thread's way through its tasks.
+// Computes the tasks of one thread.
 class WinogradRun {
  public:
   WinogradRun(const Call& call, const Conv2dShape& shape, const Worker& worker)
@@ -136,7 +139,8 @@ class WinogradRun {
     const int64_t k = s_.srcC(), firstColumn = panels_.firstColumn(panel), width = panels_.vectorsOf(panel) * panels_.lanes;
     PanelProduct product = {&kernels_, panels_, nullptr, 1, k, nullptr, Activation::none};
     for (int64_t point = 0; point < blocks_.points; ++point) {
-      // multiplyPanel adds firstColumn * k for the panels before this one, of which each point has its own here.
+      // multiplyPanel adds firstColumn * k to skip the panels before this one. Here they are skipped already, for each
+      // point.
       product.packed = operands_.packed + firstColumn * k * (blocks_.points - 1) + point * k * width;
       multiplyPanel(product, table_, panel, point * blocks_.vPoint, point * blocks_.mPoint - firstColumn, {0, panel + 1});
     }
@@ -184,7 +188,7 @@ Plan plan(const Call& call, const Conv2dShape& s) {
   const double products = points * static_cast<double>(s.srcC()) * columns;
   const double transforms = points * kTransformCost * (static_cast<double>(blocks.vRow) + columns);
   Plan result = planOf(call, 2.0 * tiles * (products + transforms));
-  // Each block reads the packed weight; one that the shared cache holds comes from memory only once.
+  // Each block reads the packed weight, but from memory only once if the shared cache holds it.
   const double weightBytes = static_cast<double>(call.operands[1].bytes());
   if (weightBytes > kSharedCacheBytes) result.bytes += weightBytes * static_cast<double>(blocks.blocks - 1);
   result.threadScratch = blocks.scratch();

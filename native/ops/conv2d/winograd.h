@@ -16,12 +16,12 @@
 
 namespace stridenet {
 
-// Pixels along a side of a tile, m.
+// m, the pixels along a side of a tile.
 inline int64_t winogradTile(Algorithm algorithm) {
   return algorithm == Algorithm::winograd4x4 ? 4 : 2;
 }
 
-// Points along a side of a transform, P.
+// P, the points along a side of a transform.
 inline int64_t winogradEdge(const Conv2dShape& shape) {
   return winogradTile(shape.algorithm) + shape.kh - 1;
 }

@@ -21,16 +21,17 @@ namespace {
 
 constexpr int64_t kEdge = 6, kPoints = kEdge * kEdge;
 constexpr int64_t kPanelChannels = 64;
-// V and G of a group together, unless that would leave less than kLeastGroupTiles, with which transforming back would show.
+// V and G of a group together have at most so many bytes, unless that would leave less than kLeastGroupTiles: with
+// fewer tiles the time of transforming back would show.
 constexpr int64_t kGroupBytes = 6 * 1024 * 1024;
 constexpr int64_t kLeastGroupTiles = 128;
-constexpr int64_t kBatchTiles = 16;  // a unit of transforming
+constexpr int64_t kBatchTiles = 16;  // tiles that are transformed at a time
 // Output channels of a block: most, and least for the sake of threads that share the blocks.
 constexpr int64_t kBlockOutputs = 32, kLeastBlockOutputs = 12;
-constexpr int64_t kLine = 16;      // numbers of a cache line
+constexpr int64_t kLine = 16;      // numbers in a cache line
 constexpr int64_t kPlanePad = 16;  // numbers between planes, so that one element's planes do not fall into one cache set
 
-// Channels cut into equal parts of whole vectors.
+// Channels, cut into panels of whole vectors that are as equal as possible.
 struct ChannelPanels {
   int64_t channels, lanes, vectors, count;
 
@@ -74,13 +75,13 @@ struct WinogradGradWeight {
 
   int64_t firstTile(int64_t group) const { return group * tiles / groups; }
   int64_t batches() const { return ceilDiv(groupTiles, kBatchTiles); }
-  // Numbers between the points of a panel of V or G, and between panels.
+  // How many numbers lie between the points of a panel of V or G, and between panels.
   int64_t plane(const ChannelPanels& panels) const { return groupTiles * panels.width() + kPlanePad; }
   int64_t panelSize(const ChannelPanels& panels) const { return kPoints * plane(panels); }
   size_t transformBytes(const ChannelPanels& panels) const {
     return scratchBytes(static_cast<size_t>(panels.count * panelSize(panels)) * sizeof(float));
   }
-  // The sum over dy of each batch.
+  // The sums of dy over each batch, for dbias.
   int64_t sumSize() const { return roundUp(shape.oc, kernels->lanes); }
   size_t sumBytes() const { return hasSum ? scratchBytes(static_cast<size_t>(groups * batches() * sumSize()) * sizeof(float)) : 0; }
   int64_t sumPlane() const { return kBlockOutputs * inputs.width() + kPlanePad; }
@@ -89,18 +90,18 @@ struct WinogradGradWeight {
     return scratchBytes(static_cast<size_t>(kPoints * sumPlane()) * sizeof(float)) +
            scratchBytes(static_cast<size_t>(zeros()) * sizeof(float));
   }
-  // Blocks that a panel of output channels is cut into: few, but such that threads share them evenly.
+  // Into how many blocks a panel of output channels is cut: few, but such that threads share them evenly.
   int64_t splits(int64_t threads) const {
     const int64_t panels = inputs.count * outputs.count, most = outputs.width() / kLeastBlockOutputs;
     int64_t count = ceilDiv(outputs.width(), kBlockOutputs);
     while (count < most && isUneven(panels * count, threads)) ++count;
     return count;
   }
-  // Whether threads that wait for the one with most tasks lose more than a tenth of their time.
+  // Whether threads lose more than a tenth of their time waiting for the one with most tasks.
   static bool isUneven(int64_t tasks, int64_t threads) { return 10 * tasks < 9 * ceilDiv(tasks, threads) * threads; }
 };
 
-// The pixels of a square of an image, first row and column given; zeros stand for those outside.
+// Points at the pixels of a square of an image whose first row and column are given. Zeros stand for pixels outside.
 void pointAtPixels(const float* image, int64_t height, int64_t width, int64_t channels, int64_t row, int64_t column, int64_t side,
                    const float* zeros, const float** pixels) {
   for (int64_t i = row; i < row + side; ++i) {
@@ -123,7 +124,7 @@ struct Transforms {
   }
 };
 
-// The first phase of a group. Units are batches of tiles of one panel.
+// The first phase of a group. A task is a batch of tiles of one panel.
 void transformGroup(const Call& call, const WinogradGradWeight& grad, const Worker& worker, int64_t group, const Transforms& transforms,
                     const float* zeros) {
   const Conv2dShape& s = grad.shape;
@@ -183,7 +184,8 @@ void multiplyGroup(const WinogradGradWeight& grad, const float* g, int64_t outpu
         const int64_t first = i * outputs / count, height = (i + 1) * outputs / count - first;
         for (int64_t r = 0; r < height; ++r) rows[r] = g + p * grad.plane(grad.outputs) + first + r;
         tile.c = sums + p * grad.sumPlane() + first * inputPitch + column;
-        // The next point's: every register tile fetches its own columns of g and, for each tile, a line of v.
+        // Fetches what the next point needs: every register tile fetches its own columns of g and, for each Winograd
+        // tile, a line of v.
         tile.bAhead = grad.plane(grad.inputs) + i * kLine % (vectors * panels.lanes);
         gemm.rankUpdate[vectors][height](tile);
       }
@@ -223,7 +225,7 @@ Plan plan(const Call& call, const Conv2dShape& shape) {
   Plan result = planOf(call, 0, static_cast<int>(2 * grad.groups));
   result.sharedScratch = grad.transformBytes(grad.inputs) + grad.transformBytes(grad.outputs) + grad.sumBytes();
   result.threadScratch = grad.threadBytes();
-  // In multiply-adds of whole vectors; a transform is counted by the time that it takes.
+  // Counted in multiply-adds of whole vectors; transforms count as many as would take the same time.
   constexpr double kInputTransform = 700, kGradientTransform = 500, kWeightTransform = 200;
   const double tiles = static_cast<double>(grad.tiles), outputs = static_cast<double>(shape.oc);
   const double inputVectors = static_cast<double>(grad.inputs.vectors), outputVectors = static_cast<double>(grad.outputs.vectors);

@@ -6,13 +6,13 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kMostChannels = 16;
-// Transformed source lines of a band.
+// The transformed source lines of a band have at most so many bytes.
 constexpr int64_t kBandBytes = 96 * 1024;
-// Bands that a thread gets at least, if there are so many lines: the last ones to finish are then not far apart.
+// A thread gets at least this many bands, if there are enough lines, so that all threads finish at about the same time.
 constexpr int64_t kLeastBandsPerThread = 4;
-constexpr int64_t kLine = 16;  // numbers of a cache line
+constexpr int64_t kLine = 16;  // numbers in a cache line
 
-// Bands of lines of tiles as threads share them. No result depends on them.
+// How the lines of tiles are cut into bands. No result depends on it.
 struct NarrowBands {
   int64_t perImage, lines;  // of the largest band
   int64_t count;
@@ -30,8 +30,8 @@ struct NarrowBands {
 Plan plan(const Call& call, const Conv2dShape& s) {
   const NarrowTiles tiles(s, *call.kernels, s.dstH(), s.dstW());
   const NarrowBands bands(s, tiles, 1);  // the largest
-  // In multiply-adds of whole vectors, what is not one counted by the time that it takes: transforms of six vectors of points, and for
-  // each tile and vector of results.
+  // Counted in multiply-adds of whole vectors. Other work counts as many as would take the same time: transforms of six
+  // vectors of points, and what is done for each tile and vector of results.
   constexpr double kTransform = 28, kResults4 = 420, kResults2 = 70;
   const double lines = static_cast<double>(s.n * tiles.tilesH), rows = static_cast<double>(tiles.m) + 1;
   const double columnVectors = static_cast<double>(tiles.column / tiles.lanes);
@@ -115,7 +115,8 @@ NarrowTiles::NarrowTiles(const Conv2dShape& s, const KernelTable& table, int64_t
       columns((tilesW - 1) * m + kNarrowEdge) {
   column = roundUp(tilesW * channels, lanes);
   phase = column + roundUp((kNarrowEdge - 1) / m * channels + 2 * lanes, lanes);
-  line = roundUp(kNarrowEdge * column, kLine) + kLine;  // point rows of a tile do not fall into one cache set
+  // so that the point rows of a tile do not fall into one cache set
+  line = roundUp(kNarrowEdge * column, kLine) + kLine;
 }
 
 int64_t NarrowTiles::bandLines() const {

@@ -28,7 +28,7 @@ struct NarrowTiles {
   int64_t srcH, srcW, top, left;  // source pixel of destination pixel (0, 0)
   int64_t columns;                // pixels of a source line that its tiles read
   int64_t phase;                  // numbers of a phase of a line
-  int64_t column, line;           // numbers of a column of points, and of all six
+  int64_t column, line;           // numbers of one column of points, and of all six
 
   // `rows` and `pixels` are the extents that are cut into tiles.
   NarrowTiles(const Conv2dShape& shape, const KernelTable& table, int64_t rows, int64_t pixels);
@@ -36,14 +36,14 @@ struct NarrowTiles {
   // Scratch for the source lines of a band, split into phases and transformed along the line.
   size_t phaseBytes(int64_t lines) const { return scratchBytes(static_cast<size_t>(sourceLines(lines) * m * phase) * sizeof(float)); }
   size_t lineBytes(int64_t lines) const { return scratchBytes(static_cast<size_t>(sourceLines(lines) * line) * sizeof(float)); }
-  // Most lines of tiles of a band.
+  // The most lines of tiles that a band may have.
   int64_t bandLines() const;
-  // Six lines of points of one line of tiles.
+  // Bytes of the six lines of points of one line of tiles.
   size_t pointBytes() const { return scratchBytes(static_cast<size_t>(kNarrowEdge * line) * sizeof(float)); }
 
   // `to`: the source lines of the lines of tiles [begin, end) of an image, [line][point column][tile][channel].
   void transformLines(const float* image, int64_t begin, int64_t end, float* phases, float* to) const;
-  // v: the points of the line of tiles that begins at a transformed line.
+  // Transforms the lines from `lines` on, which a line of tiles reads, to its points `v`.
   void transformTiles(const float* lines, float* v) const;
 };
 

@@ -10,9 +10,9 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kMostChunks = 16;
-constexpr int64_t kPartialNumbers = 1 << 20;  // of all chunks together, where there are more of them
-// Points and transformed dy of the lines of a pass. More than the first-level cache holds: the sums are then loaded and stored less often,
-// and what overflows is read in order.
+constexpr int64_t kPartialNumbers = 1 << 20;  // of the partial sums of all chunks, if there are several
+// Bytes of the points and of the transformed dy of the lines of a pass. That is more than the first-level cache holds:
+// the sums are then loaded and stored less often, and what does not fit is read in order.
 constexpr int64_t kPassBytes = 64 * 1024;
 
 struct NarrowGradWeight {
@@ -27,7 +27,8 @@ struct NarrowGradWeight {
     vectors = ceilDiv(s.oc, tiles.lanes);
     sums = (kNarrowPoints * s.ic + 1) * tiles.lanes;
     size = vectors * sums;
-    // A chunk has about as many lines as there are chunks where there are very many lines.
+    // Where there are very many lines, there are about as many chunks as a chunk has lines, so that both sums are
+    // short.
     chunks = kMostChunks;
     while (chunks * chunks < lines && 2 * chunks * size <= kPartialNumbers) chunks *= 2;
     if (chunks > lines) chunks = lines;
@@ -51,7 +52,7 @@ struct NarrowGradWeight {
   }
 };
 
-// The first phase, for one thread.
+// Runs the first phase for one thread.
 class SumChunks {
  public:
   SumChunks(const Call& call, const Conv2dShape& s, const NarrowGradWeight& grad, void* scratch)
@@ -63,7 +64,7 @@ class SumChunks {
     e_ = static_cast<float*>(cursor.takeBytes(grad.gradientBytes()));
     zeros_ = static_cast<float*>(cursor.takeBytes(grad.zeroBytes(s)));
     std::memset(zeros_, 0, grad.zeroBytes(s));
-    // Pixels behind the end of a line, of a ragged last tile.
+    // The pixels of a ragged last tile that lie behind the end of a line.
     std::memset(e_, 0, grad.gradientBytes());
   }
 
@@ -120,7 +121,7 @@ class SumChunks {
   float *phases_, *transformed_, *v_, *e_, *zeros_;
 };
 
-// The second phase, for one vector of output channels.
+// Runs the second phase for one vector of output channels.
 void addChunks(const Call& call, const Conv2dShape& s, const NarrowGradWeight& grad, int64_t vector, const float* chunks, void* scratch) {
   const KernelTable& kernels = *call.kernels;
   const int64_t lanes = grad.tiles.lanes, taps = s.kh * s.kw, points = kNarrowPoints * s.ic * lanes;
@@ -140,8 +141,8 @@ void addChunks(const Call& call, const Conv2dShape& s, const NarrowGradWeight& g
 Plan plan(const Call& call, const Conv2dShape& s) {
   const NarrowGradWeight grad(s, *call.kernels);
   const NarrowTiles& tiles = grad.tiles;
-  // As in the plan of winograd_narrow.cc: transforms of six vectors of points, and for each tile, vector of outputs and three input
-  // channels.
+  // Counted as in the plan of winograd_narrow.cc: transforms of six vectors of points, and what is done for each tile,
+  // vector of output channels and three input channels.
   constexpr double kTransform = 28, kGradient4 = 90, kGradient2 = 36;
   const double lines = static_cast<double>(grad.lines), rows = static_cast<double>(tiles.m) + 1;
   const double inputs = lines * static_cast<double>(tiles.column / tiles.lanes) * (rows + kNarrowEdge) * kTransform;

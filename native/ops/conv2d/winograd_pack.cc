@@ -5,7 +5,7 @@ namespace stridenet {
 
 namespace {
 
-// Source channels of a unit of packing.
+// How many source channels a unit of packing has.
 constexpr int64_t kPackRows = 16;
 
 // Packing falls into units of kPackRows source channels of one panel.
@@ -16,7 +16,7 @@ struct PackUnits {
   int64_t count() const { return panels.count * parts; }
 };
 
-// Numbers of one tap of a unit, brought into the order [source channel][destination channel].
+// Brings the numbers of one tap of a unit into the order [source channel][destination channel].
 int64_t tapNumbers(const Panels& panels) {
   return kPackRows * ceilDiv(panels.vectors, panels.count) * panels.lanes;
 }
@@ -32,7 +32,7 @@ struct PackUnit {
       : row(unit % units.parts * kPackRows), column(units.panels.firstColumn(unit / units.parts)) {
     const Panels& panels = units.panels;
     const int64_t panel = unit / units.parts, k = s.srcC(), taps = s.kh * s.kw;
-    const int64_t stride = taps * s.ic;  // between output channels
+    const int64_t stride = taps * s.ic;  // from one output channel to the next
     weights.rows = k - row < kPackRows ? k - row : kPackRows;
     weights.columns = panels.columnsOf(panel);
     weights.width = panels.vectorsOf(panel) * panels.lanes;
@@ -50,7 +50,7 @@ struct PackUnit {
   }
 };
 
-// Calls pack(unit) for the units of a thread.
+// Calls pack(unit) for each of this thread's units.
 template <typename Pack>
 void forEachUnit(const Call& call, const Conv2dShape& s, const Worker& worker, const Pack& pack) {
   const PackUnits units(s, *call.kernels);
@@ -80,7 +80,7 @@ Status fitsWinograd(const Call& call, const Conv2dShape& s) {
 }
 
 int64_t packedWinogradLength(const Conv2dShape& s, const KernelTable& kernels) {
-  const int64_t edge = winogradEdge(s);  // both forms hold as many numbers
+  const int64_t edge = winogradEdge(s);  // either packed form holds this many numbers
   const double estimate =
       static_cast<double>(edge * edge) * static_cast<double>(s.srcC()) * (static_cast<double>(s.dstC()) + kernels.lanes);
   return estimate > kLargestPacked ? 0 : edge * edge * s.srcC() * Panels(kernels, s.dstC()).paddedColumns();
@@ -106,7 +106,7 @@ void packWinograd(const Call& call, const Conv2dShape& s, const Worker& worker) 
   });
 }
 
-// Vector after vector.
+// Packs one vector of destination channels after the other.
 void packWinogradNarrow(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const WinogradSizeKernels& kernels = winogradKernels(s, *call.kernels);
   const int64_t k = s.srcC(), lanes = call.kernels->lanes, taps = s.kh * s.kw;
