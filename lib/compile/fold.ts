@@ -10,8 +10,8 @@
  * compiler, so they have no gradient rule; they keep the name of the convolution.
  */
 
-import { rewrite, roots, type Graph } from '../graph/graph';
-import { Tensor } from '../graph/tensor';
+import { rewrite, roots, withParts, type Graph } from '../graph/graph';
+import type { Tensor } from '../graph/tensor';
 import { topologicalOrder, useCounts } from '../graph/traverse';
 
 export function fold(graph: Graph): Graph {
@@ -41,8 +41,9 @@ function foldInto(node: Tensor): Tensor {
   const [conv, mean, variance, weight, bias] = node.inputs as [Tensor, Tensor, Tensor, Tensor, Tensor];
   const [x, kernel, ...convBias] = conv.inputs as [Tensor, Tensor, ...Tensor[]];
   const columns = [mean, variance, weight, bias, ...convBias];
-  const column = (op: string): Tensor => Tensor.make(op, columns, { eps: node.attrs.eps as number }, mean.shape, mean.dtype, conv.name);
+  const column = (op: string): Tensor =>
+    withParts(mean, { op, inputs: columns, attrs: { eps: node.attrs.eps as number }, name: conv.name, leaf: undefined });
   const [scale, shift] = [column('batchNormScale'), column('batchNormShift')];
-  const scaled = Tensor.make('scaledWeight', [kernel, scale], {}, kernel.shape, kernel.dtype, conv.name);
-  return Tensor.make('conv2d', [x, scaled, shift], conv.attrs, conv.shape, conv.dtype, conv.name);
+  const scaled = withParts(kernel, { op: 'scaledWeight', inputs: [kernel, scale], attrs: {}, name: conv.name, leaf: undefined });
+  return withParts(conv, { inputs: [x, scaled, shift] });
 }

@@ -10,8 +10,8 @@
  * later, in `lower`, where an instruction may have two outputs.
  */
 
-import { rewrite, roots, type Graph } from '../graph/graph';
-import { Tensor } from '../graph/tensor';
+import { rewrite, roots, withParts, type Graph } from '../graph/graph';
+import type { Tensor } from '../graph/tensor';
 import { topologicalOrder, useCounts } from '../graph/traverse';
 import type { Attrs } from '../graph/types';
 
@@ -63,7 +63,7 @@ function fuseNode(node: Tensor, usedOnce: ReadonlySet<Tensor>): Tensor {
     }
   }
   if (node.op === 'reluGrad' && a!.op === 'maxPool2dGrad' && a!.inputs[0] === b && usedOnce.has(a!)) {
-    return copyWith(a!, a!.inputs, { ...a!.attrs, reluMask: true });
+    return withParts(a!, { attrs: { ...a!.attrs, reluMask: true } });
   }
   return node;
 }
@@ -90,7 +90,7 @@ function withMask(node: Tensor): Tensor {
   const maskLimit = MASK_LIMITS.get(masked.op);
   if (maskLimit === undefined) return node;
   const [dy, y] = masked.inputs as [Tensor, Tensor];
-  return copyWith(node, [x, dy, ...rest, y], { ...node.attrs, maskLimit });
+  return withParts(node, { inputs: [x, dy, ...rest, y], attrs: { ...node.attrs, maskLimit } });
 }
 
 /** Whether a producer has no activation yet, so that what follows may still become part of it. */
@@ -104,9 +104,5 @@ function sameShape(a: Tensor, b: Tensor): boolean {
 }
 
 function withEpilogue(node: Tensor, inputs: readonly Tensor[], epilogue: Epilogue): Tensor {
-  return copyWith(node, inputs, { ...node.attrs, epilogue });
-}
-
-function copyWith(node: Tensor, inputs: readonly Tensor[], attrs: Attrs): Tensor {
-  return Tensor.make(node.op, inputs, attrs, node.shape, node.dtype, node.name);
+  return withParts(node, { inputs, attrs: { ...node.attrs, epilogue } });
 }

@@ -6,7 +6,8 @@ import type { Conv2dAttrs } from '../ops/conv';
 import { BINARY_ACTIVATIONS, UNARY_ACTIVATIONS } from '../ops/activation';
 import { BINARY_OPS, UNARY_OPS } from '../ops/elementwise';
 import type { MatmulAttrs } from '../ops/matmul';
-import type { BatchNormAttrs, ResponseNormAttrs } from '../ops/norm';
+import type { BatchNormAttrs } from '../ops/batchNorm';
+import type { ResponseNormAttrs } from '../ops/responseNorm';
 import {
   chooseDepthwise,
   chooseGradWeight,

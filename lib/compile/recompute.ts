@@ -6,8 +6,8 @@
  * Forward is what the graph's outputs (the loss) depend on. Convolutions, pooling and so on are kept as they are.
  */
 
-import { rewrite, roots, withInputs, type Graph } from '../graph/graph';
-import { Tensor } from '../graph/tensor';
+import { rewrite, roots, withParts, type Graph } from '../graph/graph';
+import type { Tensor } from '../graph/tensor';
 import { topologicalOrder } from '../graph/traverse';
 
 /** Smaller values are not worth an instruction. */
@@ -20,7 +20,7 @@ export function recompute(graph: Graph): Graph {
   return rewrite(graph, (node, original) => {
     if (forward.has(original)) return node;
     const inputs = node.inputs.map((input) => again.instead(input));
-    return inputs.every((input, i) => input === node.inputs[i]) ? node : withInputs(node, inputs);
+    return inputs.every((input, i) => input === node.inputs[i]) ? node : withParts(node, { inputs });
   });
 }
 
@@ -49,7 +49,7 @@ class Recomputed {
     if (!this.copies.has(node)) {
       const inputs = node.inputs.map((input) => this.available(input));
       const copy = inputs.every((input) => input !== undefined)
-        ? Tensor.make(node.op, inputs, { ...node.attrs, recomputed: true }, node.shape, node.dtype, node.name)
+        ? withParts(node, { inputs, attrs: { ...node.attrs, recomputed: true } })
         : undefined;
       this.copies.set(node, copy);
     }

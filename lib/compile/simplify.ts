@@ -4,7 +4,7 @@
  */
 
 import { exactKey } from '../graph/exactKey';
-import { rewrite, withInputs, type Graph } from '../graph/graph';
+import { rewrite, withParts, type Graph } from '../graph/graph';
 import type { Tensor } from '../graph/tensor';
 import type { Shape } from '../graph/types';
 
@@ -28,7 +28,7 @@ function simplifyNode(node: Tensor): Tensor {
       if (sameShape(a!.shape, node.shape)) return a!;
       if (a!.op === 'reshape') {
         const source = a!.inputs[0]!;
-        return sameShape(source.shape, node.shape) ? source : withInputs(node, [source]);
+        return sameShape(source.shape, node.shape) ? source : withParts(node, { inputs: [source] });
       }
       return node;
     case 'broadcastTo':

@@ -1,6 +1,6 @@
 /** What the compiler compiles, and rebuilding it node by node: the common part of the passes that map graphs to graphs. */
 
-import { Tensor } from './tensor';
+import { Tensor, type NodeParts } from './tensor';
 import { topologicalOrder } from './traverse';
 
 /**
@@ -42,7 +42,7 @@ export function rewrite(graph: Graph, rule: (node: Tensor, original: Tensor) => 
   for (const node of topologicalOrder(roots(graph))) {
     const inputs = node.inputs.map((input) => replaced.get(input)!);
     const same = inputs.every((input, i) => input === node.inputs[i]);
-    replaced.set(node, rule(same ? node : withInputs(node, inputs), node));
+    replaced.set(node, rule(same ? node : withParts(node, { inputs }), node));
   }
   return {
     feeds: graph.feeds,
@@ -51,7 +51,8 @@ export function rewrite(graph: Graph, rule: (node: Tensor, original: Tensor) => 
   };
 }
 
-/** The same operation on other inputs of the same shapes. */
-export function withInputs(node: Tensor, inputs: readonly Tensor[]): Tensor {
-  return Tensor.make(node.op, inputs, node.attrs, node.shape, node.dtype, node.name, node.leaf);
+/** The node with other parts in place of some of its own. */
+export function withParts(node: Tensor, parts: Partial<NodeParts>): Tensor {
+  const { op, inputs, attrs, shape, dtype, name, leaf } = node;
+  return Tensor.make({ op, inputs, attrs, shape, dtype, name, leaf, ...parts });
 }

@@ -3,7 +3,7 @@
 import { checkInteger, checkNumeric, checkOptions, formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { Philox } from '../random';
 import type { StoredValue, VariableStorage } from './storage';
-import { Tensor, type InputSpec } from './tensor';
+import { Tensor, type InputSpec, type Leaf } from './tensor';
 import {
   dtypeOf,
   elementCount,
@@ -88,7 +88,7 @@ export function tensor<V extends NestedArray | TypedArray, D extends DType = DTy
 
 /** A constant that takes `data` over without a copy. */
 export function constantTensor(data: TypedArray, shape: Shape, dtype: DType): Tensor {
-  return Tensor.make('constant', [], {}, shape, dtype, '', { kind: 'constant', data });
+  return makeLeaf({ kind: 'constant', data }, shape, dtype, '');
 }
 
 /**
@@ -104,7 +104,7 @@ export function lazyTensor(shape: Shape, dtype: DType, read: () => TypedArray, s
       return (known ??= read());
     },
   } as const;
-  return Tensor.make('constant', [], {}, shape, dtype, '', leaf);
+  return makeLeaf(leaf, shape, dtype, '');
 }
 
 /**
@@ -171,12 +171,16 @@ export function randn(shape: Shape, options: RandnOptions = {}): Tensor<'float32
 
 /** A variable: its value lives in `storage` and may change between runs. */
 export function variableTensor(storage: VariableStorage, name: string): Tensor {
-  return Tensor.make('variable', [], {}, storage.shape, 'float32', name, { kind: 'variable', storage });
+  return makeLeaf({ kind: 'variable', storage }, storage.shape, 'float32', name);
 }
 
 /** A placeholder of a graph, fed at every run. */
 export function inputTensor(spec: InputSpec, shape: Shape, dtype: DType): Tensor {
-  return Tensor.make('input', [], {}, shape, dtype, spec.name, { kind: 'input', input: spec });
+  return makeLeaf({ kind: 'input', input: spec }, shape, dtype, spec.name);
+}
+
+function makeLeaf(leaf: Leaf, shape: Shape, dtype: DType, name: string): Tensor {
+  return Tensor.make({ op: leaf.kind, inputs: [], attrs: {}, shape, dtype, name, leaf });
 }
 
 function checkDTypeName(dtype: unknown): DType {

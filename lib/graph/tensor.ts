@@ -36,6 +36,18 @@ export interface InputSpec {
   readonly shift?: readonly number[];
 }
 
+/** What a node is made of. */
+export interface NodeParts {
+  /** The operation that computes the value, such as 'conv2d'; 'constant', 'variable' or 'input' for a leaf. */
+  readonly op: string;
+  readonly inputs: readonly Tensor[];
+  readonly attrs: Attrs;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly name: string;
+  readonly leaf?: Leaf | undefined;
+}
+
 export interface Evaluator {
   evaluate(tensors: readonly Tensor[]): Promise<TypedArray[]>;
   evaluateSync(tensors: readonly Tensor[]): TypedArray[];
@@ -67,14 +79,20 @@ let nextId = 1;
 export class Tensor<D extends DType = any> {
   /** Private: what compares tensors by their fields, such as a test, sees what they are and not when they were made. */
   readonly #id = nextId++;
+  /** The operation that computes the value, such as 'conv2d'; 'constant', 'variable' or 'input' for a leaf. */
+  readonly op: string;
   /** What the value is computed from. */
   readonly inputs: readonly Tensor[];
+  /** Extents of the axes in logical order, such as [N, C, H, W]. */
+  readonly shape: Shape;
   /** The element type. */
   readonly dtype: ElementType<D>;
+  /** The layer or parameter that it belongs to, such as 'layer1.0.conv1'; '' for none. */
+  readonly name: string;
   /** @internal */
   readonly attrs: Attrs;
   /** @internal */
-  readonly leaf?: Leaf;
+  readonly leaf?: Leaf | undefined;
   /** The computed value, remembered after the first evaluation, in logical order. */
   private known: ArrayOf<D> | undefined;
 
@@ -86,28 +104,20 @@ export class Tensor<D extends DType = any> {
     return typeof value === 'object' && value !== null && #isNode in value;
   }
 
-  /** Code of one's own calls `tensor`, `zeros` or `ops.*`. */
-  protected constructor(
-    /** The operation that computes the value, such as 'conv2d'; 'constant', 'variable' or 'input' for a leaf. */
-    readonly op: string,
-    inputs: readonly Tensor[],
-    attrs: Attrs,
-    /** Extents of the axes in logical order, such as [N, C, H, W]. */
-    readonly shape: Shape,
-    dtype: DType,
-    /** The layer or parameter that it belongs to, such as 'layer1.0.conv1'; '' for none. */
-    readonly name: string,
-    leaf?: Leaf,
-  ) {
+  /** @internal Code of one's own calls `tensor`, `zeros` or `ops.*`. */
+  protected constructor({ op, inputs, attrs, shape, dtype, name, leaf }: NodeParts) {
+    this.op = op;
     this.inputs = inputs;
     this.attrs = attrs;
+    this.shape = shape;
     this.dtype = dtype as ElementType<D>;
+    this.name = name;
     this.leaf = leaf;
   }
 
   /** @internal Called by `build`, the leaf functions and passes of the compiler, which have checked that the parts fit each other. */
-  static make(op: string, inputs: readonly Tensor[], attrs: Attrs, shape: Shape, dtype: DType, name: string, leaf?: Leaf): Tensor {
-    return new Tensor(op, inputs, attrs, shape, dtype, name, leaf);
+  static make(parts: NodeParts): Tensor {
+    return new Tensor(parts);
   }
 
   /** @internal */

@@ -67,7 +67,7 @@ export class Variable extends Tensor<'float32'> {
       Tensor.is(value) ? () => Float32Array.from(value.dataSync()) : constantRule(0),
       Tensor.is(value) && value.leaf?.kind !== 'constant',
     );
-    super('variable', [], {}, shape, 'float32', '', { kind: 'variable', storage });
+    super({ op: 'variable', inputs: [], attrs: {}, shape, dtype: 'float32', name: '', leaf: { kind: 'variable', storage } });
     this.storage = storage;
   }
 

@@ -5,7 +5,8 @@
 
 import type { Tensor } from '../graph/tensor';
 import type { Attrs } from '../graph/types';
-import type { BatchNormAttrs, ResponseNormAttrs } from '../ops/norm';
+import type { BatchNormAttrs } from '../ops/batchNorm';
+import type { ResponseNormAttrs } from '../ops/responseNorm';
 import type { Conv2dAttrs } from '../ops/conv';
 import type { MatmulAttrs } from '../ops/matmul';
 import type { Sides } from '../ops/window';

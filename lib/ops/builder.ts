@@ -56,7 +56,14 @@ export function build(op: string, inputs: readonly Tensor[], attrs: Attrs = {}, 
   }
   const { shape, dtype } = opDef(op).infer({ where, inputs, attrs });
   checkSize(where, shape);
-  return Tensor.make(op, Object.freeze([...inputs]), Object.freeze(attrs), Object.freeze([...shape]), dtype, name);
+  return Tensor.make({
+    op,
+    inputs: Object.freeze([...inputs]),
+    attrs: Object.freeze(attrs),
+    shape: Object.freeze([...shape]),
+    dtype,
+    name,
+  });
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless `value` is a Tensor */

@@ -7,7 +7,7 @@
 import { compileGraph } from '../compile/compile';
 import { StridenetError } from '../errors';
 import { exactKey } from '../graph/exactKey';
-import { withInputs } from '../graph/graph';
+import { withParts } from '../graph/graph';
 import { inputTensor } from '../graph/leaves';
 import { registerEvaluator, type Evaluator, type Tensor } from '../graph/tensor';
 import type { TypedArray } from '../graph/types';
@@ -153,7 +153,7 @@ function compileSubgraph({ nodes, outputs, isLeaf }: Subgraph): ReturnType<typeo
       canonical.set(node, feed);
     } else {
       const inputs = node.inputs.map((input) => canonical.get(input)!);
-      canonical.set(node, withInputs(node, inputs));
+      canonical.set(node, withParts(node, { inputs }));
     }
   }
   const graph = { feeds, outputs: outputs.map((node) => canonical.get(node)!), updates: [] };

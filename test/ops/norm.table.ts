@@ -5,7 +5,8 @@ import type { Tensor } from '../../lib/graph/tensor';
 import { hardswish, relu6 } from '../../lib/ops/activation';
 import { conv2d, type Conv2dOptions } from '../../lib/ops/conv';
 import { add, mul, relu } from '../../lib/ops/elementwise';
-import { batchNorm2d, localResponseNorm } from '../../lib/ops/norm';
+import { batchNorm2d } from '../../lib/ops/batchNorm';
+import { localResponseNorm } from '../../lib/ops/responseNorm';
 import type { OpRow, OpTable } from '../support/opRow';
 import { valuesOf } from '../support/values';
 

@@ -6,7 +6,7 @@
 import { constantTensor } from '../../lib/graph/leaves';
 import { grad } from '../../lib/ops';
 import { add, mul, relu } from '../../lib/ops/elementwise';
-import { batchNorm2d } from '../../lib/ops/norm';
+import { batchNorm2d } from '../../lib/ops/batchNorm';
 import { sum } from '../../lib/ops/broadcast';
 import { runGraph, sameBits } from '../support/runGraph';
 

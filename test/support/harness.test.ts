@@ -3,7 +3,7 @@
 import { tensor } from '../../lib/graph/leaves';
 import { add, mul, sigmoid, sub } from '../../lib/ops/elementwise';
 import { conv2d } from '../../lib/ops/conv';
-import { localResponseNorm } from '../../lib/ops/norm';
+import { localResponseNorm } from '../../lib/ops/responseNorm';
 import { sum } from '../../lib/ops/broadcast';
 import { concat } from '../../lib/ops/slice';
 import { softmax } from '../../lib/ops/softmax';
