@@ -24,7 +24,7 @@ struct Geometry {
   bool hasBands() const { return ceilDiv(oh, ih) * ceilDiv(ow, iw) > kChainWindows; }
   int64_t bandRows(int64_t y) const { return end(y, ih, oh) - begin(y, ih, oh); }
 
-  // Channels of a tile, when there are `tiles` of all channels.
+  // How many channels a task has, if there would be `tiles` tasks with all channels.
   int64_t channelBlock(int64_t tiles) const { return tiles < kEnoughTiles ? std::min(c, kChannelBlock) : c; }
 
   // body(row of windows, divisor, offset in the image, offset in the pooled image) for output row y of an image, channels from `at`.
@@ -81,12 +81,12 @@ void runAdaptive(const Call& call, const Worker& worker) {
 Plan planAdaptiveGrad(const Call& call) {
   const Geometry g(call.operands[1], call.operands[0]);
   Plan plan = planAdaptive(call);
-  // No window has more rows than two more than its share.
+  // A window has at most two rows more than ih / oh.
   if (g.hasBands()) plan.threadScratch = GradientBand::bandBytes(std::min(g.ih, g.ih / g.oh + 2), g.iw * g.c, g.iw, g.c);
   return plan;
 }
 
-// Windows may overlap, so a tile is an image.
+// Windows may overlap, so an image is one task.
 void runAdaptiveGrad(const Call& call, const Worker& worker) {
   const Geometry g(call.operands[1], call.operands[0]);
   const float* dy = call.operands[0].f32();

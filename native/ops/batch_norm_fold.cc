@@ -1,5 +1,6 @@
-// batch_norm_fold: evaluation-mode batch normalisation in terms of the convolution before it, once per change of a variable: what
-// conv2d_pack multiplies the weight by, and the bias. Every number is rounded as by the operations of its formula, one after the other.
+// batch_norm_fold: evaluation-mode batch normalisation in terms of the convolution before it: the scale by which
+// conv2d_pack multiplies the weight, and the bias. It runs when a variable has changed. Every number is rounded after
+// each operation of its formula.
 #include <algorithm>
 #include <cmath>
 

@@ -9,7 +9,8 @@
 
 namespace stridenet {
 
-// Tiles of elementwise work: 32 KiB of float32, some microseconds, so that a barrier does not weigh and threads share evenly.
+// The numbers of one task of elementwise work: 32 KiB, which take some microseconds, so that a barrier costs little
+// beside them and threads share evenly.
 constexpr int64_t kTileElements = 8192;
 
 constexpr int64_t ceilDiv(int64_t a, int64_t b) {
@@ -20,7 +21,7 @@ inline const OpSignature& signatureOf(const Call& call) {
   return kOpSignatures[static_cast<int>(call.opcode)];
 }
 
-// ERR_PROGRAM_INVALID with the opcode in front of the message.
+// Makes an ERR_PROGRAM_INVALID whose message begins with the opcode.
 [[gnu::format(printf, 2, 3)]] inline Status refuse(const Call& call, const char* format, ...) {
   char text[400];
   va_list args;
@@ -31,7 +32,7 @@ inline const OpSignature& signatureOf(const Call& call) {
   return Status::error("ERR_PROGRAM_INVALID", "%.*s: %s", static_cast<int>(name.size()), name.data(), text);
 }
 
-// "[256, 28, 28, 6]" for messages.
+// The extents as they stand in messages: "[256, 28, 28, 6]".
 struct ShapeText {
   char text[kMaxRank * 22 + 4];
   explicit ShapeText(const Operand& x) {
@@ -50,7 +51,7 @@ inline bool sameShape(const Operand& a, const Operand& b) {
   return true;
 }
 
-// Equal rank, and every extent of x equal to y's or 1.
+// Whether x broadcasts to y: their ranks are equal, and every extent of x is that of y or 1.
 inline bool broadcastsTo(const Operand& x, const Operand& y) {
   if (x.rank != y.rank) return false;
   for (int i = 0; i < x.rank; ++i)
@@ -64,7 +65,7 @@ inline Status expectDType(const Call& call, int operand, DType dtype, const char
   return refuse(call, "expects %.*s to be %s", static_cast<int>(name.size()), name.data(), dtypeName);
 }
 
-// Every operand that is present, but the one numbered `except`, is float32.
+// Refuses operands that are present and not float32, except the one numbered `except`.
 inline Status expectFloats(const Call& call, int except = -1) {
   for (int i = 0; i < signatureOf(call).operandCount(); ++i) {
     if (i == except || !call.operands[i].present()) continue;
@@ -74,7 +75,7 @@ inline Status expectFloats(const Call& call, int except = -1) {
   return Status::ok();
 }
 
-// A plan that reads or writes every operand once.
+// The plan of an instruction that reads or writes every operand once.
 inline Plan planOf(const Call& call, double flops, int phases = 1) {
   Plan plan;
   plan.phases = phases;

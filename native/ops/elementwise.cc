@@ -25,8 +25,8 @@ struct Loops {
 Loops collapse(const Operand* const* operands) {
   Loops loops;
   const Operand& y = *operands[2];
-  int64_t next[3] = {1, 1, 1};  // stride of the axis at hand if it is not broadcast
-  // From the innermost axis; reversed below.
+  int64_t next[3] = {1, 1, 1};  // the stride of the current axis where it is not broadcast
+  // Collects loops from the innermost axis on; they are reversed below.
   for (int axis = y.rank - 1; axis >= 0; --axis) {
     if (y.dims[axis] == 1) continue;
     int64_t stride[3];

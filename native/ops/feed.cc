@@ -12,7 +12,7 @@ struct Attrs {
 };
 
 constexpr int64_t kShortPeriod = 64, kFoldedPeriod = 256;
-constexpr int64_t kTilePixels = 16;  // what a tile of planes is a multiple of: whole vectors
+constexpr int64_t kTilePixels = 16;  // a task of planes has a multiple of this, so that vectors are whole
 
 struct Geometry {
   const Operand &raw, &scale, &shift, &y;
@@ -29,7 +29,8 @@ struct Geometry {
     if (y.rank == 4) images = y.dims[0], pixels = y.dims[1] * y.dims[2];
     planes = y.rank == 4 && call.attributes<Attrs>().layout == Layout::nchw && channels > 1 && pixels > 1;
     affine = scale.present() || shift.present();
-    // A short period is repeated until rows are long enough for vectors; one number each has period 1.
+    // A short period is repeated until rows are long enough for vectors. Where scale and shift are single numbers the
+    // period is 1.
     const int64_t own = planes || scale.count > 1 || shift.count > 1 ? channels : 1;
     period = planes || own >= kShortPeriod ? own : own * (kFoldedPeriod / own);
     if (planes) {

@@ -6,16 +6,17 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kLineFloats = 16;  // a cache line
-// Shorter pieces of a row are not worth the instructions that prefetch them; a narrower panel is done with them so soon that the
-// second-level cache has no time left beside what the panel itself reads. What it reads in the next pass is fetched all the same if this
-// many bytes are, for the processor's own prefetching stops at the end of each page.
+// Shorter segments are not worth the instructions that prefetch them, and a narrower panel needs them so soon that the
+// second-level cache has no time left for them. What the next pass reads is fetched all the same if it is at least so
+// many bytes, because the processor's own prefetching stops at the end of each page.
 constexpr int64_t kPrefetchLength = 64, kPrefetchWidth = 32, kNarrowAheadBytes = 96 * 1024;
-// Tasks that a product is cut into at least, unless it has kLeastPanels: every block of rows passes over all of a panel again.
+// A product with fewer than kLeastPanels panels is cut into at least this many tasks. Not into more, because every
+// block of rows reads all of a panel again.
 constexpr int64_t kLeastTasks = 16;
-// Rows of a unit of packing.
+// How many rows a unit of packing has.
 constexpr int64_t kPackRows = 256;
 
-// The rows [row, row + rows) of one panel.
+// Packs the rows [row, row + rows) of one panel.
 void packPart(const PlainMatrix& matrix, const KernelTable& kernels, const Panels& panels, int64_t panel, int64_t row, int64_t rows,
               float* target) {
   const int64_t column = panels.firstColumn(panel), columns = panels.columnsOf(panel), width = panels.vectorsOf(panel) * panels.lanes;
@@ -27,8 +28,8 @@ void packPart(const PlainMatrix& matrix, const KernelTable& kernels, const Panel
   }
 }
 
-// What a pass reads is fetched by the pass before, every tile a share of it. This is tile `index`'s share in what follows in memory, as
-// much as this pass reads itself, `length` numbers of every row.
+// What a pass reads is fetched by the pass before, of which every tile fetches a share. This is the share of tile
+// `index`, if the next pass reads as much as this one, `length` numbers of every row, right behind it in memory.
 GemmAhead aheadOfPacked(const float* next, int64_t width, int64_t index, int64_t tiles, int64_t length) {
   const int64_t lines = ceilDiv(width, tiles);
   return {next + index * lines * length, 1, 0, lines, lines * kLineFloats};
@@ -85,7 +86,7 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
   const int64_t segments = product.segments, length = product.length;
   const int64_t tiles = ceilDiv(table.count, gemm.rows[vectors]);
 
-  // A pass takes whole segments, or a part of one.
+  // A pass sums whole segments, or a part of one.
   const int64_t fitting = kPanelBlockBytes / (width * static_cast<int64_t>(sizeof(float))),
                 most = fitting < kPassLength ? fitting : kPassLength;
   const int64_t parts = segments * length <= most || length <= most ? 1 : ceilDiv(length, most);
@@ -135,7 +136,7 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
         tile.ahead = {};
       } else if (plain != nullptr) {
         tile.ahead = aheadOfPlain(*plain, panels, panel, k + partLength, t, tiles, partLength);
-      } else if (tiles > 2) {  // fewer do not compute long enough; the processor's own prefetching of the one stream does better
+      } else if (tiles > 2) {  // with fewer the processor's own prefetching does better
         tile.ahead = aheadOfPacked(next, width, t, tiles, count * partLength);
       }
       gemm.tile[vectors][rows](tile);
@@ -151,7 +152,7 @@ int64_t chooseBlockRows(int64_t rows, int64_t panels, int64_t most) {
   if (most < 1) most = 1;
   int64_t blocks = ceilDiv(rows, most);
   if (blocks * panels < kLeastTasks && panels < kLeastPanels) {
-    // Not below a tile's rows: a panel is read once per block.
+    // A block has at least the rows of a tile, because each block reads the panel once.
     blocks = ceilDiv(kLeastTasks, panels);
     if (blocks > ceilDiv(rows, kMaxTileRows)) blocks = ceilDiv(rows, kMaxTileRows);
     if (blocks < ceilDiv(rows, most)) blocks = ceilDiv(rows, most);

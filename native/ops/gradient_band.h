@@ -1,5 +1,6 @@
-// Gradients of pooling where very many windows overlap: what one row of windows gives is added up in a band of scratch first, and bands are
-// added to the image, so that a pixel's chain of additions is as long as a window is wide, then high, and not as long as it has pixels.
+// Gradients of pooling where very many windows overlap. The gradients of one row of windows are first summed in a band
+// of scratch, and then the band is added to the image. So the chains of additions of a pixel are as long as a window is
+// wide and as long as it is high, instead of as long as it has pixels.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +9,7 @@
 
 namespace stridenet {
 
-// More windows than this over one pixel are worth a band.
+// Where more windows than this overlap one pixel, bands are used.
 constexpr int64_t kChainWindows = 64;
 
 // `rows` rows of `width` pixels, `step` numbers apart, of which `channels` of every `pixelStep` numbers count. The scratch has room for
@@ -24,7 +25,7 @@ struct GradientBand {
   void clear() const {
     eachRun([this](int64_t at, int64_t length) { std::fill_n(scratch + at, length, 0.0f); });
   }
-  // dx is where the band's first pixel lies in the image.
+  // `dx` points to the band's first pixel in the image.
   void addTo(float* dx) const {
     eachRun([this, dx](int64_t at, int64_t length) { kernels->reduce.sum.columns(scratch + at, length, 1, length, dx + at); });
   }

@@ -8,12 +8,13 @@ namespace stridenet {
 
 namespace {
 
-// Most rows of a block; register tiles of 5, 6 and 12 rows divide them. A panel that is packed inside the product is packed again for each.
+// The most rows of a block, a multiple of the 5, 6 and 12 rows of register tiles. A panel that is packed inside the
+// product is packed again for each block.
 constexpr int64_t kBlockRows = 120, kPlainBlockRows = 1024;
-// Packing a number takes as long as so many floating-point operations of a product.
+// Packing a number takes as long as this many floating-point operations of a product.
 constexpr double kPackFlops = 10;
 
-// b is [k, n], or [n, k] with transpose.
+// Extents of b, which is stored [k, n], or [n, k] if transposed.
 Status readMatrix(const Call& call, const Operand& b, int32_t transpose, PlainMatrix* matrix) {
   if (transpose != 0 && transpose != 1) return refuse(call, "expects transpose to be 0 or 1, got %d", transpose);
   if (b.rank != 2) return refuse(call, "expects b of rank 2, got %s", ShapeText(b).text);
@@ -21,7 +22,7 @@ Status readMatrix(const Call& call, const Operand& b, int32_t transpose, PlainMa
   return Status::ok();
 }
 
-// Of matmul_pack; without the address of b.
+// The matrix of a matmul_pack instruction, without its address.
 Status readPack(const Call& call, PlainMatrix* matrix) {
   Status status = expectFloats(call);
   return status.isOk() ? readMatrix(call, call.operands[0], call.attrs[0], matrix) : status;

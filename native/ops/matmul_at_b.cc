@@ -5,8 +5,8 @@ namespace stridenet {
 
 namespace {
 
-// From here on y does not stay in the caches until it is read: it is worth writing it once, past them, even where the blocks of a and b
-// that this takes do not fit the second-level cache.
+// A y at least this large does not stay in the caches until it is read. It is written once, past the caches, even where
+// the blocks of a and b that this takes do not fit the second-level cache.
 constexpr int64_t kLargeBytes = 16 << 20, kLargePositions = 256;
 constexpr int64_t kLine = 64;  // bytes
 

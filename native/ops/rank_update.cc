@@ -8,14 +8,15 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kMostChunks = 32;
-// A chunk adds what so many positions come to, one after the other; it has about as many of these as there are chunks.
+// A chunk adds the sums of so many positions one after the other. A long axis is cut into about as many chunks as a
+// chunk has such sums.
 constexpr int64_t kChainPositions = 256;
-constexpr int64_t kPartialNumbers = 1 << 20;  // of all chunks together
-// A sum over fewer positions than this many times the longer side of the result is not cut: adding up partial results would take
-// longer than what it saves, reading the operands once for each part of the result.
+constexpr int64_t kPartialNumbers = 1 << 20;  // of the partial results of all chunks
+// A sum over fewer positions than this many times the longer side of the result is not cut into chunks: adding partial
+// results would take longer than reading the operands once for each part of the result.
 constexpr int64_t kShortSum = 8;
-// Numbers of the result that a task adds to, and rows of a that it reads: with a block of both operands, what the second-level cache
-// holds.
+// The most numbers of the result that a task adds to, and the most rows of a that it reads. Together with a block of
+// both operands they fit the second-level cache.
 constexpr int64_t kPartNumbers = 1 << 16, kBandRows = 256;
 constexpr int64_t kAddPart = 4096;
 
@@ -36,7 +37,7 @@ void RankUpdate::partition() {
 }
 
 RankSharing::RankSharing(const RankUpdate& update, int64_t threads) : strips(update.units * update.panels.count) {
-  // As many tasks for each thread as for any other.
+  // Makes the number of tasks a multiple of the number of threads.
   splits = roundUp(ceilDiv(update.size, kPartNumbers), threads / std::gcd(threads, update.chunks));
   const int64_t most = ceilDiv(update.rows, kMaxTileRows), wanted = ceilDiv(splits, strips);
   bands = clamp(ceilDiv(update.rows, kBandRows), wanted < most ? wanted : most, most);

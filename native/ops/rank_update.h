@@ -10,11 +10,11 @@
 
 namespace stridenet {
 
-// Where one block lies, and how far away the next one does in memory (0: not to be fetched).
+// Where one block lies in memory, and how far away the next one lies, which is fetched meanwhile (0: none is).
 struct RankBlock {
   const float *a, *b;
   int64_t aNext, bNext;
-  // Rows whose sum is wanted beside the product (a bias gradient).
+  // The rows that are summed beside the product, for a bias gradient.
   const float* sumRows;
   int64_t sumCount;
 };
@@ -30,7 +30,8 @@ struct RankUnit {
   int64_t images, runs, pixels;
 };
 
-// Positions of a summed axis that has so many bytes of both operands together: the second-level cache holds a block.
+// How many positions of the summed axis a block has, if both operands have `bytes` bytes at each: the second-level
+// cache holds a block.
 constexpr int64_t positionsPerBlock(int64_t bytes) {
   const int64_t positions = 512 * 1024 / bytes;
   return positions < 64 ? 64 : positions > 256 ? 256 : positions;
@@ -46,11 +47,12 @@ struct RankUpdate {
   RankStrides a = {}, b = {};
   // Row r of a unit starts at a + rowOffsets[r]; null: at a + r.
   const int64_t* rowOffsets = nullptr;
-  int64_t chunks = 1;  // partial results, chosen by partition()
+  int64_t chunks = 1;  // each has a partial result; chosen by partition()
   // The result is written past the caches: it is large, written once, by one block, and its rows start on cache lines.
   bool isStreamed = false;
 
-  // Few chunks, but where a chunk would have very many positions more of them, so that no chain of additions is long.
+  // Chooses few chunks, but more where a chunk would otherwise have very many positions, so that no chain of additions
+  // is long.
   void partition();
   size_t partialBytes() const { return scratchBytes(static_cast<size_t>(chunks * size) * sizeof(float)); }
   size_t sumBytes() const { return scratchBytes(static_cast<size_t>(chunks * sumSize) * sizeof(float)); }

@@ -10,7 +10,7 @@
 namespace stridenet {
 namespace {
 
-constexpr int64_t kColumnBlock = 1024;  // columns of a tile
+constexpr int64_t kColumnBlock = 1024;  // the columns of one task
 constexpr int64_t kWantedTiles = 64;
 
 struct Axis {
@@ -18,14 +18,14 @@ struct Axis {
 };
 
 struct Geometry {
-  // Collapsed geometry. outer axes from the innermost outwards.
+  // The collapsed extents; outer axes are listed from the innermost outwards.
   Axis keptOuter[kMaxRank], reducedOuter[kMaxRank];
   int keptOuterCount = 0, reducedOuterCount = 0;
   int64_t k0 = 1;         // product of the kept outer extents
-  int64_t positions = 1;  // reduced positions of one result
+  int64_t positions = 1;  // how many are reduced to one result
   int64_t r = 1, rowStride = 1, k = 1;
 
-  // Tiles: results [k0, k] x groups of chunks.
+  // Tasks are blocks of results [k0, k] times groups of chunks.
   int64_t columnBlock, columnBlocks, chunk, chunks, groups, rowsPerTile;
   int64_t tiles() const { return ceilDiv(k0, rowsPerTile) * columnBlocks * groups; }
 
@@ -65,11 +65,11 @@ struct Geometry {
     chunk = std::max<int64_t>(32, kTileElements / (k == 1 ? 2 : columnBlock));
     chunks = ceilDiv(positions, chunk);
     groups = std::min(chunks, ceilDiv(kWantedTiles, k0 * columnBlocks));
-    // Short rows share a tile; this needs rows at one distance, which [k0, r] gives.
+    // Short rows share a task. This needs rows that are equally far apart, as they are in [k0, r].
     rowsPerTile = isPlainRows() && chunks == 1 ? std::max<int64_t>(1, kTileElements / r) : 1;
   }
 
-  // Places for chunks to be joined in: one for each power of two.
+  // Sums of chunks are joined by halves, which takes a place for each power of two.
   int64_t places() const {
     int64_t count = 1;
     while (int64_t{1} << count <= ceilDiv(chunks, groups)) ++count;

@@ -1,5 +1,5 @@
-// Local response normalisation across the channels of each pixel, its gradient, and the window sum that higher derivatives are made of.
-// Tiles are runs of pixels; every pixel is computed by itself.
+// Local response normalisation across the channels of each pixel, its gradient, and the window sum of which higher
+// derivatives are made. Tasks are consecutive pixels, each of which is computed by itself.
 #include <algorithm>
 
 #include "native/ops/checks.h"

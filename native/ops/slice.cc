@@ -1,5 +1,5 @@
-// Copies between a value and a box inside it: concat, slice, and pad with a constant. Axes behind the last one that differs are one
-// run of memory, so what is copied is as long as can be.
+// Copies between a value and a box inside it: concat, slice, and pad with a constant. Axes behind the last one that
+// differs are one run of memory, so that each copy is as long as possible.
 #include <algorithm>
 
 #include "native/ops/checks.h"
@@ -15,7 +15,7 @@ struct PadAttrs {
   float value;
 };
 
-// concat: the output as rows, each of which is made of one run of every input.
+// The output of concat as rows, each of which consists of one run of every input.
 struct Joined {
   int count = 0;
   const char* data[kMaxInputs];
@@ -61,7 +61,7 @@ Plan planCopy(const Call& call) {
   return planOf(call, 0);
 }
 
-// Tiles are pieces of y.
+// Tasks are consecutive bytes of y.
 void runConcat(const Call& call, const Worker& worker) {
   constexpr int64_t kTileBytes = kTileElements * 4;
   const Joined joined(call);
@@ -89,7 +89,7 @@ struct Box {
   int outer = 0;  // axes in front of the row
   const int64_t *wholeDims, *partDims;
   const int32_t* starts;
-  int64_t run = 1, wholeRow, partRow, offset;  // of rows, in elements
+  int64_t run = 1, wholeRow, partRow, offset;  // extents and distance of rows, in elements
 
   Box(const Operand& whole, const Operand& part, const int32_t* starts_) : wholeDims(whole.dims), partDims(part.dims), starts(starts_) {
     for (outer = whole.rank - 1; outer > 0 && wholeDims[outer] == partDims[outer]; --outer) run *= wholeDims[outer];

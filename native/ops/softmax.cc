@@ -8,7 +8,7 @@
 namespace stridenet {
 namespace {
 
-constexpr int64_t kTileLogits = 4096;  // an exponential costs a few elementwise operations
+constexpr int64_t kTileLogits = 4096;  // fewer than of elementwise work, since an exponential takes longer
 constexpr int64_t kSumChunk = 4096;
 
 struct Rows {
@@ -58,7 +58,7 @@ void runSoftmax(const Call& call, const Worker& worker) {
                                 r.classes, call.attributes<SoftmaxAttrs>().log != 0);
 }
 
-// logits float32 [n, classes] and labels int32 [n]; every other operand is float32.
+// Checks that logits are float32 [n, classes], labels int32 [n], and all other operands float32.
 Status checkLabelled(const Call& call) {
   const Operand &logits = call.operands[0], &labels = call.operands[1];
   if (Status status = expectFloats(call, 1); !status.isOk()) return status;
@@ -88,7 +88,7 @@ Status verifyCrossEntropy(const Call& call) {
   return Status::ok();
 }
 
-// One number of scratch for each row.
+// The plan of an op that keeps one number of scratch for each row.
 Plan planOverRows(const Call& call, double flopsPerLogit, size_t bytesPerRow) {
   const Rows r(call.operands[0]);
   Plan plan = planOf(call, flopsPerLogit * static_cast<double>(call.operands[0].count), r.tiles > 1 ? 2 : 1);

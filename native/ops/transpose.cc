@@ -8,9 +8,9 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kBlock = 64;           // 64 x 64 words are 16 KiB on either side
-constexpr int64_t kCopyBytes = 1 << 15;  // a tile of a plain copy
+constexpr int64_t kCopyBytes = 1 << 15;  // what one task of a plain copy takes
 
-// y's merged axes from the outermost, with their strides in x and in y.
+// The merged axes of y from the outermost on, with their strides in x and in y.
 struct Geometry {
   int rank = 0;
   int64_t dims[kMaxRank], from[kMaxRank], to[kMaxRank];
@@ -95,7 +95,7 @@ void runTranspose(const Call& call, const Worker& worker) {
   const int last = g.rank - 1;
   if (g.from[last] == 1) return copyRuns(g, size, x, y, worker);
 
-  int inner = 0;  // the axis of y that is x's innermost
+  int inner = 0;  // the axis of y that is innermost in x
   while (g.from[inner] != 1) ++inner;
   const auto kernel = size == 4 ? call.kernels->layout.transpose4 : call.kernels->layout.transpose1;
   const int64_t rowBlocks = ceilDiv(g.dims[last], kBlock), colBlocks = ceilDiv(g.dims[inner], kBlock);

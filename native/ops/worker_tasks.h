@@ -1,6 +1,7 @@
-// The tasks of one instruction, shared out while threads work on them: each takes those of its own contiguous range in order, and when
-// it has none left (a guest never has any) the last ones of another thread's, which a busy processor or slow memory has held up. For ops of
-// one phase whose tasks write to places of their own, so that results do not depend on who does what.
+// Shares out the tasks of one instruction while threads work on them. Each thread takes those of its own contiguous
+// range in order. When it has none left (a guest never has any) it takes the last ones of another thread, which a busy
+// processor or slow memory has held up. Only for ops of one phase whose tasks write to places of their own, so that
+// results do not depend on who does what; other ops use Worker::range.
 #pragma once
 
 #include <atomic>
@@ -9,8 +10,8 @@
 
 namespace stridenet {
 
-// What is left of one thread's range: the run of an instruction that it belongs to, its begin and its end. That of an earlier run stands
-// for the whole range, so nobody has to set it up. On a cache line of its own.
+// What is left of one thread's range: the number of the run that it belongs to, its begin and its end. The share of an
+// earlier run stands for the whole range, so that nobody has to set it up. Each share has a cache line of its own.
 struct alignas(64) TaskShare {
   std::atomic<uint64_t> word{0};
 };
@@ -39,7 +40,7 @@ class WorkerTasks {
   }
 
  private:
-  static constexpr int64_t kMostTasks = 0xffff;  // of a word's 16 bits
+  static constexpr int64_t kMostTasks = 0xffff;  // as many as 16 bits of a word count
 
   bool take(int thread, int64_t* task) {
     std::atomic<uint64_t>& word = lane_.shares[thread].word;
