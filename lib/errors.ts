@@ -80,7 +80,7 @@ const LONGEST_QUOTE = 80;
 const LONGEST_ARRAY = 8;
 const DEEPEST_ARRAY = 3;
 const LONGEST_TEXT = 120;
-/** So many fields of an object are named. */
+/** At most so many fields of an object are named. */
 const MOST_KEYS = 6;
 
 /**

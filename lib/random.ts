@@ -92,10 +92,10 @@ export function fillByRule({ kind, first, second, stream }: FillRule, out: Float
   return kind === 'uniform' ? random.fillSpan(out, first, second) : random.fillNormal(out, first, second);
 }
 
-/** Some milliseconds of them. */
+/** So many swaps take some milliseconds. */
 const SWAPS_OF_A_PIECE = 1 << 14;
 
-/** Below this length a call costs more than it saves. */
+/** Shorter arrays are filled in JavaScript: a native call would cost more than it saves. */
 const NATIVE_LENGTH = 1024;
 
 let nativeFill: RandomFill | undefined;
@@ -209,7 +209,7 @@ export class Philox {
     return atOnce(this.permuting(n));
   }
 
-  /** The same in pieces. */
+  /** The same, done piece by piece. */
   *permuting(n: number): Work<Int32Array> {
     const order = new Int32Array(n);
     for (let i = 0; i < n; i++) order[i] = i;

@@ -135,7 +135,7 @@ function traceLayers(model: Module, input: Tensor): LayerSummary[] {
       value: (...inputs: Tensor[]): Tensor => {
         inputs.forEach((x) => counted.add(x));
         const y = forward.apply(module, inputs);
-        if (!Tensor.is(y)) return y; // which whoever takes it refuses by name
+        if (!Tensor.is(y)) return y; // whatever takes it next refuses it by name
         const multiplyAdds = countMultiplyAdds(y, counted);
         const parameters = countOwnParameters(module, counted);
         if (multiplyAdds > 0 || parameters > 0 || module.children().length === 0) {
@@ -203,7 +203,8 @@ function throughNode(field: Field, x: Tensor, y: Tensor): Field {
 function windowOf(x: Tensor, { op, inputs, shape, attrs }: Tensor, axis: number): { extent: number; stride: number } {
   if (x.rank !== 4) return { extent: 1, stride: 1 };
   const from = x.shape[2 + axis]!;
-  if (shape.length !== 4) return { extent: from, stride: 1 }; // flattened or reduced: the layers behind see all of it
+  // flattened or reduced, so layers after it see the whole image
+  if (shape.length !== 4) return { extent: from, stride: 1 };
   const kernel = op === 'conv2d' ? inputs[1]!.shape.slice(2) : (attrs['kernel'] as Shape | undefined);
   if (kernel) {
     const dilation = (attrs['dilation'] as Shape | undefined)?.[axis] ?? 1;

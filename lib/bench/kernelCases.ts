@@ -164,7 +164,10 @@ function feed(name: string, shape: readonly number[]): Tensor {
   return inputTensor({ name, feedDType: 'float32', layout: 'nchw' }, shape, 'float32');
 }
 
-/** What is moved at least: every operand read once, batch normalisation in training twice (statistics, then values), the result written once. */
+/**
+ * The least bytes that must be moved: every operand is read once (twice by batch normalisation in training: statistics,
+ * then values), and the result is written once.
+ */
 function computing(output: Tensor, feeds: readonly Tensor[]): Pick<Case, 'output' | 'feeds' | 'bytes'> {
   const again = output.op === 'batchNorm' ? output.inputs[0]!.size : 0;
   const numbers = output.inputs.reduce((total, { size }) => total + size, again + output.size);

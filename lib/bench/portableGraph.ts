@@ -19,9 +19,9 @@ export interface PortableNode {
   readonly inputs: readonly number[];
   readonly attrs: Readonly<Record<string, unknown>>;
   readonly shape: readonly number[];
-  /** Of a variable: its name in the state dict. */
+  /** The name of a variable in the state dict. */
   readonly name?: string;
-  /** Of a variable: whether training moves it by its gradient. */
+  /** Whether training moves a variable by its gradient. */
   readonly trainable?: boolean;
 }
 

@@ -45,7 +45,7 @@ export async function readImage(
   }
   const encoded = await readBytes(path);
   try {
-    // Without a channel for opacity, what is transparent becomes the ground that the model knows as empty: black.
+    // The model has no channel for opacity, so transparent pixels become black, which it knows as empty ground.
     const ground = options.invert ? '#ffffff' : '#000000';
     let image = sharp(encoded).rotate();
     image = channels % 2 === 0 ? image.ensureAlpha() : image.flatten({ background: ground });
@@ -69,7 +69,7 @@ export async function readImage(
 export async function imageSize(sharp: Sharp, path: string): Promise<readonly [number, number]> {
   try {
     const { width, height, orientation = 1 } = await sharp(await readBytes(path)).metadata();
-    // From 5 on the picture lies on its side.
+    // With an orientation of 5 to 8 the picture lies on its side.
     return orientation >= 5 ? [width, height] : [height, width];
   } catch (error) {
     throw notAnImage(path, error);

@@ -75,7 +75,7 @@ function unknownCommand(name: string): string {
 
 if (require.main === module) {
   process.stdout.on('error', outputEnded);
-  // Nobody is left to tell.
+  // Nobody reads the output any more.
   process.stderr.on('error', () => undefined);
   const terminal: Terminal = {
     out: (line) => void process.stdout.write(`${line}\n`),

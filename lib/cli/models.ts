@@ -88,7 +88,7 @@ function readDescription(path: string, text: string | undefined): ModelDescripti
       input === undefined || (Array.isArray(input) && input.length === 3 && input.every((d) => Number.isSafeInteger(d) && d > 0));
     if (typeof model === 'string' && typeof options === 'object' && names && image) return { model, options, classNames, input };
   } catch {
-    // The same complaint as for any other content.
+    // Refuses it in the words that any other content gets.
   }
   throw new StridenetError(
     'ERR_BAD_FILE',

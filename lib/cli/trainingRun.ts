@@ -76,7 +76,7 @@ async function readRun(path: string): Promise<TrainingRun | undefined> {
       return { model: model!, options };
     }
   } catch {
-    // The same complaint as for any other content.
+    // Refuses it in the words that any other content gets.
   }
   throw new StridenetError('ERR_BAD_FILE', `${formatValue(path)} has a damaged description of its training in its metadata (${RUN_KEY}).`);
 }

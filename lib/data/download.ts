@@ -21,11 +21,11 @@ export interface RemoteFile {
 
 /** How long a server may keep somebody waiting, in milliseconds. */
 export interface Patience {
-  /** Until the head of the answer is there. */
+  /** The longest wait for the head of the answer. */
   readonly answer: number;
-  /** For the next bytes: this many (SLOWEST_BYTES) come within this time, or nothing will come of it. */
+  /** A download is given up unless SLOWEST_BYTES arrive within each of these periods. */
   readonly stall: number;
-  /** For a whole file. */
+  /** The longest time for a whole file. */
   readonly total: number;
 }
 
@@ -112,7 +112,8 @@ async function fetchBytes(url: string, limit: number, signal: AbortSignal | unde
 
 /** Gives up on a server that does not answer, sends next to nothing, or never comes to an end. */
 class Watch {
-  private readonly controller = transferableAbortController(); // that of Node, whatever the environment calls AbortController
+  // Node's own, whatever the environment calls AbortController
+  private readonly controller = transferableAbortController();
   private readonly total: NodeJS.Timeout;
   private current: NodeJS.Timeout;
   private length = 0;

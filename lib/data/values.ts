@@ -64,7 +64,7 @@ export function readClassNumbers(where: string, what: string, data: unknown, cou
   }
 }
 
-/** What leaves every fourth value out. */
+/** Copies all but every fourth value. */
 export const NO_ALPHA = '(_, i) => i % 4 < 3';
 
 type Fed = Float32Array | Int32Array | Uint8Array;
@@ -98,7 +98,7 @@ function toInt32(where: string, what: string, values: ArrayLike<unknown>): Int32
   const numbers = new Int32Array(values.length);
   for (let i = 0; i < numbers.length; i++) {
     const value = values[i];
-    // Without conversion: that of a deep array has no end.
+    // The value is not converted to a string: for a deep array that could take forever.
     if (typeof value === 'number') numbers[i] = value;
     if (numbers[i] === value) continue;
     const advice = Array.isArray(value) || ArrayBuffer.isView(value) ? ' A row of scores or of ones and zeros names its class by its position.' : '';

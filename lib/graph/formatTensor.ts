@@ -3,7 +3,7 @@
 import { formatFields, printed, type Style } from './inspect';
 import { elementCount, type DType, type Shape, type TypedArray } from './types';
 
-/** Of more values only those at the corners are printed, so many at each end of an axis. */
+/** A tensor with more values than this is printed by its corners only, so many values at each end of an axis. */
 const WHOLE = 1000;
 const EDGE = 3;
 /** Significant digits that tell every float32 from its neighbours. */
@@ -11,7 +11,7 @@ const FLOAT_DIGITS = 9;
 /** Decimals of numbers that are not smaller than SMALL. */
 const DECIMALS = 8;
 const SMALL = 1e-4;
-/** Values that are printed of a tensor among other objects. */
+/** How many values of a tensor are printed when it stands among other objects. */
 const NESTED_WHOLE = 10;
 
 /**
@@ -117,7 +117,7 @@ function isPlain(text: string): boolean {
   return /^[-\d.]+$/.test(text);
 }
 
-/** Where the point stands, or would. */
+/** The position of the decimal point, or where it would be. */
 function pointOf(text: string): number {
   const point = text.indexOf('.');
   return point < 0 ? text.length : point;

@@ -28,7 +28,7 @@ export interface Preprocessing {
 /** More numbers than channels of any image: they are not read. */
 const MOST_CHANNELS = 1 << 20;
 
-/** Of some thousand channels. What is longer was made to take time and memory. */
+/** Long enough for some thousand channels. A longer text was made to waste time and memory. */
 const LONGEST_TEXT = 1 << 17;
 
 /** The metadata of a file of weights that holds it, as JSON. */
@@ -123,7 +123,7 @@ export function preprocessingFromMetadata(path: string, metadata: Readonly<Recor
     const parsed: unknown = text.length <= LONGEST_TEXT ? JSON.parse(text) : undefined;
     if (isPlainRecord(parsed)) return checkPreprocessing('It', parsed);
   } catch {
-    // The same complaint as for JSON of another kind.
+    // Refuses it in the words that JSON of another kind gets.
   }
   throw new StridenetError('ERR_BAD_FILE', `${formatValue(path)} has a damaged ${PREPROCESS_KEY} in its metadata: ${formatValue(text)}.`);
 }

@@ -40,11 +40,14 @@ export interface StoredValue<T extends TypedArray = Float32Array> {
   readonly span?: FileSpan;
 }
 
-/** Numbers that are read to be shown, 4 MiB of them, and that are drawn. */
+/** How many numbers are read (4 MiB of them) and how many are made when a value is only to be shown. */
 export const CHEAP_TO_READ = 2 ** 20;
 const CHEAP_TO_MAKE = 1000;
 
-/** What a variable's value is made of. Replaced as a whole, so that who keeps one keeps the value that it stood for. */
+/**
+ * What a variable's value is made of. A content is replaced and never changed, so that whoever keeps one keeps the
+ * value that it stood for.
+ */
 export type Content =
   | { readonly kind: 'rule'; readonly rule: FillRule }
   | { readonly kind: 'made'; readonly make: () => Float32Array; readonly isComputed: boolean }
@@ -101,7 +104,7 @@ export class VariableStorage {
     }
   }
 
-  /** The same of a content that it has or had, in pieces where a holder hands it out. */
+  /** The value of a content that this storage has or had, piece by piece where a holder hands it out. */
   *valueOf(content: Content): Work<Float32Array> {
     if (content.kind === 'held') return yield* content.holder.reading(this);
     if (content === this.current) return this.value();

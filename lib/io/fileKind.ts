@@ -1,6 +1,6 @@
 /** What a file that was taken for another is, told by its first bytes. */
 
-/** As many bytes tell. */
+/** So many bytes are enough to tell. */
 export const KIND_BYTES = 512;
 
 interface Kind {

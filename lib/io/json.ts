@@ -16,13 +16,13 @@ const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 
-/** What a text may have at most, unless it is short. */
+/** Limits of a text, unless it is short. */
 export interface JsonLimits {
   /** Objects and arrays inside each other. */
   readonly depth: number;
   /** Members of the object. */
   readonly members: number;
-  /** Bytes of one member. */
+  /** The most bytes of one member. */
   readonly memberBytes: number;
 }
 
@@ -90,10 +90,10 @@ interface Part {
 async function* splitMembers(text: Uint8Array, depth: number): AsyncGenerator<Part> {
   checkBrace(text);
   let level = 0;
-  let begin = 1; // of the part
-  let lastComma = 0; // between its members
-  let members = 0; // before that
-  let rested = 0; // the place where others had their turn
+  let begin = 1; // where the part begins
+  let lastComma = 0; // the last comma between members of the part
+  let members = 0; // members of the part before that comma
+  let rested = 0; // up to where the text was read when the event loop last turned
   const cut = (end: number, count: number): Part => {
     const part = { text: text.subarray(begin, end), members: count };
     begin = end + 1;

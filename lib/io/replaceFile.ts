@@ -85,7 +85,7 @@ async function followLinks(path: string): Promise<string> {
   for (let links = 0; links < MOST_LINKS; links++) {
     const link = await readlink(end).catch(() => undefined);
     if (link === undefined) return end;
-    // As text: the system alone knows where ".." leads from a folder that is a link itself.
+    // Paths are joined as text, because only the system knows where ".." leads from a folder that is a link itself.
     end = isAbsolute(link) ? link : `${dirname(end)}${sep}${link}`;
   }
   throw Object.assign(new Error('too many symbolic links'), { code: 'ELOOP' });

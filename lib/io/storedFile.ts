@@ -12,7 +12,7 @@ import { elementCount, type DType, type Shape, type TypedArray } from '../graph/
 import type { ReadableType } from './elementTypes';
 import { fileError, readFully } from './file';
 
-/** Reading a smaller file takes less time than opening one does memory. */
+/** Smaller files are read into memory at once, which costs less than keeping them open. */
 const LEAST_BYTES = 1 << 20;
 /**
  * Descriptors kept open at a time, since a process may have a thousand. They are closed when nothing refers to the file any more, which the
@@ -21,7 +21,7 @@ const LEAST_BYTES = 1 << 20;
 const MOST_FILES = 64;
 /** Converted types pass through a buffer of this many bytes. */
 const CONVERT_BYTES = 1 << 20;
-/** Compared at each watched place. */
+/** How many bytes are compared at each watched place. */
 const SAMPLE_BYTES = 64;
 
 let openFiles = 0;
@@ -119,7 +119,7 @@ export interface StoredPlace {
   readonly offset: number;
 }
 
-/** Numbers of a file. */
+/** A tensor whose numbers stay in a file. */
 export class StoredNumbers<T extends TypedArray = TypedArray> implements StoredValue<T> {
   readonly span?: FileSpan;
   readonly shape: Shape;

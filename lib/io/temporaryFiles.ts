@@ -8,9 +8,15 @@ import { lstat, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-/** Of a file's name, as many bytes stand in that of its temporary file; what is longer is cut and told apart by a digest. */
+/**
+ * The name of a temporary file contains at most so many bytes of the file's name. Longer names are cut and told apart
+ * by a digest.
+ */
 const STEM_BYTES = 120;
-/** What another machine writes may be seen here (network folders, containers), but not whether the writer lives: it has this long. */
+/**
+ * In network folders and containers there may be temporary files of other machines, whose writers cannot be seen. They
+ * are left alone for so long.
+ */
 const FOREIGN_MILLISECONDS = 60 * 60 * 1000;
 
 /** Who writes: the machine (with its process namespace), the process and when it started, since numbers of processes come again. */

@@ -102,7 +102,7 @@ export class ModuleList extends NumberedModules {
  * }
  */
 export class ModuleDict extends Module implements Iterable<[string, Module]> {
-  /** Not handed out as a field, but by MEMBERS: names in paths are the keys alone. */
+  /** Reached through MEMBERS and not as a field, so that names in paths are the keys alone. */
   private readonly modules = new Map<string, Module>();
   /**
    * A dictionary of modules, which may grow later.
@@ -179,7 +179,7 @@ export class ModuleDict extends Module implements Iterable<[string, Module]> {
     }
     const pairs = Symbol.iterator in modules ? checkIterable('ModuleDict', 'a Map of Modules', modules) : Object.entries(modules);
     const checked = pairs.map((pair): [string, Module] => {
-      // By index: an array of the caller's may have an iterator of its own.
+      // Read by index, because the caller's array may have an iterator of its own.
       const [name, module] = Array.isArray(pair) ? [pair[0] as unknown, pair[1] as unknown] : [undefined, pair];
       return [checkName(name), checkModule('ModuleDict', module)];
     });

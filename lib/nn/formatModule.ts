@@ -32,7 +32,7 @@ interface Written {
 
 class Writer {
   private count = 0;
-  /** By module and depth: one that stands in many places is written once. */
+  /** The text of each module at each depth, so that a module in many places is written once. */
   private readonly written = new Map<PrintableModule, Map<number, Written>>();
 
   constructor(private readonly style: Style) {}

@@ -30,9 +30,9 @@ export interface LoadedStateDict {
   mismatched?: string[];
 }
 
-/** What wraps a model and puts its name before those of the parameters. */
+/** Wrappers of PyTorch that put a name in front of those of the parameters. */
 const WRAPPERS: Readonly<Record<string, string>> = { _orig_mod: 'torch.compile', module: 'DataParallel' };
-/** As many names are tried to find a prefix. */
+/** So many names are tried to find a prefix. */
 const PROBES = 8;
 
 /**
@@ -84,7 +84,7 @@ export function loadVariables(
         ]
       : []),
   ];
-  // Not even with `strict: false` is it meant that nothing fits because of a prefix.
+  // If nothing fits because of a prefix, that is an error even with `strict: false`.
   const advice =
     matched.length === 0 || problems.length > 0 ? adviceOnPrefix(prefix, map, given, variables, missing, unexpected) : undefined;
   if (advice !== undefined && matched.length === 0) problems.push(`none of its ${variables.size} names fit`);

@@ -70,7 +70,7 @@ export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
   const weight = options.weight === undefined ? undefined : classWeight(options.weight);
   const loss = (output: Tensor, labels: Tensor): Tensor => crossEntropyOf(output, labels, { labelSmoothing, weight, name: 'loss' });
   if (weight === undefined) return withRecipe(loss, { name: 'crossEntropy', options: { labelSmoothing } });
-  // What was computed from something else cannot be written down.
+  // A value that was computed cannot be written down in a recipe.
   if (!weight.value) return loss;
   return withRecipe(loss, { name: 'crossEntropy', options: { labelSmoothing, weight: [...weight.value] } });
 }

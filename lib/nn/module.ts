@@ -50,7 +50,7 @@ export abstract class Module {
   }
   set preprocess(value: Preprocessing | undefined) {
     const { layout, ...rest } = value === undefined ? {} : checkPreprocessing(this.constructor.name, value);
-    // What is usual goes without saying.
+    // Defaults are not kept.
     const kept = layout === 'nhwc' ? { ...rest, layout } : rest;
     if (Object.keys(kept).length > 0) preprocessings.set(this, Object.freeze(kept));
     else preprocessings.delete(this);

@@ -52,7 +52,7 @@ export class Sequential extends NumberedModules {
 
   forward(x: Tensor): Tensor {
     let y = x;
-    // What is nested in this one is walked here: there may be more levels than the call stack has room for.
+    // Nested Sequentials are walked in this loop, because there may be more levels than the call stack has room for.
     const open: { sequential: Sequential; rest: Iterator<Module> }[] = [];
     const inside = new Set<Module>();
     const enter = (sequential: Sequential): void => {

@@ -116,7 +116,7 @@ export const CONVERSIONS: Readonly<Record<string, Convert>> = {
     const { eps } = c.attrs as BatchNormAttrs;
     return c.emit('BatchNormalization', [x, weight, bias, mean, variance], { epsilon: float(eps) });
   },
-  // Of layers without running statistics, which normalise by their batch in evaluation, too.
+  // Layers without running statistics normalise by their batch, also in evaluation.
   batchNormMean: (c) => c.emit('ReduceMean', c.inputs, { axes: ints(AXES_OF_CHANNELS), keepdims: int(0) }),
   batchNormVariance(c) {
     const mean = c.emit('ReduceMean', c.inputs, { axes: ints(AXES_OF_CHANNELS), keepdims: int(1) });

@@ -17,7 +17,7 @@ export interface GradientContext<A extends Attrs = Attrs> {
   readonly output: Tensor;
   /** Gradient of the loss with respect to the output. */
   readonly dy: Tensor;
-  /** By input: whether its gradient is wanted. */
+  /** For each input, whether its gradient is wanted. */
   readonly needs: readonly boolean[];
   /** Name of the node, to name the gradient nodes after. */
   readonly name: string;

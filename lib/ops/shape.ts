@@ -56,7 +56,7 @@ export function detach<D extends DType>(x: Tensor<D>): Tensor<D> {
 export function reshape<D extends DType>(x: Tensor<D>, shape: Shape, options: OpOptions = {}): Tensor<D> {
   const name = checkNameOption('reshape', options);
   checkTensor('reshape', 'its input', x);
-  // What is no array of numbers is refused with the rest of wrong shapes.
+  // A value that is no array of numbers is refused like other wrong shapes, further down.
   const extents = (readArray(shape, MAX_RANK) ?? []) as number[];
   let wanted: unknown = extents.length > 0 ? extents : shape;
   if (extents.filter((d) => d === -1).length === 1) {

@@ -10,7 +10,7 @@ interface ConcatAttrs extends Attrs {
   readonly axis: number;
 }
 interface SliceAttrs extends Attrs {
-  /** Of every axis. */
+  /** The first position of the box on every axis. */
   readonly starts: readonly number[];
   readonly shape: readonly number[];
 }

@@ -141,7 +141,7 @@ export function loadBinding(
     try {
       candidate = load(file) as NativeBinding;
     } catch (error) {
-      // What native code refuses by itself is the user's mistake, not the file's.
+      // Errors that native code throws by itself are about a setting of the user, not about the file.
       const own = fromNative(error);
       if (own instanceof StridenetError) throw own;
       tried.push(`${file}: ${(error as Error).message}`);

@@ -141,7 +141,7 @@ function refusePlaceholder(node: Tensor): void {
   );
 }
 
-/** The same computation with a feed for every leaf. */
+/** Builds the same computation with a feed in place of every leaf. */
 function compileSubgraph({ nodes, outputs, isLeaf }: Subgraph): ReturnType<typeof compileGraph> {
   const canonical = new Map<Tensor, Tensor>();
   const feeds: Tensor[] = [];

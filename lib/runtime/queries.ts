@@ -14,7 +14,10 @@ export interface Cost {
   readonly seconds: number;
 }
 
-/** Of each kind: what the largest networks ask in both modes for some batch sizes, in a few megabytes. */
+/**
+ * How many answers of each kind are kept: as many as the largest networks ask for in both modes and some batch sizes.
+ * They take a few megabytes.
+ */
 const ANSWERS_KEPT = 10_000;
 
 /** Numbers per instruction in what NativeBinding.plan returns. */

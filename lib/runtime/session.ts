@@ -262,7 +262,7 @@ export class Session {
   }
 }
 
-/** What a closed session says to everything. */
+/** The error of every call of a closed session. */
 export function closedError(): StridenetError {
   return new StridenetError('ERR_CLOSED', 'This session is closed. Make a new one, or close it after its last run.');
 }

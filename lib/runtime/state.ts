@@ -17,10 +17,10 @@ import { binding, fromNative, type NativeState } from './binding';
 /** What variables were made of at some moment, by storage. */
 export type Contents = ReadonlyMap<VariableStorage, { readonly content: Content; readonly version: number }>;
 
-/** Numbers copied at a time, in some milliseconds. */
+/** So many numbers are copied at a time, which takes some milliseconds. */
 const PART_LENGTH = 2 ** 20;
 
-/** By kind of rule: its number in native code. */
+/** The number of each kind of rule in native code. */
 const RULE_KIND: Readonly<Record<FillRule['kind'], number>> = { constant: 0, uniform: 1, normal: 2 };
 
 /** A variable's slot and the version of its storage that the slot holds. */
@@ -28,7 +28,7 @@ interface Mirror {
   readonly slot: number;
   readonly storage: VariableStorage;
   version: number;
-  /** Where native code was told to read the value; kept as long, so that the file stays open. */
+  /** The place from which native code was told to read the value. As long as it is kept, the file stays open. */
   span?: FileSpan;
 }
 
@@ -38,7 +38,9 @@ export interface StateOptions {
    * uploaded again when a program has to pack. For programs that write no variable. Default false.
    */
   readonly releasesSources?: boolean;
-  /** Of what programs will pack, at least: its memory is got ready while they are compiled. Default 0. */
+  /**
+   * How many bytes programs will pack at least. Their memory is prepared while the programs are compiled. Default 0.
+   */
   readonly expectedBytes?: number;
 }
 
@@ -47,11 +49,11 @@ export class State implements StorageHolder {
   private readonly releasesSources: boolean;
   /** Grows whenever a changed value is uploaded. */
   generation = 0;
-  /** Runs that have been prepared and are not over. */
+  /** How many runs have been prepared and are not over. */
   private pending = 0;
-  /** Those who wait until there is none. */
+  /** Resolve the promises of those who wait until no run is under way. */
   private readonly idlers: (() => void)[] = [];
-  /** Something was uploaded since sources were released. */
+  /** Whether something was uploaded since sources were last released. */
   private uploaded = false;
   private released = false;
   private slotsAdded = false;
@@ -154,7 +156,8 @@ export class State implements StorageHolder {
   /** @internal The last run that was under way gives back what it packed from. */
   runEnded(): void {
     this.pending--;
-    // Not when slots are added: a run is the first to touch their memory. And not before the caller has the results.
+    // Memory is reported here rather than when slots are added, because a run is the first to touch it, and only after
+    // the caller has the results.
     if (this.slotsAdded) setImmediate(() => this.native.reportMemory());
     this.slotsAdded = false;
     if (this.pending === 0) for (const resume of this.idlers.splice(0)) resume();
@@ -176,7 +179,7 @@ export class State implements StorageHolder {
     return atOnce(this.reading(storage));
   }
 
-  /** The same in pieces. */
+  /** The same, done piece by piece. */
   *reading(storage: VariableStorage): Work<Float32Array> {
     const { slot } = this.mirrorOf(storage);
     const value = newArray('Reading a variable', storage.shape, 'float32');
@@ -202,7 +205,7 @@ export class State implements StorageHolder {
     }
   }
 
-  /** The same at once; then gives the memory back, when the runs under way are over. Idempotent. */
+  /** Gives every held variable its value back, and frees the memory when the runs under way are over. Idempotent. */
   close(): void {
     atOnce(this.releasing());
     this.native.close();
@@ -257,7 +260,7 @@ function kindOf({ dtype, shape }: SlotRequest): string {
   return `${dtype} ${elementCount(shape)}`;
 }
 
-/** What a variable is made of now. */
+/** What a variable is made of now; an initializer has run. */
 function currentContent(storage: VariableStorage): { content: Content; version: number } {
   const { content } = storage;
   if (content.kind === 'made') storage.value(); // an initializer may raise the version
@@ -280,7 +283,7 @@ function* inParts(storage: VariableStorage, value: Float32Array, copy: (part: Fl
   }
 }
 
-/** Some variables of a State. */
+/** Those variables of a State that one program reads or writes. */
 export class Mirrors {
   /** The State's generation for which everything was in place, -1 when a run must see to it again. */
   private generation = -1;
@@ -306,7 +309,8 @@ export class Mirrors {
     if (this.areCurrent) return;
     yield* this.state.restoring();
     const wanted = this.mirrors.map((mirror) => ({ mirror, made: contents?.get(mirror.storage) ?? currentContent(mirror.storage) }));
-    // From a holder that is taking steps all at once: in pieces they would be of different steps.
+    // The values of a holder that is taking steps are read all at once: read one by one they would be of different
+    // steps.
     const known = readHeld(
       wanted.flatMap(({ mirror: { storage, version }, made: { content, version: newest } }) =>
         version < newest && content.kind === 'held' && content.holder.isBusy ? [storage] : [],

@@ -1,4 +1,4 @@
-/** To whom `fit` reports what it does: callbacks. */
+/** Callbacks: objects to which `fit` reports what it does. */
 
 import { checkFunction, checkOptions, formatValue, readArray, StridenetError } from '../errors';
 import type { Module } from '../nn/module';

@@ -211,7 +211,10 @@ export class CompiledModel {
     return formatObject(this, this.model, { input, output, maxBatch }, styleOf(depth, options));
   }
 
-  /** As many runs are handed over before the event loop turns, which takes some milliseconds: they copy their images. */
+  /**
+   * So many runs are handed over before the event loop turns. That takes some milliseconds, because each copies its
+   * images.
+   */
   private runsOfGroup({ data }: ImageBatch): number {
     const bytes = this.maxBatch * this.imageSize * data.BYTES_PER_ELEMENT;
     return Math.min(Math.max(Math.floor(GROUP_BYTES / bytes), 2), GROUP_RUNS);

@@ -45,7 +45,7 @@ export interface ScoreTarget {
   readonly accuracy: boolean;
   readonly input: Shape;
   readonly batchSize: number;
-  /** For data sets that say nothing of their own but the order of their values. */
+  /** Used for data sets that say nothing but the order of their values. */
   readonly preprocess: Preprocessing;
   readonly programs: Programs;
 }

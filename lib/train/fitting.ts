@@ -32,7 +32,7 @@ export class Fitting {
   private totals: Totals;
   /** Batches of the epoch under way that were handed over. */
   private submitted: number;
-  /** Those who wait for the totals of a number of batches. */
+  /** Resolve the promises of those who wait for the totals of a number of batches. */
   private readonly waiting: { batches: number; resolve: (progress: FitProgress) => void; reject: (reason: unknown) => void }[] = [];
 
   /** @param start where a fit before this one stood */
@@ -61,7 +61,7 @@ export class Fitting {
       return this.history;
     } catch (error) {
       for (const { reject } of this.waiting.splice(0)) reject(error);
-      this.submitted = this.totals.batches; // what failed is no part of a checkpoint that is saved now
+      this.submitted = this.totals.batches; // steps that failed are not part of a checkpoint that is saved now
       throw error;
     }
   }

@@ -36,7 +36,7 @@ export const EXECUTION_OPTIONS = ['threads', 'algorithm'];
 interface Entry {
   readonly graph: Graph;
   readonly loading: Task<LoadedProgram>;
-  /** Runs that were asked for and are not over. */
+  /** How many runs were asked for and are not over. */
   runs: number;
   isForgotten: boolean;
 }
@@ -52,10 +52,13 @@ export class Programs {
     entry.isForgotten = true;
     this.unloadUnused(entry);
   });
-  /** Of all programs. */
+  /** Their number over all programs. */
   private runs = 0;
   private isRetired = false;
-  /** Of the runs, so that one whose program is there does not overtake one whose program is being made. */
+  /**
+   * Starts runs in the order of their calls, so that one whose program exists does not overtake one whose program is
+   * being compiled.
+   */
   private readonly startOrder = new StartOrder();
   private lastRun: Promise<unknown> = Promise.resolve();
   private closed = false;
@@ -216,7 +219,7 @@ export class Programs {
       yield;
       return this.session.load(program);
     } catch (error) {
-      this.entries.delete(key); // the next one may find more memory
+      this.entries.delete(key); // the next call tries again, since it may find more memory
       throw error;
     }
   }

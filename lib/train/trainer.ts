@@ -95,7 +95,7 @@ export class Trainer {
   /** @internal Whether no step is taken after one that failed. */
   endsAtFailure = false;
   private shuffleSeed: number;
-  /** Of the steps to come. */
+  /** The learning rate of the next steps. */
   private rate: number;
   /** What a schedule multiplies, and its factor at present. */
   private baseRate: number;

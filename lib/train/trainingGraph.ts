@@ -16,7 +16,7 @@ import { add, mul, sub } from '../ops/elementwise';
 import { collectUpdates, isUpdate, replacement } from '../ops/update';
 import { scoredGraph, type BatchForm } from './graphs';
 
-/** What trains a model. */
+/** What a training graph is built from. */
 export interface Training {
   readonly model: Module;
   readonly loss: Loss;
@@ -78,7 +78,7 @@ export function trainingGraph({ model, loss, accuracy, optimizer, slotsOf, lastA
       'Training expects at least one parameter that requires a gradient and that the loss depends on, but there is none. Call model.unfreeze().',
     );
   }
-  // What layers move by themselves, such as running statistics: also only in a step that is applied.
+  // Updates that layers asked for, such as those of running statistics, also take place only in a step that is applied.
   for (const { update } of asked) updates.push(update(guardedRate));
   if (chain) updates.push(replacement(lastApplied, chain.mark, guardedRate));
   return { feeds: [images, labels, rate, ...(chain?.feeds ?? []), ...(dropouts > 0 ? [random] : [])], outputs, updates };
