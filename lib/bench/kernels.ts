@@ -80,7 +80,7 @@ function measureCase(one: Case, { threads, algorithm, seconds }: KernelOptions, 
   const program = session.load(compileGraph(graph, nativeQueries(), { algorithm }));
   const feeds = one.feeds.map(({ size }) => noise(size));
   const run = (steps: number): number => {
-    session.runSync(program, feeds, steps);
+    session.runSync(program, feeds, { steps });
     const rows = session.profile(program).filter(({ list, opcode }) => list === 'step' && !UNCOUNTED.has(opcode));
     return rows.reduce((total, row) => total + row.seconds, 0) / steps;
   };

@@ -1,21 +1,19 @@
 /**
- * Session: runs programs against a State on threads of its own, one after the other. Programs are made on first use of their key
- * (batch size and mode, say) and kept. What a program computes is the compiler's business, how it runs native code's.
+ * Session: runs programs against a State on threads of its own, one after the other. What a program computes is the compiler's business,
+ * how it runs native code's, and which programs are kept that of whoever loads them.
  */
 
 import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers';
 import { disassemble, formatBytes } from '../compile/disassemble';
 import type { Program } from '../compile/ir';
-import { checkInteger, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
-import { elementCount, type DType, type TypedArray } from '../graph/types';
+import { StridenetError } from '../errors';
+import type { TypedArray } from '../graph/types';
 import { binding, fromNative, nativeInfo, type NativeProgram, type NativeSession } from './binding';
 import { formatProfile, type ProfileRow } from './profile';
 import { planProgram } from './queries';
 import { atOnce, type Work } from '../work';
 import type { Contents, Mirrors, State } from './state';
-
-export type ProgramKey = string | number;
 
 export interface SessionOptions {
   readonly state: State;
@@ -23,16 +21,12 @@ export interface SessionOptions {
   readonly threads?: number;
   /** Measure what `profile` gives, without printing it; default: as STRIDENET_PROFILE says. */
   readonly profile?: boolean;
-  /** Makes the program of a key; called once for each. */
-  readonly specialise?: (key: ProgramKey) => Program;
 }
 
 export interface RunOptions {
   /** How often the program runs on the same feeds; the results are those of the last time. Default 1. */
   readonly steps?: number;
 }
-
-const TYPED_ARRAY: Readonly<Record<DType, string>> = { float32: 'Float32Array', int32: 'Int32Array', uint8: 'Uint8Array' };
 
 /** Runs may take place at once for so long before the event loop turns. */
 const MILLISECONDS_A_TURN = 5;
@@ -58,7 +52,6 @@ export class LoadedProgram {
   readonly native: NativeProgram;
   private readonly variables: Mirrors;
   private readonly updated: Mirrors | undefined;
-  private readonly feeds: readonly { readonly name: string; readonly tag: string; readonly length: number }[];
 
   /** @internal Sessions make them. */
   constructor(
@@ -73,7 +66,6 @@ export class LoadedProgram {
     }
     this.variables = state.mirrorsOf(program.slots.flatMap(({ key }) => (typeof key === 'string' ? [] : [key])));
     this.updated = program.updates.length > 0 ? state.mirrorsOf(program.updates) : undefined;
-    this.feeds = program.feeds.map(({ name, dtype, shape }) => ({ name, tag: TYPED_ARRAY[dtype], length: elementCount(shape) }));
     state.remember(program);
   }
 
@@ -93,15 +85,8 @@ export class LoadedProgram {
     return this.variables.updating(contents);
   }
 
-  /** Checks the feeds and counts a run that is about to begin. Its variables must be in place. */
-  begin(feeds: readonly TypedArray[]): void {
-    if (feeds.length !== this.feeds.length) {
-      throw new StridenetError('ERR_INVALID_ARGUMENT', `This program expects ${this.feeds.length} feeds but got ${feeds.length}.`);
-    }
-    for (let i = 0; i < feeds.length; i++) {
-      const [feed, wanted] = [feeds[i]!, this.feeds[i]!];
-      if (feed?.[Symbol.toStringTag] !== wanted.tag || feed.length !== wanted.length) this.refuse(i, feed);
-    }
+  /** Counts a run that is about to begin. Its variables must be in place. */
+  begin(): void {
     this.state.runBegins();
   }
 
@@ -115,31 +100,18 @@ export class LoadedProgram {
     this.state.runEnded();
     this.variables.checkRead();
   }
-
-  private refuse(index: number, feed: unknown): never {
-    const { name, tag, length } = this.feeds[index]!;
-    const { shape } = this.program.feeds[index]!;
-    const sameType = (feed as TypedArray | undefined)?.[Symbol.toStringTag] === tag;
-    throw new StridenetError(
-      sameType ? 'ERR_SHAPE_MISMATCH' : 'ERR_DTYPE_MISMATCH',
-      `Feed ${index} "${name}" expects a ${tag} of ${length} numbers (stored as ${formatShape(shape)}) but got ${formatValue(feed)}.`,
-    );
-  }
 }
 
 export class Session {
   private readonly native: NativeSession;
   private readonly state: State;
-  private readonly specialise: SessionOptions['specialise'];
-  private readonly programs = new Map<ProgramKey, LoadedProgram>();
   /** What to print at the end; empty unless profiling. */
   private readonly profiled: LoadedProgram[] = [];
   private closed = false;
 
   /** @throws StridenetError ERR_NATIVE_UNAVAILABLE */
-  constructor({ state, threads, profile, specialise }: SessionOptions) {
+  constructor({ state, threads, profile }: SessionOptions) {
     this.state = state;
-    this.specialise = specialise;
     try {
       this.native = new (binding().Session)(state.native, threads ?? nativeInfo().threads, profile);
     } catch (error) {
@@ -147,7 +119,7 @@ export class Session {
     }
   }
 
-  /** Verifies and binds a program that is not made by `specialise`; whoever loads it keeps it. */
+  /** Verifies and binds a program; whoever loads it keeps it. */
   load(program: Program): LoadedProgram {
     this.checkOpen();
     const loaded = new LoadedProgram(program, this.state, this.state.renumber(program));
@@ -159,23 +131,20 @@ export class Session {
    * Runs off the event loop, but for what takes less time than handing it over does (some 20 microseconds); runs queue in order. The feeds may
    * be reused when this returns.
    *
-   * @param target a key for `specialise`, or a program that this session loaded
+   * @param loaded a program that this session loaded
    * @param feeds one typed array for each feed of the program, in the order of its graph
    * @returns the fetched values in logical order, in memory of their own
    * @throws StridenetError ERR_CLOSED, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH, ERR_OUT_OF_MEMORY, with the caller's stack
    */
-  async run(target: ProgramKey | LoadedProgram, feeds: readonly TypedArray[], options: RunOptions = {}): Promise<TypedArray[]> {
-    checkOptions('run', options, ['steps']);
-    const steps = checkInteger('run', 'steps', options.steps ?? 1, 1);
-    const loaded = this.resolve(target);
-    if (!loaded.isCurrent) atOnce(loaded.updating());
-    return this.start(loaded, feeds, steps);
+  async run(loaded: LoadedProgram, feeds: readonly TypedArray[], options: RunOptions = {}): Promise<TypedArray[]> {
+    this.makeCurrent(loaded);
+    return this.start(loaded, feeds, options);
   }
 
   /** @internal `run` for a program that is current. */
-  async start(loaded: LoadedProgram, feeds: readonly TypedArray[], steps = 1): Promise<TypedArray[]> {
-    this.resolve(loaded);
-    loaded.begin(feeds);
+  async start(loaded: LoadedProgram, feeds: readonly TypedArray[], { steps = 1 }: RunOptions = {}): Promise<TypedArray[]> {
+    this.checkOpen();
+    loaded.begin();
     const caller = new Error();
     let succeeded = false;
     try {
@@ -190,11 +159,9 @@ export class Session {
   }
 
   /** Like `run`, but on the calling thread, which waits: the fastest way for one small input. */
-  runSync(target: ProgramKey | LoadedProgram, feeds: readonly TypedArray[], steps = 1): TypedArray[] {
-    if (steps !== 1) checkInteger('runSync', 'steps', steps, 1);
-    const loaded = this.resolve(target);
-    if (!loaded.isCurrent) atOnce(loaded.updating());
-    loaded.begin(feeds);
+  runSync(loaded: LoadedProgram, feeds: readonly TypedArray[], { steps = 1 }: RunOptions = {}): TypedArray[] {
+    this.makeCurrent(loaded);
+    loaded.begin();
     let succeeded = false;
     try {
       const results = this.native.runSync(loaded.native, feeds as TypedArray[], steps);
@@ -207,17 +174,17 @@ export class Session {
     }
   }
 
-  /** The program of a key as text: one line for each instruction. */
-  listing(target: ProgramKey | LoadedProgram): string {
-    const { program, words } = this.resolve(target);
+  /** The program as text: one line for each instruction. */
+  listing({ program, words }: LoadedProgram): string {
+    this.checkOpen();
     const { isa, threads } = nativeInfo();
     const costs = planProgram(binding(), words, isa, threads);
     return disassemble(program, { scratchBytes: (index) => costs[index]!.scratchBytes });
   }
 
   /** Seconds spent in each instruction since the last call, if the session was made with `profile` or STRIDENET_PROFILE is 1; else all are 0. */
-  profile(target: ProgramKey | LoadedProgram): ProfileRow[] {
-    const { program, native } = this.resolve(target);
+  profile({ program, native }: LoadedProgram): ProfileRow[] {
+    this.checkOpen();
     const seconds = this.native.profile(native);
     const { prepare, step } = program.lists;
     return [...prepare, ...step].map(({ opcode, name }, i) => ({
@@ -238,23 +205,15 @@ export class Session {
     this.closed = true;
     this.native.close();
     this.profiled.length = 0;
-    this.programs.clear();
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  private resolve(target: ProgramKey | LoadedProgram): LoadedProgram {
-    if (this.closed) this.checkOpen();
-    if (typeof target === 'object') return target;
-    let loaded = this.programs.get(target);
-    if (!loaded) {
-      if (!this.specialise) throw new StridenetError('ERR_INVALID_ARGUMENT', `This session has no program "${target}".`);
-      loaded = this.load(this.specialise(target));
-      this.programs.set(target, loaded);
-    }
-    return loaded;
+  private makeCurrent(loaded: LoadedProgram): void {
+    this.checkOpen();
+    if (!loaded.isCurrent) atOnce(loaded.updating());
   }
 
   private checkOpen(): void {

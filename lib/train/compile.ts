@@ -20,7 +20,7 @@ import {
   type Images,
   type ReadingOptions,
 } from './images';
-import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
+import { EXECUTION_OPTIONS, Programs, type ExecutionOptions, type FeedValues } from './programs';
 
 const FLOAT_BYTES = 4;
 /** Most runs, and most bytes of images unless one run takes more, that are handed over before the event loop turns. */
@@ -145,7 +145,7 @@ export class CompiledModel {
     // The largest first, so that memory that programs share has its size at once.
     for (const count of [...counts].sort((a, b) => b - a)) {
       const images = newArray('warmUp', [count, ...this.input], dtype);
-      await this.current().run(programKey(count, dtype), this.builder(count, dtype), () => [images]);
+      await this.current().run(programKey(count, dtype), this.builder(count, dtype), () => ({ images }));
     }
   }
 
@@ -166,7 +166,7 @@ export class CompiledModel {
     if (batch.count > runsOfGroup * this.maxBatch) return this.runInGroups(programs, batch, runsOfGroup);
     const results = await Promise.all(
       this.slices(batch).map(async ({ data, dtype, count }) => {
-        const [output] = await programs.run(programKey(count, dtype), this.builder(count, dtype), () => [data]);
+        const [output] = await programs.run(programKey(count, dtype), this.builder(count, dtype), () => ({ images: data }));
         return output as Float32Array;
       }),
     );
@@ -181,8 +181,8 @@ export class CompiledModel {
     const batch = readImages('runSync', images, this.input, this.preprocess.layout);
     const programs = this.current();
     const results = this.slices(batch).map(({ data, dtype, count }) => {
-      const program = programs.now(programKey(count, dtype), this.builder(count, dtype));
-      return programs.session.runSync(program, [data])[0] as Float32Array;
+      const [output] = programs.runSync(programKey(count, dtype), this.builder(count, dtype), { images: data });
+      return output as Float32Array;
     });
     return join([batch.count, ...this.output], results);
   }
@@ -191,8 +191,7 @@ export class CompiledModel {
   listing(count = 1, dtype: ImageDType = 'float32'): string {
     checkInteger('listing', 'count', count, 1);
     checkImageDType('listing', dtype);
-    const programs = this.current();
-    return programs.session.listing(programs.now(programKey(count, dtype), this.builder(count, dtype)));
+    return this.current().listing(programKey(count, dtype), this.builder(count, dtype));
   }
 
   /** Frees threads and memory; runs that wait reject with ERR_CLOSED. Idempotent. */
@@ -235,11 +234,11 @@ export class CompiledModel {
     };
     const full = count - (count % maxBatch);
     const imagesFrom = (start: number, end: number): ImageBatch['data'] => data.subarray(start * imageSize, end * imageSize);
-    function* groups(): Generator<TypedArray[][]> {
+    function* groups(): Generator<FeedValues[]> {
       const length = runsOfGroup * maxBatch;
       for (let first = 0; first < full; first += length) {
         const runs = Math.min(length, full - first) / maxBatch;
-        yield Array.from({ length: runs }, (_, i) => [imagesFrom(first + i * maxBatch, first + (i + 1) * maxBatch)]);
+        yield Array.from({ length: runs }, (_, i) => ({ images: imagesFrom(first + i * maxBatch, first + (i + 1) * maxBatch) }));
       }
     }
     const all = programs.runGroups(programKey(maxBatch, dtype), this.builder(maxBatch, dtype), groups(), (results) => {
@@ -247,7 +246,9 @@ export class CompiledModel {
     });
     const rest = count - full;
     const last =
-      rest > 0 ? programs.run(programKey(rest, dtype), this.builder(rest, dtype), () => [imagesFrom(full, count)]) : Promise.resolve([]);
+      rest > 0
+        ? programs.run(programKey(rest, dtype), this.builder(rest, dtype), () => ({ images: imagesFrom(full, count) }))
+        : Promise.resolve([]);
     const [, [output]] = await Promise.all([all, last]);
     if (output) append(output);
     return constantTensor(outputs, shape, 'float32');

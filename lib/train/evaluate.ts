@@ -105,7 +105,7 @@ export async function score(where: string, target: ScoreTarget, given: DatasetLi
         () => evaluationGraph(model, loss, accuracy, { count, dtype, input, preprocess }),
         (graph) => {
           checkAll(graph);
-          return [data, readLabels(where, batch.labels, count, undefined)];
+          return { images: data, labels: readLabels(where, batch.labels, count, undefined) };
         },
       );
       return { count, loss: results[0]![0]!, correct: results[1]?.[0] ?? 0 };

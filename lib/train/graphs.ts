@@ -50,7 +50,7 @@ function checkRows(model: Module, count: number, { shape }: Tensor, output: Shap
   );
 }
 
-/** Feeds: images, labels (or target values, see `Loss`). Outputs: mean loss and, with `accuracy`, the number of correct rows. */
+/** Feeds: images, and labels or, for a loss of values, targets. Outputs: mean loss and, with `accuracy`, the number of correct rows. */
 export function evaluationGraph(model: Module, loss: Loss, accuracy: boolean, form: BatchForm): Graph {
   const { images, labels, outputs } = scoredGraph(model, loss, accuracy, form, false);
   return { feeds: [images, labels], outputs, updates: [] };
@@ -58,7 +58,8 @@ export function evaluationGraph(model: Module, loss: Loss, accuracy: boolean, fo
 
 /** The number of classes when the graph takes labels for class numbers, so that they can be checked. */
 export function classCount(graph: Graph): number | undefined {
-  const labels = graph.feeds[1]!;
+  const labels = graph.feeds.find(({ name }) => name === 'labels');
+  if (!labels) return undefined;
   const reads = ({ op, inputs }: Tensor): boolean => inputs.includes(labels) && ['countCorrect', 'crossEntropy', 'oneHot'].includes(op);
   const reader = topologicalOrder(graph.outputs).find(reads);
   // oneHot stands in losses that are composed, of class weights for one.

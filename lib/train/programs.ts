@@ -15,6 +15,9 @@ import { currentContents, State, type Contents, type StateOptions } from '../run
 import { nextTurn, Task } from '../runtime/task';
 import { StartOrder } from './startOrder';
 
+/** Values to run on, by the names of the graph's feeds; those that a graph does not take are left out. */
+export type FeedValues = Readonly<Record<string, TypedArray>>;
+
 /** Options of everything that runs programs. */
 export interface ExecutionOptions {
   /**
@@ -45,7 +48,7 @@ interface Entry {
 const PROGRAMS_KEPT = 64;
 
 export class Programs {
-  readonly session: Session;
+  private readonly session: Session;
   readonly algorithm: AlgorithmMode;
   private readonly state: State;
   private readonly entries = new RecentMap<string, Entry>(PROGRAMS_KEPT, (entry) => {
@@ -71,14 +74,20 @@ export class Programs {
     this.session = new Session({ state: this.state, threads });
   }
 
-  /** The program of `key`, at once; `build` makes its graph the first time. */
-  now(key: string, build: () => Graph): LoadedProgram {
-    return this.entry(key, build).loading.now();
+  /** The program of `key` as text, one line for each instruction; `build` makes its graph the first time. */
+  listing(key: string, build: () => Graph): string {
+    return this.session.listing(this.entry(key, build).loading.now());
   }
 
-  /** The same, without holding up the event loop. */
-  async prepare(key: string, build: () => Graph): Promise<LoadedProgram> {
-    return this.entry(key, build).loading.inSlices();
+  /** Makes the program of `key` without holding up the event loop. */
+  async prepare(key: string, build: () => Graph): Promise<void> {
+    await this.entry(key, build).loading.inSlices();
+  }
+
+  /** Runs the program of `key` on the calling thread, which waits. @throws StridenetError as Session.runSync */
+  runSync(key: string, build: () => Graph, values: FeedValues): TypedArray[] {
+    const { graph, loading } = this.entry(key, build);
+    return this.session.runSync(loading.now(), inOrder(graph, values));
   }
 
   /**
@@ -86,9 +95,9 @@ export class Programs {
    * promise, the variables are taken as they are then, and the feeds may be reused.
    * @throws StridenetError as Session.run
    */
-  async run(key: string, build: () => Graph, feed: (graph: Graph) => readonly TypedArray[]): Promise<TypedArray[]> {
+  async run(key: string, build: () => Graph, feed: (graph: Graph) => FeedValues): Promise<TypedArray[]> {
     const entry = this.entry(key, build);
-    const feeds = feed(entry.graph);
+    const feeds = inOrder(entry.graph, feed(entry.graph));
     return this.counting(entry, () => this.start(entry, feeds));
   }
 
@@ -101,7 +110,7 @@ export class Programs {
   async runGroups(
     key: string,
     build: () => Graph,
-    groups: Iterable<readonly (readonly TypedArray[])[]>,
+    groups: Iterable<readonly FeedValues[]>,
     done: (results: readonly TypedArray[][]) => void,
   ): Promise<void> {
     const entry = this.entry(key, build);
@@ -111,7 +120,7 @@ export class Programs {
       for (const group of groups) {
         if (this.closed) throw closedError();
         const program = await this.makeReady(entry.loading, contents);
-        done(await Promise.all(group.map((feeds) => this.submit(program, feeds))));
+        done(await Promise.all(group.map((values) => this.submit(program, inOrder(entry.graph, values)))));
         await nextTurn();
       }
     };
@@ -223,6 +232,10 @@ export class Programs {
       throw error;
     }
   }
+}
+
+function inOrder({ feeds }: Graph, values: FeedValues): TypedArray[] {
+  return feeds.map(({ name }) => values[name]!);
 }
 
 /** The caller may use the array again at once. @throws StridenetError ERR_OUT_OF_MEMORY */

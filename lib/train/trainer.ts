@@ -41,9 +41,9 @@ import {
   type Targets,
 } from './images';
 import { ModelForm } from './modelForm';
-import { Programs } from './programs';
+import { Programs, type FeedValues } from './programs';
 import { ownerOf, TRAINER_OPTIONS, type TrainerOptions } from './trainerOptions';
-import { chainValue, trainingGraph } from './trainingGraph';
+import { chainValues, trainingGraph } from './trainingGraph';
 
 /** Options of `trainer.save`. */
 export interface TrainerSaveOptions {
@@ -225,23 +225,15 @@ export class Trainer {
         this.programKey(batch.count, batch.dtype),
         () => this.buildGraph(batch.count, batch.dtype),
         (graph) => {
-          const targets =
-            this.loss.targets === 'values'
-              ? readTargets('Trainer.step', labels, graph.feeds[1]!.shape)
-              : readLabels(
-                  'Trainer.step',
-                  labels as Labels,
-                  batch.count,
-                  this.classesOf(() => graph),
-                );
+          const wanted = this.readWanted(labels, batch.count, graph);
           release = claim('Trainer.step', changedBy(graph), this);
           if (!this.remembered) rememberPreprocessing(this.model, this.preprocess);
           this.remembered = true;
-          const random = randomStepValue(this.shuffleSeed, this.submitted);
+          const randomStep = randomStepValue(this.shuffleSeed, this.submitted);
           step = ++this.submitted;
-          const feeds = [batch.data, targets, Float32Array.of(rate), ...chainValue(step, chain.last === undefined)];
+          const links = chainValues(step, chain.last === undefined);
           chain.last = step;
-          return graph.feeds.length > feeds.length ? [...feeds, random] : feeds;
+          return { images: batch.data, ...wanted, learningRate: Float32Array.of(rate), ...links, randomStep };
         },
       );
       results = (await running).map((values) => values[0]!);
@@ -375,6 +367,16 @@ export class Trainer {
   /** @internal Makes the program of steps of `count` images. @throws StridenetError when the model does not take so many */
   async prepare(count: number, dtype: ImageDType): Promise<void> {
     await this.programs.prepare(this.programKey(count, dtype), () => this.buildGraph(count, dtype));
+  }
+
+  /** What the model should give for `count` images, as `graph` is fed with it. */
+  private readWanted(labels: Labels | Targets, count: number, graph: Graph): FeedValues {
+    if (this.loss.targets !== 'values') {
+      const classes = this.classesOf(() => graph);
+      return { labels: readLabels('Trainer.step', labels as Labels, count, classes) };
+    }
+    const targets = graph.feeds.find(({ name }) => name === 'targets')!;
+    return { targets: readTargets('Trainer.step', labels, targets.shape) };
   }
 
   private programKey(count: number, dtype: ImageDType): string {

@@ -15,6 +15,7 @@ import { withRandomStep } from '../ops/dropout';
 import { add, mul, sub } from '../ops/elementwise';
 import { collectUpdates, isUpdate, replacement } from '../ops/update';
 import { scoredGraph, type BatchForm } from './graphs';
+import type { FeedValues } from './programs';
 
 /** What a training graph is built from. */
 export interface Training {
@@ -36,16 +37,16 @@ const MARK_UNIT = 4;
 const MARK_COUNT = 2 ** 20;
 
 /**
- * The feed that ties step `number` to the one before: when that was not applied, this is not either.
+ * The feeds that tie step `number` to the one before: when that was not applied, this is not either.
  * @param first not tied to any
  */
-export function chainValue(number: number, first: boolean): Float32Array[] {
+export function chainValues(number: number, first: boolean): FeedValues {
   const mark = (n: number): Float32Array => Float32Array.of(MARK_UNIT * (n % MARK_COUNT));
-  return [mark(number), mark(number + MARK_COUNT - 1), Float32Array.of(first ? 0 : 3e38)];
+  return { mark: mark(number), markBefore: mark(number + MARK_COUNT - 1), severity: Float32Array.of(first ? 0 : 3e38) };
 }
 
 /**
- * Feeds: images, labels, learning rate, with `lastApplied` the three of `chainValue`, and when anything is random seed and step
+ * Feeds: those of evaluation, learningRate, with `lastApplied` the three of `chainValues`, and when anything is random randomStep
  * (`randomStepValue`).
  * Outputs as in evaluation, before the update. A step whose loss is not finite changes nothing, and nor does one that is chained to it.
  *
@@ -84,7 +85,7 @@ export function trainingGraph({ model, loss, accuracy, optimizer, slotsOf, lastA
   return { feeds: [images, labels, rate, ...(chain?.feeds ?? []), ...(dropouts > 0 ? [random] : [])], outputs, updates };
 }
 
-/** The feeds of `chainValue`; `fault` is 0, or infinite when the step before was not applied. */
+/** The feeds of `chainValues`; `fault` is 0, or infinite when the step before was not applied. */
 function chainTo(lastApplied: Tensor): { feeds: Tensor[]; mark: Tensor; fault: Tensor } {
   const [mark, before, severity] = ['mark', 'markBefore', 'severity'].map(scalarFeed) as [Tensor, Tensor, Tensor];
   return { feeds: [mark, before, severity], mark, fault: mul(sub(lastApplied, before), severity) };

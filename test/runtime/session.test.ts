@@ -75,75 +75,83 @@ const lr = Float32Array.of(0.5);
 const ones = (n: number): Float32Array => new Float32Array(n).fill(1);
 
 test('runs feeds through a program, asynchronously and not', async () => {
-  using session = new Session({ state: new State(), threads: 2, specialise: (n) => exponential(Number(n)) });
+  using session = new Session({ state: new State(), threads: 2 });
+  const program = session.load(exponential(3));
   const x = Float32Array.of(0, 1, -1);
   const expected = [Math.exp(0), Math.exp(-1), Math.exp(1)];
-  const pending = session.run(3, [x]);
+  const pending = session.run(program, [x]);
   x.fill(7); // copied before run returned
   const [y] = await pending;
   expect(y).toHaveLength(3);
   for (const [i, value] of expected.entries()) expect(y![i]).toBeCloseTo(value, 6);
-  expect(plain(session.runSync(3, [Float32Array.of(0, 1, -1)]))).toEqual(plain([y!]));
-  expect(session.runSync(1, [Float32Array.of(0)])[0]![0]).toBeCloseTo(1, 6);
+  expect(plain(session.runSync(program, [Float32Array.of(0, 1, -1)]))).toEqual(plain([y!]));
+  expect(session.runSync(session.load(exponential(1)), [Float32Array.of(0)])[0]![0]).toBeCloseTo(1, 6);
 });
 
 test('refuses feeds that do not fit', async () => {
-  using session = new Session({ state: new State(), specialise: (n) => exponential(Number(n)) });
+  using session = new Session({ state: new State() });
+  const program = session.load(exponential(3));
   const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error;
-  expect(() => session.runSync(3, [])).toThrow('expects 1 feeds but got 0');
-  expect(() => session.runSync(3, [new Int32Array(3)])).toThrow(code('ERR_DTYPE_MISMATCH'));
-  expect(() => session.runSync(3, [[1, 2, 3] as never])).toThrow(code('ERR_DTYPE_MISMATCH'));
-  expect(() => session.runSync(3, [undefined as never])).toThrow(code('ERR_DTYPE_MISMATCH'));
-  expect(() => session.runSync(3, [new Float32Array(4)])).toThrow('Feed 0 "x" expects a Float32Array of 3 numbers');
-  await expect(session.run(3, [new Float32Array(4)])).rejects.toThrow(code('ERR_SHAPE_MISMATCH'));
-  await expect(session.run(3, [ones(3)], { steps: 0 })).rejects.toThrow(code('ERR_INVALID_ARGUMENT'));
+  expect(() => session.runSync(program, [])).toThrow('the program takes 1 feeds but got 0');
+  expect(() => session.runSync(program, [new Int32Array(3)])).toThrow(code('ERR_DTYPE_MISMATCH'));
+  expect(() => session.runSync(program, [[1, 2, 3] as never])).toThrow(code('ERR_INVALID_ARGUMENT'));
+  expect(() => session.runSync(program, [undefined as never])).toThrow(code('ERR_INVALID_ARGUMENT'));
+  expect(() => session.runSync(program, [new Float32Array(4)])).toThrow('feed 0 must have 3 elements but has 4');
+  await expect(session.run(program, [new Float32Array(4)])).rejects.toThrow(code('ERR_SHAPE_MISMATCH'));
+  await expect(session.run(program, [ones(3)], { steps: 0 })).rejects.toThrow(code('ERR_INVALID_ARGUMENT'));
+  expect(() => session.runSync(program, [ones(3)], { steps: 1.5 })).toThrow(code('ERR_INVALID_ARGUMENT'));
 });
 
 describe('variables', () => {
   test('are uploaded at first, held after an update, and read back on demand', async () => {
     const w = weight(1, 2);
     const state = new State();
-    using session = new Session({ state, specialise: () => descent(w) });
-    expect(plain(await session.run('step', [ones(2), lr]))).toEqual([[1, 2]]);
+    using session = new Session({ state });
+    const step = session.load(descent(w));
+    expect(plain(await session.run(step, [ones(2), lr]))).toEqual([[1, 2]]);
     expect(storage(w).isHeldBy(state)).toBe(true);
     expect(Array.from(storage(w).value())).toEqual([0.5, 1.5]);
-    expect(plain(session.runSync('step', [ones(2), lr]))).toEqual([[0.5, 1.5]]);
+    expect(plain(session.runSync(step, [ones(2), lr]))).toEqual([[0.5, 1.5]]);
     expect(Array.from(storage(w).value())).toEqual([0, 1]);
   });
 
   test('set from outside are uploaded again', () => {
     const w = weight(1, 2);
-    using session = new Session({ state: new State(), specialise: () => descent(w) });
-    session.runSync('step', [ones(2), lr]);
+    using session = new Session({ state: new State() });
+    const step = session.load(descent(w));
+    session.runSync(step, [ones(2), lr]);
     storage(w).set(Float32Array.of(10, 20));
-    expect(plain(session.runSync('step', [ones(2), lr]))).toEqual([[10, 20]]);
+    expect(plain(session.runSync(step, [ones(2), lr]))).toEqual([[10, 20]]);
     expect(Array.from(storage(w).value())).toEqual([9.5, 19.5]);
   });
 
   test('set while a step is under way win over it', async () => {
     const w = weight(1, 2);
-    using session = new Session({ state: new State(), specialise: () => descent(w) });
-    const pending = session.run('step', [ones(2), lr]);
+    using session = new Session({ state: new State() });
+    const step = session.load(descent(w));
+    const pending = session.run(step, [ones(2), lr]);
     storage(w).set(Float32Array.of(10, 20));
     await pending;
     expect(Array.from(storage(w).value())).toEqual([10, 20]);
-    expect(plain(session.runSync('step', [ones(2), lr]))).toEqual([[10, 20]]);
+    expect(plain(session.runSync(step, [ones(2), lr]))).toEqual([[10, 20]]);
   });
 
   test('trained by one State are seen by another', () => {
     const w = weight(1, 2);
-    using one = new Session({ state: new State(), specialise: () => descent(w) });
-    using other = new Session({ state: new State(), specialise: () => descent(w) });
-    for (const [session, before] of [one, other, other, one].map((session, i) => [session, i * 0.5] as const)) {
-      expect(plain(session.runSync('step', [ones(2), lr]))).toEqual([[1 - before, 2 - before]]);
+    using one = new Session({ state: new State() });
+    using other = new Session({ state: new State() });
+    const [here, there] = [one, other].map((session) => ({ session, step: session.load(descent(w)) }));
+    for (const [i, { session, step }] of [here!, there!, there!, here!].entries()) {
+      expect(plain(session.runSync(step, [ones(2), lr]))).toEqual([[1 - i * 0.5, 2 - i * 0.5]]);
     }
   });
 
   test('of rank 4 keep their logical order outside', () => {
     const values = Float32Array.from({ length: 2 * 3 * 2 * 2 }, (_, i) => i);
     const w = variableTensor(new VariableStorage([2, 3, 2, 2], () => values.slice()), 'w');
-    using session = new Session({ state: new State(), specialise: () => descent(w) });
-    const [before] = session.runSync('step', [new Float32Array(24), lr]);
+    using session = new Session({ state: new State() });
+    const step = session.load(descent(w));
+    const [before] = session.runSync(step, [new Float32Array(24), lr]);
     expect(Array.from(before!.slice(0, 4))).toEqual([0, 4, 8, 1]);
     expect(Array.from(storage(w).value())).toEqual(Array.from(values));
   });
@@ -151,22 +159,24 @@ describe('variables', () => {
   test('go back to their storage on release', () => {
     const w = weight(1, 2);
     const state = new State();
-    using session = new Session({ state, specialise: () => descent(w) });
-    session.runSync('step', [ones(2), lr]);
+    using session = new Session({ state });
+    const step = session.load(descent(w));
+    session.runSync(step, [ones(2), lr]);
     atOnce(state.releasing());
     expect(storage(w).isHeldBy(state)).toBe(false);
     expect(Array.from(storage(w).value())).toEqual([0.5, 1.5]);
-    expect(plain(session.runSync('step', [ones(2), lr]))).toEqual([[0.5, 1.5]]);
+    expect(plain(session.runSync(step, [ones(2), lr]))).toEqual([[0.5, 1.5]]);
   });
 
   test('make derived values stale', () => {
     const w = weight(1, 2);
     const state = new State();
-    using session = new Session({ state, specialise: (key) => (key === 'step' ? descent(w) : derivedProduct(w)) });
-    const product = (): number[][] => plain(session.runSync('product', [ones(2)]));
+    using session = new Session({ state });
+    const [step, doubled] = [session.load(descent(w)), session.load(derivedProduct(w))];
+    const product = (): number[][] => plain(session.runSync(doubled, [ones(2)]));
     expect(product()).toEqual([[2, 4]]);
     expect(product()).toEqual([[2, 4]]);
-    session.runSync('step', [ones(2), lr]);
+    session.runSync(step, [ones(2), lr]);
     expect(product()).toEqual([[1, 3]]);
     storage(w).set(Float32Array.of(5, 6));
     expect(product()).toEqual([[10, 12]]);
@@ -174,8 +184,9 @@ describe('variables', () => {
 
   test('several steps on the same feeds', () => {
     const w = weight(1, 2);
-    using session = new Session({ state: new State(), specialise: () => descent(w) });
-    expect(plain(session.runSync('step', [ones(2), lr], 3))).toEqual([[0, 1]]);
+    using session = new Session({ state: new State() });
+    const step = session.load(descent(w));
+    expect(plain(session.runSync(step, [ones(2), lr], { steps: 3 }))).toEqual([[0, 1]]);
     expect(Array.from(storage(w).value())).toEqual([-0.5, 0.5]);
   });
 });
@@ -183,24 +194,27 @@ describe('variables', () => {
 describe('overlap and closing', () => {
   test('runs queue in order', async () => {
     const w = weight(8);
-    using session = new Session({ state: new State(), specialise: () => descent(w) });
-    const results = await Promise.all(Array.from({ length: 16 }, () => session.run('step', [ones(1), lr])));
+    using session = new Session({ state: new State() });
+    const step = session.load(descent(w));
+    const results = await Promise.all(Array.from({ length: 16 }, () => session.run(step, [ones(1), lr])));
     expect(results.map(([before]) => before![0])).toEqual(Array.from({ length: 16 }, (_, i) => 8 - i * 0.5));
     expect(Array.from(storage(w).value())).toEqual([0]);
   });
 
   test('a closed session refuses, and closing twice is fine', async () => {
-    const session = new Session({ state: new State(), specialise: () => exponential(1) });
-    session.runSync('x', [ones(1)]);
+    const session = new Session({ state: new State() });
+    const program = session.load(exponential(1));
+    session.runSync(program, [ones(1)]);
     session.close();
     session.close();
-    expect(() => session.runSync('x', [ones(1)])).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
-    await expect(session.run('x', [ones(1)])).rejects.toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
+    expect(() => session.runSync(program, [ones(1)])).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
+    await expect(session.run(program, [ones(1)])).rejects.toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
   });
 
   test('closing during runs settles every one of them', async () => {
-    const session = new Session({ state: new State(), threads: 2, specialise: () => exponential(200_000) });
-    const pending = Array.from({ length: 20 }, () => session.run('x', [ones(200_000)]));
+    const session = new Session({ state: new State(), threads: 2 });
+    const program = session.load(exponential(200_000));
+    const pending = Array.from({ length: 20 }, () => session.run(program, [ones(200_000)]));
     session.close();
     const settled = await Promise.allSettled(pending);
     const failures = settled.filter((each) => each.status === 'rejected').map(({ reason }: PromiseRejectedResult): unknown => reason);
@@ -213,9 +227,10 @@ describe('overlap and closing', () => {
 });
 
 test('a listing shows the program', () => {
-  using session = new Session({ state: new State(), specialise: () => exponential(3) });
-  expect(session.listing('x')).toMatch(/0 unary negated \[3\] neg.*\n {2}1 unary exponential \[3\] exp/);
-  expect(session.profile('x').map(({ list, opcode, name }) => [list, opcode, name])).toEqual([
+  using session = new Session({ state: new State() });
+  const program = session.load(exponential(3));
+  expect(session.listing(program)).toMatch(/0 unary negated \[3\] neg.*\n {2}1 unary exponential \[3\] exp/);
+  expect(session.profile(program).map(({ list, opcode, name }) => [list, opcode, name])).toEqual([
     ['step', 'unary', 'negated'],
     ['step', 'unary', 'exponential'],
   ]);
@@ -224,8 +239,8 @@ test('a listing shows the program', () => {
 test('a program that native code refuses is an error of its own', () => {
   const program = exponential(3);
   program.words[HEADER_ARENA] = 0;
-  using session = new Session({ state: new State(), specialise: () => program });
-  expect(() => session.runSync('x', [ones(3)])).toThrow(expect.objectContaining({ code: 'ERR_PROGRAM_INVALID' }));
+  using session = new Session({ state: new State() });
+  expect(() => session.load(program)).toThrow(expect.objectContaining({ code: 'ERR_PROGRAM_INVALID' }));
 });
 const HEADER_ARENA = 3;
 
