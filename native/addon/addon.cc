@@ -58,13 +58,13 @@ napi_value info(napi_env env, napi_callback_info) {
   return result;
 }
 
-// The kernels that `value`, a string, names.
-Status getKernels(napi_env env, napi_value value, const KernelTable** result) {
+// For the instruction set that `value`, a string, names.
+Status getPlanningTable(napi_env env, napi_value value, const KernelTable** result) {
   char name[16] = "";
   if (napi_get_value_string_utf8(env, value, name, sizeof name, nullptr) != napi_ok) {
     return Status::error("ERR_INVALID_ARGUMENT", "Expected the name of an instruction set.");
   }
-  return findKernels(name, result);
+  return planningTable(name, result);
 }
 
 // plan(words, isa, threads): Float64Array of flops, bytes, scratch bytes, seconds by instruction, prepare then step
@@ -78,7 +78,7 @@ napi_value plan(napi_env env, napi_callback_info call) {
   int64_t threads = 0;
   std::shared_ptr<const Program> program;
   Status status = getInt32Array(env, arguments[0], "plan: words", &words, &count);
-  if (status.isOk()) status = getKernels(env, arguments[1], &kernels);
+  if (status.isOk()) status = getPlanningTable(env, arguments[1], &kernels);
   if (status.isOk()) status = getInteger(env, arguments[2], "plan: threads", 1, kMaxThreads, &threads);
   if (status.isOk()) status = decodeProgram(words, count, *kernels, &program, DecodeMode::query);
   if (!status.isOk()) return throwStatus(env, status);
@@ -150,7 +150,7 @@ napi_value packedLength(napi_env env, napi_callback_info info) {
   Status status = getInteger(env, arguments[0], "packedLength: opcode", 0, kOpcodeCount - 1, &opcode);
   if (status.isOk()) status = getInt32Array(env, arguments[1], "packedLength: weightShape", &shape, &rank);
   if (status.isOk()) status = getInt32Array(env, arguments[2], "packedLength: attrs", &attrs, &attrCount);
-  if (status.isOk()) status = getKernels(env, arguments[3], &kernels);
+  if (status.isOk()) status = getPlanningTable(env, arguments[3], &kernels);
   if (!status.isOk()) return throwStatus(env, status);
 
   Call call;

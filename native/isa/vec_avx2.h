@@ -6,13 +6,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "native/kernels/tile_sizes.h"
+
 #define STRIDENET_INLINE static inline __attribute__((always_inline))
 
 namespace stridenet::avx2 {
 
-static constexpr char kIsaName[] = "avx2";
-static constexpr int kLanes = 8;
-static constexpr int kVectorRegisters = 16;
+static constexpr InstructionSet kIsa = kAvx2;
+static constexpr int kLanes = kIsa.lanes;
+static constexpr int kVectorRegisters = kIsa.registers;
 
 using Vec = __m256;
 using Mask = __m256;  // all ones or all zeros in each lane

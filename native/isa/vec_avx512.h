@@ -8,13 +8,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "native/kernels/tile_sizes.h"
+
 #define STRIDENET_INLINE static inline __attribute__((always_inline))
 
 namespace stridenet::avx512 {
 
-static constexpr char kIsaName[] = "avx512";
-static constexpr int kLanes = 16;
-static constexpr int kVectorRegisters = 32;
+static constexpr InstructionSet kIsa = kAvx512;
+static constexpr int kLanes = kIsa.lanes;
+static constexpr int kVectorRegisters = kIsa.registers;
 static constexpr __mmask16 kAllLanes = 0xffff;
 
 using Vec = __m512;

@@ -6,13 +6,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "native/kernels/tile_sizes.h"
+
 #define STRIDENET_INLINE static inline __attribute__((always_inline))
 
 namespace stridenet::neon {
 
-static constexpr char kIsaName[] = "neon";
-static constexpr int kLanes = 4;
-static constexpr int kVectorRegisters = 32;
+static constexpr InstructionSet kIsa = kNeon;
+static constexpr int kLanes = kIsa.lanes;
+static constexpr int kVectorRegisters = kIsa.registers;
 
 using Vec = float32x4_t;
 using Mask = uint32x4_t;

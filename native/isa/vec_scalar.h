@@ -23,13 +23,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "native/kernels/tile_sizes.h"
+
 #define STRIDENET_INLINE static inline __attribute__((always_inline))
 
 namespace stridenet::scalar {
 
-static constexpr char kIsaName[] = "scalar";
-static constexpr int kLanes = 4;
-static constexpr int kVectorRegisters = 16;
+static constexpr InstructionSet kIsa = kScalar;
+static constexpr int kLanes = kIsa.lanes;
+static constexpr int kVectorRegisters = kIsa.registers;
 
 typedef float Vec __attribute__((vector_size(16)));
 typedef int32_t IntVec __attribute__((vector_size(16)));

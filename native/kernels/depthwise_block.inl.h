@@ -5,7 +5,6 @@
 // multiply-add loads its pixel anew, and every pixel comes from the second-level cache for three lines. Tiles pass over all channels,
 // so what they read is contiguous. Source pixels in order are taps in order: sums are those of `line` to the bit.
 
-constexpr int kDepthwiseBlockLines = kVectorRegisters >= 32 ? 4 : 2;
 constexpr int kDepthwiseBlockPixels = 4;
 
 // The pixels of a tile's window, 3 + stride * (lines - 1) x 3 + stride * (positions - 1), that exist: bit i is row or column i.
@@ -81,7 +80,7 @@ using DepthwiseBlockTile = void (*)(const DepthwiseBlock&, const DepthwiseWindow
 
 template <int S, int R, int P>
 constexpr DepthwiseBlockTile chooseDepthwiseBlockTile() {
-  if constexpr (R <= kDepthwiseBlockLines) {
+  if constexpr (R <= kTileSizes.depthwiseLines) {
     return &depthwiseBlockTile<S, R, P>;
   } else {
     return nullptr;
@@ -120,4 +119,4 @@ void depthwiseBlock3x3(const DepthwiseBlock& block, const float* image, const fl
     for (int64_t q = 0; q < block.positions; ++q) applyActivation(dst + r * block.dstRow + q * block.dstStep, block.channels, activation);
 }
 
-constexpr DepthwiseKernels kDepthwiseKernels = {depthwiseLine, depthwiseGradWeightLine, kDepthwiseBlockLines, depthwiseBlock3x3};
+constexpr DepthwiseKernels kDepthwiseKernels = {depthwiseLine, depthwiseGradWeightLine, depthwiseBlock3x3};

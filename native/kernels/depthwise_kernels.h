@@ -44,8 +44,8 @@ struct DepthwiseKernels {
                Activation activation, float* dst);
   // sums[i][t][c] += sum over q of dy[q][c] source(q, i, t)[c]; dy has pixelStep between its pixels.
   void (*gradWeightLine)(const DepthwiseLine& line, const float* source, const float* dy, float* sums);
-  int blockLines;  // most lines of a block
-  // The same sums, to the bit, for a block. image is its pixel (0, 0); weight, bias, add and dst as for line.
+  // The same sums, to the bit, for a block of at most TileSizes::depthwiseLines. image is its pixel (0, 0); weight, bias, add and dst as
+  // for line.
   void (*block3x3)(const DepthwiseBlock& block, const float* image, const float* weight, const float* bias, const float* add,
                    Activation activation, float* dst);
 };

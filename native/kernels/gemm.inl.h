@@ -4,17 +4,6 @@
 // outputs get taller tiles, so that a tile always has enough independent multiply-adds to hide their latency. The loops over the
 // tile are forced to unroll: without the pragma g++ -O2 keeps the accumulators in memory.
 
-constexpr int kTileVectors = kVectorRegisters >= 32 ? 4 : 2;
-constexpr int kTileRows32[kMaxTileVectors + 1] = {0, 14, 12, 8, 6};
-// Four lanes: multiply-adds do not broadcast from memory, and g++ 12 spills accumulators of taller tiles in the innermost loop.
-constexpr int kTileRows32Short[kMaxTileVectors + 1] = {0, 14, 10, 7, 5};
-constexpr int kTileRows16[kMaxTileVectors + 1] = {0, 12, 6, 0, 0};
-
-constexpr int tileRows(int vectors) {
-  if (kVectorRegisters < 32) return kTileRows16[vectors];
-  return kLanes > 4 ? kTileRows32[vectors] : kTileRows32Short[vectors];
-}
-
 constexpr bool isElementary(Activation activation) {
   return activation != Activation::none && activation != Activation::relu && activation != Activation::relu6;
 }
@@ -312,7 +301,7 @@ void addWindows(const float* src, int64_t srcLine, int64_t srcStride, float* dst
 
 template <int R, int V>
 constexpr auto chooseGemmTile() -> void (*)(const GemmTile&) {
-  if constexpr (V <= kTileVectors && R <= tileRows(V)) {
+  if constexpr (R <= kTileSizes.gemm.rows[V]) {
     return &gemmTile<R, V>;
   } else {
     return nullptr;
@@ -321,7 +310,7 @@ constexpr auto chooseGemmTile() -> void (*)(const GemmTile&) {
 
 template <int R, int V>
 constexpr auto chooseRankUpdate() -> void (*)(const RankUpdateTile&) {
-  if constexpr (V <= kTileVectors && R <= tileRows(V)) {
+  if constexpr (R <= kTileSizes.gemm.rows[V]) {
     return &rankUpdate<R, V>;
   } else {
     return nullptr;
@@ -335,8 +324,6 @@ constexpr auto chooseRankUpdate() -> void (*)(const RankUpdateTile&) {
   }
 
 constexpr GemmKernels kGemmKernels = {
-    kTileVectors,
-    {0, tileRows(1), tileRows(2), tileRows(3), tileRows(4)},
     {{},
      STRIDENET_TILES(chooseGemmTile, 1),
      STRIDENET_TILES(chooseGemmTile, 2),

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "native/base/enums.h"
+#include "native/kernels/tile_sizes.h"
 
 namespace stridenet {
 
@@ -64,13 +65,8 @@ struct RankUpdateTile {
   bool isStreamed = false;
 };
 
-constexpr int kMaxTileVectors = 4;
-constexpr int kMaxTileRows = 14;
-
 struct GemmKernels {
-  int vectors;                    // vectors in the widest tile
-  int rows[kMaxTileVectors + 1];  // rows of the tallest tile of that many vectors
-  // [vectors][rows], for every vectors <= this->vectors and 1 <= rows <= this->rows[vectors].
+  // [vectors][rows], as far as TileSizes::gemm goes.
   void (*tile[kMaxTileVectors + 1][kMaxTileRows + 1])(const GemmTile&);
   void (*rankUpdate[kMaxTileVectors + 1][kMaxTileRows + 1])(const RankUpdateTile&);
   void (*fenceStreams)();

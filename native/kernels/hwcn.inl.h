@@ -4,11 +4,6 @@
 // and a short tile wastes little on taps that lie outside the image for some of its pixels only. Few channels take more pixels, so
 // that there are enough independent sums to hide the latency of a multiply-add.
 
-constexpr int kHwcnChannels = kVectorRegisters >= 32 ? 8 : 6;
-constexpr int hwcnPixels(int channels) {
-  return channels < 4 ? 4 : 2;
-}
-
 template <int P, int C>
 void hwcnTile(const HwcnTile& t) {
   Vec acc[P][C];
@@ -48,13 +43,6 @@ void hwcnTile(const HwcnTile& t) {
   if (isElementary(t.activation)) {
     for (int p = 0; p < P; ++p) applyActivation(t.y + p * t.yPixel, C * kLanes, t.activation);
   }
-}
-
-constexpr int kHwcnRankChannels = kVectorRegisters >= 32 ? 6 : 3;
-constexpr int kHwcnRankRows32[kMaxHwcnChannels + 1] = {0, 8, 8, 8, 6, 4, 4, 0, 0};
-constexpr int kHwcnRankRows16[kMaxHwcnChannels + 1] = {0, 8, 5, 3, 0, 0, 0, 0, 0};
-constexpr int hwcnRankRows(int channels) {
-  return kVectorRegisters >= 32 ? kHwcnRankRows32[channels] : kHwcnRankRows16[channels];
 }
 
 template <int C, int R>
@@ -188,7 +176,7 @@ inline void hwcnMaxPoolGradAny(const HwcnPool& t) {
 
 template <int P, int C>
 constexpr auto chooseHwcnTile() -> void (*)(const HwcnTile&) {
-  if constexpr (C <= kHwcnChannels && P <= hwcnPixels(C)) {
+  if constexpr (P <= kTileSizes.hwcn.pixels[C]) {
     return &hwcnTile<P, C>;
   } else {
     return nullptr;
@@ -197,7 +185,7 @@ constexpr auto chooseHwcnTile() -> void (*)(const HwcnTile&) {
 
 template <int C, int R>
 constexpr auto chooseHwcnRankUpdate() -> void (*)(const HwcnRankUpdate&) {
-  if constexpr (C <= kHwcnRankChannels && R <= hwcnRankRows(C)) {
+  if constexpr (R <= kTileSizes.hwcn.rankRows[C]) {
     return &hwcnRankUpdate<C, R>;
   } else {
     return nullptr;
@@ -218,11 +206,7 @@ constexpr auto chooseHwcnRankUpdate() -> void (*)(const HwcnRankUpdate&) {
 constexpr HwcnKernels kHwcnKernels = {
     hwcnInterleave,
     hwcnDeinterleave,
-    kHwcnChannels,
-    {0, hwcnPixels(1), hwcnPixels(2), hwcnPixels(3), hwcnPixels(4), hwcnPixels(5), hwcnPixels(6), hwcnPixels(7), hwcnPixels(8)},
     {{}, STRIDENET_HWCN_TILES(1), STRIDENET_HWCN_TILES(2), {}, STRIDENET_HWCN_TILES(4)},
-    kHwcnRankChannels,
-    {0, hwcnRankRows(1), hwcnRankRows(2), hwcnRankRows(3), hwcnRankRows(4), hwcnRankRows(5), hwcnRankRows(6), 0, 0},
     {{},
      STRIDENET_HWCN_RANK_UPDATES(1),
      STRIDENET_HWCN_RANK_UPDATES(2),

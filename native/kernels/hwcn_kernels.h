@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "native/base/enums.h"
+#include "native/kernels/tile_sizes.h"
 
 namespace stridenet {
 
@@ -51,20 +52,15 @@ struct HwcnPool {
 };
 
 constexpr int kMaxHwcnPixels = 4;
-constexpr int kMaxHwcnChannels = 8;
 constexpr int kMaxHwcnRows = 8;
 
 struct HwcnKernels {
   // to[c * lanes + i] = rows[i][c] for c < count; rows[i] may be null for zeros. And back: null is not written.
   void (*interleave)(const float* const* rows, int64_t count, float* to);
   void (*deinterleave)(const float* from, int64_t count, float* const* rows);
-  int channels;                      // of the widest tile
-  int pixels[kMaxHwcnChannels + 1];  // of the longest tile of that many channels
-  // [pixels][channels] for the powers of two up to that.
+  // [pixels][channels] for the powers of two up to TileSizes::hwcn.pixels[channels].
   void (*tile[kMaxHwcnPixels + 1][kMaxHwcnChannels + 1])(const HwcnTile&);
-  int rankChannels;                    // of the widest rank update
-  int rankRows[kMaxHwcnChannels + 1];  // of the tallest one of that many channels
-  // [channels][rows]
+  // [channels][rows], as far as TileSizes::hwcn.rankRows goes.
   void (*rankUpdate[kMaxHwcnChannels + 1][kMaxHwcnRows + 1])(const HwcnRankUpdate&);
   // sums[i] = sum over the lanes of vector i of x.
   void (*sumLanes)(const float* x, int64_t count, float* sums);

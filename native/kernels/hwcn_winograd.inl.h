@@ -116,8 +116,8 @@ void hwcnWinogradResults(const float* points, int64_t pointStride, int64_t count
 
 // F(2 x 2, 5 x 5)
 constexpr HwcnWinogradKernels kHwcnWinogradKernels = {
-    kVectorRegisters >= 32 ? 2 : 1, kMaxHwcnWinogradChannels,
-    hwcnWinogradLines<2>,           {{}, STRIDENET_HWCN_WINOGRAD_PRODUCTS(2, 1), STRIDENET_HWCN_WINOGRAD_PRODUCTS(2, 2)},
+    hwcnWinogradLines<2>,
+    {{}, STRIDENET_HWCN_WINOGRAD_PRODUCTS(2, 1), STRIDENET_HWCN_WINOGRAD_PRODUCTS(2, 2)},
     hwcnWinogradResults<2>,
 };
 

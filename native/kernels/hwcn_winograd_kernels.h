@@ -29,11 +29,9 @@ struct HwcnWinogradProducts {
 };
 
 struct HwcnWinogradKernels {
-  int tiles;     // of the longest product
-  int channels;  // of the widest product
   // plus and minus receive A[p][.] applied to m lines of `count` vectors, for the points p = a and -a (pair 1) or b and -b (pair 2).
   void (*lines)(int pair, const float* lines, int64_t lineStride, int64_t count, float* plus, float* minus);
-  // [tiles][channels]
+  // [tiles][channels], as far as TileSizes::hwcnWinograd goes.
   void (*products[kMaxHwcnWinogradTiles + 1][kMaxHwcnWinogradChannels + 1])(const HwcnWinogradProducts&);
   // B[j][.] applied to the `count` vectors of each of six points is added to to[j], or stored there where no tile before this one has
   // added: anywhere by the first one, else for the last m of the j.

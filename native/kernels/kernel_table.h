@@ -15,6 +15,7 @@
 #include "native/kernels/random_kernels.h"
 #include "native/kernels/reduce_kernels.h"
 #include "native/kernels/softmax_kernels.h"
+#include "native/kernels/tile_sizes.h"
 #include "native/kernels/update_kernels.h"
 #include "native/kernels/winograd_kernels.h"
 #include "native/kernels/winograd_narrow_kernels.h"
@@ -24,6 +25,7 @@ namespace stridenet {
 struct KernelTable {
   const char* isa;  // "scalar", "avx2", "avx512" or "neon"
   int lanes;        // float32 in a vector
+  TileSizes tiles;
   ActivationKernels activation;
   GemmKernels gemm;
   ElementwiseKernels elementwise;

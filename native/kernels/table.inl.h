@@ -4,6 +4,8 @@
 
 namespace {
 
+constexpr TileSizes kTileSizes = tileSizes(kIsa);
+
 // math.inl.h and pairwise.inl.h first: the others use them.
 // clang-format off
 #include "native/kernels/math.inl.h"
@@ -32,22 +34,8 @@ namespace {
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    kIsaName,
-    kLanes,
-    kActivationKernels,
-    kGemmKernels,
-    kElementwiseKernels,
-    kHwcnKernels,
-    kLayoutKernels,
-    kNormKernels,
-    kPoolKernels,
-    kRandomKernels,
-    kReduceKernels,
-    kSoftmaxKernels,
-    kUpdateKernels,
-    kDepthwiseKernels,
-    kWinogradKernels,
-    kWinogradNarrowKernels,
-    kHwcnWinogradKernels,
+    kIsa.name,       kIsa.lanes,     kTileSizes,        kActivationKernels, kGemmKernels,           kElementwiseKernels,
+    kHwcnKernels,    kLayoutKernels, kNormKernels,      kPoolKernels,       kRandomKernels,         kReduceKernels,
+    kSoftmaxKernels, kUpdateKernels, kDepthwiseKernels, kWinogradKernels,   kWinogradNarrowKernels, kHwcnWinogradKernels,
     kProbeKernels,
 };

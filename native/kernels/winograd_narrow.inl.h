@@ -160,13 +160,11 @@ void winogradNarrowSums(const WinogradNarrowSums& w) {
     }
 }
 
-// A tile has six sums in registers, beside them a weight and a number of v.
-constexpr int kWinogradNarrowTiles = (kVectorRegisters - 2) / 6;
-static_assert(kWinogradNarrowTiles <= kMostWinogradNarrowTiles);
+static_assert(kTileSizes.winogradNarrowTiles <= kMostWinogradNarrowTiles);
 
 template <int M, int T>
 constexpr auto chooseWinogradNarrowResults() -> void (*)(const WinogradNarrowTiles&) {
-  if constexpr (T <= kWinogradNarrowTiles) {
+  if constexpr (T <= kTileSizes.winogradNarrowTiles) {
     return &winogradNarrowResults<M, T>;
   } else {
     return nullptr;
@@ -178,7 +176,6 @@ constexpr WinogradNarrowSizeKernels winogradNarrowSize() {
   return {winogradNarrowSplit<M>,
           winogradNarrowAlongLine<M>,
           winogradNarrowAcrossLines,
-          kWinogradNarrowTiles,
           {nullptr, chooseWinogradNarrowResults<M, 1>(), chooseWinogradNarrowResults<M, 2>(), chooseWinogradNarrowResults<M, 3>(),
            chooseWinogradNarrowResults<M, 4>(), chooseWinogradNarrowResults<M, 5>()},
           winogradNarrowGradient<M>,

@@ -51,8 +51,7 @@ struct WinogradNarrowSizeKernels {
   void (*alongLine)(const float* phases, int64_t phaseLength, int64_t channels, int64_t numbers, float* to, int64_t toColumn);
   // to[i * toLine + n] = (B^T d)[i] of the six lines d, likewise.
   void (*acrossLines)(const float* const* lines, int64_t numbers, float* to, int64_t toLine);
-  int tiles;  // most of a call of results
-  // [tiles]
+  // [tiles], as many as TileSizes::winogradNarrowTiles.
   void (*results[kMostWinogradNarrowTiles + 1])(const WinogradNarrowTiles&);
 
   // e[i * eLine + q * lanes + lane] = (G dy)[i] of m lines of pixels of up to a vector of channels; sum[lane] += all that it reads.

@@ -73,7 +73,7 @@ void packMatrix(const PlainMatrix& matrix, const KernelTable& kernels, int64_t u
 
 size_t chainBytes(const KernelTable& kernels, int64_t rows, int64_t k) {
   if (k <= kChainPasses * kPassLength) return 0;
-  const size_t width = static_cast<size_t>(kernels.gemm.vectors * kernels.lanes);
+  const size_t width = static_cast<size_t>(kernels.tiles.gemm.vectors * kernels.lanes);
   return scratchBytes(static_cast<size_t>(rows) * (sizeof(float*) + width * sizeof(float)));
 }
 
@@ -84,7 +84,7 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
   const int vectors = panels.vectorsOf(panel);
   const int64_t width = vectors * panels.lanes, firstColumn = panels.firstColumn(panel);
   const int64_t segments = product.segments, length = product.length;
-  const int64_t tiles = ceilDiv(table.count, gemm.rows[vectors]);
+  const int64_t tiles = ceilDiv(table.count, product.kernels->tiles.gemm.rows[vectors]);
 
   // A pass sums whole segments, or a part of one.
   const int64_t fitting = kPanelBlockBytes / (width * static_cast<int64_t>(sizeof(float))),

@@ -1,6 +1,6 @@
 // Products over packed panels: the part that matmul and the convolutions share.
 //
-// B (K x columns) is packed into panels of up to `GemmKernels::vectors` whole vectors; within a panel the K rows follow each other,
+// B (K x columns) is packed into panels of up to `TileSizes::gemm.vectors` whole vectors; within a panel the K rows follow each other,
 // columns beyond the last are zero. A row of A is `segments` pieces of `length` numbers (K = segments * length), each reached
 // through a pointer. This file knows no padding, no image and no thread: matmul.cc and conv2d/direct_blocks.cc do.
 #pragma once
@@ -27,7 +27,7 @@ struct Panels {
       : columns(columnCount),
         lanes(kernels.lanes),
         vectors(ceilDiv(columnCount, kernels.lanes)),
-        count(ceilDiv(vectors, kernels.gemm.vectors)) {}
+        count(ceilDiv(vectors, kernels.tiles.gemm.vectors)) {}
 
   int64_t firstVector(int64_t panel) const { return panel * vectors / count; }
   int vectorsOf(int64_t panel) const { return static_cast<int>(firstVector(panel + 1) - firstVector(panel)); }

@@ -77,10 +77,11 @@ void updatePieces(const RankUpdate& update, const RankSharing& sharing, const Ra
                   int64_t end, float* c, bool accumulate) {
   constexpr int64_t kLine = 16;
   const GemmKernels& gemm = update.kernels->gemm;
+  const GemmTileSizes& sizes = update.kernels->tiles.gemm;
   auto firstRow = [&](int64_t band) { return band * update.rows / sharing.bands; };
   // The rows of a that the pieces read, and so those of the next block to fetch.
   const int64_t low = firstRow(begin / sharing.strips), high = firstRow((end - 1) / sharing.strips + 1);
-  const int64_t turnsPerPiece = ceilDiv(firstRow(1), gemm.rows[update.panels.vectorsOf(0)]), turns = (end - begin) * turnsPerPiece;
+  const int64_t turnsPerPiece = ceilDiv(firstRow(1), sizes.rows[update.panels.vectorsOf(0)]), turns = (end - begin) * turnsPerPiece;
 
   const float* rowPointers[kMaxTileRows];
   RankUpdateTile tile = {
@@ -92,7 +93,7 @@ void updatePieces(const RankUpdate& update, const RankSharing& sharing, const Ra
     const RankUnit unit = unitAt(strip / update.panels.count);
     const int64_t first = firstRow(band), count = firstRow(band + 1) - first;
     const int vectors = update.panels.vectorsOf(panel);
-    const int64_t tiles = ceilDiv(count, gemm.rows[vectors]);
+    const int64_t tiles = ceilDiv(count, sizes.rows[vectors]);
     const int64_t column = update.panels.firstColumn(panel);
     tile.columns = static_cast<int>(update.panels.columnsOf(panel));
     tile.b = block.b + unit.b + column;

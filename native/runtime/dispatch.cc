@@ -68,13 +68,27 @@ Status selectKernels(const KernelTable** result) {
   return selection.status;
 }
 
-Status findKernels(const std::string& isa, const KernelTable** result) {
-  for (const KernelTable* table : availableKernels()) {
-    if (isa != table->isa) continue;
-    *result = table;
+namespace {
+
+constexpr KernelTable withoutKernels(const InstructionSet& isa) {
+  KernelTable table = {};
+  table.isa = isa.name;
+  table.lanes = isa.lanes;
+  table.tiles = tileSizes(isa);
+  return table;
+}
+
+constexpr KernelTable kPlanningTables[] = {withoutKernels(kScalar), withoutKernels(kAvx2), withoutKernels(kAvx512), withoutKernels(kNeon)};
+
+}  // namespace
+
+Status planningTable(const std::string& isa, const KernelTable** result) {
+  for (const KernelTable& table : kPlanningTables) {
+    if (isa != table.isa) continue;
+    *result = &table;
     return Status::ok();
   }
-  return Status::error("ERR_UNSUPPORTED_ISA", "There are no kernels named '%s'.", isa.c_str());
+  return Status::error("ERR_UNSUPPORTED_ISA", "There is no instruction set '%s'.", isa.c_str());
 }
 
 Status defaultThreads(ThreadChoice* result) {

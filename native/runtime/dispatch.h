@@ -17,9 +17,9 @@ const std::vector<const KernelTable*>& availableKernels();
 // ERR_UNSUPPORTED_ISA when STRIDENET_ISA names a table that the processor cannot run; otherwise what readSwitches says.
 Status selectKernels(const KernelTable** result);
 
-// The table from which plans and packed lengths for an instruction set are computed. ERR_UNSUPPORTED_ISA when there is
-// none of that name.
-Status findKernels(const std::string& isa, const KernelTable** result);
+// A table of sizes without kernels, which is all that plans and packed lengths need. There is one for every instruction
+// set, whatever this processor has. ERR_UNSUPPORTED_ISA when there is none of that name.
+Status planningTable(const std::string& isa, const KernelTable** result);
 
 struct ThreadChoice {
   int threads;

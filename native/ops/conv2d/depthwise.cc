@@ -135,7 +135,7 @@ void runBlocks(const KernelTable& kernels, const Conv2dShape& s, const Worker& w
   for (int64_t first = begin; first < end; first += block.lines) {
     const int64_t image = first / s.dstH(), p = first % s.dstH();
     const int64_t left = s.dstH() - p < end - first ? s.dstH() - p : end - first;
-    block.lines = ceilDiv(left, ceilDiv(left, kernels.depthwise.blockLines));  // as equal as possible
+    block.lines = ceilDiv(left, ceilDiv(left, kernels.tiles.depthwiseLines));  // as equal as possible
     block.row = p * sub.h.srcStep + sub.h.src;
     const int64_t at = first * block.dstRow;
     kernels.depthwise.block3x3(block, operands.source + image * block.height * block.rowStep, weight, operands.bias,

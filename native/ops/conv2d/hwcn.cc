@@ -57,7 +57,7 @@ int64_t packedLength(const Conv2dShape& s, const KernelTable&) {
 
 void pack(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const SubConvolution sub = wholeConvolution(s);
-  const ChannelBlocks blocks(s.dstC(), call.kernels->hwcn.channels);
+  const ChannelBlocks blocks(s.dstC(), call.kernels->tiles.hwcn.channels);
   const int64_t stride = s.kh * s.kw * s.ic;  // between output channels of the weight
   const PackOperands operands(call);
   int64_t begin, end;
@@ -81,10 +81,10 @@ Plan plan(const Call& call, const Conv2dShape& s) {
   const KernelTable& kernels = *call.kernels;
   const SubConvolution sub = wholeConvolution(s);
   const HwcnBands bands(kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH, chooseStripes(call, s, sub));
-  const ChannelBlocks blocks(s.dstC(), kernels.hwcn.channels);
+  const ChannelBlocks blocks(s.dstC(), kernels.tiles.hwcn.channels);
   int64_t kernelLines = bands.stripes > 1 ? bands.lines * s.poolH * sub.h.taps : 0;
   for (int64_t h = 0; bands.stripes == 1 && h < sub.h.positions; ++h) kernelLines += TapRange(sub.h, h, 1, s.srcH()).count();
-  const int64_t taps = tapsOfLine(s, sub.w, kernels.hwcn.pixels[blocks.size(0)]);
+  const int64_t taps = tapsOfLine(s, sub.w, kernels.tiles.hwcn.pixels[blocks.size(0)]);
   const int64_t read = bands.perGroup * bands.windowLines * bands.windowColumns * s.srcC();
   const bool isSum = call.opcode == Opcode::conv2d && call.operands[3].present();
   const int64_t written = bands.lines * (s.dstW() / s.poolW) * s.dstC() * (isSum ? 2 : 1);
@@ -105,7 +105,7 @@ class HwcnRun {
         operands_(call),
         sub_(wholeConvolution(shape)),
         bands_(kernels_, s_.n, s_.srcC(), sub_.h, sub_.w, s_.poolH, chooseStripes(call, s_, sub_)),
-        blocks_(s_.dstC(), kernels_.hwcn.channels),
+        blocks_(s_.dstC(), kernels_.tiles.hwcn.channels),
         lineStep_(s_.dstW() * s_.dstC() * bands_.lanes) {
     ScratchCursor cursor(worker.threadScratch);
     window_ = static_cast<float*>(cursor.takeBytes(bands_.windowBytes()));
@@ -150,7 +150,7 @@ class HwcnRun {
       const float* weight = operands_.packed + channel * s_.kh * s_.kw * s_.srcC() + tap * s_.kw * perTap;
       tile_.weightLine = s_.kw * perTap;
       tile_.bias = operands_.bias == nullptr ? nullptr : operands_.bias + channel;
-      forEachTile(sub_.w.positions, kernels_.hwcn.pixels[size], [&](int64_t q, int64_t count) {
+      forEachTile(sub_.w.positions, kernels_.tiles.hwcn.pixels[size], [&](int64_t q, int64_t count) {
         const TapRange taps(sub_.w, q, count, s_.srcW());
         tile_.length = taps.count() * s_.srcC();
         tile_.x = lines + (q * sub_.w.srcStep + taps.begin) * s_.srcC() * bands_.lanes;

@@ -95,10 +95,11 @@ class SumChunks {
   // Adds the products of the lines of dy that were read.
   void addPass() {
     const HwcnKernels& hwcn = kernels_.hwcn;
-    const int64_t lanes = bands_.lanes, blocks = ceilDiv(s_.oc, hwcn.rankChannels);
+    const HwcnTileSizes& sizes = kernels_.tiles.hwcn;
+    const int64_t lanes = bands_.lanes, blocks = ceilDiv(s_.oc, sizes.rankChannels);
     for (int64_t block = 0; block < blocks; ++block) {
       const int64_t channel = block * s_.oc / blocks, size = (block + 1) * s_.oc / blocks - channel;
-      const int64_t tiles = ceilDiv(grad_.rows, hwcn.rankRows[size]);
+      const int64_t tiles = ceilDiv(grad_.rows, sizes.rankRows[size]);
       update_.dy = dyLines_ + channel * lanes;
       for (int64_t tile = 0; tile < tiles; ++tile) {
         const int64_t row = tile * grad_.rows / tiles;

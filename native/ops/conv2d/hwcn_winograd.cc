@@ -67,7 +67,7 @@ struct TileLines {
     const int64_t reached = columns + s.kw - 1;
     width = left + s.iw > reached ? left + s.iw : reached;
     pitch = width * s.ic * lanes;
-    productStride = kernels.hwcnWinograd.tiles * kernels.hwcnWinograd.channels * lanes;
+    productStride = kernels.tiles.hwcnWinograd.tiles * kernels.tiles.hwcnWinograd.channels * lanes;
   }
 
   size_t dyBytes() const { return bytes(m * dyPitch); }
@@ -100,7 +100,7 @@ class HwcnWinogradRun {
         kernels_(*call.kernels),
         transforms_(kernels_.hwcnWinograd),
         layout_(shape, kernels_),
-        blocks_(shape.ic, kernels_.hwcnWinograd.channels),
+        blocks_(shape.ic, kernels_.tiles.hwcnWinograd.channels),
         bands_(bandsOf(shape, kernels_)),
         dy_(call.operands[0].f32()),
         packed_(call.operands[1].f32()),
@@ -157,12 +157,13 @@ class HwcnWinogradRun {
   // Multiplies a line of points and transforms it back along the line.
   void computePoints(int64_t line, const float* pixels, float* results) {
     const int64_t lanes = layout_.lanes, perTile = layout_.m * s_.oc * lanes, pixel = s_.ic * lanes;
+    const int64_t mostTiles = kernels_.tiles.hwcnWinograd.tiles;
     HwcnWinogradProducts p = {nullptr, s_.oc * lanes, s_.oc, nullptr, products_, layout_.productStride};
     for (int64_t block = 0; block < blocks_.count; ++block) {
       const int64_t channel = blocks_.first(block), size = blocks_.size(block);
       p.u = packed_ + (channel * kPoints + line * size) * kPoints * s_.oc;
       for (int64_t tile = 0; tile < tilesW().count();) {
-        const int64_t tiles = tilesW().count() - tile < transforms_.tiles ? tilesW().count() - tile : transforms_.tiles;
+        const int64_t tiles = tilesW().count() - tile < mostTiles ? tilesW().count() - tile : mostTiles;
         p.x = pixels + tile * perTile;
         transforms_.products[tiles][size](p);
         for (int64_t t = 0; t < tiles; ++t, ++tile) {
@@ -204,9 +205,9 @@ struct PackUnits {
   ChannelBlocks blocks;
   int64_t parts, width;  // width: numbers of a row of transformed weights
   PackUnits(const Conv2dShape& s, const KernelTable& kernels)
-      : blocks(s.ic, kernels.hwcnWinograd.channels),
+      : blocks(s.ic, kernels.tiles.hwcnWinograd.channels),
         parts(ceilDiv(s.oc, kPackRows)),
-        width(roundUp(kernels.hwcnWinograd.channels, kernels.lanes)) {}
+        width(roundUp(kernels.tiles.hwcnWinograd.channels, kernels.lanes)) {}
   int64_t count() const { return blocks.count * parts; }
   int64_t pointStride() const { return kPackRows * width; }
 };

@@ -93,7 +93,7 @@ int64_t windowLines(const Conv2dShape& s, int64_t lines) {
 }
 
 size_t windowBytes(const Conv2dShape& s, const KernelTable& kernels) {
-  return scratchBytes(static_cast<size_t>(windowLines(s, kernels.depthwise.blockLines) * s.iw * s.ic) * sizeof(float));
+  return scratchBytes(static_cast<size_t>(windowLines(s, kernels.tiles.depthwiseLines) * s.iw * s.ic) * sizeof(float));
 }
 
 Status read(const Call& call, Parts* parts) {
@@ -124,7 +124,7 @@ Plan plan(const Call& call) {
   const PartCalls calls(call);
   Plan plan = planOf(call, pointwise.algorithm->plan(calls.pointwise, pointwise.shape).flops +
                                depthwise.algorithm->plan(calls.depthwise, depthwise.shape).flops);
-  for (int64_t count = 1; count <= windowLines(depthwise.shape, call.kernels->depthwise.blockLines); ++count) {
+  for (int64_t count = 1; count <= windowLines(depthwise.shape, call.kernels->tiles.depthwiseLines); ++count) {
     const PointwiseLines lines(calls.pointwise, pointwise.shape, 0, 0, count, nullptr);
     const size_t scratch = pointwise.algorithm->plan(lines.call, lines.shape).threadScratch;
     if (scratch > plan.threadScratch) plan.threadScratch = scratch;
@@ -150,7 +150,7 @@ void run(const Call& call, const Worker& worker) {
   worker.range(s.n * s.oh, &begin, &end);
   for (int64_t first = begin; first < end; first += block.lines) {
     const int64_t p = first % s.oh, left = s.oh - p < end - first ? s.oh - p : end - first;
-    block.lines = ceilDiv(left, ceilDiv(left, kernels.blockLines));  // as equal as possible
+    block.lines = ceilDiv(left, ceilDiv(left, call.kernels->tiles.depthwiseLines));  // as equal as possible
     const int64_t top = p * s.sh - s.pt, bottom = top + windowLines(s, block.lines);
     const int64_t low = top < 0 ? 0 : top < s.ih ? top : s.ih, high = bottom < low ? low : bottom < s.ih ? bottom : s.ih;
     if (first / s.oh != image) image = first / s.oh, from = to = low;

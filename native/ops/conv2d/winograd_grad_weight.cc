@@ -177,7 +177,7 @@ void multiplyGroup(const WinogradGradWeight& grad, const float* g, int64_t outpu
   for (int64_t p = 0; p < kPoints; ++p) {
     for (int64_t panel = 0; panel < panels.count; ++panel) {
       const int vectors = panels.vectorsOf(panel);
-      const int64_t column = panels.firstColumn(panel), count = ceilDiv(outputs, gemm.rows[vectors]);
+      const int64_t column = panels.firstColumn(panel), count = ceilDiv(outputs, grad.kernels->tiles.gemm.rows[vectors]);
       tile.b = v + p * grad.plane(grad.inputs) + column;
       tile.columns = static_cast<int>(panels.columnsOf(panel));
       for (int64_t i = 0; i < count; ++i) {

@@ -52,7 +52,7 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   float* v = static_cast<float*>(cursor.takeBytes(tiles.pointBytes()));
 
   const ConvOperands operands(call);
-  const int64_t vectors = ceilDiv(s.dstC(), tiles.lanes), calls = ceilDiv(tiles.tilesW, tiles.kernels->tiles);
+  const int64_t vectors = ceilDiv(s.dstC(), tiles.lanes), calls = ceilDiv(tiles.tilesW, call.kernels->tiles.winogradNarrowTiles);
   const int64_t packedVector = kNarrowPoints * s.srcC() * tiles.lanes;
   WinogradNarrowTiles work = {};
   work.vLine = tiles.line, work.vColumn = tiles.column, work.channels = tiles.channels;

@@ -23,7 +23,7 @@ import { trainingGraph } from '../../../lib/train/trainingGraph';
 /** By name, `resnet18 training 8 fast avx2`. */
 export type Listings = Readonly<Record<string, string>>;
 
-export const ISAS = ['avx2', 'avx512'];
+export const ISAS = ['avx512', 'avx2', 'neon'];
 
 const MODES: readonly AlgorithmMode[] = ['fast', 'exact'];
 
