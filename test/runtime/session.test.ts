@@ -11,7 +11,8 @@ import { variableTensor } from '../../lib/graph/leaves';
 import { VariableStorage } from '../../lib/graph/storage';
 import type { Tensor } from '../../lib/graph/tensor';
 import type { TypedArray } from '../../lib/graph/types';
-import { nativeQueries } from '../../lib/runtime/queries';
+import { binding } from '../../lib/runtime/binding';
+import { makeQueries, nativeQueries } from '../../lib/runtime/queries';
 import { Session } from '../../lib/runtime/session';
 import { State } from '../../lib/runtime/state';
 import { Buffers, instruction } from '../compile/randomProgram';
@@ -251,6 +252,12 @@ describe('queries', () => {
     expect(length).toBeGreaterThanOrEqual(120 * 84);
     expect(nativeQueries().packedLength('matmul_pack', [120, 84], attrs)).toBe(length);
     expect(() => nativeQueries().packedLength('matmul_pack', [120], attrs)).toThrow('native code refuses');
+  });
+
+  test('answer for every instruction set, whatever this processor has', () => {
+    const length = (isa: string): number => makeQueries(binding(), isa).packedLength('matmul_pack', [3, 17], attrs);
+    expect(['scalar', 'neon', 'avx2', 'avx512'].map(length)).toEqual([60, 60, 72, 96]);
+    expect(() => length('mmx')).toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED_ISA' }));
   });
 
   test('costs grow with the work', () => {
