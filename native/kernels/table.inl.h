@@ -34,8 +34,23 @@ constexpr TileSizes kTileSizes = tileSizes(kIsa);
 
 extern const KernelTable kTable;
 const KernelTable kTable = {
-    kIsa.name,       kIsa.lanes,     kTileSizes,        kActivationKernels, kGemmKernels,           kElementwiseKernels,
-    kHwcnKernels,    kLayoutKernels, kNormKernels,      kPoolKernels,       kRandomKernels,         kReduceKernels,
-    kSoftmaxKernels, kUpdateKernels, kDepthwiseKernels, kWinogradKernels,   kWinogradNarrowKernels, kHwcnWinogradKernels,
-    kProbeKernels,
+    .isa = kIsa.name,
+    .lanes = kIsa.lanes,
+    .tiles = kTileSizes,
+    .activation = kActivationKernels,
+    .gemm = kGemmKernels,
+    .elementwise = kElementwiseKernels,
+    .hwcn = kHwcnKernels,
+    .layout = kLayoutKernels,
+    .norm = kNormKernels,
+    .pool = kPoolKernels,
+    .random = kRandomKernels,
+    .reduce = kReduceKernels,
+    .softmax = kSoftmaxKernels,
+    .update = kUpdateKernels,
+    .depthwise = kDepthwiseKernels,
+    .winograd = kWinogradKernels,
+    .winogradNarrow = kWinogradNarrowKernels,
+    .hwcnWinograd = kHwcnWinogradKernels,
+    .probe = kProbeKernels,
 };
