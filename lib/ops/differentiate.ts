@@ -60,7 +60,8 @@ export function differentiate(loss: Tensor, wrt: readonly Tensor[]): (Tensor | n
  *   one of `wrt` or a path leads through an operation without a derivative
  * @example
  * const x = tensor([3]);
- * await ops.grad(ops.sum(ops.mul(x, x)), [x])[0].array(); // [6]
+ * const [gradient] = ops.grad(ops.sum(ops.mul(x, x)), [x]);
+ * await gradient!.array(); // [6]
  */
 export function grad(loss: Tensor, wrt: readonly Tensor[]): Tensor<'float32'>[] {
   const tensors = readArray(wrt, Infinity);
