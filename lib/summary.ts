@@ -4,7 +4,8 @@
  */
 
 import { compileGraph } from './compile/compile';
-import type { NativeQueries } from './compile/ir';
+import type { Candidate, NativeQueries } from './compile/ir';
+import { ALGORITHM } from './compile/opcodes';
 import { LINE_BYTES } from './compile/planMemory';
 import { checkInteger, checkOptions, formatShape, StridenetError } from './errors';
 import type { Graph } from './graph/graph';
@@ -252,8 +253,14 @@ function plannedBytes(graph: Graph): number {
  */
 const planningQueries: NativeQueries = {
   packedLength: (opcode, shape, attrs) => ask((native) => native.packedLength(opcode, shape, attrs), elementCount(shape)),
+  candidates: (convolution, pack) => ask((native) => native.candidates(convolution, pack), PLAIN),
+  accepts: (instruction) => ask((native) => native.accepts(instruction), false),
   cost: (instruction) => ask((native) => native.cost(instruction), { flops: 1, bytes: 1, scratchBytes: 0, seconds: 1 }),
 };
+
+const PLAIN: readonly Candidate[] = [
+  { algorithm: ALGORITHM.direct, widen: 1, sumsProducts: true, isOffered: true, seconds: 1, packSeconds: 0, packedLength: 0 },
+];
 
 function ask<T>(question: (native: NativeQueries) => T, otherwise: T): T {
   try {

@@ -28,6 +28,7 @@
       "native/ops/batch_norm_fold.cc",
       "native/ops/response_norm.cc",
       "native/ops/conv2d/algorithms.cc",
+      "native/ops/conv2d/candidates.cc",
       "native/ops/conv2d/conv2d.cc",
       "native/ops/conv2d/depthwise.cc",
       "native/ops/conv2d/direct.cc",

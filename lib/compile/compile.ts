@@ -39,7 +39,7 @@ export function* compiling(graph: Graph, queries: NativeQueries, options: Compil
   const kept = options.recompute === false ? fused : recompute(fused);
   yield;
   const lowered = yield* lower(kept, queries, options.algorithm ?? 'fast');
-  const joined = options.fuse === false ? lowered : joinDepthwise(joinPooling(lowered));
+  const joined = options.fuse === false ? lowered : joinDepthwise(joinPooling(lowered, queries), queries);
   yield;
   const lists = yield* schedule(localise(joined));
   const memoryPlan = yield* planningMemory(lists, { sharesMemory: options.sharesMemory ?? true });

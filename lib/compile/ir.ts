@@ -80,10 +80,33 @@ export interface Program {
   readonly memoryPlan: MemoryPlan;
 }
 
+/** A way to compute a convolution. */
+export interface Candidate {
+  readonly algorithm: number;
+  /** Adjacent output pixels computed as one; see conv2d_pack in ops.def. */
+  readonly widen: number;
+  /** Whether it rounds like plain sums of products. */
+  readonly sumsProducts: boolean;
+  /** Whether its estimate is to be compared with others; a rule of thumb may know better. */
+  readonly isOffered: boolean;
+  /** Estimates for one thread. */
+  readonly seconds: number;
+  readonly packSeconds: number;
+  /** Numbers of the packed weight, 0 where none is read. */
+  readonly packedLength: number;
+}
+
 /** What the compiler asks of native code; tests pass a pure stand-in. */
 export interface NativeQueries {
   /** Numbers in the packed buffer that a conv2d_pack or matmul_pack instruction writes. */
   packedLength(opcode: 'conv2d_pack' | 'matmul_pack', weightShape: Shape, attrs: Readonly<Record<string, number>>): number;
+  /**
+   * The ways to compute a convolution or a weight gradient, in the order of preference among those of equal cost, whatever its algorithm and
+   * packed weight are said to be. `pack` is the instruction that makes that weight.
+   */
+  candidates(convolution: Instruction, pack?: Instruction): readonly Candidate[];
+  /** Whether native code can compute an instruction. */
+  accepts(instruction: Instruction): boolean;
   /** Cost of an instruction on one thread: choices must not follow the number of threads. `seconds` is an estimate. */
   cost(instruction: Instruction): { flops: number; bytes: number; scratchBytes: number; seconds: number };
 }

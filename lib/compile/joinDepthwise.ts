@@ -10,7 +10,7 @@
  */
 
 import { byteLength, inArena, readersOf } from './buffers';
-import type { Buffer, Instruction, InstructionLists } from './ir';
+import type { Buffer, Instruction, InstructionLists, NativeQueries } from './ir';
 import { ALGORITHM } from './opcodes';
 
 /** The result between the two must have at least so many bytes. */
@@ -20,10 +20,8 @@ const LEAST_BYTES = 2 ** 20;
  * lines of images.
  */
 const MOST_WEIGHT_BYTES = 2 ** 15;
-/** Native code takes only channels that fill vectors; multiples of this do so on every instruction set. */
-const WHOLE_VECTORS = 16;
 
-export function joinDepthwise(lists: InstructionLists): InstructionLists {
+export function joinDepthwise(lists: InstructionLists, queries: NativeQueries): InstructionLists {
   if (!lists.step.some(({ attrs }) => attrs.algorithm === ALGORITHM.depthwise)) return lists;
   const readers = readersOf(lists.step);
   const replaced = new Map<Instruction, Instruction | null>();
@@ -33,13 +31,15 @@ export function joinDepthwise(lists: InstructionLists): InstructionLists {
     const [depthwise, ...others] = readers.get(between) ?? [];
     if (!depthwise || others.length > 0 || !isDepthwise3x3(depthwise, between)) continue;
     const { activation, sh: stride, pt, pl } = depthwise.attrs as Record<'activation' | 'sh' | 'pt' | 'pl', number>;
-    replaced.set(expansion, null);
-    replaced.set(depthwise, {
+    const joined: Instruction = {
       ...depthwise,
       opcode: 'conv2d_pointwise_depthwise',
       inputs: [...expansion.inputs.slice(0, 3), ...depthwise.inputs.slice(1, 3)],
       attrs: { activation: expansion.attrs.activation!, depthwise_activation: activation, stride, pt, pl },
-    });
+    };
+    if (!queries.accepts(joined)) continue;
+    replaced.set(expansion, null);
+    replaced.set(depthwise, joined);
   }
   if (replaced.size === 0) return lists;
   const step = lists.step.map((instruction) => (replaced.has(instruction) ? replaced.get(instruction)! : instruction));
@@ -52,11 +52,11 @@ function isExpansion({ opcode, attrs, inputs }: Instruction, result: Buffer): bo
   // No attribute says how much padding there is at the bottom and on the right: the extents do.
   const isWhole = inputs[0]!.shape[1] === result.shape[1] && inputs[0]!.shape[2] === result.shape[2];
   const isLarge = byteLength(result) >= LEAST_BYTES && byteLength(inputs[1]!) <= MOST_WEIGHT_BYTES;
-  return is1x1 && isWhole && isLarge && attrs.groups === 1 && result.shape[3]! % WHOLE_VECTORS === 0 && !result.aliasOf && inArena(result);
+  return is1x1 && isWhole && isLarge && attrs.groups === 1 && !result.aliasOf && inArena(result);
 }
 
 function isDepthwise3x3({ opcode, attrs, inputs }: Instruction, images: Buffer): boolean {
   if (opcode !== 'conv2d' || attrs.algorithm !== ALGORITHM.depthwise || inputs[0] !== images || inputs[3]) return false;
   const { kh, kw, sh, sw, dh, dw } = attrs as Record<'kh' | 'kw' | 'sh' | 'sw' | 'dh' | 'dw', number>;
-  return kh === 3 && kw === 3 && dh === 1 && dw === 1 && sh === sw && sh <= 2;
+  return kh === 3 && kw === 3 && dh === 1 && dw === 1 && sh === sw;
 }

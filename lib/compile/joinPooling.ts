@@ -11,13 +11,11 @@
  */
 
 import { baseOf, inArena, reads, readersOf, writes, type Readers } from './buffers';
-import type { Buffer, Instruction, InstructionLists } from './ir';
+import type { Buffer, Instruction, InstructionLists, NativeQueries } from './ir';
 import { ACTIVATION, ALGORITHM } from './opcodes';
 
 const WINDOW = ['kh', 'kw', 'sh', 'sw', 'pt', 'pl', 'dh', 'dw'] as const;
 const GEOMETRY = [...WINDOW, 'groups'] as const;
-/** Native code takes windows of up to this many rows and columns. */
-const LARGEST_WINDOW = 64;
 /** Positions of maxima are stored for so many images at a time: see conv2d_max_pool2d in ops.def. */
 const IMAGE_BLOCK = 16;
 
@@ -27,7 +25,13 @@ interface Backward {
   readonly gradWeight: Instruction;
 }
 
-export function joinPooling(lists: InstructionLists): InstructionLists {
+/** What reads a convolution's result, and nothing else does. */
+interface Pooling {
+  readonly pool: Instruction;
+  readonly backward: readonly Backward[];
+}
+
+export function joinPooling(lists: InstructionLists, queries: NativeQueries): InstructionLists {
   if (!lists.step.some(({ attrs }) => attrs.algorithm === ALGORITHM.hwcn)) return lists;
   const readers = readersOf(lists.step);
   const all = [...lists.prepare, ...lists.step].flatMap((instruction) => [...reads(instruction), ...writes(instruction)]);
@@ -36,33 +40,40 @@ export function joinPooling(lists: InstructionLists): InstructionLists {
   for (const conv of lists.step) {
     const found = findPooling(conv, readers);
     if (!found) continue;
-    const { pool, backward } = found;
-    const { kh: pool_h, kw: pool_w } = pool.attrs as { kh: number; kw: number };
-    const [n, h, w, c] = pool.outputs[0]!.shape as [number, number, number, number];
-    const shape = [Math.ceil(n / IMAGE_BLOCK), h, w, c, IMAGE_BLOCK];
-    const position: Buffer | null =
-      backward.length > 0 ? { id: nextBuffer++, dtype: 'float32', shape, name: pool.name, place: { space: 'arena' } } : null;
-    replaced.set(pool, null);
-    replaced.set(conv, {
-      ...conv,
-      opcode: 'conv2d_max_pool2d',
-      inputs: conv.inputs.slice(0, 3),
-      outputs: [pool.outputs[0]!, position],
-      attrs: { activation: conv.attrs.activation!, ...pick(conv, GEOMETRY), pool_h, pool_w },
-    });
-    for (const { poolGrad, gradWeight } of backward) {
-      replaced.set(poolGrad, null);
-      replaced.set(gradWeight, {
-        ...gradWeight,
-        opcode: 'conv2d_max_pool2d_grad_weight',
-        inputs: [gradWeight.inputs[0]!, poolGrad.inputs[1]!, position],
-        attrs: { ...pick(gradWeight, GEOMETRY), pool_h, pool_w },
-      });
-    }
+    const joined = join(conv, found, nextBuffer);
+    if (![...joined.values()].every((instruction) => instruction === null || queries.accepts(instruction))) continue;
+    for (const [instruction, replacement] of joined) replaced.set(instruction, replacement);
+    nextBuffer++;
   }
   if (replaced.size === 0) return lists;
   const step = lists.step.map((instruction) => (replaced.has(instruction) ? replaced.get(instruction)! : instruction));
   return { ...lists, step: step.filter((instruction) => instruction !== null) };
+}
+
+/** What the convolution, its pooling and their gradients are replaced by. @param id of the buffer for positions */
+function join(conv: Instruction, { pool, backward }: Pooling, id: number): Map<Instruction, Instruction | null> {
+  const { kh: pool_h, kw: pool_w } = pool.attrs as { kh: number; kw: number };
+  const [n, h, w, c] = pool.outputs[0]!.shape as [number, number, number, number];
+  const shape = [Math.ceil(n / IMAGE_BLOCK), h, w, c, IMAGE_BLOCK];
+  const position: Buffer | null = backward.length > 0 ? { id, dtype: 'float32', shape, name: pool.name, place: { space: 'arena' } } : null;
+  const joined = new Map<Instruction, Instruction | null>([[pool, null]]);
+  joined.set(conv, {
+    ...conv,
+    opcode: 'conv2d_max_pool2d',
+    inputs: conv.inputs.slice(0, 3),
+    outputs: [pool.outputs[0]!, position],
+    attrs: { activation: conv.attrs.activation!, ...pick(conv, GEOMETRY), pool_h, pool_w },
+  });
+  for (const { poolGrad, gradWeight } of backward) {
+    joined.set(poolGrad, null);
+    joined.set(gradWeight, {
+      ...gradWeight,
+      opcode: 'conv2d_max_pool2d_grad_weight',
+      inputs: [gradWeight.inputs[0]!, poolGrad.inputs[1]!, position],
+      attrs: { ...pick(gradWeight, GEOMETRY), pool_h, pool_w },
+    });
+  }
+  return joined;
 }
 
 function pick(instruction: Instruction, names: readonly string[]): Record<string, number> {
@@ -70,7 +81,7 @@ function pick(instruction: Instruction, names: readonly string[]): Record<string
 }
 
 /** The only readers of a convolution's result, if they are one pooling and gradients of the same pooling that can be joined as well. */
-function findPooling(conv: Instruction, readers: Readers): { pool: Instruction; backward: Backward[] } | undefined {
+function findPooling(conv: Instruction, readers: Readers): Pooling | undefined {
   const [y] = conv.outputs;
   if (conv.opcode !== 'conv2d' || conv.attrs.algorithm !== ALGORITHM.hwcn || conv.inputs[3] || !y || y.aliasOf || !inArena(y))
     return undefined;
@@ -98,7 +109,7 @@ function isTiling({ attrs, outputs }: Instruction, image: Buffer): boolean {
   const [, height, width] = outputs[0]!.shape as [number, number, number];
   const isPlain = pt === 0 && pl === 0 && dh === 1 && dw === 1 && sh === kh && sw === kw;
   const isInside = height * kh <= image.shape[1]! && width * kw <= image.shape[2]!;
-  return isPlain && isInside && kh * kw > 1 && kh <= LARGEST_WINDOW && kw <= LARGEST_WINDOW;
+  return isPlain && isInside;
 }
 
 function findGradWeight(poolGrad: Instruction, readers: Readers): Instruction | undefined {

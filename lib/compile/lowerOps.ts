@@ -2,35 +2,17 @@
 
 import type { Tensor } from '../graph/tensor';
 import { physicalAxes, physicalShape, type Shape } from '../graph/types';
-import type { Conv2dAttrs } from '../ops/conv';
 import { BINARY_ACTIVATIONS, UNARY_ACTIVATIONS } from '../ops/activation';
 import { BINARY_OPS, UNARY_OPS } from '../ops/elementwise';
 import type { MatmulAttrs } from '../ops/matmul';
 import type { BatchNormAttrs } from '../ops/batchNorm';
 import type { ResponseNormAttrs } from '../ops/responseNorm';
-import {
-  chooseDepthwise,
-  chooseGradWeight,
-  chooseHwcn,
-  chooseWidening,
-  chooseWinograd,
-  DIRECT,
-  type ConvAlgorithm,
-  type Estimate,
-} from './algorithm';
-import { byteLength } from './buffers';
-import { epilogueOf } from './fuse';
 import type { Buffer, Instruction } from './ir';
+import { lowerConvGradWeight, lowerConvolution } from './lowerConv';
 import type { Lower, Lowering } from './lowering';
+import { activationOf, epilogueOperands, findColumnSum, result, withColumnSum, type WordAttrs } from './lowerShared';
 import { snakeCase } from './opcodeNames';
-import { ACTIVATION, BINARY_KIND, DIRECTION, OPCODES, PAD_MODE, REDUCTION, type OpcodeName, UNARY_KIND } from './opcodes';
-
-type WordAttrs = Readonly<Record<string, number>>;
-
-/** The result buffer of a node in its own shape. */
-function result(l: Lowering, node: Tensor): Buffer {
-  return l.allocate(node.dtype, physicalShape(node.shape), '');
-}
+import { BINARY_KIND, DIRECTION, OPCODES, PAD_MODE, REDUCTION, type OpcodeName, UNARY_KIND } from './opcodes';
 
 /** An operand of a broadcasting instruction, brought to the rank of the output. */
 function aligned(l: Lowering, input: Tensor, rank: number): Buffer {
@@ -80,145 +62,11 @@ function lowerReduction(kind: number): Lower {
   };
 }
 
-function convGeometry(attrs: Conv2dAttrs): WordAttrs {
-  const [sh, sw] = attrs.stride;
-  const [pt, , pl] = attrs.padding;
-  const [dh, dw] = attrs.dilation;
-  return { sh, sw, pt, pl, dh, dw, groups: attrs.groups };
-}
-
-function activationOf(node: Tensor): number {
-  return ACTIVATION[epilogueOf(node).activation];
-}
-
-/** Bias and residual operands of a producer; they follow `first` inputs. */
-function epilogueOperands(l: Lowering, node: Tensor): [Buffer | null, Buffer | null] {
-  const { bias, add } = epilogueOf(node);
-  return [bias ? l.bufferOf(node.inputs[2]!) : null, add ? l.bufferOf(node.inputs[bias ? 3 : 2]!) : null];
-}
-
-function isDepthwise({ groups }: Conv2dAttrs, channels: number, otherChannels: number): boolean {
-  return groups > 1 && channels === groups && otherChannels === groups;
-}
-
-/** The extent of a kernel that Winograd's minimal filtering may be used for, 0 if mode or geometry rule it out. */
-function winogradExtent(l: Lowering, { stride, dilation, groups }: Conv2dAttrs, kh: number, kw: number): number {
-  return l.algorithm === 'fast' && kh === kw && groups === 1 && [...stride, ...dilation].every((step) => step === 1) ? kh : 0;
-}
-
 /** Used only if no pack instruction reads the weight: packing multiplies by the scale itself. */
 const lowerScaledWeight: Lower = (l, node) => {
   const [weight, scale] = node.inputs.map((input) => l.bufferOf(input)) as [Buffer, Buffer];
   const output = result(l, node);
   l.emit('binary', [weight, l.alias(scale, [node.shape[0]!, 1, 1, 1])], [output], { kind: BINARY_KIND.mul });
-  return output;
-};
-
-/**
- * What a byte more of packed weights must save in every run, in seconds: about what reading it from memory takes. A form that takes
- * twice the bytes and is a little faster makes the first run longer, and the process larger, by more than most get back. The first MiB is
- * free.
- */
-const PACKED_BYTE_SECONDS = 4e-11;
-const FREE_PACKED_BYTES = 2 ** 20;
-
-/** conv2d and conv2dGradInput: `image` is what is read, `weight` is packed for the direction, the node is what is written. */
-function lowerConvolution(opcode: 'conv2d' | 'conv2d_grad_input', direction: number): Lower {
-  return (l, node) => {
-    const [image, weight] = node.inputs as [Tensor, Tensor];
-    const attrs = node.attrs as unknown as Conv2dAttrs;
-    const geometry = convGeometry(attrs);
-    const [kh, kw] = weight.shape.slice(2) as [number, number];
-    const source = l.bufferOf(image);
-    const packedFrom = l.packSource(weight);
-    const weightShape = physicalShape(weight.shape);
-    const output = result(l, node);
-    const epilogue = opcode === 'conv2d' ? epilogueOperands(l, node) : [];
-    const instruction = (choice: ConvAlgorithm, packed: Buffer): Instruction => ({
-      opcode,
-      inputs: [source, packed, ...epilogue],
-      outputs: [output],
-      attrs: { ...choice, ...geometry, kh, kw, ...(opcode === 'conv2d' ? { activation: activationOf(node) } : {}) },
-      name: node.name,
-    });
-    const packAttrs = (choice: ConvAlgorithm): WordAttrs => ({ direction, ...choice, ...geometry });
-    const placeholder = (choice: ConvAlgorithm): Buffer => ({
-      id: -1,
-      dtype: 'float32',
-      shape: [l.queries.packedLength('conv2d_pack', weightShape, packAttrs(choice))],
-      name: '',
-      place: { space: 'arena' },
-    });
-    const pack = (choice: ConvAlgorithm, packed: Buffer): Instruction => ({
-      opcode: 'conv2d_pack',
-      inputs: packedFrom,
-      outputs: [packed],
-      attrs: packAttrs(choice),
-      name: weight.name,
-    });
-    // The input gradient of a strided convolution writes every sw-th pixel from the same memory.
-    const isDense = attrs.groups === 1 && geometry.dw === 1 && (direction === DIRECTION.forward || geometry.sw === 1);
-    const estimate: Estimate = (choice) => l.queries.cost(instruction(choice, placeholder(choice))).seconds;
-    // A weight that trains is packed in every step. One at rest is packed once, but then it takes memory for good.
-    const estimateStep: Estimate = (choice) => {
-      const packed = placeholder(choice);
-      const packing = l.isStatic(weight)
-        ? PACKED_BYTE_SECONDS * Math.max(0, byteLength(packed) - FREE_PACKED_BYTES)
-        : l.queries.cost(pack(choice, packed)).seconds;
-      return l.queries.cost(instruction(choice, packed)).seconds + packing;
-    };
-    const direct = chooseWidening(estimate, node.shape[1]!, node.shape[3]!, isDense);
-    const extent = winogradExtent(l, attrs, kh, kw);
-    const dense = chooseWinograd(estimateStep, extent, direct);
-    const isPlain = isDense && (direction === DIRECTION.forward || geometry.sh === 1);
-    const lineFloats = image.shape[1]! * image.shape[3]! * kh;
-    const gradExtent = direction === DIRECTION.forward ? 0 : extent;
-    const narrow = chooseHwcn(estimateStep, isPlain, lineFloats, node.shape[1]!, dense, gradExtent);
-    const choice = chooseDepthwise(estimate, isDepthwise(attrs, image.shape[1]!, node.shape[1]!), narrow);
-    const made = instruction(choice, l.packed('conv2d_pack', weight, packAttrs(choice)));
-    l.emit(opcode, made.inputs, made.outputs, made.attrs);
-    return output;
-  };
-}
-
-/** Finds a bias gradient: the sum, over all axes but channels, of the dy that a weight gradient reads anyway. */
-function findColumnSum(l: Lowering, dy: Tensor, axes: readonly number[]): Tensor | undefined {
-  return l
-    .usersOf(dy)
-    .find(
-      (node) => node.op === 'sum' && node.inputs[0] === dy && node.attrs.keepDims === false && String(node.attrs.axes) === String(axes),
-    );
-}
-
-/** Lowers a weight gradient together with its bias gradient when the graph has one that is not made yet. */
-function withColumnSum(l: Lowering, dy: Tensor, axes: readonly number[], channels: number): Buffer | null {
-  const node = findColumnSum(l, dy, axes);
-  if (!node || l.isDefined(node)) return null;
-  const buffer = l.allocate('float32', [channels], 'columnSum');
-  l.define(node, buffer);
-  return buffer;
-}
-
-const lowerConvGradWeight: Lower = (l, node) => {
-  const [x, dy] = node.inputs as [Tensor, Tensor];
-  const attrs = node.attrs as unknown as Conv2dAttrs & { kernel: readonly [number, number] };
-  const [kh, kw] = attrs.kernel;
-  const inputs = [l.bufferOf(x), l.bufferOf(dy)];
-  const output = result(l, node);
-  const bias = withColumnSum(l, dy, [0, 2, 3], dy.shape[1]!);
-  const instruction = ({ algorithm }: ConvAlgorithm): Instruction => ({
-    opcode: 'conv2d_grad_weight',
-    inputs,
-    outputs: [output, bias],
-    attrs: { algorithm, ...convGeometry(attrs), kh, kw },
-    name: node.name,
-  });
-  const estimate: Estimate = (choice) => l.queries.cost(instruction(choice)).seconds;
-  const plain = chooseDepthwise(estimate, isDepthwise(attrs, x.shape[1]!, dy.shape[1]!), DIRECT);
-  const dense = chooseGradWeight(estimate, winogradExtent(l, attrs, kh, kw), plain);
-  const isPossible = attrs.groups === 1 && attrs.dilation[1] === 1;
-  const made = instruction(chooseHwcn(estimate, isPossible, x.shape[1]! * x.shape[3]! * kh, dy.shape[1]!, dense));
-  l.emit('conv2d_grad_weight', made.inputs, made.outputs, made.attrs);
   return output;
 };
 

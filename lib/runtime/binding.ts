@@ -82,6 +82,11 @@ export interface NativeBinding {
   Session: new (state: NativeState, threads: number, profile?: boolean) => NativeSession;
   /** Per instruction of a program whose offsets are not checked: flops, bytes, scratch bytes on so many threads, seconds. */
   plan(words: Int32Array, isa: string, threads: number): Float64Array;
+  /**
+   * For each way to compute the convolution that ends a step list, behind nothing but what packs its weight: algorithm, pixels joined, 1 if it
+   * rounds like sums of products, 1 if it is offered, seconds, seconds of packing, numbers of the packed weight.
+   */
+  candidates(words: Int32Array, isa: string): Float64Array;
   /** Measured on all `threads` at once: floating-point operations, bytes read and bytes copied per second. Blocks for some tenths of a second. */
   probe(threads: number): Float64Array;
   /** Floating-point operations per second on all `threads` at once, at this moment. Blocks for some milliseconds. */

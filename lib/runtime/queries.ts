@@ -1,7 +1,7 @@
 /** The compiler's questions answered by native code: pure functions of instruction set, shapes and attributes, remembered by them. */
 
 import { encode, encodeAttrs } from '../compile/encode';
-import type { Buffer, Instruction, NativeQueries, Place } from '../compile/ir';
+import type { Buffer, Candidate, Instruction, NativeQueries, Place } from '../compile/ir';
 import { OPCODES } from '../compile/opcodes';
 import { StridenetError } from '../errors';
 import { RecentMap } from '../recentMap';
@@ -23,6 +23,10 @@ const ANSWERS_KEPT = 10_000;
 /** Numbers per instruction in what NativeBinding.plan returns. */
 const PLAN_FIELDS = 4;
 
+/** Numbers per candidate in what NativeBinding.candidates returns. */
+const CANDIDATE_FIELDS = 7;
+type CandidateNumbers = [number, number, number, number, number, number, number];
+
 let queries: NativeQueries | undefined;
 
 /** The queries of this environment's binary for its instruction set. @throws StridenetError ERR_NATIVE_UNAVAILABLE */
@@ -34,6 +38,11 @@ export function nativeQueries(): NativeQueries {
 export function makeQueries(native: NativeBinding, isa: string): NativeQueries {
   const lengths = new RecentMap<string, number>(ANSWERS_KEPT);
   const costs = new RecentMap<string, Cost>(ANSWERS_KEPT);
+  const candidates = new RecentMap<string, readonly Candidate[]>(ANSWERS_KEPT);
+  const cost = (instruction: Instruction): Cost => {
+    const words = encodeAlone([instruction]);
+    return remember(costs, words.join(), () => planProgram(native, words, isa, 1)[0]!);
+  };
   return {
     packedLength(opcode, weightShape, attrs) {
       const words = encodeAttrs(opcode, opcode, attrs);
@@ -44,29 +53,50 @@ export function makeQueries(native: NativeBinding, isa: string): NativeQueries {
         throw new StridenetError('ERR_PROGRAM_INVALID', `Internal error in the compiler: native code refuses ${text}.`);
       });
     },
-    cost(instruction) {
-      const words = encodeAlone(instruction);
-      return remember(costs, words.join(), () => planProgram(native, words, isa, 1)[0]!);
+    candidates(convolution, pack) {
+      const words = encodeAlone(pack ? [pack, convolution] : [convolution]);
+      return remember(candidates, words.join(), () => readCandidates(asked(() => native.candidates(words, isa))));
     },
+    accepts(instruction) {
+      try {
+        cost(instruction);
+        return true;
+      } catch {
+        return false;
+      }
+    },
+    cost,
   };
+}
+
+/** What native code answers, its errors as ours. */
+function asked<T>(question: () => T): T {
+  try {
+    return question();
+  } catch (error) {
+    throw fromNative(error);
+  }
 }
 
 /** Cost of every instruction of a program, prepare list first; scratch is that of so many threads. */
 export function planProgram(native: NativeBinding, words: Int32Array, isa: string, threads: number): Cost[] {
-  let numbers: Float64Array;
-  try {
-    numbers = native.plan(words, isa, threads);
-  } catch (error) {
-    throw fromNative(error);
-  }
+  const numbers = asked(() => native.plan(words, isa, threads));
   return Array.from({ length: numbers.length / PLAN_FIELDS }, (_, i) => {
     const [flops, bytes, scratchBytes, seconds] = numbers.subarray(i * PLAN_FIELDS, (i + 1) * PLAN_FIELDS);
     return { flops: flops!, bytes: bytes!, scratchBytes: scratchBytes!, seconds: seconds! };
   });
 }
 
-/** A program of one instruction, its operands where they are wanted but all arena buffers at offset 0. */
-function encodeAlone(instruction: Instruction): Int32Array {
+function readCandidates(numbers: Float64Array): Candidate[] {
+  return Array.from({ length: numbers.length / CANDIDATE_FIELDS }, (_, i) => {
+    const fields = numbers.subarray(i * CANDIDATE_FIELDS, (i + 1) * CANDIDATE_FIELDS);
+    const [algorithm, widen, sumsProducts, isOffered, seconds, packSeconds, packedLength] = fields as unknown as CandidateNumbers;
+    return { algorithm, widen, sumsProducts: sumsProducts === 1, isOffered: isOffered === 1, seconds, packSeconds, packedLength };
+  });
+}
+
+/** A program of these instructions, their operands where they are wanted but all arena buffers at offset 0. */
+function encodeAlone(instructions: readonly Instruction[]): Int32Array {
   const feeds: Buffer[] = [];
   const fetches: Buffer[] = [];
   const moved = new Map<Buffer, Buffer>();
@@ -85,8 +115,8 @@ function encodeAlone(instruction: Instruction): Int32Array {
     moved.set(buffer, copy);
     return copy;
   };
-  const alone = { ...instruction, inputs: instruction.inputs.map(move), outputs: instruction.outputs.map(move) };
-  return encode({ prepare: [], step: [alone], feeds, fetches }, { arenaLines: 2 ** 30, offsets }).words;
+  const step = instructions.map((one) => ({ ...one, inputs: one.inputs.map(move), outputs: one.outputs.map(move) }));
+  return encode({ prepare: [], step, feeds, fetches }, { arenaLines: 2 ** 30, offsets }).words;
 }
 
 function remember<V>(cache: RecentMap<string, V>, key: string, make: () => V): V {

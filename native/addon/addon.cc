@@ -4,6 +4,7 @@
 #include "native/addon/program_wrap.h"
 #include "native/addon/session_wrap.h"
 #include "native/addon/state_wrap.h"
+#include "native/ops/conv2d/algorithm.h"
 #include "native/ops/packed_length.h"
 #include "native/runtime/cpu.h"
 #include "native/runtime/dispatch.h"
@@ -94,6 +95,49 @@ napi_value plan(napi_env env, napi_callback_info call) {
       *numbers++ = static_cast<double>(p.sharedScratch + p.threadScratch * static_cast<size_t>(threads));
       *numbers++ = estimateSeconds(p, *kernels);
     }
+  }
+  return array;
+}
+
+// The ways to compute the convolution that ends the step list of a program. The instruction that packs its weight, if it reads one, is all
+// that stands in front of it.
+Status findCandidates(const Program& program, std::vector<Candidate>* found) {
+  const std::vector<Instruction>& step = program.step;
+  if (step.empty() || step.size() > 2) {
+    return Status::error("ERR_PROGRAM_INVALID", "candidates expects a convolution and, if it reads a packed weight, what packs it.");
+  }
+  const Call call = describeCall(program, step.back()), pack = describeCall(program, step.front());
+  return findCandidates(call, step.size() == 2 ? &pack : nullptr, found);
+}
+
+// candidates(words, isa): Float64Array of seven numbers for each way to compute the convolution that ends the step list: algorithm, pixels
+// joined, whether it rounds like sums of products, whether it is offered, seconds, seconds of packing, numbers of the packed weight.
+napi_value candidates(napi_env env, napi_callback_info info) {
+  size_t argc = 2;
+  napi_value arguments[2] = {};
+  napi_get_cb_info(env, info, &argc, arguments, nullptr, nullptr);
+  const int32_t* words = nullptr;
+  size_t count = 0;
+  const KernelTable* kernels;
+  std::shared_ptr<const Program> program;
+  Status status = getInt32Array(env, arguments[0], "candidates: words", &words, &count);
+  if (status.isOk()) status = getKernels(env, arguments[1], &kernels);
+  if (status.isOk()) status = decodeProgram(words, count, *kernels, &program, DecodeMode::outline);
+  std::vector<Candidate> found;
+  if (status.isOk()) status = findCandidates(*program, &found);
+  if (!status.isOk()) return throwStatus(env, status);
+  void* data = nullptr;
+  napi_value array = makeTypedArray(env, napi_float64_array, 7 * found.size(), sizeof(double), &data);
+  if (array == nullptr) return nullptr;
+  auto* numbers = static_cast<double*>(data);
+  for (const Candidate& candidate : found) {
+    *numbers++ = static_cast<double>(candidate.algorithm->name);
+    *numbers++ = static_cast<double>(candidate.widen);
+    *numbers++ = candidate.algorithm->sumsProducts;
+    *numbers++ = candidate.isOffered;
+    *numbers++ = estimateSeconds(candidate.plan, *kernels);
+    *numbers++ = candidate.packedLength == 0 ? 0 : estimateSeconds(candidate.planPack, *kernels);
+    *numbers++ = static_cast<double>(candidate.packedLength);
   }
   return array;
 }
@@ -214,6 +258,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   const napi_property_descriptor functions[] = {
       {"info", nullptr, info, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"plan", nullptr, plan, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"candidates", nullptr, candidates, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"fillRandom", nullptr, fillRandom, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"probeFlops", nullptr, probeFlops, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"probe", nullptr, probe, nullptr, nullptr, nullptr, napi_enumerable, nullptr},

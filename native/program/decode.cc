@@ -30,7 +30,7 @@ class Decoder {
       REFUSE("The program has %lld words after its instructions but declares %d constant words.", static_cast<long long>(count_ - at_),
              words_[kConstants]);
     }
-    if (mode_ == DecodeMode::query || at_ == count_) return Status::ok();
+    if (mode_ != DecodeMode::execute || at_ == count_) return Status::ok();
     const size_t words = static_cast<size_t>(count_ - at_);
     program_.constants.reset(new (std::nothrow) int32_t[words]);
     if (program_.constants == nullptr) {
@@ -76,7 +76,7 @@ class Decoder {
       Status status = readTensor(i, words_ + at_, &program_.tensors[i]);
       if (!status.isOk()) return status;
     }
-    if (mode_ == DecodeMode::query) return Status::ok();
+    if (mode_ != DecodeMode::execute) return Status::ok();
     for (size_t i = 0; i < program_.feedTensors.size(); i++) {
       if (program_.feedTensors[i] < 0) REFUSE("No tensor describes feed %zu.", i);
     }
@@ -132,7 +132,7 @@ class Decoder {
 
   // All tensors that name one feed, fetch or slot must have equally many bytes; their shapes may differ.
   Status noteExternal(int index, const Tensor& tensor, const char* kind, std::vector<int32_t>* table) {
-    if (mode_ == DecodeMode::query) return Status::ok();
+    if (mode_ != DecodeMode::execute) return Status::ok();
     if (tensor.offset >= static_cast<int64_t>(table->size())) {
       REFUSE("Tensor %d is %s %d of %zu.", index, kind, tensor.offset, table->size());
     }
@@ -243,9 +243,11 @@ Status decodeProgram(const int32_t* words, size_t count, const KernelTable& kern
   program->id = nextId.fetch_add(1, std::memory_order_relaxed);
   program->kernels = &kernels;
   Status status = Decoder(words, count, mode, program.get()).decode();
-  if (status.isOk()) status = verifyProgram(program.get(), mode);
+  if (status.isOk() && mode != DecodeMode::outline) {
+    status = verifyProgram(program.get(), mode);
+    if (status.isOk()) findHazards(program.get());
+  }
   if (!status.isOk()) return status;
-  findHazards(program.get());
   *result = std::move(program);
   return Status::ok();
 }

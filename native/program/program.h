@@ -89,10 +89,11 @@ struct Program {
 enum class DecodeMode {
   execute,  // everything is verified
   query,    // for costs: offsets mean nothing, so bounds, aliasing and order of writes are not looked at
+  outline,  // for what is not decided yet: instructions are not verified either
 };
 
-// Decodes and verifies. The Program that comes out can be executed against any State whose slots match; a malformed list of
-// words is refused with ERR_PROGRAM_INVALID and a message naming the instruction.
+// Decodes and, but for an outline, verifies. The Program that comes out can be executed against any State whose slots match; a malformed
+// list of words is refused with ERR_PROGRAM_INVALID and a message naming the instruction.
 Status decodeProgram(const int32_t* words, size_t count, const KernelTable& kernels, std::shared_ptr<const Program>* result,
                      DecodeMode mode = DecodeMode::execute);
 

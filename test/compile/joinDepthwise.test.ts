@@ -1,4 +1,5 @@
 import { compileGraph } from '../../lib/compile/compile';
+import type { NativeQueries } from '../../lib/compile/ir';
 import { ALGORITHM } from '../../lib/compile/opcodes';
 import { randn } from '../../lib/graph/leaves';
 import type { Tensor } from '../../lib/graph/tensor';
@@ -6,18 +7,16 @@ import type { TypedArray } from '../../lib/graph/types';
 import * as ops from '../../lib/ops';
 import { nativeQueries } from '../../lib/runtime/queries';
 import { runGraph } from '../support/runGraph';
-import { standInQueries } from '../support/standInQueries';
+import { DIRECT, standInQueries } from '../support/standInQueries';
 
 type Conv2dOptions = Parameters<typeof ops.conv2d>[2];
 
 /** Depthwise convolutions take their own algorithm. */
-const queries = { ...standInQueries, cost: ({ attrs }: { attrs: Readonly<Record<string, number>> }) => cost(attrs) };
-const cost = ({ algorithm }: Readonly<Record<string, number>>): ReturnType<typeof standInQueries.cost> => ({
-  flops: 1,
-  bytes: 1,
-  scratchBytes: 0,
-  seconds: algorithm === ALGORITHM.depthwise ? 1 : 2,
-});
+const queries: NativeQueries = {
+  ...standInQueries,
+  candidates: ({ attrs: { groups } }) => [groups === 1 ? DIRECT : { ...DIRECT, algorithm: ALGORITHM.depthwise }],
+  accepts: (instruction) => nativeQueries().accepts(instruction),
+};
 
 /** 64 channels of 64 x 64 pixels are exactly the megabyte from which on they are joined. */
 const images = randn([1, 3, 64, 64], { seed: 1 });

@@ -1,22 +1,22 @@
 import { compileGraph } from '../../lib/compile/compile';
 import { differentiate } from '../../lib/ops/differentiate';
+import type { NativeQueries } from '../../lib/compile/ir';
 import { ALGORITHM } from '../../lib/compile/opcodes';
 import { constantTensor, randn } from '../../lib/graph/leaves';
 import type { Tensor } from '../../lib/graph/tensor';
 import type { Shape } from '../../lib/graph/types';
 import * as ops from '../../lib/ops';
+import { nativeQueries } from '../../lib/runtime/queries';
 import { runGraph } from '../support/runGraph';
-import { standInQueries } from '../support/standInQueries';
+import { DIRECT, standInQueries } from '../support/standInQueries';
 import { uniform } from '../support/values';
 
 /** Convolutions keep images in the lanes. */
-const queries = { ...standInQueries, cost: ({ attrs }: { attrs: Readonly<Record<string, number>> }) => cost(attrs) };
-const cost = ({ algorithm }: Readonly<Record<string, number>>): ReturnType<typeof standInQueries.cost> => ({
-  flops: 1,
-  bytes: 1,
-  scratchBytes: 0,
-  seconds: algorithm === ALGORITHM.hwcn ? 1 : 2,
-});
+const queries: NativeQueries = {
+  ...standInQueries,
+  candidates: () => [{ ...DIRECT, algorithm: ALGORITHM.hwcn }],
+  accepts: (instruction) => nativeQueries().accepts(instruction),
+};
 
 /** Small whole numbers: their sums of products are exact, and there are many ties. */
 function whole(shape: Shape, least: number, most: number, seed: number): Tensor {

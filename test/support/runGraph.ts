@@ -1,7 +1,7 @@
 /** Compiles and runs tensors on native code with everything that may vary under control: threads, fusion, memory plan, algorithm. */
 
 import { compileGraph } from '../../lib/compile/compile';
-import type { Instruction, NativeQueries } from '../../lib/compile/ir';
+import type { Candidate, NativeQueries } from '../../lib/compile/ir';
 import { ALGORITHM } from '../../lib/compile/opcodes';
 import { type Tensor } from '../../lib/graph/tensor';
 import { VariableStorage } from '../../lib/graph/storage';
@@ -72,21 +72,19 @@ function bytes(a: TypedArray): Buffer {
   return Buffer.from(a.buffer, a.byteOffset, a.byteLength);
 }
 
-/** The native queries with a cost that may prefer one form of Winograd's algorithm, one width of joined pixels or images in the lanes. */
+/** The native queries with estimates that may prefer one form of Winograd's algorithm, one width of joined pixels or images in the lanes. */
 function queriesFor({ widen, winograd, hwcn }: Variation): NativeQueries {
   const queries = nativeQueries();
-  const seconds = (instruction: Instruction, estimate: number): number => {
-    if (winograd) return instruction.attrs['algorithm'] === ALGORITHM[winograd] ? 0 : 1;
-    if (hwcn) return instruction.attrs['algorithm'] === ALGORITHM.hwcn ? 0 : 1;
-    if (widen !== undefined) return instruction.attrs['widen'] === widen ? 0 : 1;
-    return estimate;
+  const seconds = (candidate: Candidate): number => {
+    if (winograd) return candidate.algorithm === ALGORITHM[winograd] ? 0 : 1;
+    if (hwcn) return candidate.algorithm === ALGORITHM.hwcn ? 0 : 1;
+    if (widen !== undefined) return candidate.widen === widen ? 0 : 1;
+    return candidate.seconds;
   };
   return {
     ...queries,
-    cost(instruction) {
-      const cost = queries.cost(instruction);
-      return { ...cost, seconds: seconds(instruction, cost.seconds) };
-    },
+    candidates: (convolution, pack) =>
+      queries.candidates(convolution, pack).map((candidate) => ({ ...candidate, seconds: seconds(candidate) })),
   };
 }
 

@@ -14,29 +14,42 @@ namespace {
 
 // Of several with one name the first that fits is taken.
 const ConvAlgorithm* const kConvolutions[] = {
-    &kScatter, &kDirect, &kDepthwise, &kHwcn, &kHwcnWinograd2x2, &kWinogradNarrow2x2, &kWinogradNarrow4x4, &kWinograd2x2, &kWinograd4x4,
+    &kDepthwise,          //
+    &kScatter,            //
+    &kDirect,             //
+    &kWinogradNarrow4x4,  //
+    &kWinograd4x4,        //
+    &kWinogradNarrow2x2,  //
+    &kWinograd2x2,        //
+    &kHwcn,               //
+    &kHwcnWinograd2x2,    //
 };
 const ConvAlgorithm* const kWeightGradients[] = {
-    &kProductGradWeight,           &kDepthwiseGradWeight,   &kHwcnGradWeight,        &kWinogradNarrow2x2GradWeight,
-    &kWinogradNarrow4x4GradWeight, &kWinograd2x2GradWeight, &kWinograd4x4GradWeight,
+    &kDepthwiseGradWeight,          //
+    &kProductGradWeight,            //
+    &kWinogradNarrow4x4GradWeight,  //
+    &kWinograd4x4GradWeight,        //
+    &kWinogradNarrow2x2GradWeight,  //
+    &kWinograd2x2GradWeight,        //
+    &kHwcnGradWeight,               //
 };
 
-template <size_t kCount>
-Status find(const ConvAlgorithm* const (&table)[kCount], const Call& call, const Conv2dShape& shape, const ConvAlgorithm** algorithm) {
+}  // namespace
+
+AlgorithmTable algorithmsFor(Opcode opcode) {
+  if (isGradWeight(opcode)) return {kWeightGradients, std::size(kWeightGradients)};
+  return {kConvolutions, std::size(kConvolutions)};
+}
+
+Status findAlgorithm(const Call& call, const Conv2dShape& shape, const ConvAlgorithm** algorithm) {
   Status status = refuse(call, "has no algorithm of number %d", static_cast<int>(shape.algorithm));
-  for (const ConvAlgorithm* candidate : table) {
+  for (const ConvAlgorithm* candidate : algorithmsFor(call.opcode)) {
     if (candidate->name != shape.algorithm) continue;
     status = candidate->fits(call, shape);
     *algorithm = candidate;
     if (status.isOk()) break;
   }
   return status;
-}
-
-}  // namespace
-
-Status findAlgorithm(const Call& call, const Conv2dShape& shape, const ConvAlgorithm** algorithm) {
-  return isGradWeight(call.opcode) ? find(kWeightGradients, call, shape, algorithm) : find(kConvolutions, call, shape, algorithm);
 }
 
 Plan planPlainPack(const Call& call, const Conv2dShape&) {

@@ -151,6 +151,11 @@ Status fits(const Call& call, const Conv2dShape& s) {
   return s.widen == 1 ? Status::ok() : refuse(call, "cannot widen with the algorithm depthwise");
 }
 
+// A single channel is an ordinary convolution, too.
+bool isOffered(const Conv2dShape& s, const KernelTable&) {
+  return s.groups > 1;
+}
+
 int64_t packedLength(const Conv2dShape& s, const KernelTable& kernels) {
   const double estimate = static_cast<double>(s.kh) * static_cast<double>(s.kw) * (static_cast<double>(s.oc) + kernels.lanes);
   return estimate > kLargestPacked ? 0 : s.kh * s.kw * paddedChannels(s, kernels);
@@ -234,7 +239,8 @@ DepthwiseBlock depthwiseBlockOf(const Conv2dShape& s, const KernelTable& kernels
 }
 
 extern const ConvAlgorithm kDepthwise, kDepthwiseGradWeight;
-const ConvAlgorithm kDepthwise = {Algorithm::depthwise, fits, packedLength, planPlainPack, pack, plan, run};
-const ConvAlgorithm kDepthwiseGradWeight = {Algorithm::depthwise, fits, nullptr, nullptr, nullptr, planGradWeight, runGradWeight};
+const ConvAlgorithm kDepthwise = {Algorithm::depthwise, true, fits, isOffered, packedLength, planPlainPack, pack, plan, run};
+const ConvAlgorithm kDepthwiseGradWeight = {Algorithm::depthwise, true,         fits, isOffered, nullptr, nullptr, nullptr,
+                                            planGradWeight,       runGradWeight};
 
 }  // namespace stridenet

@@ -123,12 +123,19 @@ void runClasses(const DirectCall& call, const Worker& worker, void* scratch) {
 
 Status fits(const Call& call, const Conv2dShape& s) {
   if (s.widen == 1) return Status::ok();
+  if ((s.widen & (s.widen - 1)) != 0) return refuse(call, "expects widen to be a power of two, got %lld", static_cast<long long>(s.widen));
   if (s.groups > 1 || s.dw > 1 || (!s.isForward() && s.sw > 1)) {
     return refuse(call, "can widen only without groups and horizontal dilation, and a gradient only with horizontal stride 1");
   }
   if (!s.hasImages() || s.dstW() % s.widen == 0) return Status::ok();
   return refuse(call, "expects a width that widen %lld divides, got %lld", static_cast<long long>(s.widen),
                 static_cast<long long>(s.dstW()));
+}
+
+// Wide rows fill the register tile by themselves.
+bool isOffered(const Conv2dShape& s, const KernelTable&) {
+  constexpr int64_t kWideEnough = 64;
+  return s.widen == 1 || s.dstC() * s.widen <= kWideEnough;
 }
 
 Plan plan(const Call& call, const Conv2dShape& s) {
@@ -159,6 +166,6 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 }  // namespace
 
 extern const ConvAlgorithm kDirect;
-const ConvAlgorithm kDirect = {Algorithm::direct, fits, packedDirectLength, planPlainPack, packDirect, plan, run};
+const ConvAlgorithm kDirect = {Algorithm::direct, true, fits, isOffered, packedDirectLength, planPlainPack, packDirect, plan, run};
 
 }  // namespace stridenet

@@ -201,6 +201,13 @@ Status fitsHwcn(const Call& call, const Conv2dShape& s) {
   return Status::ok();
 }
 
+bool isHwcnOffered(const Conv2dShape& s, const KernelTable&) {
+  // Rows of so many channels fill vectors by themselves; sources of a longer line, in as many images as there are lanes, do not stay in the
+  // second-level cache.
+  constexpr int64_t kWideEnough = 64, kLineNumbers = 8192;
+  return s.dstC() < kWideEnough && s.srcC() * s.srcW() * s.kh <= kLineNumbers;
+}
+
 HwcnBands::HwcnBands(const KernelTable& kernels, int64_t imageCount, int64_t channelCount, const Axis& h, const Axis& w, int64_t poolH,
                      int64_t stripeCount)
     : HwcnGroups(kernels, imageCount, h.positions / poolH, stripeCount),
@@ -259,6 +266,6 @@ void HwcnImages::write(const float* from, int64_t line) const {
 }
 
 extern const ConvAlgorithm kHwcn;
-const ConvAlgorithm kHwcn = {Algorithm::hwcn, fitsHwcn, packedLength, planPlainPack, pack, plan, run};
+const ConvAlgorithm kHwcn = {Algorithm::hwcn, true, fitsHwcn, isHwcnOffered, packedLength, planPlainPack, pack, plan, run};
 
 }  // namespace stridenet

@@ -21,6 +21,8 @@ namespace stridenet {
 // Refuses a geometry that images in the lanes cannot compute, in either direction or for a weight gradient.
 Status fitsHwcn(const Call& call, const Conv2dShape& shape);
 
+bool isHwcnOffered(const Conv2dShape& shape, const KernelTable& kernels);
+
 // Vector multiply-adds that take as long as transposing one vector, and as one here: a tile reads more beside each of them than those of
 // wide products do.
 constexpr int64_t kHwcnTransposeCost = 6;

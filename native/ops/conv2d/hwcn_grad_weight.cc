@@ -174,6 +174,6 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 }  // namespace
 
 extern const ConvAlgorithm kHwcnGradWeight;
-const ConvAlgorithm kHwcnGradWeight = {Algorithm::hwcn, fitsHwcn, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kHwcnGradWeight = {Algorithm::hwcn, true, fitsHwcn, isHwcnOffered, nullptr, nullptr, nullptr, plan, run};
 
 }  // namespace stridenet

@@ -297,6 +297,6 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 }  // namespace
 
 extern const ConvAlgorithm kHwcnWinograd2x2;
-const ConvAlgorithm kHwcnWinograd2x2 = {Algorithm::hwcnWinograd2x2, fits, packedLength, planPack, pack, plan, run};
+const ConvAlgorithm kHwcnWinograd2x2 = {Algorithm::hwcnWinograd2x2, false, fits, isHwcnOffered, packedLength, planPack, pack, plan, run};
 
 }  // namespace stridenet

@@ -6,7 +6,6 @@ namespace stridenet {
 namespace {
 
 constexpr int64_t kLargestAttribute = 1 << 15;
-constexpr int64_t kLargestWiden = 8;
 constexpr int64_t kLargestPool = 64;
 
 struct Geometry {
@@ -218,20 +217,6 @@ Status readImages(const Call& call, const Operand& input, const Operand& output,
   return Status::ok();
 }
 
-Status readShape(const Call& call, Conv2dShape* shape) {
-  const auto [input, output] = imagesOf(call.opcode);
-  Status status = expectFloats(call);
-  if (status.isOk()) status = checkRank(call, input, 4);
-  if (status.isOk()) status = checkRank(call, output, 4);
-  if (!status.isOk()) return status;
-  const Attributes attrs = readAttributes(call);
-  status = checkRanges(call, attrs);
-  if (!status.isOk()) return status;
-  *shape = shapeOf(attrs);
-  if (call.opcode == Opcode::conv2d_pack) return readWeight(call, shape);
-  return readImages(call, call.operands[input], call.operands[output], shape);
-}
-
 Status checkPacked(const Call& call, int operand, const Convolution& convolution) {
   const int64_t length = convolution.algorithm->packedLength(convolution.shape, *call.kernels);
   const Operand& packed = call.operands[operand];
@@ -268,6 +253,20 @@ Status checkPosition(const Call& call, int operand, const Operand& pooled) {
 }
 
 }  // namespace
+
+Status readShape(const Call& call, Conv2dShape* shape) {
+  const auto [input, output] = imagesOf(call.opcode);
+  Status status = expectFloats(call);
+  if (status.isOk()) status = checkRank(call, input, 4);
+  if (status.isOk()) status = checkRank(call, output, 4);
+  if (!status.isOk()) return status;
+  const Attributes attrs = readAttributes(call);
+  status = checkRanges(call, attrs);
+  if (!status.isOk()) return status;
+  *shape = shapeOf(attrs);
+  if (call.opcode == Opcode::conv2d_pack) return readWeight(call, shape);
+  return readImages(call, call.operands[input], call.operands[output], shape);
+}
 
 Status readConvolution(const Call& call, Convolution* convolution) {
   Status status = readShape(call, &convolution->shape);

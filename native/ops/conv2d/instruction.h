@@ -10,7 +10,11 @@ constexpr bool isGradWeight(Opcode opcode) {
   return opcode == Opcode::conv2d_grad_weight || opcode == Opcode::conv2d_max_pool2d_grad_weight;
 }
 
-// Attributes and extents, and the algorithm that they name.
+constexpr int64_t kLargestWiden = 8;
+
+// Attributes and extents.
+Status readShape(const Call& call, Conv2dShape* shape);
+// The same, and the algorithm that they name.
 Status readConvolution(const Call& call, Convolution* convolution);
 // Checks that the other operands have the extents that follow from these.
 Status checkConvolution(const Call& call, const Convolution& convolution);

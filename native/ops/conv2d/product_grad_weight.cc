@@ -312,6 +312,6 @@ void run(const Call& call, const Conv2dShape& shape, const Worker& worker) {
 }  // namespace
 
 extern const ConvAlgorithm kProductGradWeight;
-const ConvAlgorithm kProductGradWeight = {Algorithm::direct, fits, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kProductGradWeight = {Algorithm::direct, true, fits, nullptr, nullptr, nullptr, nullptr, plan, run};
 
 }  // namespace stridenet

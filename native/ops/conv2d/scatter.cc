@@ -136,6 +136,6 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 }  // namespace
 
 extern const ConvAlgorithm kScatter;
-const ConvAlgorithm kScatter = {Algorithm::direct, fits, packedLength, planPlainPack, pack, plan, run};
+const ConvAlgorithm kScatter = {Algorithm::direct, true, fits, nullptr, packedLength, planPlainPack, pack, plan, run};
 
 }  // namespace stridenet

@@ -149,8 +149,8 @@ void NarrowTiles::transformTiles(const float* lines, float* v) const {
 
 extern const ConvAlgorithm kWinogradNarrow2x2, kWinogradNarrow4x4;
 const ConvAlgorithm kWinogradNarrow2x2 = {
-    Algorithm::winograd2x2, fitsWinogradNarrow, packedWinogradLength, planWinogradPack, packWinogradNarrow, plan, run};
+    Algorithm::winograd2x2, false, fitsWinogradNarrow, nullptr, packedWinogradLength, planWinogradPack, packWinogradNarrow, plan, run};
 const ConvAlgorithm kWinogradNarrow4x4 = {
-    Algorithm::winograd4x4, fitsWinogradNarrow, packedWinogradLength, planWinogradPack, packWinogradNarrow, plan, run};
+    Algorithm::winograd4x4, false, fitsWinogradNarrow, nullptr, packedWinogradLength, planWinogradPack, packWinogradNarrow, plan, run};
 
 }  // namespace stridenet

@@ -173,7 +173,9 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 }  // namespace
 
 extern const ConvAlgorithm kWinogradNarrow2x2GradWeight, kWinogradNarrow4x4GradWeight;
-const ConvAlgorithm kWinogradNarrow2x2GradWeight = {Algorithm::winograd2x2, fitsWinogradNarrow, nullptr, nullptr, nullptr, plan, run};
-const ConvAlgorithm kWinogradNarrow4x4GradWeight = {Algorithm::winograd4x4, fitsWinogradNarrow, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kWinogradNarrow2x2GradWeight = {
+    Algorithm::winograd2x2, false, fitsWinogradNarrow, nullptr, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kWinogradNarrow4x4GradWeight = {
+    Algorithm::winograd4x4, false, fitsWinogradNarrow, nullptr, nullptr, nullptr, nullptr, plan, run};
 
 }  // namespace stridenet
