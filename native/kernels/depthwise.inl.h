@@ -19,14 +19,13 @@ struct DepthwiseTile {
   int channels;           // within the last of the tile's vectors
   const float* bias;      // or null
   const float* add;       // or null
-  Activation activation;  // relu and relu6; what is larger is applied to the finished line
+  Activation activation;  // if it is small; others are applied to the finished line
   float* dst;
 };
 
 template <int P, int V, bool kTail>
 void depthwiseTile(const DepthwiseLine& line, const DepthwiseTile& t) {
-  const int tail = t.channels - (V - 1) * kLanes;
-  auto get = [tail](const float* p, int v) { return kTail && v == V - 1 ? loadPartial(p + v * kLanes, tail) : load(p + v * kLanes); };
+  const TileRow<V, kTail> channels(t.channels);
   Vec acc[P][V];
 #pragma GCC unroll 8
   for (int p = 0; p < P; ++p)
@@ -43,33 +42,16 @@ void depthwiseTile(const DepthwiseLine& line, const DepthwiseTile& t) {
 #pragma GCC unroll 8
       for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) acc[p][v] = fma(get(x + p * pixel, v), weight[v], acc[p][v]);
+        for (int v = 0; v < V; ++v) acc[p][v] = fma(channels.get(x + p * pixel, v), weight[v], acc[p][v]);
     }
   }
-  if (t.bias != nullptr) {
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      const Vec bias = get(t.bias, v);
+  finishTile(
+      acc, t.bias != nullptr, [&](int v) STRIDENET_LAMBDA { return channels.get(t.bias, v); }, t.add != nullptr,
+      [&](int p, int v) STRIDENET_LAMBDA { return channels.get(t.add + p * line.dstStep, v); }, t.activation);
 #pragma GCC unroll 8
-      for (int p = 0; p < P; ++p) acc[p][v] = add(acc[p][v], bias);
-    }
-  }
-#pragma GCC unroll 8
-  for (int p = 0; p < P; ++p) {
-    float* dst = t.dst + p * line.dstStep;
+  for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      Vec y = acc[p][v];
-      if (t.add != nullptr) y = add(y, get(t.add + p * line.dstStep, v));
-      if (t.activation == Activation::relu || t.activation == Activation::relu6) y = relu(y);
-      if (t.activation == Activation::relu6) y = min(set1(6.0f), y);
-      if (kTail && v == V - 1) {
-        storePartial(dst + v * kLanes, y, tail);
-      } else {
-        store(dst + v * kLanes, y);
-      }
-    }
-  }
+    for (int v = 0; v < V; ++v) channels.put(t.dst + p * line.dstStep, v, acc[p][v]);
 }
 
 using DepthwiseTileKernel = void (*)(const DepthwiseLine&, const DepthwiseTile&);
@@ -183,15 +165,14 @@ void depthwiseLine(const DepthwiseLine& line, const float* source, const float* 
     }
   }
   border(inside.end, line.positions);
-  if (activation == Activation::none || activation == Activation::relu || activation == Activation::relu6) return;
-  for (int64_t q = 0; q < line.positions; ++q) applyActivation(dst + q * line.dstStep, line.channels, activation);
+  finishStored(dst, 1, 0, line.positions, line.dstStep, line.channels, activation);
 }
 
 // Sums of R kernel rows x T taps in registers while the positions pass.
 template <int R, int T, bool kTail>
 STRIDENET_INLINE void depthwiseSums(const DepthwiseLine& line, const float* source, const float* dy, int64_t positions, int channels,
                                     float* sums) {
-  auto get = [channels](const float* p) { return kTail ? loadPartial(p, channels) : load(p); };
+  const TileRow<1, kTail> lanes(channels);
   Vec acc[R][T];
 #pragma GCC unroll 3
   for (int i = 0; i < R; ++i)
@@ -199,23 +180,18 @@ STRIDENET_INLINE void depthwiseSums(const DepthwiseLine& line, const float* sour
     for (int j = 0; j < T; ++j) acc[i][j] = zero();
   const int64_t pixel = line.srcStep * line.pixelStep, tap = line.tapStep * line.pixelStep;
   for (int64_t q = 0; q < positions; ++q, source += pixel, dy += line.pixelStep) {
-    const Vec d = get(dy);
+    const Vec d = lanes.get(dy, 0);
 #pragma GCC unroll 3
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 3
-      for (int j = 0; j < T; ++j) acc[i][j] = fma(get(source + i * line.rowStep + j * tap), d, acc[i][j]);
+      for (int j = 0; j < T; ++j) acc[i][j] = fma(lanes.get(source + i * line.rowStep + j * tap, 0), d, acc[i][j]);
   }
 #pragma GCC unroll 3
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 3
     for (int j = 0; j < T; ++j) {
       float* sum = sums + i * line.kernelRow + j * line.kernelTap;
-      const Vec total = add(get(sum), acc[i][j]);
-      if (kTail) {
-        storePartial(sum, total, channels);
-      } else {
-        store(sum, total);
-      }
+      lanes.put(sum, 0, add(lanes.get(sum, 0), acc[i][j]));
     }
 }
 
@@ -238,7 +214,7 @@ void depthwiseGradWeightLine(const DepthwiseLine& line, const float* source, con
   auto sum = [&](int64_t q, int64_t positions, int64_t firstTap, int64_t endTap) {
     if (positions <= 0) return;
     for (int64_t c = 0; c < line.channels; c += kLanes) {
-      const int channels = line.channels - c < kLanes ? static_cast<int>(line.channels - c) : kLanes;
+      const int channels = lanesFrom(c, line.channels);
       for (int64_t i = 0; i < line.rows; i += 3) {
         const int64_t rows = line.rows - i < 3 ? line.rows - i : 3;
         for (int64_t j = firstTap; j < endTap; j += 3) {

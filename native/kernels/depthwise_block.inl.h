@@ -54,24 +54,14 @@ void depthwiseBlockTile(const DepthwiseBlock& block, const DepthwiseWindow& wind
           }
       }
     }
-    if (bias != nullptr) {
-      const Vec b = load(bias + c);
-#pragma GCC unroll 4
-      for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-        for (int p = 0; p < P; ++p) acc[r][p] = add(acc[r][p], b);
-    }
+    auto place = [&](int r, int p) STRIDENET_LAMBDA { return r * block.dstRow + p * block.dstStep + c; };
+    finishTile(
+        acc, bias != nullptr, [&](int) STRIDENET_LAMBDA { return load(bias + c); }, addend != nullptr,
+        [&](int r, int p) STRIDENET_LAMBDA { return load(addend + place(r, p)); }, activation);
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-      for (int p = 0; p < P; ++p) {
-        const int64_t at = r * block.dstRow + p * block.dstStep + c;
-        Vec result = acc[r][p];
-        if (addend != nullptr) result = add(result, load(addend + at));
-        if (activation == Activation::relu || activation == Activation::relu6) result = relu(result);
-        if (activation == Activation::relu6) result = min(set1(6.0f), result);
-        store(dst + at, result);
-      }
+      for (int p = 0; p < P; ++p) store(dst + place(r, p), acc[r][p]);
   }
 }
 
@@ -114,9 +104,7 @@ void depthwiseBlock3x3(const DepthwiseBlock& block, const float* image, const fl
     tileOf[positions - 1](block, window, source + column * block.pixelStep, weight, bias, add == nullptr ? nullptr : add + at, activation,
                           dst + at);
   }
-  if (activation == Activation::none || activation == Activation::relu || activation == Activation::relu6) return;
-  for (int64_t r = 0; r < block.lines; ++r)
-    for (int64_t q = 0; q < block.positions; ++q) applyActivation(dst + r * block.dstRow + q * block.dstStep, block.channels, activation);
+  finishStored(dst, block.lines, block.dstRow, block.positions, block.dstStep, block.channels, activation);
 }
 
 constexpr DepthwiseKernels kDepthwiseKernels = {depthwiseLine, depthwiseGradWeightLine, depthwiseBlock3x3};

@@ -25,10 +25,10 @@ void unaryRows(const StridedRows<float>& x, float* y, int64_t yStride, int64_t r
     xs.begin(x, r);
     const float* xp = xs.at;
     float* yp = y + r * yStride;
-    int64_t c = 0;
-    for (; c + kLanes <= cols; c += kLanes, xp += xs.step) store(yp + c, F::apply(load(xp)));
-    const int rest = static_cast<int>(cols - c);
-    if (rest > 0) storePartial(yp + c, F::apply(loadPartial(xp, rest)), rest);
+    eachVector(cols, [&](int64_t c, auto vector) STRIDENET_LAMBDA {
+      vector.put(yp + c, F::apply(vector.get(xp)));
+      xp += xs.step;
+    });
   }
 }
 
@@ -40,10 +40,11 @@ void binaryRows(const StridedRows<float>& a, const StridedRows<float>& b, float*
     bs.begin(b, r);
     const float *ap = as.at, *bp = bs.at;
     float* yp = y + r * yStride;
-    int64_t c = 0;
-    for (; c + kLanes <= cols; c += kLanes, ap += as.step, bp += bs.step) store(yp + c, F::apply(load(ap), load(bp)));
-    const int rest = static_cast<int>(cols - c);
-    if (rest > 0) storePartial(yp + c, F::apply(loadPartial(ap, rest), loadPartial(bp, rest)), rest);
+    eachVector(cols, [&](int64_t c, auto vector) STRIDENET_LAMBDA {
+      vector.put(yp + c, F::apply(vector.get(ap), vector.get(bp)));
+      ap += as.step;
+      bp += bs.step;
+    });
   }
 }
 

@@ -4,11 +4,7 @@
 // outputs get taller tiles, so that a tile always has enough independent multiply-adds to hide their latency. The loops over the
 // tile are forced to unroll: without the pragma g++ -O2 keeps the accumulators in memory.
 
-constexpr bool isElementary(Activation activation) {
-  return activation != Activation::none && activation != Activation::relu && activation != Activation::relu6;
-}
-
-// Applies an activation that is too large to inline to a tile that has just been written.
+// Applies an activation that is not small to a tile that has just been written.
 __attribute__((noinline)) void activateTile(float* const* rows, int count, int64_t offset, int columns, Activation activation) {
   for (int r = 0; r < count; ++r) applyActivation(rows[r] + offset, columns, activation);
 }
@@ -94,56 +90,30 @@ void gemmTile(const GemmTile& t) {
     b = multiplyAdd<R, V>(acc, a, b, k, length);
   }
 
-  const int tail = t.columns - (V - 1) * kLanes;
-  if (t.bias != nullptr) {
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      Vec bias = v < V - 1 ? load(t.bias + v * kLanes) : loadPartial(t.bias + v * kLanes, tail);
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) acc[r][v] = add(acc[r][v], bias);
-    }
-  }
-  if (t.add != nullptr) {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) {
-      const float* row = t.add[r] + t.cOffset;
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) acc[r][v] = add(acc[r][v], v < V - 1 ? load(row + v * kLanes) : loadPartial(row + v * kLanes, tail));
-    }
-  }
-  if (t.activation == Activation::relu || t.activation == Activation::relu6) {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) acc[r][v] = max(zero(), acc[r][v]);
-  }
-  if (t.activation == Activation::relu6) {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) acc[r][v] = min(set1(6.0f), acc[r][v]);
-  }
+  const TileRow<V, true> columns(t.columns);
+  finishTile(
+      acc, t.bias != nullptr, [&](int v) STRIDENET_LAMBDA { return columns.get(t.bias, v); }, t.add != nullptr,
+      [&](int r, int v) STRIDENET_LAMBDA { return columns.get(t.add[r] + t.cOffset, v); }, t.activation);
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
     float* row = t.c[r] + t.cOffset;
 #pragma GCC unroll 4
     for (int v = 0; v < V - 1; ++v) store(row + v * kLanes, acc[r][v]);
   }
-  if (tail == kLanes) {
+  if (t.columns == V * kLanes) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) store(t.c[r] + t.cOffset + (V - 1) * kLanes, acc[r][V - 1]);
   } else {
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) storePartial(t.c[r] + t.cOffset + (V - 1) * kLanes, acc[r][V - 1], tail);
+    for (int r = 0; r < R; ++r) columns.put(t.c[r] + t.cOffset, V - 1, acc[r][V - 1]);
   }
-  if (isElementary(t.activation)) activateTile(t.c, R, t.cOffset, t.columns, t.activation);
+  if (!isSmall(t.activation)) activateTile(t.c, R, t.cOffset, t.columns, t.activation);
 }
 
 // Tail: the last vector of B and C is partial.
 template <int R, int V, bool Tail>
 void rankUpdateBody(const RankUpdateTile& t) {
-  const int tail = t.columns - (V - 1) * kLanes;
-  auto loadVector = [tail](const float* p, int v) { return Tail && v == V - 1 ? loadPartial(p + v * kLanes, tail) : load(p + v * kLanes); };
+  const TileRow<V, Tail> columns(t.columns);
   // Wide tiles compute long enough to hide what they fetch. What is in c joins the sum at the end, when it has come into the cache.
   constexpr bool isWide = V * kLanes > 2 * kLineFloats;
   if (isWide && t.accumulate) {
@@ -173,7 +143,7 @@ void rankUpdateBody(const RankUpdateTile& t) {
       for (int64_t p = firstPixel; p < end; ++p) {
         Vec row[V];
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) row[v] = loadVector(b, v);
+        for (int v = 0; v < V; ++v) row[v] = columns.get(b, v);
         if (isWide) {
           prefetchFar(aNext + position);
           prefetchFar(bNext);
@@ -205,13 +175,11 @@ void rankUpdateBody(const RankUpdateTile& t) {
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
         float* row = t.c + r * t.cStride;
-        const Vec sum = accumulate ? add(loadVector(row, v), acc[r][v]) : acc[r][v];
-        if (Tail && v == V - 1) {
-          storePartial(row + v * kLanes, sum, tail);
-        } else if (!Tail && t.isStreamed) {
+        const Vec sum = accumulate ? add(columns.get(row, v), acc[r][v]) : acc[r][v];
+        if (!Tail && t.isStreamed) {
           stream(row + v * kLanes, sum);
         } else {
-          store(row + v * kLanes, sum);
+          columns.put(row, v, sum);
         }
       }
     }
@@ -238,62 +206,51 @@ void copyColumns(const float* src, int64_t stride, int64_t rows, int64_t columns
     int64_t j = 0;
     for (; j < whole; j += kLanes) store(dst + j, load(src + j));
     for (; j < width; j += kLanes) {
-      const int room = width - j < kLanes ? static_cast<int>(width - j) : kLanes;
+      const int room = lanesFrom(j, width);
       const int count = columns - j < room ? (columns > j ? static_cast<int>(columns - j) : 0) : room;
       storePartial(dst + j, loadPartial(src + j, count), room);
     }
   }
 }
 
-// start + the rows of one vector of n columns.
-STRIDENET_INLINE Vec addRowsTo(Vec start, const float* p, int64_t stride, int64_t rows, int n) {
+// start + the rows of one vector of columns.
+template <typename V>
+STRIDENET_INLINE Vec addRowsTo(Vec start, V vector, const float* p, int64_t stride, int64_t rows) {
   // Four sums hide the latency of the addition.
   Vec s0 = start, s1 = zero(), s2 = zero(), s3 = zero();
   int64_t r = 0;
-  if (n == kLanes) {
-    for (; r + 4 <= rows; r += 4, p += 4 * stride) {
-      s0 = add(s0, load(p));
-      s1 = add(s1, load(p + stride));
-      s2 = add(s2, load(p + 2 * stride));
-      s3 = add(s3, load(p + 3 * stride));
-    }
-  } else {
-    for (; r + 4 <= rows; r += 4, p += 4 * stride) {
-      s0 = add(s0, loadPartial(p, n));
-      s1 = add(s1, loadPartial(p + stride, n));
-      s2 = add(s2, loadPartial(p + 2 * stride, n));
-      s3 = add(s3, loadPartial(p + 3 * stride, n));
-    }
+  for (; r + 4 <= rows; r += 4, p += 4 * stride) {
+    s0 = add(s0, vector.get(p));
+    s1 = add(s1, vector.get(p + stride));
+    s2 = add(s2, vector.get(p + 2 * stride));
+    s3 = add(s3, vector.get(p + 3 * stride));
   }
-  for (; r < rows; ++r, p += stride) s0 = add(s0, loadPartial(p, n));
+  for (; r < rows; ++r, p += stride) s0 = add(s0, vector.get(p));
   return add(add(s0, s1), add(s2, s3));
 }
 
 void addRows(const float* src, int64_t stride, int64_t rows, int64_t columns, float* sum) {
   constexpr int64_t kChainRows = 4 * kChainTerms;
-  for (int64_t j = 0; j < columns; j += kLanes) {
-    const int n = columns - j < kLanes ? static_cast<int>(columns - j) : kLanes;
+  eachVector(columns, [&](int64_t j, auto vector) STRIDENET_LAMBDA {
     const float* p = src + j;
     PairwiseSum chains;
     int64_t r = 0;
-    for (; rows - r > kChainRows; r += kChainRows, p += kChainRows * stride) chains.join(addRowsTo(zero(), p, stride, kChainRows, n));
-    storePartial(sum + j, chains.total(addRowsTo(loadPartial(sum + j, n), p, stride, rows - r, n)), n);
-  }
+    for (; rows - r > kChainRows; r += kChainRows, p += kChainRows * stride) chains.join(addRowsTo(zero(), vector, p, stride, kChainRows));
+    vector.put(sum + j, chains.total(addRowsTo(vector.get(sum + j), vector, p, stride, rows - r)));
+  });
 }
 
 void addWindows(const float* src, int64_t srcLine, int64_t srcStride, float* dst, int64_t dstLine, int64_t dstStride, int64_t lines,
                 int64_t count, int64_t length) {
   // Windows that overlap are kept apart in time: a load that straddles what has just been stored waits for the store.
   const int64_t period = (length + dstStride - 1) / dstStride;
-  const int64_t whole = length / kLanes * kLanes;
-  const int tail = static_cast<int>(length - whole);
   for (int64_t first = 0; first < period; ++first) {
     for (int64_t i = 0; i < lines; ++i) {
       for (int64_t q = first; q < count; q += period) {
         const float* from = src + i * srcLine + q * srcStride;
         float* to = dst + i * dstLine + q * dstStride;
-        for (int64_t j = 0; j < whole; j += kLanes) store(to + j, add(load(to + j), load(from + j)));
-        if (tail > 0) storePartial(to + whole, add(loadPartial(to + whole, tail), loadPartial(from + whole, tail)), tail);
+        mapVectors(
+            length, to, [](Vec a, Vec b) { return add(a, b); }, to, from);
       }
     }
   }
@@ -324,20 +281,20 @@ constexpr auto chooseRankUpdate() -> void (*)(const RankUpdateTile&) {
   }
 
 constexpr GemmKernels kGemmKernels = {
-    {{},
-     STRIDENET_TILES(chooseGemmTile, 1),
-     STRIDENET_TILES(chooseGemmTile, 2),
-     STRIDENET_TILES(chooseGemmTile, 3),
-     STRIDENET_TILES(chooseGemmTile, 4)},
-    {{},
-     STRIDENET_TILES(chooseRankUpdate, 1),
-     STRIDENET_TILES(chooseRankUpdate, 2),
-     STRIDENET_TILES(chooseRankUpdate, 3),
-     STRIDENET_TILES(chooseRankUpdate, 4)},
-    fenceStreams,
-    copyColumns,
-    addRows,
-    addWindows,
+    .tile = {{},
+             STRIDENET_TILES(chooseGemmTile, 1),
+             STRIDENET_TILES(chooseGemmTile, 2),
+             STRIDENET_TILES(chooseGemmTile, 3),
+             STRIDENET_TILES(chooseGemmTile, 4)},
+    .rankUpdate = {{},
+                   STRIDENET_TILES(chooseRankUpdate, 1),
+                   STRIDENET_TILES(chooseRankUpdate, 2),
+                   STRIDENET_TILES(chooseRankUpdate, 3),
+                   STRIDENET_TILES(chooseRankUpdate, 4)},
+    .fenceStreams = fenceStreams,
+    .copyColumns = copyColumns,
+    .addRows = addRows,
+    .addWindows = addWindows,
 };
 
 #undef STRIDENET_TILES

@@ -27,22 +27,15 @@ void hwcnTile(const HwcnTile& t) {
       }
     }
   }
-#pragma GCC unroll 8
-  for (int o = 0; o < C; ++o) {
-    const Vec bias = t.bias == nullptr ? zero() : set1(t.bias[o]);
+  // A bias that does not exist is a zero.
+  finishTile(
+      acc, true, [&](int o) STRIDENET_LAMBDA { return t.bias == nullptr ? zero() : set1(t.bias[o]); }, t.add,
+      [&](int p, int o) STRIDENET_LAMBDA { return load(t.y + p * t.yPixel + o * kLanes); }, t.activation);
 #pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) {
-      float* y = t.y + p * t.yPixel + o * kLanes;
-      Vec v = add(acc[p][o], bias);
-      if (t.add) v = add(v, load(y));
-      if (t.activation == Activation::relu || t.activation == Activation::relu6) v = max(zero(), v);
-      if (t.activation == Activation::relu6) v = min(set1(6.0f), v);
-      store(y, v);
-    }
-  }
-  if (isElementary(t.activation)) {
-    for (int p = 0; p < P; ++p) applyActivation(t.y + p * t.yPixel, C * kLanes, t.activation);
-  }
+  for (int p = 0; p < P; ++p)
+#pragma GCC unroll 8
+    for (int o = 0; o < C; ++o) store(t.y + p * t.yPixel + o * kLanes, acc[p][o]);
+  finishStored(t.y, 1, 0, P, t.yPixel, C * kLanes, t.activation);
 }
 
 template <int C, int R>
@@ -84,40 +77,36 @@ inline void hwcnSumLanes(const float* x, int64_t count, float* sums) {
   for (int64_t i = 0; i < count; ++i) sums[i] = reduceAdd(load(x + i * kLanes));
 }
 
-// A square at a time; the last one ends with the row, so that it is whole too.
+// body(first number, vector, numbers) for squares of numbers of rows: the last square ends with the row, so that it is whole too, unless
+// the row is shorter than a vector.
+template <typename Body>
+STRIDENET_INLINE void eachHwcnSquare(int64_t count, Body body) {
+  if (count < kLanes) return body(0, PartialVector{static_cast<int>(count)}, static_cast<int>(count));
+  for (int64_t c = 0; c < count; c += kLanes) body(c + kLanes <= count ? c : count - kLanes, WholeVector{}, kLanes);
+}
+
 inline void hwcnInterleave(const float* const* rows, int64_t count, float* to) {
-  for (int64_t c = 0; c < count; c += kLanes) {
-    const int64_t at = c + kLanes <= count || count < kLanes ? c : count - kLanes;
-    const int width = count < kLanes ? static_cast<int>(count) : kLanes;
+  eachHwcnSquare(count, [&](int64_t at, auto vector, int numbers) STRIDENET_LAMBDA {
     Vec v[kLanes];
 #pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i)
-      v[i] = rows[i] == nullptr ? zero() : width == kLanes ? load(rows[i] + at) : loadPartial(rows[i] + at, width);
+    for (int i = 0; i < kLanes; ++i) v[i] = rows[i] == nullptr ? zero() : vector.get(rows[i] + at);
     transposeSquare(v);
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes; ++i)
-      if (i < width) store(to + (at + i) * kLanes, v[i]);
-  }
+      if (i < numbers) store(to + (at + i) * kLanes, v[i]);
+  });
 }
 
 inline void hwcnDeinterleave(const float* from, int64_t count, float* const* rows) {
-  for (int64_t c = 0; c < count; c += kLanes) {
-    const int64_t at = c + kLanes <= count || count < kLanes ? c : count - kLanes;
-    const int width = count < kLanes ? static_cast<int>(count) : kLanes;
+  eachHwcnSquare(count, [&](int64_t at, auto vector, int numbers) STRIDENET_LAMBDA {
     Vec v[kLanes];
 #pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) v[i] = i < width ? load(from + (at + i) * kLanes) : zero();
+    for (int i = 0; i < kLanes; ++i) v[i] = i < numbers ? load(from + (at + i) * kLanes) : zero();
     transposeSquare(v);
 #pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) {
-      if (rows[i] == nullptr) continue;
-      if (width == kLanes) {
-        store(rows[i] + at, v[i]);
-      } else {
-        storePartial(rows[i] + at, v[i], width);
-      }
-    }
-  }
+    for (int i = 0; i < kLanes; ++i)
+      if (rows[i] != nullptr) vector.put(rows[i] + at, v[i]);
+  });
 }
 
 // Windows kRows x kCols, or t.poolH x t.poolW where these are 0: body(vector, its window's first vector in t.lines) for each.
@@ -204,21 +193,21 @@ constexpr auto chooseHwcnRankUpdate() -> void (*)(const HwcnRankUpdate&) {
   }
 
 constexpr HwcnKernels kHwcnKernels = {
-    hwcnInterleave,
-    hwcnDeinterleave,
-    {{}, STRIDENET_HWCN_TILES(1), STRIDENET_HWCN_TILES(2), {}, STRIDENET_HWCN_TILES(4)},
-    {{},
-     STRIDENET_HWCN_RANK_UPDATES(1),
-     STRIDENET_HWCN_RANK_UPDATES(2),
-     STRIDENET_HWCN_RANK_UPDATES(3),
-     STRIDENET_HWCN_RANK_UPDATES(4),
-     STRIDENET_HWCN_RANK_UPDATES(5),
-     STRIDENET_HWCN_RANK_UPDATES(6),
-     {},
-     {}},
-    hwcnSumLanes,
-    hwcnMaxPoolAny,
-    hwcnMaxPoolGradAny,
+    .interleave = hwcnInterleave,
+    .deinterleave = hwcnDeinterleave,
+    .tile = {{}, STRIDENET_HWCN_TILES(1), STRIDENET_HWCN_TILES(2), {}, STRIDENET_HWCN_TILES(4)},
+    .rankUpdate = {{},
+                   STRIDENET_HWCN_RANK_UPDATES(1),
+                   STRIDENET_HWCN_RANK_UPDATES(2),
+                   STRIDENET_HWCN_RANK_UPDATES(3),
+                   STRIDENET_HWCN_RANK_UPDATES(4),
+                   STRIDENET_HWCN_RANK_UPDATES(5),
+                   STRIDENET_HWCN_RANK_UPDATES(6),
+                   {},
+                   {}},
+    .sumLanes = hwcnSumLanes,
+    .maxPool = hwcnMaxPoolAny,
+    .maxPoolGrad = hwcnMaxPoolGradAny,
 };
 
 #undef STRIDENET_HWCN_TILES

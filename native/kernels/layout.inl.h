@@ -29,14 +29,13 @@ template <bool kScaled>
 void transposeRows(const float* src, int64_t srcStride, float* dst, int64_t dstStride, int64_t rows, int64_t cols, const float* scale) {
   for (int64_t r = 0; r < rows; r += kLanes, src += kLanes * srcStride, dst += kLanes) {
     const float* factors = kScaled ? scale + r : nullptr;
-    const int height = rows - r < kLanes ? static_cast<int>(rows - r) : kLanes;
+    const int height = lanesFrom(r, rows);
     int64_t c = 0;
     if (height == kLanes)
       for (; c + kLanes <= cols; c += kLanes)
         transposeBlock<true, kScaled>(src + c, srcStride, dst + c * dstStride, dstStride, kLanes, kLanes, factors);
     for (; c < cols; c += kLanes)
-      transposeBlock<false, kScaled>(src + c, srcStride, dst + c * dstStride, dstStride, height,
-                                     cols - c < kLanes ? static_cast<int>(cols - c) : kLanes, factors);
+      transposeBlock<false, kScaled>(src + c, srcStride, dst + c * dstStride, dstStride, height, lanesFrom(c, cols), factors);
   }
 }
 
@@ -59,40 +58,16 @@ inline void transposeBytes(const void* source, int64_t srcStride, void* destinat
     for (int64_t r = 0; r < rows; ++r) dst[c * dstStride + r] = src[r * srcStride + c];
 }
 
-STRIDENET_INLINE Vec loadRaw(const float* p) {
-  return load(p);
-}
-STRIDENET_INLINE Vec loadRaw(const int32_t* p) {
-  return loadI32(p);
-}
-STRIDENET_INLINE Vec loadRaw(const uint8_t* p) {
-  return loadU8(p);
-}
-STRIDENET_INLINE Vec loadRawPartial(const float* p, int n) {
-  return loadPartial(p, n);
-}
-STRIDENET_INLINE Vec loadRawPartial(const int32_t* p, int n) {
-  return loadI32Partial(p, n);
-}
-STRIDENET_INLINE Vec loadRawPartial(const uint8_t* p, int n) {
-  return loadU8Partial(p, n);
-}
-
 template <typename T>
 void feedRows(const void* raw, const float* scale, const float* shift, float* y, int64_t rows, int64_t cols) {
   const T* x = static_cast<const T*>(raw);
   for (int64_t r = 0; r < rows; ++r, x += cols, y += cols) {
-    int64_t c = 0;
     if (scale == nullptr) {
-      for (; c + kLanes <= cols; c += kLanes) store(y + c, loadRaw(x + c));
-      const int rest = static_cast<int>(cols - c);
-      if (rest > 0) storePartial(y + c, loadRawPartial(x + c, rest), rest);
-      continue;
-    }
-    for (; c + kLanes <= cols; c += kLanes) store(y + c, fma(loadRaw(x + c), load(scale + c), load(shift + c)));
-    const int rest = static_cast<int>(cols - c);
-    if (rest > 0) {
-      storePartial(y + c, fma(loadRawPartial(x + c, rest), loadPartial(scale + c, rest), loadPartial(shift + c, rest)), rest);
+      mapVectors(
+          cols, y, [](Vec v) { return v; }, x);
+    } else {
+      mapVectors(
+          cols, y, [](Vec v, Vec factor, Vec offset) { return fma(v, factor, offset); }, x, scale, shift);
     }
   }
 }
@@ -129,7 +104,7 @@ int64_t feedThreePlanes(const T* x, int64_t planeStride, const float* scale, con
   for (; p + kLanes <= pixels; p += kLanes) {
     Vec plane[3];
     for (int c = 0; c < 3; ++c) {
-      plane[c] = loadRaw(x + c * planeStride + p);
+      plane[c] = WholeVector{}.get(x + c * planeStride + p);
       if (scale != nullptr) plane[c] = fma(plane[c], factor[c], offset[c]);
     }
     for (int v = 0; v < 3; ++v) {
@@ -145,10 +120,10 @@ template <typename T>
 void feedPlanes(const void* raw, int64_t planeStride, const float* scale, const float* shift, float* y, int64_t pixels, int64_t channels) {
   const T* x = static_cast<const T*>(raw);
   for (int64_t p = channels == 3 ? feedThreePlanes(x, planeStride, scale, shift, y, pixels) : 0; p < pixels; p += kLanes) {
-    const int n = pixels - p < kLanes ? static_cast<int>(pixels - p) : kLanes;
+    const int n = lanesFrom(p, pixels);
     for (int64_t c = 0; c < channels; ++c) {
       const T* from = x + c * planeStride + p;
-      Vec v = n == kLanes ? loadRaw(from) : loadRawPartial(from, n);
+      Vec v = n == kLanes ? WholeVector{}.get(from) : PartialVector{n}.get(from);
       if (scale != nullptr) v = fma(v, set1(scale[c]), set1(shift[c]));
       float lane[kLanes];
       store(lane, v);

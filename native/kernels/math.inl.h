@@ -165,29 +165,28 @@ STRIDENET_INLINE Vec geluTanhArgument(Vec x, Vec* slope) {
   return mul(c, fma(z, set1(0.0713548312f), set1(1.59576912f)));
 }
 
-template <typename F>
-inline void mapInPlace(float* p, int64_t n, F f) {
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(p + i, f(load(p + i)));
-  if (i < n) storePartial(p + i, f(loadPartial(p + i, static_cast<int>(n - i))), static_cast<int>(n - i));
-}
-
 // p[i] = activation(p[i]) for i < n.
-inline void applyActivation(float* p, int64_t n, Activation activation) {
+STRIDENET_INLINE void applyActivation(float* p, int64_t n, Activation activation) {
   switch (activation) {
     case Activation::none:
       return;
     case Activation::relu:
-      return mapInPlace(p, n, [](Vec v) { return relu(v); });
+      return mapVectors(
+          n, p, [](Vec v) { return relu(v); }, p);
     case Activation::sigmoid:
-      return mapInPlace(p, n, [](Vec v) { return sigmoid(v); });
+      return mapVectors(
+          n, p, [](Vec v) { return sigmoid(v); }, p);
     case Activation::tanh:
-      return mapInPlace(p, n, [](Vec v) { return tanh(v); });
+      return mapVectors(
+          n, p, [](Vec v) { return tanh(v); }, p);
     case Activation::relu6:
-      return mapInPlace(p, n, [](Vec v) { return relu6(v); });
+      return mapVectors(
+          n, p, [](Vec v) { return relu6(v); }, p);
     case Activation::silu:
-      return mapInPlace(p, n, [](Vec v) { return silu(v); });
+      return mapVectors(
+          n, p, [](Vec v) { return silu(v); }, p);
     case Activation::hardswish:
-      return mapInPlace(p, n, [](Vec v) { return hardswish(v); });
+      return mapVectors(
+          n, p, [](Vec v) { return hardswish(v); }, p);
   }
 }

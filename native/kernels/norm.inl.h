@@ -1,24 +1,5 @@
 // Batch normalisation and local response normalisation; contract in norm_kernels.h. Lanes are columns.
 
-// A vector of columns: whole, or the first n.
-struct NormWhole {
-  Vec get(const float* p) const { return load(p); }
-  void put(float* p, Vec v) const { store(p, v); }
-};
-struct NormPartial {
-  int n;
-  Vec get(const float* p) const { return loadPartial(p, n); }
-  void put(float* p, Vec v) const { storePartial(p, v, n); }
-};
-
-// body(first column, vector) for every vector of `cols` columns.
-template <typename Body>
-STRIDENET_INLINE void eachColumnVector(int64_t cols, Body body) {
-  int64_t c = 0;
-  for (; c + kLanes <= cols; c += kLanes) body(c, NormWhole{});
-  if (c < cols) body(c, NormPartial{static_cast<int>(cols - c)});
-}
-
 template <int kCount>
 struct Vectors {
   static constexpr int count = kCount;
@@ -34,8 +15,8 @@ STRIDENET_INLINE int64_t rowsTogether(int64_t rows, int64_t cols) {
 template <typename Body>
 STRIDENET_INLINE void eachVectorGroup(int64_t cols, Body body) {
   int64_t c = 0;
-  for (; c + 4 * kLanes <= cols; c += 4 * kLanes) body(Vectors<4>{}, c, NormWhole{});
-  eachColumnVector(cols - c, [&](int64_t i, auto vector) { body(Vectors<1>{}, c + i, vector); });
+  for (; c + 4 * kLanes <= cols; c += 4 * kLanes) body(Vectors<4>{}, c, WholeVector{});
+  eachVector(cols - c, [&](int64_t i, auto vector) { body(Vectors<1>{}, c + i, vector); });
 }
 
 template <int kVectors, typename V>
@@ -73,8 +54,8 @@ struct ThroughCache {
   }
 };
 struct PastCache {
-  static void put(NormWhole, float* p, Vec v) { stream(p, v); }
-  static void put(NormPartial vector, float* p, Vec v) { vector.put(p, v); }
+  static void put(WholeVector, float* p, Vec v) { stream(p, v); }
+  static void put(PartialVector vector, float* p, Vec v) { vector.put(p, v); }
 };
 
 // Streaming stores need whole, aligned vectors.
@@ -82,48 +63,38 @@ STRIDENET_INLINE bool canStream(const float* y, int64_t cols) {
   return cols % kLanes == 0 && reinterpret_cast<uintptr_t>(y) % (kLanes * sizeof(float)) == 0;
 }
 
-struct KeepAll {
-  static Vec apply(Vec v) { return v; }
-};
-struct ReluOf {
-  static Vec apply(Vec v) { return relu(v); }
-};
-struct Relu6Of {
-  static Vec apply(Vec v) { return relu6(v); }
-};
-
-template <bool kAdd, typename F, typename Out>
-inline void normalizeRows(const float* x, const float* addend, const NormColumns& p, int64_t rows, int64_t cols, float* y) {
+template <bool kAdd, typename Out, typename F>
+inline void normalizeRows(const float* x, const float* addend, const NormColumns& p, int64_t rows, int64_t cols, float* y, F activate) {
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t at = r * cols;
-    eachColumnVector(cols, [&](int64_t c, auto vector) {
+    eachVector(cols, [&](int64_t c, auto vector) {
       Vec v = fma(sub(vector.get(x + at + c), vector.get(p.mean + c)), vector.get(p.scale + c), vector.get(p.shift + c));
       if (kAdd) v = add(v, vector.get(addend + at + c));
-      Out::put(vector, y + at + c, F::apply(v));
+      Out::put(vector, y + at + c, activate(v));
     });
   }
 }
 
 template <typename F>
-inline void normalizeWith(const float* x, const float* addend, const NormColumns& p, int64_t rows, int64_t cols, bool streams, float* y) {
+inline void normalizeWith(const float* x, const float* addend, const NormColumns& p, int64_t rows, int64_t cols, bool streams, float* y,
+                          F activate) {
   if (streams && canStream(y, cols)) {
-    addend ? normalizeRows<true, F, PastCache>(x, addend, p, rows, cols, y)
-           : normalizeRows<false, F, PastCache>(x, addend, p, rows, cols, y);
+    addend ? normalizeRows<true, PastCache>(x, addend, p, rows, cols, y, activate)
+           : normalizeRows<false, PastCache>(x, addend, p, rows, cols, y, activate);
     return streamFence();
   }
-  addend ? normalizeRows<true, F, ThroughCache>(x, addend, p, rows, cols, y)
-         : normalizeRows<false, F, ThroughCache>(x, addend, p, rows, cols, y);
+  addend ? normalizeRows<true, ThroughCache>(x, addend, p, rows, cols, y, activate)
+         : normalizeRows<false, ThroughCache>(x, addend, p, rows, cols, y, activate);
 }
 
 inline void normalize(const float* x, const float* addend, const NormColumns& p, int64_t rows, int64_t cols, Activation activation,
                       bool streams, float* y) {
-  if (activation == Activation::none) return normalizeWith<KeepAll>(x, addend, p, rows, cols, streams, y);
-  if (activation == Activation::relu) return normalizeWith<ReluOf>(x, addend, p, rows, cols, streams, y);
-  if (activation == Activation::relu6) return normalizeWith<Relu6Of>(x, addend, p, rows, cols, streams, y);
-  // The others row by row, while the row is in the first-level cache.
+  const bool isDone = withSmallActivation(activation, [&](auto f) { normalizeWith(x, addend, p, rows, cols, streams, y, f); });
+  if (isDone) return;
+  // Row by row, while the row is in the first-level cache.
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t at = r * cols;
-    normalizeWith<KeepAll>(x + at, addend ? addend + at : nullptr, p, 1, cols, false, y + at);
+    normalizeWith(x + at, addend ? addend + at : nullptr, p, 1, cols, false, y + at, [](Vec v) { return v; });
     applyActivation(y + at, cols, activation);
   }
 }
@@ -199,7 +170,7 @@ inline void gradInput(const float* x, const float* dy, const NormMask& mask, con
   const Vec limit = set1(mask.limit);
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t at = r * cols;
-    eachColumnVector(cols, [&](int64_t c, auto vector) {
+    eachVector(cols, [&](int64_t c, auto vector) {
       const Vec g = masked<kCounts>(vector, dy + at + c, mask.values + (kCounts == Counts::all ? 0 : at + c), limit);
       const Vec centred = sub(vector.get(x + at + c), vector.get(p.mean + c));
       const Vec v = fma(g, vector.get(p.gain + c), neg(vector.get(p.offset + c)));
@@ -262,7 +233,7 @@ STRIDENET_INLINE Vec inversePower(Vec s, float beta) {
 
 // The squares of one pixel into the padded row.
 STRIDENET_INLINE void putSquares(const ResponseNorm& p, const float* x, float* padded) {
-  eachColumnVector(p.channels, [&](int64_t c, auto vector) {
+  eachVector(p.channels, [&](int64_t c, auto vector) {
     const Vec v = vector.get(x + c);
     vector.put(padded + p.before + c, mul(v, v));
   });
@@ -273,7 +244,7 @@ inline void responseNorm(const ResponseNorm& p, const float* x, int64_t rows, fl
   zeroPadded(p, scratch);
   for (int64_t r = 0; r < rows; ++r, x += p.channels, y += p.channels) {
     putSquares(p, x, scratch);
-    eachColumnVector(p.channels, [&](int64_t c, auto vector) {
+    eachVector(p.channels, [&](int64_t c, auto vector) {
       const Vec s = fma(windowSum(vector, scratch + c, size), set1(p.scale), set1(p.k));
       vector.put(y + c, mul(vector.get(x + c), inversePower(s, p.beta)));
     });
@@ -288,13 +259,13 @@ inline void responseNormGrad(const ResponseNorm& p, const float* x, const float*
   const Vec factor = set1(-2.0f * p.beta * p.scale);
   for (int64_t r = 0; r < rows; ++r, x += p.channels, dy += p.channels, dx += p.channels) {
     putSquares(p, x, squares);
-    eachColumnVector(p.channels, [&](int64_t c, auto vector) {
+    eachVector(p.channels, [&](int64_t c, auto vector) {
       const Vec s = fma(windowSum(vector, squares + c, size), set1(p.scale), set1(p.k));
       const Vec power = inversePower(s, p.beta);
       vector.put(powers + c, power);
       vector.put(ratios + p.after + c, div(mul(mul(vector.get(dy + c), vector.get(x + c)), power), s));
     });
-    eachColumnVector(p.channels, [&](int64_t c, auto vector) {
+    eachVector(p.channels, [&](int64_t c, auto vector) {
       const Vec direct = mul(vector.get(dy + c), vector.get(powers + c));
       vector.put(dx + c, fma(mul(factor, vector.get(x + c)), windowSum(vector, ratios + c, size), direct));
     });
@@ -304,9 +275,8 @@ inline void responseNormGrad(const ResponseNorm& p, const float* x, const float*
 inline void channelWindowSum(const ResponseNorm& p, const float* x, int64_t rows, float* scratch, float* y) {
   zeroPadded(p, scratch);
   for (int64_t r = 0; r < rows; ++r, x += p.channels, y += p.channels) {
-    eachColumnVector(p.channels, [&](int64_t c, auto vector) { vector.put(scratch + p.before + c, vector.get(x + c)); });
-    eachColumnVector(p.channels,
-                     [&](int64_t c, auto vector) { vector.put(y + c, windowSum(vector, scratch + c, p.before + p.after + 1)); });
+    eachVector(p.channels, [&](int64_t c, auto vector) { vector.put(scratch + p.before + c, vector.get(x + c)); });
+    eachVector(p.channels, [&](int64_t c, auto vector) { vector.put(y + c, windowSum(vector, scratch + c, p.before + p.after + 1)); });
   }
 }
 

@@ -5,21 +5,12 @@
 // than lanes is handled with whole vectors that spill over into the pixels to the right. What is read there is ignored;
 // what is written there is written again, rightly, because windows go from left to right.
 
-#define STRIDENET_LAMBDA __attribute__((always_inline))
-#define STRIDENET_MEMBER inline __attribute__((always_inline))
-
-// A vector of channels: whole, or the first n.
-struct WholeVector {
-  Vec get(const float* p) const { return load(p); }
-  void put(float* p, Vec v) const { store(p, v); }
-};
-struct PartialVector {
-  int n;
-  Vec get(const float* p) const { return loadPartial(p, n); }
-  void put(float* p, Vec v) const {
+// A partial vector without a masked store.
+struct PartialPixel : PartialVector {
+  STRIDENET_MEMBER void put(float* p, Vec v) const {
     float lane[kLanes];
     store(lane, v);
-    for (int i = 0; i < n; ++i) p[i] = lane[i];
+    for (int i = 0; i < count; ++i) p[i] = lane[i];
   }
 };
 
@@ -79,7 +70,7 @@ STRIDENET_INLINE void eachWindow(const PoolRow& row, const AverageDivisor& divis
       } else if (whole) {
         body(window, WholeVector{}, in, out, columns);
       } else {
-        body(window, PartialVector{static_cast<int>(row.channels - c)}, in + c, out + c, columns);
+        body(window, PartialPixel{{static_cast<int>(row.channels - c)}}, in + c, out + c, columns);
       }
     };
     if (square == 2 && cols == 2) {
@@ -199,6 +190,3 @@ inline void avgPoolGradRow(const PoolRow& row, const AverageDivisor& divisor, co
 }
 
 constexpr PoolKernels kPoolKernels = {preparePairs, maxPoolRow, maxPoolGradRow, maxPoolGatherRow, avgPoolRow, avgPoolGradRow};
-
-#undef STRIDENET_LAMBDA
-#undef STRIDENET_MEMBER

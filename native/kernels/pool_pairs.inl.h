@@ -27,10 +27,10 @@ struct PairStep {
     woven[0] = loadIndex(p.woven);
     woven[1] = loadIndex(p.woven + kLanes);
   }
-  static int clip(int n) { return n < 0 ? 0 : n < kLanes ? n : kLanes; }
-
-  STRIDENET_MEMBER Vec get(const float* p, int n) const { return isLast ? loadPartial(p, clip(n)) : load(p); }
-  STRIDENET_MEMBER void put(float* p, Vec v, int n) const { isLast ? storePartial(p, v, clip(n)) : store(p, v); }
+  // The first n numbers at p, of which there may be more than lanes, or none.
+  STRIDENET_MEMBER Vec get(const float* p, int n) const { return isLast ? vectorOf(n).get(p) : load(p); }
+  STRIDENET_MEMBER void put(float* p, Vec v, int n) const { isLast ? vectorOf(n).put(p, v) : store(p, v); }
+  static PartialVector vectorOf(int n) { return {n < 0 ? 0 : lanesFrom(0, n)}; }
 
   STRIDENET_MEMBER void unweave(const float* p, Vec* l, Vec* r) const {
     const Vec low = get(p, 2 * out), high = get(p + kLanes, 2 * out - kLanes);

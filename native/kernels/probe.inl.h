@@ -28,19 +28,15 @@ float probeRead(const float* x, int64_t count) {
 #pragma GCC unroll 8
     for (int i = 0; i < kStep; ++i) s[i] = add(s[i], load(x + at + i * kLanes));
   }
-  for (; at < count; at += kLanes) {
-    const int64_t left = count - at;
-    s[0] = add(s[0], loadPartial(x + at, left < kLanes ? static_cast<int>(left) : kLanes));
-  }
+  for (; at < count; at += kLanes) s[0] = add(s[0], loadPartial(x + at, lanesFrom(at, count)));
 #pragma GCC unroll 8
   for (int i = 1; i < kStep; ++i) s[0] = add(s[0], s[i]);
   return reduceAdd(s[0]);
 }
 
 void probeCopy(const float* x, float* y, int64_t count) {
-  int64_t at = 0;
-  for (; at + kLanes <= count; at += kLanes) store(y + at, load(x + at));
-  if (at < count) storePartial(y + at, loadPartial(x + at, static_cast<int>(count - at)), static_cast<int>(count - at));
+  mapVectors(
+      count, y, [](Vec v) { return v; }, x);
 }
 
 constexpr ProbeKernels kProbeKernels = {probeMultiplyAdd, 2 * kProbeChains* kLanes, probeRead, probeCopy};

@@ -31,14 +31,11 @@ inline void dropout(const RandomStream& stream, float p, int64_t first, const fl
       Words words[4];
       philoxBlocks(stream, block + static_cast<uint32_t>(b), words);
       for (int j = 0; j < 4; ++j) {
-        const int64_t at = group + j * kRandomBlocks + b, rest = n - at;
-        if (rest <= 0) break;
+        const int64_t at = group + j * kRandomBlocks + b;
+        if (at >= n) break;
         const Vec factor = select(greaterEqual(upperBits(words[j]), threshold), scale, zero());
-        if (rest >= kLanes) {
-          store(y + at, mul(load(x + at), factor));
-        } else {
-          storePartial(y + at, mul(loadPartial(x + at, static_cast<int>(rest)), factor), static_cast<int>(rest));
-        }
+        const int count = lanesFrom(at, n);
+        storeLanes(y + at, mul(loadLanes(x + at, count), factor), count);
       }
     }
   }

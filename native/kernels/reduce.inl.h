@@ -14,11 +14,10 @@ struct MaxOf {
 };
 
 // kVectors adjacent vectors of columns over all rows; kRows rows have accumulators of their own, which hides the latency of the
-// addition and shortens the chains. n is the number of lanes of the last vector.
-template <typename R, int kVectors, int kRows>
-STRIDENET_INLINE void reduceColumns(const float* x, int64_t rowStride, int64_t rows, float* acc, int n) {
+// addition and shortens the chains.
+template <typename R, int kVectors, int kRows, typename V>
+STRIDENET_INLINE void reduceColumns(V vector, const float* x, int64_t rowStride, int64_t rows, float* acc) {
   Vec sum[kRows][kVectors];
-  const bool partial = n < kLanes;
   for (int i = 0; i < kRows; ++i)
     for (int j = 0; j < kVectors; ++j) sum[i][j] = set1(R::kIdentity);
   int64_t r = 0;
@@ -26,37 +25,27 @@ STRIDENET_INLINE void reduceColumns(const float* x, int64_t rowStride, int64_t r
 #pragma GCC unroll 8
     for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) {
-        const float* p = x + i * rowStride + j * kLanes;
-        sum[i][j] = R::combine(sum[i][j], partial ? loadPartial(p, n) : load(p));
-      }
+      for (int j = 0; j < kVectors; ++j) sum[i][j] = R::combine(sum[i][j], vector.get(x + i * rowStride + j * kLanes));
     }
   }
   for (; r < rows; ++r, x += rowStride) {
 #pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) {
-      const float* p = x + j * kLanes;
-      sum[0][j] = R::combine(sum[0][j], partial ? loadPartial(p, n) : load(p));
-    }
+    for (int j = 0; j < kVectors; ++j) sum[0][j] = R::combine(sum[0][j], vector.get(x + j * kLanes));
   }
   for (int i = 1; i < kRows; ++i)
     for (int j = 0; j < kVectors; ++j) sum[0][j] = R::combine(sum[0][j], sum[i][j]);
   for (int j = 0; j < kVectors; ++j) {
     float* p = acc + j * kLanes;
-    if (partial) {
-      storePartial(p, R::combine(loadPartial(p, n), sum[0][j]), n);
-    } else {
-      store(p, R::combine(load(p), sum[0][j]));
-    }
+    vector.put(p, R::combine(vector.get(p), sum[0][j]));
   }
 }
 
 template <typename R>
 void reduceAllColumns(const float* x, int64_t rowStride, int64_t rows, int64_t cols, float* acc) {
   int64_t c = 0;
-  for (; c + 4 * kLanes <= cols; c += 4 * kLanes) reduceColumns<R, 4, 2>(x + c, rowStride, rows, acc + c, kLanes);
-  for (; c + kLanes <= cols; c += kLanes) reduceColumns<R, 1, 4>(x + c, rowStride, rows, acc + c, kLanes);
-  if (c < cols) reduceColumns<R, 1, 4>(x + c, rowStride, rows, acc + c, static_cast<int>(cols - c));
+  for (; c + 4 * kLanes <= cols; c += 4 * kLanes) reduceColumns<R, 4, 2>(WholeVector{}, x + c, rowStride, rows, acc + c);
+  eachVector(cols - c,
+             [&](int64_t i, auto vector) STRIDENET_LAMBDA { reduceColumns<R, 1, 4>(vector, x + c + i, rowStride, rows, acc + c + i); });
 }
 
 // Few dense columns that do not fill vectors (LeNet's six channels): `fold` rows are read as one row whose length is a multiple of
@@ -86,8 +75,8 @@ void reduceRows(const float* x, int64_t rowStride, int64_t rows, int64_t cols, f
     }
     for (; c + kLanes <= cols; c += kLanes) sum[0] = R::combine(sum[0], load(x + c));
     if (c < cols) {
-      const int n = static_cast<int>(cols - c);
-      sum[1] = R::combine(sum[1], select(firstLanes(n), loadPartial(x + c, n), set1(R::kIdentity)));
+      const PartialVector rest = {static_cast<int>(cols - c)};
+      sum[1] = R::combine(sum[1], rest.orElse(rest.get(x + c), set1(R::kIdentity)));
     }
     acc[r] = R::combine(acc[r], R::lanes(R::combine(R::combine(sum[0], sum[1]), R::combine(sum[2], sum[3]))));
   }

@@ -3,14 +3,11 @@
 
 inline float rowMax(const float* x, int64_t n) {
   Vec m = set1(-kInfinity);
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) m = max(load(x + i), m);
-  const int rest = static_cast<int>(n - i);
-  if (rest > 0) m = max(select(firstLanes(rest), loadPartial(x + i, rest), set1(-kInfinity)), m);
+  eachVector(n, [&](int64_t i, auto vector) STRIDENET_LAMBDA { m = max(vector.orElse(vector.get(x + i), set1(-kInfinity)), m); });
   return reduceMax(m);
 }
 
-// The sum of term(i, count) for every vector of n numbers, `count` of which exist.
+// The sum of term(i, vector) for every vector of n numbers.
 template <typename Term>
 STRIDENET_INLINE float sumOfRow(int64_t n, Term term) {
   PairwiseSum chains;
@@ -19,22 +16,20 @@ STRIDENET_INLINE float sumOfRow(int64_t n, Term term) {
   for (int64_t i = 0; i < whole;) {
     if (i > 0) chains.join(sum), sum = zero();
     const int64_t end = whole - i < kChainTerms * kLanes ? whole : i + kChainTerms * kLanes;
-    for (; i < end; i += kLanes) sum = add(sum, term(i, kLanes));
+    for (; i < end; i += kLanes) sum = add(sum, term(i, WholeVector{}));
   }
-  const int rest = static_cast<int>(n - whole);
-  if (rest > 0) sum = add(sum, select(firstLanes(rest), term(whole, rest), zero()));
+  eachVector(n - whole, [&](int64_t, auto vector) STRIDENET_LAMBDA { sum = add(sum, vector.orElse(term(whole, vector), zero())); });
   return reduceAdd(chains.total(sum));
 }
 
 // sum of exp(x - m); the terms go to `terms` unless it is null.
 inline float sumExp(const float* x, int64_t n, float m, float* terms) {
   const Vec shift = set1(m);
-  return sumOfRow(
-      n, [=](int64_t i, int count) __attribute__((always_inline)) {
-        const Vec e = exp(sub(count == kLanes ? load(x + i) : loadPartial(x + i, count), shift));
-        if (terms != nullptr) count == kLanes ? store(terms + i, e) : storePartial(terms + i, e, count);
-        return e;
-      });
+  return sumOfRow(n, [=](int64_t i, auto vector) STRIDENET_LAMBDA {
+    const Vec e = exp(sub(vector.get(x + i), shift));
+    if (terms != nullptr) vector.put(terms + i, e);
+    return e;
+  });
 }
 
 inline float logOf(float x) {
@@ -43,23 +38,17 @@ inline float logOf(float x) {
   return lane[0];
 }
 
-template <typename F>
-inline void mapRow(const float* x, float* y, int64_t n, F f) {
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(y + i, f(load(x + i)));
-  const int rest = static_cast<int>(n - i);
-  if (rest > 0) storePartial(y + i, f(loadPartial(x + i, rest)), rest);
-}
-
 inline void softmaxRows(const float* x, float* y, int64_t rows, int64_t classes, bool logarithm) {
   for (int64_t r = 0; r < rows; ++r, x += classes, y += classes) {
     const float m = rowMax(x, classes);
     if (logarithm) {
       const Vec shift = set1(m), logSum = set1(logOf(sumExp(x, classes, m, nullptr)));
-      mapRow(x, y, classes, [=](Vec v) { return sub(sub(v, shift), logSum); });
+      mapVectors(
+          classes, y, [=](Vec v) { return sub(sub(v, shift), logSum); }, x);
     } else {
       const Vec sum = set1(sumExp(x, classes, m, y));
-      mapRow(y, y, classes, [=](Vec e) { return div(e, sum); });
+      mapVectors(
+          classes, y, [=](Vec e) { return div(e, sum); }, y);
     }
   }
 }
@@ -76,9 +65,7 @@ inline void crossEntropyRows(const float* logits, const int32_t* labels, float* 
     float loss = logSum - (x[label] - m);
     if (smoothing != 0.0f) {  // apart, because 0 * infinity is NaN
       const Vec shift = set1(m);
-      const float sum = sumOfRow(
-          classes, [=](int64_t i, int count)
-                       __attribute__((always_inline)) { return sub(count == kLanes ? load(x + i) : loadPartial(x + i, count), shift); });
+      const float sum = sumOfRow(classes, [=](int64_t i, auto vector) STRIDENET_LAMBDA { return sub(vector.get(x + i), shift); });
       loss = (1.0f - smoothing) * loss + smoothing * (logSum - sum / static_cast<float>(classes));
     }
     losses[r] = loss;
@@ -92,14 +79,15 @@ inline void crossEntropyGradRows(const float* logits, const int32_t* labels, flo
     float* dx = dlogits + r * classes;
     const int32_t label = labels[r];
     if (label < 0 || label >= classes) {
-      mapRow(dx, dx, classes, [](Vec) { return set1(kNaN); });
+      mapVectors(classes, dx, [] { return set1(kNaN); });
       continue;
     }
     const float* x = logits + r * classes;
     const float sum = sumExp(x, classes, rowMax(x, classes), dx);
     const float atLabel = scale * (dx[label] / sum - (1.0f - smoothing) - others);
     const Vec total = set1(sum), q = set1(others), factor = set1(scale);
-    mapRow(dx, dx, classes, [=](Vec e) { return mul(factor, sub(div(e, total), q)); });
+    mapVectors(
+        classes, dx, [=](Vec e) { return mul(factor, sub(div(e, total), q)); }, dx);
     dx[label] = atLabel;
   }
 }

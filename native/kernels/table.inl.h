@@ -6,9 +6,11 @@ namespace {
 
 constexpr TileSizes kTileSizes = tileSizes(kIsa);
 
-// math.inl.h and pairwise.inl.h first: the others use them.
+// The first four are what the others are made of.
 // clang-format off
+#include "native/kernels/vectors.inl.h"
 #include "native/kernels/math.inl.h"
+#include "native/kernels/epilogue.inl.h"
 #include "native/kernels/pairwise.inl.h"
 #include "native/kernels/depthwise.inl.h"
 #include "native/kernels/depthwise_block.inl.h"
@@ -29,6 +31,9 @@ constexpr TileSizes kTileSizes = tileSizes(kIsa);
 #include "native/kernels/winograd_narrow.inl.h"
 #include "native/kernels/hwcn_winograd.inl.h"
 // clang-format on
+
+#undef STRIDENET_LAMBDA
+#undef STRIDENET_MEMBER
 
 }  // namespace
 

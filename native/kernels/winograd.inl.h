@@ -1,20 +1,6 @@
 // The two-dimensional transforms of Winograd's convolution; contract in winograd_kernels.h, the one-dimensional ones in
 // winograd_transforms.inl.h. Channels are the lanes.
 
-STRIDENET_INLINE Vec loadLanes(const float* p, int count) {
-  return count == kLanes ? load(p) : loadPartial(p, count);
-}
-STRIDENET_INLINE void storeLanes(float* p, Vec v, int count) {
-  if (count == kLanes) {
-    store(p, v);
-  } else {
-    storePartial(p, v, count);
-  }
-}
-STRIDENET_INLINE int lanesFrom(int64_t c, int64_t channels) {
-  return channels - c < kLanes ? static_cast<int>(channels - c) : kLanes;
-}
-
 // Vectors of channels that are transformed together: their values between the two passes stay in the first-level cache, and pixels and
 // points are read and written in runs of several lines. One at a time, in registers, is slower.
 constexpr int kWinogradVectors = 4;
@@ -30,7 +16,7 @@ void winogradInputTile(const float* const* pixels, int64_t channels, float* v, i
 #pragma GCC unroll 6
       for (int i = 0; i < P; ++i) column[i] = pixels[i * P + j] + c;
       for (int k = 0; k < count; k += kLanes) {
-        const int lanes = count - k < kLanes ? count - k : kLanes;
+        const int lanes = lanesFrom(k, count);
         Vec d[P], t[P];
 #pragma GCC unroll 6
         for (int i = 0; i < P; ++i) d[i] = loadLanes(column[i] + k, lanes);
@@ -57,7 +43,7 @@ template <int R, int P, void (*Transform)(const Vec*, Vec*)>
 void winogradWeightTiles(const WinogradWeights& w) {
   for (int64_t r = 0; r < w.rows; ++r) {
     for (int64_t c = 0; c < w.width; c += kLanes) {
-      const int count = w.columns - c < kLanes ? static_cast<int>(w.columns - c) : kLanes;
+      const int count = lanesFrom(c, w.columns);
       const int64_t from = r * w.rowStride + c;
       float* u = w.u + r * w.uRow + c;
       winogradSquare<R, P, Transform>([&](int i, int j) { return loadLanes(w.taps[i * R + j] + from, count); },
@@ -69,45 +55,40 @@ void winogradWeightTiles(const WinogradWeights& w) {
   }
 }
 
-// What happens to up to a vector of results on their way out; activations that are not elementary come later.
-struct WinogradEpilogue {
+// Finishes and stores lines of results, up to a vector of channels each. A bias that does not exist is a zero.
+struct WinogradOutput {
   Vec bias;
   int count;
-  bool isClipped, isClipped6;
+  Activation activation;
 
-  WinogradEpilogue(const float* biases, int lanes, Activation activation)
-      : bias(biases == nullptr ? zero() : loadLanes(biases, lanes)),
-        count(lanes),
-        isClipped(activation == Activation::relu || activation == Activation::relu6),
-        isClipped6(activation == Activation::relu6) {}
-  void write(Vec result, const float* addend, float* y) const {
-    result = add(result, bias);
-    if (addend != nullptr) result = add(result, loadLanes(addend, count));
-    if (isClipped) result = max(zero(), result);
-    if (isClipped6) result = min(set1(6.0f), result);
-    storeLanes(y, result, count);
+  WinogradOutput(const float* biases, int lanes, Activation kind)
+      : bias(biases == nullptr ? zero() : loadLanes(biases, lanes)), count(lanes), activation(kind) {}
+  // The first `pixels` of M results. addend (or null) and y are where the line's first pixel is.
+  template <int M>
+  STRIDENET_MEMBER void write(const Vec* results, int64_t pixels, int64_t pixelStride, const float* addend, float* y) const {
+    Vec line[1][M];
+#pragma GCC unroll 4
+    for (int j = 0; j < M; ++j) line[0][j] = results[j];
+    finishTile(
+        line, true, [&](int) STRIDENET_LAMBDA { return bias; }, addend != nullptr,
+        [&](int, int j) STRIDENET_LAMBDA { return j < pixels ? loadLanes(addend + j * pixelStride, count) : zero(); }, activation);
+#pragma GCC unroll 4
+    for (int j = 0; j < M; ++j)
+      if (j < pixels) storeLanes(y + j * pixelStride, line[0][j], count);
   }
 };
 
 template <int M, int P, void (*Transform)(const Vec*, Vec*)>
 void winogradResultTile(const WinogradResults& w) {
-  const Activation activation = w.activation;
   for (int64_t c = 0; c < w.channels; c += kLanes) {
-    const WinogradEpilogue epilogue(w.bias == nullptr ? nullptr : w.bias + c, lanesFrom(c, w.channels), activation);
+    const WinogradOutput output(w.bias == nullptr ? nullptr : w.bias + c, lanesFrom(c, w.channels), w.activation);
     auto write = [&](int i, const Vec* row) {
-      const int64_t line = i * w.lineStride + c;
-#pragma GCC unroll 4
-      for (int j = 0; j < M; ++j) {
-        if (j >= w.pixels) break;
-        const int64_t at = line + j * w.pixelStride;
-        epilogue.write(row[j], w.add == nullptr ? nullptr : w.add + at, w.y + at);
-      }
+      const int64_t at = i * w.lineStride + c;
+      output.write<M>(row, w.pixels, w.pixelStride, w.add == nullptr ? nullptr : w.add + at, w.y + at);
     };
     winogradSquare<P, M, Transform>([&](int i, int j) { return load(w.m + (i * P + j) * w.pointStride + c); }, write, w.lines);
   }
-  if (!isElementary(activation)) return;
-  for (int i = 0; i < w.lines; ++i)
-    for (int j = 0; j < w.pixels; ++j) applyActivation(w.y + i * w.lineStride + j * w.pixelStride, w.channels, activation);
+  finishStored(w.y, w.lines, w.lineStride, w.pixels, w.pixelStride, w.channels, w.activation);
 }
 
 // dy for kernels of R x R: squares of 7 - R pixels.

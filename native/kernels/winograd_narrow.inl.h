@@ -87,7 +87,7 @@ void winogradNarrowResults(const WinogradNarrowTiles& w) {
       for (int i = 0; i < M; ++i) store(lines[t][i][j], column[i]);
     }
   }
-  const WinogradEpilogue epilogue(w.bias, w.count, w.activation);
+  const WinogradOutput output(w.bias, w.count, w.activation);
   for (int t = 0; t < T; ++t) {
     for (int i = 0; i < w.lines; ++i) {
       Vec d[6], results[M];
@@ -95,17 +95,10 @@ void winogradNarrowResults(const WinogradNarrowTiles& w) {
       for (int j = 0; j < 6; ++j) d[j] = load(lines[t][i][j]);
       winogradResults<M, false>(d, results);
       const int64_t at = i * w.lineStride + t * M * w.pixelStride;
-#pragma GCC unroll 4
-      for (int q = 0; q < M; ++q) {
-        if (t * M + q >= w.pixels) break;
-        const int64_t pixel = at + q * w.pixelStride;
-        epilogue.write(results[q], w.add == nullptr ? nullptr : w.add + pixel, w.y + pixel);
-      }
+      output.write<M>(results, w.pixels - t * M, w.pixelStride, w.add == nullptr ? nullptr : w.add + at, w.y + at);
     }
   }
-  if (!isElementary(w.activation)) return;
-  for (int i = 0; i < w.lines; ++i)
-    for (int64_t q = 0; q < w.pixels; ++q) applyActivation(w.y + i * w.lineStride + q * w.pixelStride, w.count, w.activation);
+  finishStored(w.y, w.lines, w.lineStride, w.pixels, w.pixelStride, w.count, w.activation);
 }
 
 template <int M>
