@@ -1,6 +1,4 @@
 // clamp and leaky_relu with their derivatives: elementwise with float parameters, all operands of one shape.
-#include <algorithm>
-
 #include "native/ops/checks.h"
 
 namespace stridenet {
@@ -23,29 +21,26 @@ Plan planActivation(const Call& call) {
 // Calls body(first, count) for this thread's share of n numbers.
 template <typename Body>
 void eachTile(int64_t n, const Worker& worker, Body body) {
-  int64_t begin, end;
-  worker.range(ceilDiv(n, kTileElements), &begin, &end);
-  begin *= kTileElements;
-  end = std::min(n, end * kTileElements);
-  if (begin < end) body(begin, end - begin);
+  const Range own = worker.share(n, kTileElements);
+  if (!own.isEmpty()) body(own.first, own.count());
 }
 
-struct Range {
+struct ClampAttrs {
   float low, high;
 };
 
 void runClamp(const Call& call, const Worker& worker) {
-  const Range range = call.attributes<Range>();
+  const ClampAttrs attrs = call.attributes<ClampAttrs>();
   eachTile(call.operands[0].count, worker, [&](int64_t first, int64_t n) {
-    call.kernels->activation.clamp(call.operands[0].f32() + first, call.operands[1].f32() + first, n, range.low, range.high);
+    call.kernels->activation.clamp(call.operands[0].f32() + first, call.operands[1].f32() + first, n, attrs.low, attrs.high);
   });
 }
 
 void runClampGrad(const Call& call, const Worker& worker) {
-  const Range range = call.attributes<Range>();
+  const ClampAttrs attrs = call.attributes<ClampAttrs>();
   eachTile(call.operands[0].count, worker, [&](int64_t first, int64_t n) {
     call.kernels->activation.clampGrad(call.operands[0].f32() + first, call.operands[1].f32() + first, call.operands[2].f32() + first, n,
-                                       range.low, range.high);
+                                       attrs.low, attrs.high);
   });
 }
 

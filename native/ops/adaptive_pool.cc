@@ -68,9 +68,7 @@ void runAdaptive(const Call& call, const Worker& worker) {
   float* y = call.operands[1].f32();
   const auto kernel = call.kernels->pool.avgRow;
   const int64_t block = g.channelBlock(g.n * g.oh), blocks = ceilDiv(g.c, block);
-  int64_t begin, end;
-  worker.range(g.n * g.oh * blocks, &begin, &end);
-  for (int64_t tile = begin; tile < end; ++tile) {
+  for (const int64_t tile : worker.share(g.n * g.oh * blocks)) {
     const int64_t row = tile / blocks, at = tile % blocks * block;
     g.eachWindow(
         row / g.oh, row % g.oh, at, std::min(block, g.c - at),
@@ -94,15 +92,13 @@ void runAdaptiveGrad(const Call& call, const Worker& worker) {
   const auto kernel = call.kernels->pool.avgGradRow;
   const int64_t block = g.channelBlock(g.n), blocks = ceilDiv(g.c, block);
   const bool accumulate = !g.isTiling();
-  int64_t begin, end;
-  worker.range(g.n * blocks, &begin, &end);
-  for (int64_t tile = begin; tile < end; ++tile) {
+  for (const int64_t tile : worker.share(g.n * blocks)) {
     const int64_t image = tile / blocks, at = tile % blocks * block, channels = std::min(block, g.c - at);
     float* first = dx + image * g.ih * g.iw * g.c + at;
     for (int64_t i = 0; accumulate && i < g.ih * g.iw; ++i) std::fill_n(first + i * g.c, channels, 0.0f);
     for (int64_t y = 0; y < g.oh; ++y) {
       float *row = first + Geometry::begin(y, g.ih, g.oh) * g.iw * g.c, *to = row;
-      const GradientBand band = {call.kernels, static_cast<float*>(worker.threadScratch), g.bandRows(y), g.iw * g.c, g.iw, channels, g.c};
+      const GradientBand band = {call.kernels, worker.threadFloats(), g.bandRows(y), g.iw * g.c, g.iw, channels, g.c};
       if (g.hasBands()) {
         band.clear();
         to = band.scratch;

@@ -37,9 +37,7 @@ void run(const Call& call, const Worker& worker) {
   const auto column = [&call](FoldOperand operand) { return call.operands[operand].f32(); };
   const int64_t channels = call.operands[kMean].count;
   const bool hasBias = call.operands[kBias].present();
-  int64_t begin, end;
-  worker.range(ceilDiv(channels, kTileElements), &begin, &end);
-  for (int64_t o = begin * kTileElements; o < std::min(channels, end * kTileElements); ++o) {
+  for (const int64_t o : worker.share(channels, kTileElements)) {
     const float scale = column(kGamma)[o] / std::sqrt(column(kVariance)[o] + call.attributes<Attrs>().eps);
     const float distance = hasBias ? column(kMean)[o] - column(kBias)[o] : column(kMean)[o];
     column(kScale)[o] = scale;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <initializer_list>
 
+#include "native/ops/scratch.h"
 #include "native/program/op.h"
 
 namespace stridenet {

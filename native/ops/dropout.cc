@@ -1,6 +1,4 @@
 // dropout: the mask is computed where it is needed, from counters alone; nothing is stored. Tiles are runs of elements.
-#include <algorithm>
-
 #include "native/ops/checks.h"
 
 namespace stridenet {
@@ -40,13 +38,10 @@ void runDropout(const Call& call, const Worker& worker) {
   const int32_t* random = call.operands[kRandom].i32();
   const RandomStream stream = {static_cast<uint32_t>(random[0]), static_cast<uint32_t>(random[1]), static_cast<uint32_t>(random[2]),
                                static_cast<uint32_t>(attrs.node), kPurposeDropout};
-  const int64_t n = call.operands[kX].count;
-  int64_t begin, end;
-  worker.range(ceilDiv(n, kTileElements), &begin, &end);
-  begin *= kTileElements;
-  end = std::min(n, end * kTileElements);
-  if (begin >= end) return;
-  call.kernels->random.dropout(stream, attrs.p, begin, call.operands[kX].f32() + begin, call.operands[kY].f32() + begin, end - begin);
+  const Range own = worker.share(call.operands[kX].count, kTileElements);
+  if (own.isEmpty()) return;
+  call.kernels->random.dropout(stream, attrs.p, own.first, call.operands[kX].f32() + own.first, call.operands[kY].f32() + own.first,
+                               own.count());
 }
 
 }  // namespace

@@ -62,9 +62,7 @@ void eachBlock(const Loops& loops, const Worker& worker, Body body) {
   int64_t allRows = 1;
   for (int i = 0; i + 1 < loops.rank; ++i) allRows *= loops.dims[i];
   const int64_t rowChunk = std::max<int64_t>(1, kTileElements / cols);
-  int64_t begin, end;
-  worker.range(ceilDiv(allRows, rowChunk) * colTiles, &begin, &end);
-  for (int64_t tile = begin; tile < end; ++tile) {
+  for (const int64_t tile : worker.share(ceilDiv(allRows, rowChunk) * colTiles)) {
     const int64_t c = tile % colTiles * colChunk, width = std::min(colChunk, cols - c);
     int64_t r = tile / colTiles * rowChunk;
     const int64_t rowEnd = std::min(allRows, r + rowChunk);
@@ -86,7 +84,7 @@ void eachBlock(const Loops& loops, const Worker& worker, Body body) {
 // A repeated row of a few numbers (a bias of six channels) would give rows too short for vectors. It is written out `fold` times, and
 // fold rows are handled as one. Room for the copies is in the thread's scratch.
 constexpr int64_t kShortRow = 64, kFoldedRow = 256;
-constexpr size_t kFoldScratch = 2 * (kFoldedRow + kShortRow) * sizeof(float);
+constexpr size_t kFoldScratch = floatBytes(2 * (kFoldedRow + kShortRow));
 
 int64_t foldOf(const Loops& loops) {
   if (loops.rank != 2 || loops.cols() >= kShortRow || !loops.isDense(2)) return 1;

@@ -44,10 +44,10 @@ struct Geometry {
     }
   }
 
-  // body(image, first pixel, pixels) for the tiles of planes [begin, end)
+  // body(image, first pixel, pixels) for tiles of planes
   template <typename Body>
-  void eachPiece(int64_t begin, int64_t end, Body body) const {
-    for (int64_t t = begin; t < end; ++t) {
+  void eachPiece(const Range& own, Body body) const {
+    for (const int64_t t : own) {
       const int64_t p = t % perImage * tile;
       body(t / perImage, p, std::min(tile, pixels - p));
     }
@@ -84,20 +84,20 @@ Status verifyFeed(const Call& call) {
 Plan planFeed(const Call& call) {
   const Geometry g(call);
   Plan plan = planOf(call, g.affine ? 2.0 * static_cast<double>(g.y.count) : 0);
-  if (g.affine) plan.threadScratch = 2 * static_cast<size_t>(g.period) * sizeof(float);
+  if (g.affine) plan.threadScratch = floatBytes(2 * g.period);
   return plan;
 }
 
 template <typename From, typename To>
-void moveIntegers(const Geometry& g, int64_t begin, int64_t end) {
+void moveIntegers(const Geometry& g, const Range& own) {
   const From* raw = static_cast<const From*>(g.raw.data);
   To* y = static_cast<To*>(g.y.data);
   if (!g.planes) {
-    for (int64_t i = begin * g.tile; i < std::min(g.y.count, end * g.tile); ++i) y[i] = static_cast<To>(raw[i]);
+    for (int64_t i = own.first * g.tile; i < std::min(g.y.count, own.last * g.tile); ++i) y[i] = static_cast<To>(raw[i]);
     return;
   }
   const int64_t image = g.pixels * g.channels;
-  g.eachPiece(begin, end, [&](int64_t n, int64_t first, int64_t count) {
+  g.eachPiece(own, [&](int64_t n, int64_t first, int64_t count) {
     for (int64_t p = first; p < first + count; ++p)
       for (int64_t c = 0; c < g.channels; ++c) y[n * image + p * g.channels + c] = static_cast<To>(raw[n * image + c * g.pixels + p]);
   });
@@ -109,17 +109,16 @@ void spread(const Operand& factor, float absent, int64_t period, float* row) {
 
 void runFeed(const Call& call, const Worker& worker) {
   const Geometry g(call);
-  int64_t begin, end;
-  worker.range(g.tiles, &begin, &end);
-  if (begin == end) return;
-  if (g.y.dtype == DType::uint8) return moveIntegers<uint8_t, uint8_t>(g, begin, end);
+  const Range own = worker.share(g.tiles);
+  if (own.isEmpty()) return;
+  if (g.y.dtype == DType::uint8) return moveIntegers<uint8_t, uint8_t>(g, own);
   if (g.y.dtype == DType::int32) {
-    return g.raw.dtype == DType::uint8 ? moveIntegers<uint8_t, int32_t>(g, begin, end) : moveIntegers<int32_t, int32_t>(g, begin, end);
+    return g.raw.dtype == DType::uint8 ? moveIntegers<uint8_t, int32_t>(g, own) : moveIntegers<int32_t, int32_t>(g, own);
   }
 
   float *scale = nullptr, *shift = nullptr;
   if (g.affine) {
-    scale = static_cast<float*>(worker.threadScratch);
+    scale = worker.threadFloats();
     shift = scale + g.period;
     spread(g.scale, 1.0f, g.period, scale);
     spread(g.shift, 0.0f, g.period, shift);
@@ -131,12 +130,12 @@ void runFeed(const Call& call, const Worker& worker) {
   float* y = g.y.f32();
   if (g.planes) {
     const int64_t image = g.pixels * g.channels;
-    g.eachPiece(begin, end, [&](int64_t n, int64_t p, int64_t count) {
+    g.eachPiece(own, [&](int64_t n, int64_t p, int64_t count) {
       kernels.feedPlanes[dtype](raw + (n * image + p) * size, g.pixels, scale, shift, y + n * image + p * g.channels, count, g.channels);
     });
     return;
   }
-  const int64_t first = begin * g.tile, last = std::min(g.y.count, end * g.tile);
+  const int64_t first = own.first * g.tile, last = std::min(g.y.count, own.last * g.tile);
   const int64_t rows = (last - first) / g.period, rest = (last - first) % g.period, tail = first + rows * g.period;
   kernels.feedRows[dtype](raw + first * size, scale, shift, y + first, rows, g.period);
   if (rest > 0) kernels.feedRows[dtype](raw + tail * size, scale, shift, y + tail, 1, rest);

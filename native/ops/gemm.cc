@@ -21,7 +21,7 @@ void packPart(const PlainMatrix& matrix, const KernelTable& kernels, const Panel
               float* target) {
   const int64_t column = panels.firstColumn(panel), columns = panels.columnsOf(panel), width = panels.vectorsOf(panel) * panels.lanes;
   if (matrix.isTransposed) {
-    if (columns < width) std::memset(target, 0, static_cast<size_t>(rows * width) * sizeof(float));
+    if (columns < width) std::memset(target, 0, floatBytes(rows * width));
     kernels.layout.transpose4(matrix.b + column * matrix.k + row, matrix.k, target, width, columns, rows);
   } else {
     kernels.gemm.copyColumns(matrix.b + row * matrix.n + column, matrix.n, rows, columns, target, width);

@@ -128,25 +128,4 @@ struct TaskOrder {
   int64_t panel(int64_t task) const { return isByPanel ? task / blocks : task % panels; }
 };
 
-// Bytes of a block of scratch, rounded so that what follows is 64-byte aligned.
-constexpr size_t scratchBytes(size_t bytes) {
-  return (bytes + 63) & ~static_cast<size_t>(63);
-}
-
-// Hands out consecutive aligned pieces of a scratch block.
-class ScratchCursor {
- public:
-  explicit ScratchCursor(void* memory) : next_(static_cast<char*>(memory)) {}
-  template <typename T>
-  T* take(size_t count) {
-    T* result = reinterpret_cast<T*>(next_);
-    next_ += scratchBytes(count * sizeof(T));
-    return result;
-  }
-  void* takeBytes(size_t bytes) { return take<char>(bytes); }
-
- private:
-  char* next_;
-};
-
 }  // namespace stridenet

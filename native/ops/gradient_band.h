@@ -20,7 +20,7 @@ struct GradientBand {
   int64_t rows, step, width, channels, pixelStep;
 
   static size_t bandBytes(int64_t rows, int64_t step, int64_t width, int64_t pixelStep) {
-    return static_cast<size_t>((rows - 1) * step + width * pixelStep) * sizeof(float);
+    return floatBytes((rows - 1) * step + width * pixelStep);
   }
   void clear() const {
     eachRun([this](int64_t at, int64_t length) { std::fill_n(scratch + at, length, 0.0f); });

@@ -46,9 +46,7 @@ Plan planPack(const Call& call) {
 void runPack(const Call& call, const Worker& worker) {
   PlainMatrix matrix = call.shapeAs<PlainMatrix>();
   matrix.b = call.operands[0].f32();
-  int64_t begin, end;
-  worker.range(packUnits(matrix, *call.kernels), &begin, &end);
-  for (int64_t unit = begin; unit < end; ++unit) packMatrix(matrix, *call.kernels, unit, call.operands[1].f32());
+  for (const int64_t unit : worker.share(packUnits(matrix, *call.kernels))) packMatrix(matrix, *call.kernels, unit, call.operands[1].f32());
 }
 
 enum MatmulOperand { kA, kB, kBias, kAdd, kY };
@@ -122,7 +120,7 @@ void runMatmul(const Call& call, const Worker& worker) {
     matrix.b = o[kB].f32();
     product.packed = nullptr;
     product.plain = &matrix;
-    product.scratch = static_cast<float*>(scratch.takeBytes(static_cast<size_t>(kPanelBlockBytes)));
+    product.scratch = static_cast<float*>(scratch.takeBytes(kPanelBlockBytes));
   }
   if (const size_t bytes = chainBytes(*call.kernels, tallest, k)) product.chain = scratch.takeBytes(bytes);
   const TaskOrder order = {blocks, product.panels.count, n > m};

@@ -54,8 +54,8 @@ void run(const Call& call, const Worker& worker) {
   const Operand* o = call.operands;
   const bool isDirect = update.chunks == 1;
   ScratchCursor shared(worker.sharedScratch);
-  float* partials = isDirect ? o[kY].f32() : static_cast<float*>(shared.takeBytes(update.partialBytes()));
-  float* sums = isDirect ? o[kColumnSum].f32() : static_cast<float*>(shared.takeBytes(update.sumBytes()));
+  float* partials = isDirect ? o[kY].f32() : shared.floats(update.chunks * update.size);
+  float* sums = isDirect ? o[kColumnSum].f32() : shared.floats(update.chunks * update.sumSize);
   if (worker.phase == 1) {
     addPartials(*call.kernels, worker, partials, update.chunks, update.size, o[kY].f32());
     if (update.sumSize > 0) addPartials(*call.kernels, worker, sums, update.chunks, update.sumSize, o[kColumnSum].f32());

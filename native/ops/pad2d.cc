@@ -71,10 +71,8 @@ void runPad2d(const Call& call, const Worker& worker) {
   const float* x = call.operands[0].f32();
   float* y = call.operands[1].f32();
   const int64_t row = g.ow * g.c, perTile = g.rowsPerTile(row);
-  const size_t pixel = static_cast<size_t>(g.c) * sizeof(float);
-  int64_t begin, end;
-  worker.range(ceilDiv(g.n * g.oh, perTile), &begin, &end);
-  for (int64_t r = begin * perTile; r < std::min(g.n * g.oh, end * perTile); ++r) {
+  const size_t pixel = floatBytes(g.c);
+  for (const int64_t r : worker.share(g.n * g.oh, perTile)) {
     const float* from = x + (r / g.oh * g.ih + g.source(r % g.oh - g.pt, g.ih)) * g.iw * g.c;
     float* to = y + r * row;
     for (int64_t i = 0; i < g.pl; ++i) std::memcpy(to + i * g.c, from + g.source(i - g.pl, g.iw) * g.c, pixel);
@@ -94,16 +92,14 @@ void runPad2dGrad(const Call& call, const Worker& worker) {
   float* dx = call.operands[1].f32();
   const int64_t row = g.iw * g.c, perTile = g.rowsPerTile(row);
   const int64_t bottom = g.pt + g.ih;  // the first padded row below
-  int64_t begin, end;
-  worker.range(ceilDiv(g.n * g.ih, perTile), &begin, &end);
-  for (int64_t r = begin * perTile; r < std::min(g.n * g.ih, end * perTile); ++r) {
+  for (const int64_t r : worker.share(g.n * g.ih, perTile)) {
     const int64_t image = r / g.ih, y = r % g.ih;
     float* to = dx + r * row;
     bool first = true;
     const auto addRow = [&](int64_t at) {
       const float* from = dy + (image * g.oh + at) * g.ow * g.c;
       if (first) {
-        std::memcpy(to, from + g.pl * g.c, static_cast<size_t>(row) * sizeof(float));
+        std::memcpy(to, from + g.pl * g.c, floatBytes(row));
       } else {
         addRun(call, from + g.pl * g.c, to, row);
       }

@@ -68,7 +68,6 @@ struct Geometry {
 
   // Forward tiles: rows of all images.
   int64_t rowsPerTile() const { return std::max<int64_t>(1, kTileElements / (iw * c * sh)); }
-  int64_t rowTiles() const { return ceilDiv(n * oh, rowsPerTile()); }
   // Gradient tiles: images x blocks of channels.
   int64_t channelBlock() const { return n < kFewImages ? std::min(c, kChannelBlock) : c; }
   int64_t channelBlocks() const { return ceilDiv(c, channelBlock()); }
@@ -129,9 +128,7 @@ void eachRow(const Call& call, const Geometry& g, const Worker& worker, Body bod
   PoolPairs pairs;
   const bool usesPairs = g.allowsPairs(*call.kernels);
   if (usesPairs) call.kernels->pool.preparePairs(g.c, &pairs);
-  int64_t begin, end;
-  worker.range(g.rowTiles(), &begin, &end);
-  for (int64_t r = begin * g.rowsPerTile(); r < std::min(g.n * g.oh, end * g.rowsPerTile()); ++r) {
+  for (const int64_t r : worker.share(g.n * g.oh, g.rowsPerTile())) {
     const int64_t image = r / g.oh, y = r % g.oh;
     int64_t firstRow;
     PoolRow row = g.row(y, g.c, &firstRow);
@@ -148,9 +145,7 @@ void eachGradientRow(const Call& call, const Geometry& g, const Worker& worker, 
   const bool usesPairs = g.allowsPairs(*call.kernels) && g.isDisjoint();
   if (usesPairs) call.kernels->pool.preparePairs(g.c, &pairs);
   const int64_t block = g.channelBlock(), blocks = g.channelBlocks();
-  int64_t begin, end;
-  worker.range(g.n * blocks, &begin, &end);
-  for (int64_t tile = begin; tile < end; ++tile) {
+  for (const int64_t tile : worker.share(g.n * blocks)) {
     const int64_t image = tile / blocks, c = tile % blocks * block, channels = std::min(block, g.c - c);
     const int64_t at = image * g.imageSize() + c;
     if (!g.isTiling()) {
@@ -163,7 +158,7 @@ void eachGradientRow(const Call& call, const Geometry& g, const Worker& worker, 
       if (usesPairs) row.pairs = &pairs;
       const int64_t in = at + firstRow * g.iw * g.c, out = image * g.pooledSize() + y * g.ow * g.c + c;
       if (g.hasBands() && row.rows > 0) {
-        const GradientBand band = {call.kernels, static_cast<float*>(worker.threadScratch), row.rows, row.rowStep, g.iw, channels, g.c};
+        const GradientBand band = {call.kernels, worker.threadFloats(), row.rows, row.rowStep, g.iw, channels, g.c};
         band.clear();
         body(row, band.scratch, in, out, y);
         band.addTo(dx + in);

@@ -45,11 +45,9 @@ RankSharing::RankSharing(const RankUpdate& update, int64_t threads) : strips(upd
 }
 
 void addPartials(const KernelTable& kernels, const Worker& worker, const float* partials, int64_t chunks, int64_t size, float* y) {
-  int64_t begin, end;
-  worker.range(ceilDiv(size, kAddPart), &begin, &end);
-  for (int64_t part = begin; part < end; ++part) {
+  for (const int64_t part : worker.share(ceilDiv(size, kAddPart))) {
     const int64_t first = part * kAddPart, count = clamp(size - first, 0, kAddPart);
-    std::memset(y + first, 0, static_cast<size_t>(count) * sizeof(float));
+    std::memset(y + first, 0, floatBytes(count));
     kernels.gemm.addRows(partials + first, size, chunks, count, y + first);
   }
 }

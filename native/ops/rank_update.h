@@ -54,8 +54,8 @@ struct RankUpdate {
   // Chooses few chunks, but more where a chunk would otherwise have very many positions, so that no chain of additions
   // is long.
   void partition();
-  size_t partialBytes() const { return scratchBytes(static_cast<size_t>(chunks * size) * sizeof(float)); }
-  size_t sumBytes() const { return scratchBytes(static_cast<size_t>(chunks * sumSize) * sizeof(float)); }
+  size_t partialBytes() const { return scratchBytes(floatBytes(chunks * size)); }
+  size_t sumBytes() const { return scratchBytes(floatBytes(chunks * sumSize)); }
 };
 
 // How the work on each chunk's result is shared: strips (unit, panel) are cut into bands of rows, and `splits` tasks take pieces (band,
@@ -128,13 +128,11 @@ void accumulateChunks(const RankUpdate& update, const Worker& worker, const Bloc
                       float* sums) {
   const RankSharing sharing(update, worker.threads);
   const int64_t pieces = sharing.strips * sharing.bands;
-  int64_t begin, end;
-  worker.range(update.chunks * sharing.splits, &begin, &end);
-  for (int64_t task = begin; task < end; ++task) {
+  for (const int64_t task : worker.share(update.chunks * sharing.splits)) {
     const int64_t chunk = task / sharing.splits, split = task % sharing.splits;
     const int64_t firstBlock = chunk * update.blocks / update.chunks, endBlock = (chunk + 1) * update.blocks / update.chunks;
     float* sum = update.sumSize > 0 && split == 0 ? sums + chunk * update.sumSize : nullptr;
-    if (sum != nullptr) std::memset(sum, 0, static_cast<size_t>(update.sumSize) * sizeof(float));
+    if (sum != nullptr) std::memset(sum, 0, floatBytes(update.sumSize));
     for (int64_t i = firstBlock; i < endBlock; ++i) {
       const RankBlock block = blockAt(i);
       auto unitOfBlock = [&](int64_t unit) { return unitAt(i, unit); };

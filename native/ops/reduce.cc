@@ -75,10 +75,10 @@ struct Geometry {
     while (int64_t{1} << count <= ceilDiv(chunks, groups)) ++count;
     return count;
   }
-  size_t joiningBytes() const { return static_cast<size_t>(places() * columnBlock) * sizeof(float); }
+  size_t joiningBytes() const { return floatBytes(places() * columnBlock); }
 
   bool isPlainRows() const { return k == 1 && reducedOuterCount == 0 && keptOuterCount <= 1; }
-  size_t partialBytes() const { return groups > 1 ? static_cast<size_t>(k0 * groups * k) * sizeof(float) : 0; }
+  size_t partialBytes() const { return groups > 1 ? floatBytes(k0 * groups * k) : 0; }
 
   static int64_t offsetOf(int64_t index, const Axis* axes, int count) {
     int64_t offset = 0;
@@ -160,11 +160,9 @@ void runReduce(const Call& call, const Worker& worker) {
   const ReduceBlock& kernels = kernelsOf(call);
   const float identity = identityOf(call.attributes<Attrs>().kind);
   const float* x = call.operands[0].f32();
-  float *y = call.operands[1].f32(), *partial = static_cast<float*>(worker.sharedScratch);
-  int64_t begin, end;
+  float *y = call.operands[1].f32(), *partial = worker.sharedFloats();
   if (worker.phase == 1) {
-    worker.range(g.k0 * g.columnBlocks, &begin, &end);
-    for (int64_t tile = begin; tile < end; ++tile) {
+    for (const int64_t tile : worker.share(g.k0 * g.columnBlocks)) {
       const int64_t row = tile / g.columnBlocks, c = tile % g.columnBlocks * g.columnBlock, width = std::min(g.columnBlock, g.k - c);
       float* to = y + row * g.k + c;
       std::fill_n(to, width, identity);
@@ -173,8 +171,7 @@ void runReduce(const Call& call, const Worker& worker) {
     }
     return;
   }
-  worker.range(g.tiles(), &begin, &end);
-  for (int64_t tile = begin; tile < end; ++tile) {
+  for (const int64_t tile : worker.share(g.tiles())) {
     const int64_t group = tile % g.groups, block = tile / g.groups % g.columnBlocks;
     const int64_t row = tile / g.groups / g.columnBlocks * g.rowsPerTile;
     if (g.rowsPerTile > 1) {
@@ -189,7 +186,7 @@ void runReduce(const Call& call, const Worker& worker) {
     const int64_t last = std::min(g.positions, g.chunks * (group + 1) / g.groups * g.chunk);
     const float* from = x + Geometry::offsetOf(row, g.keptOuter, g.keptOuterCount) + c;
     float* to = g.groups > 1 ? partial + (row * g.groups + group) * g.k + c : y + row * g.k + c;
-    reduceGroup(g, kernels, identity, from, width, first, last, static_cast<float*>(worker.threadScratch), to);
+    reduceGroup(g, kernels, identity, from, width, first, last, worker.threadFloats(), to);
     if (g.groups == 1) finish(call, to, width, g.positions);
   }
 }

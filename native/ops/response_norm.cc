@@ -37,7 +37,7 @@ int64_t channelsOf(const Call& call) {
 
 Plan planWindow(const Call& call, const WindowAttrs& window, int sums) {
   Plan plan = planOf(call, static_cast<double>(call.operands[0].count) * (window.before + window.after + 8) * sums);
-  plan.threadScratch = static_cast<size_t>(3 * (channelsOf(call) + window.before + window.after + kMaxLanes)) * sizeof(float);
+  plan.threadScratch = floatBytes(3 * (channelsOf(call) + window.before + window.after + kMaxLanes));
   return plan;
 }
 
@@ -46,10 +46,8 @@ template <typename Body>
 void eachTile(const Call& call, const Worker& worker, Body body) {
   const int64_t c = channelsOf(call), pixels = call.operands[0].count / c;
   const int64_t tile = std::max<int64_t>(1, kTileElements / 4 / c);
-  int64_t begin, end;
-  worker.range(ceilDiv(pixels, tile), &begin, &end);
-  const int64_t first = begin * tile, last = std::min(pixels, end * tile);
-  if (first < last) body(first * c, last - first);
+  const Range own = worker.share(pixels, tile);
+  if (!own.isEmpty()) body(own.first * c, own.count());
 }
 
 Status verifyNorm(const Call& call) {
@@ -71,7 +69,7 @@ ResponseNorm parametersOf(const Call& call) {
 
 void runNorm(const Call& call, const Worker& worker) {
   eachTile(call, worker, [&](int64_t at, int64_t pixels) {
-    call.kernels->norm.responseNorm(parametersOf(call), call.operands[0].f32() + at, pixels, static_cast<float*>(worker.threadScratch),
+    call.kernels->norm.responseNorm(parametersOf(call), call.operands[0].f32() + at, pixels, worker.threadFloats(),
                                     call.operands[1].f32() + at);
   });
 }
@@ -79,7 +77,7 @@ void runNorm(const Call& call, const Worker& worker) {
 void runNormGrad(const Call& call, const Worker& worker) {
   eachTile(call, worker, [&](int64_t at, int64_t pixels) {
     call.kernels->norm.responseNormGrad(parametersOf(call), call.operands[0].f32() + at, call.operands[1].f32() + at, pixels,
-                                        static_cast<float*>(worker.threadScratch), call.operands[2].f32() + at);
+                                        worker.threadFloats(), call.operands[2].f32() + at);
   });
 }
 
@@ -95,7 +93,7 @@ void runWindowSum(const Call& call, const Worker& worker) {
   const WindowAttrs window = call.attributes<WindowAttrs>();
   eachTile(call, worker, [&](int64_t at, int64_t pixels) {
     call.kernels->norm.channelWindowSum({channelsOf(call), window.before, window.after, 0, 0, 0}, call.operands[0].f32() + at, pixels,
-                                        static_cast<float*>(worker.threadScratch), call.operands[1].f32() + at);
+                                        worker.threadFloats(), call.operands[1].f32() + at);
   });
 }
 

@@ -67,16 +67,13 @@ void runConcat(const Call& call, const Worker& worker) {
   const Joined joined(call);
   char* y = static_cast<char*>(call.operands[kConcatOutput].data);
   const int64_t bytes = joined.row * joined.rows;
-  int64_t begin, end;
-  worker.range(ceilDiv(bytes, kTileBytes), &begin, &end);
-  begin *= kTileBytes;
-  end = std::min(bytes, end * kTileBytes);
-  if (begin >= end) return;
-  int64_t row = begin / joined.row, at = begin % joined.row;  // `at` counts within the run of input k
+  const Range own = worker.share(bytes, kTileBytes);
+  if (own.isEmpty()) return;
+  int64_t row = own.first / joined.row, at = own.first % joined.row;  // `at` counts within the run of input k
   int k = 0;
   while (at >= joined.runs[k]) at -= joined.runs[k++];
-  for (int64_t position = begin; position < end;) {
-    const int64_t length = std::min(end - position, joined.runs[k] - at);
+  for (int64_t position = own.first; position < own.last;) {
+    const int64_t length = std::min(own.last - position, joined.runs[k] - at);
     std::memcpy(y + position, joined.data[k] + row * joined.runs[k] + at, static_cast<size_t>(length));
     position += length;
     at = 0;
@@ -135,9 +132,7 @@ struct RowTiles {
   // body(first row, last row + 1, first element, last element + 1 within the row)
   template <typename Body>
   void each(const Worker& worker, Body body) const {
-    int64_t begin, end;
-    worker.range(ceilDiv(rows, rowsPerTile) * pieces, &begin, &end);
-    for (int64_t tile = begin; tile < end; ++tile) {
+    for (const int64_t tile : worker.share(ceilDiv(rows, rowsPerTile) * pieces)) {
       const int64_t r = tile / pieces * rowsPerTile, from = tile % pieces * kTileElements;
       body(r, std::min(rows, r + rowsPerTile), from, pieces == 1 ? row : std::min(row, from + kTileElements));
     }
@@ -194,7 +189,7 @@ void runPad(const Call& call, const Worker& worker) {
         return;
       }
       std::fill(to + low, to + a, value);
-      if (a < b) std::memcpy(to + a, x.f32() + source * box.partRow + a - first, static_cast<size_t>(b - a) * sizeof(float));
+      if (a < b) std::memcpy(to + a, x.f32() + source * box.partRow + a - first, floatBytes(b - a));
       std::fill(to + b, to + high, value);
     });
   });

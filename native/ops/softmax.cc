@@ -20,12 +20,6 @@ struct Rows {
     perTile = std::max<int64_t>(1, kTileLogits / classes);
     tiles = ceilDiv(rows, perTile);
   }
-  // This thread's rows.
-  void range(const Worker& worker, int64_t* begin, int64_t* end) const {
-    worker.range(tiles, begin, end);
-    *begin *= perTile;
-    *end = std::min(rows, *end * perTile);
-  }
 };
 
 struct SoftmaxAttrs {
@@ -51,10 +45,9 @@ Plan planSoftmax(const Call& call) {
 
 void runSoftmax(const Call& call, const Worker& worker) {
   const Rows r(call.operands[0]);
-  int64_t begin, end;
-  r.range(worker, &begin, &end);
-  if (begin >= end) return;
-  call.kernels->softmax.softmax(call.operands[0].f32() + begin * r.classes, call.operands[1].f32() + begin * r.classes, end - begin,
+  const Range own = worker.share(r.rows, r.perTile);
+  if (own.isEmpty()) return;
+  call.kernels->softmax.softmax(call.operands[0].f32() + own.first * r.classes, call.operands[1].f32() + own.first * r.classes, own.count(),
                                 r.classes, call.attributes<SoftmaxAttrs>().log != 0);
 }
 
@@ -102,14 +95,13 @@ Plan planCrossEntropy(const Call& call) {
 
 void runCrossEntropy(const Call& call, const Worker& worker) {
   const Rows r(call.operands[0]);
-  float* losses = static_cast<float*>(worker.sharedScratch);
-  int64_t begin, end;
-  r.range(worker, &begin, &end);
-  if (worker.phase == 0 && begin < end) {
-    call.kernels->softmax.crossEntropy(call.operands[0].f32() + begin * r.classes, call.operands[1].i32() + begin, losses + begin,
-                                       end - begin, r.classes, call.attributes<SmoothingAttrs>().labelSmoothing);
+  float* losses = worker.sharedFloats();
+  const Range own = worker.share(r.rows, r.perTile);
+  if (worker.phase == 0 && !own.isEmpty()) {
+    call.kernels->softmax.crossEntropy(call.operands[0].f32() + own.first * r.classes, call.operands[1].i32() + own.first,
+                                       losses + own.first, own.count(), r.classes, call.attributes<SmoothingAttrs>().labelSmoothing);
   }
-  const bool isLast = r.tiles == 1 ? begin < end : worker.phase == 1 && worker.thread == 0;
+  const bool isLast = r.tiles == 1 ? !own.isEmpty() : worker.phase == 1 && worker.thread == 0;
   if (!isLast) return;
   double total = 0;
   for (int64_t i = 0; i < r.rows; i += kSumChunk) {
@@ -135,12 +127,11 @@ Plan planCrossEntropyGrad(const Call& call) {
 
 void runCrossEntropyGrad(const Call& call, const Worker& worker) {
   const Rows r(call.operands[0]);
-  int64_t begin, end;
-  r.range(worker, &begin, &end);
-  if (begin >= end) return;
+  const Range own = worker.share(r.rows, r.perTile);
+  if (own.isEmpty()) return;
   const float scale = *call.operands[2].f32() / static_cast<float>(r.rows);
-  call.kernels->softmax.crossEntropyGrad(call.operands[0].f32() + begin * r.classes, call.operands[1].i32() + begin, scale,
-                                         call.operands[3].f32() + begin * r.classes, end - begin, r.classes,
+  call.kernels->softmax.crossEntropyGrad(call.operands[0].f32() + own.first * r.classes, call.operands[1].i32() + own.first, scale,
+                                         call.operands[3].f32() + own.first * r.classes, own.count(), r.classes,
                                          call.attributes<SmoothingAttrs>().labelSmoothing);
 }
 
@@ -160,9 +151,7 @@ Plan planOneHot(const Call& call) {
 
 void runOneHot(const Call& call, const Worker& worker) {
   const Rows r(call.operands[1]);
-  int64_t begin, end;
-  r.range(worker, &begin, &end);
-  for (int64_t row = begin; row < end; ++row) {
+  for (const int64_t row : worker.share(r.rows, r.perTile)) {
     const int32_t label = call.operands[0].i32()[row];
     const bool known = label >= 0 && label < r.classes;
     float* y = call.operands[1].f32() + row * r.classes;
@@ -187,16 +176,15 @@ Plan planCountCorrect(const Call& call) {
 void runCountCorrect(const Call& call, const Worker& worker) {
   const Rows r(call.operands[0]);
   int64_t* counts = static_cast<int64_t*>(worker.sharedScratch);
-  int64_t begin, end;
-  worker.range(r.tiles, &begin, &end);
+  const Range own = worker.share(r.tiles);
   if (worker.phase == 0) {
-    for (int64_t tile = begin; tile < end; ++tile) {
+    for (const int64_t tile : own) {
       const int64_t first = tile * r.perTile;
       counts[tile] = call.kernels->softmax.countCorrect(call.operands[0].f32() + first * r.classes, call.operands[1].i32() + first,
                                                         std::min(r.perTile, r.rows - first), r.classes);
     }
   }
-  const bool isLast = r.tiles == 1 ? begin < end : worker.phase == 1 && worker.thread == 0;
+  const bool isLast = r.tiles == 1 ? !own.isEmpty() : worker.phase == 1 && worker.thread == 0;
   if (!isLast) return;
   int64_t total = 0;
   for (int64_t tile = 0; tile < r.tiles; ++tile) total += counts[tile];

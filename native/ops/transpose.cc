@@ -75,10 +75,9 @@ Plan planTranspose(const Call& call) {
 
 void copyRuns(const Geometry& g, size_t size, const char* x, char* y, const Worker& worker) {
   const int64_t run = g.dims[g.rank - 1] * static_cast<int64_t>(size), pieces = ceilDiv(run, kCopyBytes);
-  int64_t items = pieces, begin, end;
+  int64_t items = pieces;
   for (int i = 0; i + 1 < g.rank; ++i) items *= g.dims[i];
-  worker.range(items, &begin, &end);
-  for (int64_t item = begin; item < end; ++item) {
+  for (const int64_t item : worker.share(items)) {
     int64_t source, target;
     g.locate(item / pieces, -1, &source, &target);
     const int64_t at = item % pieces * kCopyBytes;
@@ -99,11 +98,10 @@ void runTranspose(const Call& call, const Worker& worker) {
   while (g.from[inner] != 1) ++inner;
   const auto kernel = size == 4 ? call.kernels->layout.transpose4 : call.kernels->layout.transpose1;
   const int64_t rowBlocks = ceilDiv(g.dims[last], kBlock), colBlocks = ceilDiv(g.dims[inner], kBlock);
-  int64_t items = rowBlocks * colBlocks, begin, end;
+  int64_t items = rowBlocks * colBlocks;
   for (int i = 0; i < last; ++i)
     if (i != inner) items *= g.dims[i];
-  worker.range(items, &begin, &end);
-  for (int64_t item = begin; item < end; ++item) {
+  for (const int64_t item : worker.share(items)) {
     int64_t source, target;
     g.locate(item / (rowBlocks * colBlocks), inner, &source, &target);
     const int64_t row = item % rowBlocks * kBlock, col = item / rowBlocks % colBlocks * kBlock;

@@ -38,16 +38,12 @@ Plan planSgd(const Call& call) {
 
 void runSgd(const Call& call, const Worker& worker) {
   const Attrs attrs = call.attributes<Attrs>();
-  const int64_t n = call.operands[kParam].count;
-  int64_t begin, end;
-  worker.range(ceilDiv(n, kTileElements), &begin, &end);
-  begin *= kTileElements;
-  end = std::min(n, end * kTileElements);
-  if (begin >= end) return;
+  const Range own = worker.share(call.operands[kParam].count, kTileElements);
+  if (own.isEmpty()) return;
   if (!std::isfinite(*call.operands[kLr].f32())) return;  // ops.def: such a step is skipped
   const SgdParameters p = {*call.operands[kLr].f32(), attrs.momentum, attrs.weightDecay, attrs.nesterov != 0};
-  float* velocity = call.operands[kVelocity].present() ? call.operands[kVelocity].f32() + begin : nullptr;
-  call.kernels->update.sgd(p, call.operands[kGrad].f32() + begin, call.operands[kParam].f32() + begin, velocity, end - begin);
+  float* velocity = call.operands[kVelocity].present() ? call.operands[kVelocity].f32() + own.first : nullptr;
+  call.kernels->update.sgd(p, call.operands[kGrad].f32() + own.first, call.operands[kParam].f32() + own.first, velocity, own.count());
 }
 
 }  // namespace

@@ -19,22 +19,21 @@ struct alignas(64) TaskShare {
 class WorkerTasks {
  public:
   WorkerTasks(const Worker& worker, int64_t tasks)
-      : lane_(worker), tasks_(tasks), isShared_(worker.shares != nullptr && tasks <= kMostTasks) {
-    worker.range(tasks, &begin_, &end_);
+      : worker_(worker), tasks_(tasks), isShared_(worker.shares != nullptr && tasks <= kMostTasks), own_(worker.share(tasks)) {
     if (worker.thread == kGuest) offset_ = 1;
   }
 
   // The next task for this thread, or false.
   bool next(int64_t* task) {
     if (!isShared_) {
-      if (begin_ == end_) return false;
-      *task = begin_++;
+      if (own_.isEmpty()) return false;
+      *task = own_.first++;
       return true;
     }
     // A guest begins at thread 0 and has one thread more to look at.
-    const int end = lane_.thread == kGuest ? lane_.threads + 1 : lane_.threads;
+    const int end = worker_.thread == kGuest ? worker_.threads + 1 : worker_.threads;
     for (; offset_ < end; ++offset_) {
-      if (take((lane_.thread + offset_) % lane_.threads, task)) return true;
+      if (take((worker_.thread + offset_) % worker_.threads, task)) return true;
     }
     return false;
   }
@@ -43,25 +42,25 @@ class WorkerTasks {
   static constexpr int64_t kMostTasks = 0xffff;  // as many as 16 bits of a word count
 
   bool take(int thread, int64_t* task) {
-    std::atomic<uint64_t>& word = lane_.shares[thread].word;
+    std::atomic<uint64_t>& word = worker_.shares[thread].word;
     uint64_t seen = word.load(std::memory_order_relaxed);
     while (true) {
       int64_t begin = static_cast<int64_t>(seen >> 16 & 0xffff), end = static_cast<int64_t>(seen & 0xffff);
-      if (seen >> 32 != lane_.run) {
-        begin = tasks_ * thread / lane_.threads;
-        end = tasks_ * (thread + 1) / lane_.threads;
+      if (seen >> 32 != worker_.run) {
+        begin = tasks_ * thread / worker_.threads;
+        end = tasks_ * (thread + 1) / worker_.threads;
       }
       if (begin == end) return false;
       *task = offset_ == 0 ? begin++ : --end;
-      const uint64_t left = static_cast<uint64_t>(lane_.run) << 32 | static_cast<uint64_t>(begin) << 16 | static_cast<uint64_t>(end);
+      const uint64_t left = static_cast<uint64_t>(worker_.run) << 32 | static_cast<uint64_t>(begin) << 16 | static_cast<uint64_t>(end);
       if (word.compare_exchange_weak(seen, left, std::memory_order_relaxed)) return true;
     }
   }
 
-  const Worker& lane_;
+  const Worker& worker_;
   const int64_t tasks_;
   const bool isShared_;
-  int64_t begin_, end_;
+  Range own_;
   int offset_ = 0;  // threads before this one have nothing left
 };
 

@@ -12,6 +12,7 @@
 #include "native/base/status.h"
 #include "native/kernels/kernel_table.h"
 #include "native/program/instructions.h"
+#include "native/program/worker.h"
 
 namespace stridenet {
 
@@ -68,34 +69,6 @@ struct Plan {
   size_t threadScratch = 0;  // bytes, one block for each thread
   double flops = 0;          // 2 x multiply-adds that the algorithm really executes, lane waste included
   double bytes = 0;          // bytes read and written, each operand once
-};
-
-struct TaskShare;
-
-// The number of a thread that came while a phase was under way: it has no share of its own.
-constexpr int kGuest = -1;
-
-// One thread's view of a running phase. Results must not depend on `threads`: cut work into tiles by shape alone, let thread t
-// take tiles, and combine partial sums in tile order in a later phase.
-struct Worker {
-  int phase;
-  int thread;
-  int threads;
-  void* sharedScratch;  // 64-byte aligned
-  void* threadScratch;  // 64-byte aligned
-  // What threads have left of their ranges, one entry each, and the number of this run of the instruction (worker_tasks.h); null: all
-  // threads keep to their own.
-  TaskShare* shares = nullptr;
-  uint32_t run = 0;
-  // This thread's contiguous range [begin, end) of `tiles` tiles.
-  void range(int64_t tiles, int64_t* begin, int64_t* end) const {
-    if (thread == kGuest) {
-      *begin = *end = 0;
-      return;
-    }
-    *begin = tiles * thread / threads;
-    *end = tiles * (thread + 1) / threads;
-  }
 };
 
 // How an op reads the extents and attributes of an instruction into a struct of its own. That happens once, when the instruction is
