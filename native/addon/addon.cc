@@ -121,7 +121,7 @@ napi_value candidates(napi_env env, napi_callback_info info) {
   const KernelTable* kernels;
   std::shared_ptr<const Program> program;
   Status status = getInt32Array(env, arguments[0], "candidates: words", &words, &count);
-  if (status.isOk()) status = getKernels(env, arguments[1], &kernels);
+  if (status.isOk()) status = getPlanningTable(env, arguments[1], &kernels);
   if (status.isOk()) status = decodeProgram(words, count, *kernels, &program, DecodeMode::outline);
   std::vector<Candidate> found;
   if (status.isOk()) status = findCandidates(*program, &found);
