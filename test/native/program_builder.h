@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <vector>
 
+#include "native/ops/packed_length.h"
 #include "native/program/program.h"
 
 namespace stridenet {
