@@ -52,6 +52,44 @@ GemmAhead aheadOfPlain(const PlainMatrix& matrix, const Panels& panels, int64_t 
   return {matrix.b + (row + index * length / tiles) * matrix.n + column, rows, matrix.n, ceilDiv(columns, kLineFloats), rows * matrix.n};
 }
 
+// What a pass adds to the sum over K: numbers [k, k + length) of each of the segments [segment, segment + count).
+struct Pass {
+  int64_t segment, count, k, length;
+};
+
+// The passes over a panel that is `width` numbers wide: each takes whole segments, or one of the parts of a segment.
+struct Passes {
+  int64_t segments, length, parts = 1, count = 1;
+
+  Passes(int64_t segments_, int64_t length_, int64_t width) : segments(segments_), length(length_) {
+    const int64_t fitting = kPanelBlockBytes / (width * static_cast<int64_t>(sizeof(float)));
+    const int64_t most = fitting < kPassLength ? fitting : kPassLength;
+    if (segments * length <= most) return;
+    if (length > most) parts = ceilDiv(length, most);
+    count = parts == 1 ? ceilDiv(segments, most / length) : segments * parts;
+  }
+  Pass at(int64_t i) const {
+    if (parts == 1) {
+      const int64_t first = i * segments / count;
+      return {.segment = first, .count = (i + 1) * segments / count - first, .k = 0, .length = length};
+    }
+    const int64_t k = i % parts * length / parts;
+    return {.segment = i / parts, .count = 1, .k = k, .length = (i % parts + 1) * length / parts - k};
+  }
+};
+
+// What tile `index` of a pass fetches for the next pass, which begins at `next` in a packed panel.
+GemmAhead aheadOf(const PanelProduct& product, int64_t panel, const Pass& pass, const float* next, int64_t width, int64_t index,
+                  int64_t tiles) {
+  const bool isWide = pass.length >= kPrefetchLength && width >= kPrefetchWidth;
+  if (!isWide && pass.count * pass.length * width * static_cast<int64_t>(sizeof(float)) < kNarrowAheadBytes) return {};
+  if (product.plain != nullptr) {
+    return aheadOfPlain(*product.plain, product.panels, panel, pass.k + pass.length, index, tiles, pass.length);
+  }
+  // Fewer tiles do not compute long enough; the processor's own prefetching of the one stream does better.
+  return tiles > 2 ? aheadOfPacked(next, width, index, tiles, pass.count * pass.length) : GemmAhead{};
+}
+
 }  // namespace
 
 int64_t packedMatmulLength(int64_t k, int64_t n, const KernelTable& kernels) {
@@ -83,16 +121,10 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
   const Panels& panels = product.panels;
   const int vectors = panels.vectorsOf(panel);
   const int64_t width = vectors * panels.lanes, firstColumn = panels.firstColumn(panel);
-  const int64_t segments = product.segments, length = product.length;
   const int64_t tiles = ceilDiv(table.count, product.kernels->tiles.gemm.rows[vectors]);
+  const Passes passes(product.segments, product.length, width);
 
-  // A pass sums whole segments, or a part of one.
-  const int64_t fitting = kPanelBlockBytes / (width * static_cast<int64_t>(sizeof(float))),
-                most = fitting < kPassLength ? fitting : kPassLength;
-  const int64_t parts = segments * length <= most || length <= most ? 1 : ceilDiv(length, most);
-  const int64_t passes = segments * length <= most ? 1 : parts == 1 ? ceilDiv(segments, most / length) : segments * parts;
-
-  const bool isChained = product.chain != nullptr && passes > kChainPasses;
+  const bool isChained = product.chain != nullptr && passes.count > kChainPasses;
   float** chain = static_cast<float**>(product.chain);
   float* chainValues = reinterpret_cast<float*>(chain + table.count);
   for (int64_t r = 0; isChained && r < table.count; ++r) chain[r] = chainValues + r * width;
@@ -102,47 +134,40 @@ void multiplyPanel(const PanelProduct& product, const RowTable& table, int64_t p
   const int64_t target = table.cOffset + cOffset + firstColumn;
   tile.columns = static_cast<int>(panels.columnsOf(panel));
   const PlainMatrix* plain = product.plain;
-  const float* b = plain != nullptr ? product.scratch : product.packed + firstColumn * segments * length;
+  const float* b = plain != nullptr ? product.scratch : product.packed + firstColumn * product.segments * product.length;
 
-  // A pass adds the segments [s, s + count), each from number k on; what earlier passes have summed is in C, or in the chain that the pass
-  // is part of.
-  for (int64_t i = 0; i < passes; ++i) {
-    const bool first = i == 0, last = i + 1 == passes, inChain = isChained && !first && !last, startsChain = (i - 1) % kChainPasses == 0;
-    const int64_t s = parts > 1 ? i / parts : i * segments / passes, part = i % parts;
-    const int64_t count = parts > 1 ? 1 : (i + 1) * segments / passes - s;
-    const int64_t k = parts > 1 ? part * length / parts : 0, partLength = parts > 1 ? (part + 1) * length / parts - k : length;
-    tile.aOffset = table.aOffset + aOffset + k;
+  // What earlier passes have summed is in C, or in the chain that the pass is part of.
+  for (int64_t i = 0; i < passes.count; ++i) {
+    const Pass pass = passes.at(i);
+    const bool first = i == 0, last = i + 1 == passes.count, inChain = isChained && !first && !last;
+    const bool startsChain = (i - 1) % kChainPasses == 0;
+    tile.aOffset = table.aOffset + aOffset + pass.k;
     tile.cOffset = inChain ? 0 : target;
-    tile.segments = count;
-    tile.length = partLength;
+    tile.segments = pass.count;
+    tile.length = pass.length;
     tile.b = b;
     tile.bias = first && product.bias != nullptr ? product.bias + firstColumn : nullptr;
     tile.activation = last ? product.activation : Activation::none;
-    if (plain != nullptr) packPart(*plain, *product.kernels, panels, panel, k, partLength, product.scratch);
-    const float* next = b + count * partLength * width;
+    if (plain != nullptr) packPart(*plain, *product.kernels, panels, panel, pass.k, pass.length, product.scratch);
+    const float* next = b + pass.count * pass.length * width;
     float* const* c = inChain ? chain : table.c;
     const float* const* add = first ? table.add : inChain && startsChain ? nullptr : const_cast<const float* const*>(c);
+    const float* const* a = table.a + pass.segment * table.pitch;
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t row = t * table.count / tiles, rows = (t + 1) * table.count / tiles - row;
-      tile.a = table.a + s * table.pitch + row;
+      tile.a = a + row;
       tile.c = c + row;
       tile.add = add == nullptr ? nullptr : add + row;
       const bool isLastTile = t + 1 == tiles;
       const int64_t nextRow = !isLastTile ? (row + rows < table.count - rows ? row + rows : table.count - rows) : last ? following.row : 0;
-      tile.nextA = partLength < kPrefetchLength || width < kPrefetchWidth ? nullptr : table.a + s * table.pitch + nextRow;
+      tile.nextA = pass.length < kPrefetchLength || width < kPrefetchWidth ? nullptr : a + nextRow;
       tile.nextC = table.c + nextRow;
       tile.nextCOffset = isLastTile && last ? table.cOffset + cOffset + panels.firstColumn(following.panel) : target;
-      if (tile.nextA == nullptr && count * partLength * width * static_cast<int64_t>(sizeof(float)) < kNarrowAheadBytes) {
-        tile.ahead = {};
-      } else if (plain != nullptr) {
-        tile.ahead = aheadOfPlain(*plain, panels, panel, k + partLength, t, tiles, partLength);
-      } else if (tiles > 2) {  // with fewer the processor's own prefetching does better
-        tile.ahead = aheadOfPacked(next, width, t, tiles, count * partLength);
-      }
+      tile.ahead = aheadOf(product, panel, pass, next, width, t, tiles);
       gemm.tile[vectors][rows](tile);
     }
     if (plain == nullptr) b = next;
-    if (inChain && (i % kChainPasses == 0 || i + 2 == passes)) {
+    if (inChain && (i % kChainPasses == 0 || i + 2 == passes.count)) {
       for (int64_t r = 0; r < table.count; ++r) gemm.addRows(chain[r], 0, 1, tile.columns, table.c[r] + target);
     }
   }

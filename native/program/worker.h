@@ -54,12 +54,6 @@ struct Worker {
     const Range tiles = share((count + tile - 1) / tile);
     return {std::min(count, tiles.first * tile), std::min(count, tiles.last * tile)};
   }
-  // The first of these as two numbers.
-  void range(int64_t tiles, int64_t* begin, int64_t* end) const {
-    const Range own = share(tiles);
-    *begin = own.first;
-    *end = own.last;
-  }
 };
 
 }  // namespace stridenet

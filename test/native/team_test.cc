@@ -51,9 +51,7 @@ struct List {
       WorkerTasks taken(worker, kTiles);
       for (int64_t task; taken.next(&task);) advance(tasks, task, step);
       if (step % 3 == 0) member.barrier();
-      int64_t begin, end;
-      worker.range(kTiles, &begin, &end);
-      for (int64_t tile = begin; tile < end; tile++) advance(tiles, tile, step);
+      for (const int64_t tile : worker.share(kTiles)) advance(tiles, tile, step);
       if (pause.count() > 0) std::this_thread::sleep_for(pause);
     }
   }

@@ -39,8 +39,8 @@ struct GradWeightChunks {
     chunks = clamp(kPartialNumbers / size, 1, lines < most ? lines : most);
     splits = clamp(ceilDiv(kMostChunks, chunks), 1, padded / kernels.lanes);
   }
-  size_t partialBytes() const { return scratchBytes(static_cast<size_t>(chunks * size) * sizeof(float)); }
-  size_t sumBytes() const { return scratchBytes(static_cast<size_t>(chunks * padded) * sizeof(float)); }
+  size_t partialBytes() const { return scratchBytes(floatBytes(chunks * size)); }
+  size_t sumBytes() const { return scratchBytes(floatBytes(chunks * padded)); }
 };
 
 void sumChunk(const Call& call, const Conv2dShape& s, const GradWeightChunks& grad, int64_t chunk, int64_t split, float* partial,
@@ -50,9 +50,8 @@ void sumChunk(const Call& call, const Conv2dShape& s, const GradWeightChunks& gr
   const int64_t vectors = grad.padded / kernels.lanes;
   const int64_t channel = split * vectors / grad.splits * kernels.lanes;
   const int64_t endChannel = clamp((split + 1) * vectors / grad.splits * kernels.lanes, 0, s.oc), channels = endChannel - channel;
-  for (int64_t tap = 0; tap < s.kh * s.kw; ++tap)
-    std::memset(partial + tap * grad.padded + channel, 0, static_cast<size_t>(channels) * sizeof(float));
-  if (sums != nullptr) std::memset(sums + channel, 0, static_cast<size_t>(channels) * sizeof(float));
+  for (int64_t tap = 0; tap < s.kh * s.kw; ++tap) std::memset(partial + tap * grad.padded + channel, 0, floatBytes(channels));
+  if (sums != nullptr) std::memset(sums + channel, 0, floatBytes(channels));
 
   const Axis h = {s.oh, 0, 1, -s.pt, s.sh, s.kh, s.dh, 0, 1, 0};
   DepthwiseLine line = {};
@@ -88,7 +87,7 @@ void addChunks(const Call& call, const Conv2dShape& s, const GradWeightChunks& g
   }
   if (operands.dbias == nullptr) return;
   float* dbias = operands.dbias + channel;
-  std::memset(dbias, 0, static_cast<size_t>(channels) * sizeof(float));
+  std::memset(dbias, 0, floatBytes(channels));
   kernels.gemm.addRows(sums + channel, grad.padded, grad.chunks, channels, dbias);
 }
 
@@ -102,9 +101,7 @@ void runLines(const KernelTable& kernels, const Conv2dShape& s, const Worker& wo
   line.pixelStep = s.oc;
   line.width = s.srcW();
 
-  int64_t begin, end;
-  worker.range(s.n * s.dstH(), &begin, &end);
-  for (int64_t task = begin; task < end; ++task) {
+  for (const int64_t task : worker.share(s.n * s.dstH())) {
     const int64_t image = task / s.dstH(), p = task % s.dstH();
     for (int64_t classW = 0; classW < s.classesW() && classW < s.dstW(); ++classW) {
       const SubConvolution sub = subConvolution(s, p % s.classesH(), classW);
@@ -130,11 +127,10 @@ void runBlocks(const KernelTable& kernels, const Conv2dShape& s, const Worker& w
   DepthwiseBlock block = depthwiseBlockOf(s, kernels, channels);
   block.isFar = block.height * block.rowStep * static_cast<int64_t>(sizeof(float)) >= kFarBytes;
   const float* weight = operands.packed + (sub.h.kernel * s.kw + sub.w.kernel) * paddedChannels(s, kernels);
-  int64_t begin, end;
-  worker.range(s.n * s.dstH(), &begin, &end);
-  for (int64_t first = begin; first < end; first += block.lines) {
+  const Range own = worker.share(s.n * s.dstH());
+  for (int64_t first = own.first; first < own.last; first += block.lines) {
     const int64_t image = first / s.dstH(), p = first % s.dstH();
-    const int64_t left = s.dstH() - p < end - first ? s.dstH() - p : end - first;
+    const int64_t left = s.dstH() - p < own.last - first ? s.dstH() - p : own.last - first;
     block.lines = ceilDiv(left, ceilDiv(left, kernels.tiles.depthwiseLines));  // as equal as possible
     block.row = p * sub.h.srcStep + sub.h.src;
     const int64_t at = first * block.dstRow;
@@ -164,15 +160,12 @@ int64_t packedLength(const Conv2dShape& s, const KernelTable& kernels) {
 void pack(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const int64_t taps = s.kh * s.kw, padded = paddedChannels(s, *call.kernels);
   const PackOperands operands(call);
-  int64_t begin, end;
-  worker.range(ceilDiv(s.oc, kPackChannels), &begin, &end);
-  for (int64_t block = begin; block < end; ++block) {
+  for (const int64_t block : worker.share(ceilDiv(s.oc, kPackChannels))) {
     const int64_t channel = block * kPackChannels, channels = clamp(s.oc - channel, 0, kPackChannels);
     call.kernels->layout.transposeScaled(operands.weight + channel * taps, taps, operands.packed + channel, padded, channels, taps,
                                          operands.scaleOf(channel));
     if (channel + channels < s.oc || s.oc == padded) continue;
-    for (int64_t tap = 0; tap < taps; ++tap)
-      std::memset(operands.packed + tap * padded + s.oc, 0, static_cast<size_t>(padded - s.oc) * sizeof(float));
+    for (int64_t tap = 0; tap < taps; ++tap) std::memset(operands.packed + tap * padded + s.oc, 0, floatBytes(padded - s.oc));
   }
 }
 
@@ -205,18 +198,15 @@ void runGradWeight(const Call& call, const Conv2dShape& s, const Worker& worker)
   ScratchCursor shared(worker.sharedScratch);
   float* partials = static_cast<float*>(shared.takeBytes(grad.partialBytes()));
   float* sums = static_cast<float*>(shared.takeBytes(grad.sumBytes()));
-  int64_t begin, end;
   if (worker.phase == 0) {
-    worker.range(grad.chunks * grad.splits, &begin, &end);
-    for (int64_t task = begin; task < end; ++task) {
+    for (const int64_t task : worker.share(grad.chunks * grad.splits)) {
       const int64_t chunk = task / grad.splits;
       sumChunk(call, s, grad, chunk, task % grad.splits, partials + chunk * grad.size,
                GradWeightOperands(call).dbias != nullptr ? sums + chunk * grad.padded : nullptr);
     }
     return;
   }
-  worker.range(ceilDiv(s.oc, kReduceChannels), &begin, &end);
-  for (int64_t block = begin; block < end; ++block) {
+  for (const int64_t block : worker.share(ceilDiv(s.oc, kReduceChannels))) {
     const int64_t channel = block * kReduceChannels;
     addChunks(call, s, grad, partials, sums, channel, clamp(s.oc - channel, 0, kReduceChannels));
   }

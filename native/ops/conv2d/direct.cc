@@ -79,13 +79,13 @@ void forEachSubConvolution(const Conv2dShape& shape, const KernelTable& kernels,
 }
 
 size_t biasBytes(const Conv2dShape& shape, bool hasBias) {
-  return hasBias && shape.widen > 1 ? scratchBytes(static_cast<size_t>(productColumns(shape)) * sizeof(float)) : 0;
+  return hasBias && shape.widen > 1 ? scratchBytes(floatBytes(productColumns(shape))) : 0;
 }
 
 // Repeats the bias for every widened pixel.
 const float* repeatBias(const DirectCall& call, float* repeated) {
   const Conv2dShape& s = call.shape;
-  for (int64_t u = 0; u < s.widen; ++u) std::memcpy(repeated + u * s.oc, call.operands.bias, static_cast<size_t>(s.oc) * sizeof(float));
+  for (int64_t u = 0; u < s.widen; ++u) std::memcpy(repeated + u * s.oc, call.operands.bias, floatBytes(s.oc));
   return repeated;
 }
 
@@ -105,14 +105,15 @@ void runWhole(const DirectCall& call, const Worker& worker, void* scratch) {
 // than the number of tasks.
 void runClasses(const DirectCall& call, const Worker& worker, void* scratch) {
   auto weightOf = [](const Blocks& blocks) { return blocks.segments * blocks.length + kStoreWeight; };
-  int64_t total = 0, begin, end, first = 0;
+  int64_t total = 0, first = 0;
   forEachSubConvolution(call.shape, *call.kernels,
                         [&](const SubConvolution&, const Blocks& blocks, int64_t tasks) { total += tasks * weightOf(blocks); });
-  worker.range(total, &begin, &end);
+  const Range own = worker.share(total);
   forEachSubConvolution(call.shape, *call.kernels, [&](const SubConvolution& sub, const Blocks& blocks, int64_t tasks) {
     // Each task belongs to the thread whose range contains its first unit of work.
     const int64_t weight = weightOf(blocks);
-    const int64_t from = begin > first ? ceilDiv(begin - first, weight) : 0, to = end > first ? ceilDiv(end - first, weight) : 0;
+    const int64_t from = own.first > first ? ceilDiv(own.first - first, weight) : 0;
+    const int64_t to = own.last > first ? ceilDiv(own.last - first, weight) : 0;
     if (from < tasks && from < to) {
       TaskRun taskRun(call, sub, blocks, scratch);
       for (int64_t task = from; task < to && task < tasks; ++task) taskRun.run(task);

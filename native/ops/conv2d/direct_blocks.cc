@@ -85,7 +85,7 @@ Blocks cutBlocks(const Conv2dShape& shape, const SubConvolution& sub, const Kern
     blocks.largest = ceilDiv(blocks.rows, blocks.count);
   }
   blocks.tableBytes = RowTable::bytes(blocks.segments, blocks.largest);
-  blocks.zeroBytes = static_cast<size_t>(channels) * sizeof(float);
+  blocks.zeroBytes = floatBytes(channels);
   return blocks;
 }
 

@@ -37,7 +37,7 @@ void packUnit(const Conv2dShape& shape, const KernelTable& kernels, const PackOp
                 (tapIndexH * sub.unionTaps() + tapIndexW) * srcChannels * width;
   // one tap's destination channels fill the panel
   const bool isFilled = shape.widen == 1 && endColumn - firstColumn == width;
-  if (!isFilled) std::memset(rows, 0, static_cast<size_t>(srcChannels * width) * sizeof(float));
+  if (!isFilled) std::memset(rows, 0, floatBytes(srcChannels * width));
 
   for (int64_t u = 0; u < shape.widen; ++u) {
     const int64_t tap = tapIndexW - u * sub.w.srcStep;
@@ -53,8 +53,7 @@ void packUnit(const Conv2dShape& shape, const KernelTable& kernels, const PackOp
       kernels.layout.transposeScaled(source + channel * stride, stride, target, width, count, srcChannels,
                                      operands.scaleOf(group * ocGroup + channel));
     } else {
-      for (int64_t o = 0; o < srcChannels; ++o)
-        std::memcpy(target + o * width, source + o * stride + channel, static_cast<size_t>(count) * sizeof(float));
+      for (int64_t o = 0; o < srcChannels; ++o) std::memcpy(target + o * width, source + o * stride + channel, floatBytes(count));
     }
   }
 }
@@ -76,10 +75,8 @@ int64_t packedDirectLength(const Conv2dShape& shape, const KernelTable& kernels)
 
 void packDirect(const Call& call, const Conv2dShape& shape, const Worker& worker) {
   const PackOperands operands(call);
-  int64_t begin, end;
   const PackUnits units(shape, *call.kernels);
-  worker.range(units.count(), &begin, &end);
-  for (int64_t unit = begin; unit < end; ++unit) {
+  for (const int64_t unit : worker.share(units.count())) {
     int64_t rest = unit;
     const int64_t panel = rest % units.panels;
     rest /= units.panels;

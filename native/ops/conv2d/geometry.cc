@@ -62,7 +62,7 @@ SubConvolution subConvolution(const Conv2dShape& s, int64_t classH, int64_t clas
 void copyWindow(const float* image, int64_t height, int64_t width, int64_t channels, int64_t row, int64_t rows, int64_t column,
                 int64_t columns, float* window) {
   auto clip = [](int64_t x, int64_t most) { return x < 0 ? 0 : x > most ? most : x; };
-  const size_t pixelBytes = static_cast<size_t>(channels) * sizeof(float);
+  const size_t pixelBytes = floatBytes(channels);
   // How many columns of the window lie before, inside and behind the image.
   const int64_t before = clip(-column, columns), inside = clip(width - column, columns) - before;
   const size_t beforeBytes = static_cast<size_t>(before) * pixelBytes,

@@ -60,9 +60,7 @@ void pack(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const ChannelBlocks blocks(s.dstC(), call.kernels->tiles.hwcn.channels);
   const int64_t stride = s.kh * s.kw * s.ic;  // between output channels of the weight
   const PackOperands operands(call);
-  int64_t begin, end;
-  worker.range(blocks.count * s.kh * s.kw, &begin, &end);
-  for (int64_t unit = begin; unit < end; ++unit) {
+  for (const int64_t unit : worker.share(blocks.count * s.kh * s.kw)) {
     const int64_t block = unit / (s.kh * s.kw), tap = unit % (s.kh * s.kw);
     const int64_t kernelH = sub.h.kernel + tap / s.kw * sub.h.kernelStep, kernelW = sub.w.kernel + tap % s.kw * sub.w.kernelStep;
     const int64_t channel = blocks.first(block), size = blocks.size(block);
@@ -71,8 +69,7 @@ void pack(const Call& call, const Conv2dShape& s, const Worker& worker) {
     if (s.isForward()) {
       call.kernels->layout.transposeScaled(source + channel * stride, stride, target, size, size, s.ic, operands.scaleOf(channel));
     } else {
-      for (int64_t o = 0; o < s.oc; ++o)
-        std::memcpy(target + o * size, source + o * stride + channel, static_cast<size_t>(size) * sizeof(float));
+      for (int64_t o = 0; o < s.oc; ++o) std::memcpy(target + o * size, source + o * stride + channel, floatBytes(size));
     }
   }
 }
@@ -92,7 +89,7 @@ Plan plan(const Call& call, const Conv2dShape& s) {
       kHwcnMultiplyAddCost * static_cast<double>(kernelLines) * static_cast<double>(taps) * static_cast<double>(s.srcC() * s.dstC()) +
       static_cast<double>(kHwcnTransposeCost) * static_cast<double>(read + written);
   Plan result = planOf(call, 2.0 * vectors * static_cast<double>(bands.groups * bands.lanes));
-  result.threadScratch = bands.windowBytes() + static_cast<size_t>(s.poolH * s.dstW() * s.dstC() * bands.lanes) * sizeof(float);
+  result.threadScratch = bands.windowBytes() + floatBytes(s.poolH * s.dstW() * s.dstC() * bands.lanes);
   return result;
 }
 
@@ -181,9 +178,7 @@ class HwcnRun {
 
 void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   HwcnRun convolution(call, s, worker);
-  int64_t begin, end;
-  worker.range(convolution.bands(), &begin, &end);
-  for (int64_t band = begin; band < end; ++band) convolution.run(band);
+  for (const int64_t band : worker.share(convolution.bands())) convolution.run(band);
 }
 
 }  // namespace
@@ -251,12 +246,12 @@ void HwcnImages::read(int64_t line, int64_t lines, int64_t column, int64_t colum
   float* pixels[kHwcnImageBlock];
   for (int64_t h = line; h < line + lines; ++h, to += columns * pixel) {
     if (inside <= 0 || !rows(h, column + before, pixels)) {
-      std::memset(to, 0, static_cast<size_t>(columns * pixel) * sizeof(float));
+      std::memset(to, 0, floatBytes(columns * pixel));
       continue;
     }
-    std::memset(to, 0, static_cast<size_t>(before * pixel) * sizeof(float));
+    std::memset(to, 0, floatBytes(before * pixel));
     kernels_.hwcn.interleave(pixels, inside * channels_, to + before * pixel);
-    std::memset(to + end * pixel, 0, static_cast<size_t>((columns - end) * pixel) * sizeof(float));
+    std::memset(to + end * pixel, 0, floatBytes((columns - end) * pixel));
   }
 }
 

@@ -64,7 +64,7 @@ struct HwcnBands : HwcnGroups {
   // `h` and `w` say which source pixels the lines and columns read.
   HwcnBands(const KernelTable& kernels, int64_t images, int64_t channels, const Axis& h, const Axis& w, int64_t poolH, int64_t stripes = 1);
   int64_t pitch() const { return windowColumns * channels * lanes; }
-  size_t windowBytes() const { return scratchBytes(static_cast<size_t>(windowLines * pitch()) * sizeof(float)); }
+  size_t windowBytes() const { return scratchBytes(floatBytes(windowLines * pitch())); }
 };
 
 // Access to the images [height, width, channels] of a group. Lines are counted from the first line of a lane's stripe.

@@ -26,18 +26,14 @@ struct GradWeightBands {
   }
   int64_t lineLength(const Conv2dShape& s) const { return s.ow * s.oc * bands.lanes; }
   size_t offsetBytes() const { return scratchBytes(static_cast<size_t>(rows) * sizeof(int64_t)); }
-  size_t dyBytes(const Conv2dShape& s) const {
-    return scratchBytes(static_cast<size_t>(linesPerPass * s.poolH * lineLength(s)) * sizeof(float));
-  }
+  size_t dyBytes(const Conv2dShape& s) const { return scratchBytes(floatBytes(linesPerPass * s.poolH * lineLength(s))); }
   size_t pooledBytes(const Conv2dShape& s) const {
     const int64_t pooled = linesPerPass * (s.ow / s.poolW) * s.oc * bands.lanes;
-    return s.isPooled() ? scratchBytes(static_cast<size_t>(pooled) * sizeof(float)) : 0;
+    return s.isPooled() ? scratchBytes(floatBytes(pooled)) : 0;
   }
   // Sums of one chunk, dbias behind dweight, before their lanes are added.
-  size_t sumBytes(const Conv2dShape& s) const { return scratchBytes(static_cast<size_t>((size + s.oc) * bands.lanes) * sizeof(float)); }
-  size_t partialBytes(const Conv2dShape& s) const {
-    return scratchBytes(static_cast<size_t>(bands.count() * (size + s.oc)) * sizeof(float));
-  }
+  size_t sumBytes(const Conv2dShape& s) const { return scratchBytes(floatBytes((size + s.oc) * bands.lanes)); }
+  size_t partialBytes(const Conv2dShape& s) const { return scratchBytes(floatBytes(bands.count() * (size + s.oc))); }
 };
 
 // Runs the first phase for one thread.
@@ -70,7 +66,7 @@ class SumChunks {
     const int64_t lines = bands_.endLine(chunk) - first;
     x.read(first * s_.poolH * s_.sh - s_.pt, (lines * s_.poolH - 1) * s_.sh + (s_.kh - 1) * s_.dh + 1, -s_.pl, bands_.windowColumns,
            window_);
-    std::memset(sums_, 0, static_cast<size_t>((grad_.size + s_.oc) * lanes) * sizeof(float));
+    std::memset(sums_, 0, floatBytes((grad_.size + s_.oc) * lanes));
     for (int64_t line = 0; line < lines; line += grad_.linesPerPass) {
       const int64_t count = lines - line < grad_.linesPerPass ? lines - line : grad_.linesPerPass;
       readLines(dy, image, first + line, count);
@@ -128,20 +124,18 @@ void addChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& gr
   const GradWeightOperands operands(call);
   const float* partials = static_cast<const float*>(worker.sharedScratch);
   const int64_t stride = grad.size + s.oc;
-  float* sum = static_cast<float*>(worker.threadScratch);
+  float* sum = worker.threadFloats();
   auto add = [&](int64_t at) {
-    std::memset(sum, 0, static_cast<size_t>(s.oc) * sizeof(float));
+    std::memset(sum, 0, floatBytes(s.oc));
     call.kernels->gemm.addRows(partials + at, stride, grad.bands.count(), s.oc, sum);
   };
-  int64_t begin, end;
-  worker.range(grad.rows, &begin, &end);
-  for (int64_t row = begin; row < end; ++row) {
+  for (const int64_t row : worker.share(grad.rows)) {
     add(row * s.oc);
     for (int64_t o = 0; o < s.oc; ++o) operands.dweight[o * grad.rows + row] = sum[o];
   }
   if (operands.dbias == nullptr || worker.thread != 0) return;
   add(grad.size);
-  std::memcpy(operands.dbias, sum, static_cast<size_t>(s.oc) * sizeof(float));
+  std::memcpy(operands.dbias, sum, floatBytes(s.oc));
 }
 
 Plan plan(const Call& call, const Conv2dShape& s) {
@@ -161,11 +155,9 @@ Plan plan(const Call& call, const Conv2dShape& s) {
 void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const GradWeightBands grad(s, *call.kernels);
   if (worker.phase == 0) {
-    float* partials = static_cast<float*>(worker.sharedScratch);
+    float* partials = worker.sharedFloats();
     SumChunks sum(call, s, grad, worker);
-    int64_t begin, end;
-    worker.range(grad.bands.count(), &begin, &end);
-    for (int64_t chunk = begin; chunk < end; ++chunk) sum.run(chunk, partials + chunk * (grad.size + s.oc));
+    for (const int64_t chunk : worker.share(grad.bands.count())) sum.run(chunk, partials + chunk * (grad.size + s.oc));
   } else {
     addChunks(call, s, grad, worker);
   }

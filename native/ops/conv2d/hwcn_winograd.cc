@@ -77,7 +77,7 @@ struct TileLines {
   size_t scratch() const { return dyBytes() + pairBytes() + 2 * resultBytes() + productBytes(); }
 
  private:
-  static size_t bytes(int64_t floats) { return scratchBytes(static_cast<size_t>(floats) * sizeof(float)); }
+  static size_t bytes(int64_t floats) { return scratchBytes(floatBytes(floats)); }
 };
 
 HwcnGroups bandsOf(const Conv2dShape& s, const KernelTable& kernels) {
@@ -119,7 +119,7 @@ class HwcnWinogradRun {
     const HwcnImages dy(kernels_, bands_, band, dy_, s_.oh, s_.ow, s_.oc, 0), dx(kernels_, bands_, band, dx_, s_.ih, s_.iw, s_.ic, 0);
     const int64_t m = layout_.m;
     // Columns that no tile reaches are zero in every line.
-    std::memset(ring_, 0, static_cast<size_t>(kPoints * layout_.pitch) * sizeof(float));
+    std::memset(ring_, 0, floatBytes(kPoints * layout_.pitch));
     float* lines[kPoints];
     for (int64_t i = 0; i < kPoints; ++i) lines[i] = ring_ + i * layout_.pitch;
 
@@ -135,7 +135,7 @@ class HwcnWinogradRun {
       rotate(lines);
     }
     if (next == bands_.endLine(band)) return;
-    std::memset(ring_, 0, static_cast<size_t>(layout_.pitch) * sizeof(float));
+    std::memset(ring_, 0, floatBytes(layout_.pitch));
     while (next < bands_.endLine(band)) write(dx, next++, ring_);
   }
 
@@ -234,7 +234,7 @@ int64_t packedLength(const Conv2dShape& s, const KernelTable&) {
 
 Plan planPack(const Call& call, const Conv2dShape& s) {
   Plan result = planOf(call, 0);
-  result.threadScratch = static_cast<size_t>(kPoints * kPoints * PackUnits(s, *call.kernels).pointStride()) * sizeof(float);
+  result.threadScratch = floatBytes(kPoints * kPoints * PackUnits(s, *call.kernels).pointStride());
   return result;
 }
 
@@ -242,10 +242,8 @@ void pack(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const PackUnits units(s, *call.kernels);
   const int64_t taps = s.kh * s.kw, stride = taps * s.ic;  // from one channel of dy to the next
   const PackOperands operands(call);
-  float* transformed = static_cast<float*>(worker.threadScratch);
-  int64_t begin, end;
-  worker.range(units.count(), &begin, &end);
-  for (int64_t unit = begin; unit < end; ++unit) {
+  float* transformed = worker.threadFloats();
+  for (const int64_t unit : worker.share(units.count())) {
     const int64_t block = unit / units.parts, row = unit % units.parts * kPackRows;
     const int64_t channel = units.blocks.first(block), size = units.blocks.size(block);
     WinogradWeights w;
@@ -264,7 +262,7 @@ void pack(const Call& call, const Conv2dShape& s, const Worker& worker) {
       const int64_t ordered = kLineOrder[point % kPoints];  // pairs of points
       const float* from = transformed + point / kPoints * w.lineStride + ordered * w.columnStride;
       float* to = packed + ((point / 2 * s.oc + row) * 2 + point % 2) * size;
-      for (int64_t k = 0; k < w.rows; ++k) std::memcpy(to + 2 * k * size, from + k * w.width, static_cast<size_t>(size) * sizeof(float));
+      for (int64_t k = 0; k < w.rows; ++k) std::memcpy(to + 2 * k * size, from + k * w.width, floatBytes(size));
     }
   }
 }
@@ -289,9 +287,7 @@ Plan plan(const Call& call, const Conv2dShape& s) {
 
 void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   HwcnWinogradRun gradient(call, s, worker);
-  int64_t begin, end;
-  worker.range(gradient.bands(), &begin, &end);
-  for (int64_t band = begin; band < end; ++band) gradient.run(band);
+  for (const int64_t band : worker.share(gradient.bands())) gradient.run(band);
 }
 
 }  // namespace

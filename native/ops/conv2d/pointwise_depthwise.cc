@@ -93,7 +93,7 @@ int64_t windowLines(const Conv2dShape& s, int64_t lines) {
 }
 
 size_t windowBytes(const Conv2dShape& s, const KernelTable& kernels) {
-  return scratchBytes(static_cast<size_t>(windowLines(s, kernels.tiles.depthwiseLines) * s.iw * s.ic) * sizeof(float));
+  return scratchBytes(floatBytes(windowLines(s, kernels.tiles.depthwiseLines) * s.iw * s.ic));
 }
 
 Status read(const Call& call, Parts* parts) {
@@ -146,10 +146,10 @@ void run(const Call& call, const Worker& worker) {
   const float* bias = operands[kDepthwiseBias].f32();
   float* dst = operands[kY].f32();
 
-  int64_t begin, end, image = -1, from = 0, to = 0;  // the window holds lines [from, to) of the image
-  worker.range(s.n * s.oh, &begin, &end);
-  for (int64_t first = begin; first < end; first += block.lines) {
-    const int64_t p = first % s.oh, left = s.oh - p < end - first ? s.oh - p : end - first;
+  const Range own = worker.share(s.n * s.oh);
+  int64_t image = -1, from = 0, to = 0;  // the window holds lines [from, to) of the image
+  for (int64_t first = own.first; first < own.last; first += block.lines) {
+    const int64_t p = first % s.oh, left = s.oh - p < own.last - first ? s.oh - p : own.last - first;
     block.lines = ceilDiv(left, ceilDiv(left, call.kernels->tiles.depthwiseLines));  // as equal as possible
     const int64_t top = p * s.sh - s.pt, bottom = top + windowLines(s, block.lines);
     const int64_t low = top < 0 ? 0 : top < s.ih ? top : s.ih, high = bottom < low ? low : bottom < s.ih ? bottom : s.ih;
@@ -157,7 +157,7 @@ void run(const Call& call, const Worker& worker) {
     if (to < low) to = low;
     const int64_t kept = to < high ? to - low : high - low;
     if (kept > 0 && low > from) {
-      std::memmove(window, window + (low - from) * block.rowStep, static_cast<size_t>(kept * block.rowStep) * sizeof(float));
+      std::memmove(window, window + (low - from) * block.rowStep, floatBytes(kept * block.rowStep));
     }
     from = low;
     if (low + kept < high) {

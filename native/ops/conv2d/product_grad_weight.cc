@@ -35,9 +35,7 @@ struct GradWeightBlocks {
   int64_t icGroup() const { return shape.ic / shape.groups; }
   int64_t ocGroup() const { return shape.oc / shape.groups; }
   int64_t pitch() const { return (isCopied ? windowColumns : shape.iw) * shape.ic; }
-  size_t windowBytes() const {
-    return isCopied ? scratchBytes(static_cast<size_t>(windowRows * windowColumns * shape.ic) * sizeof(float)) : 0;
-  }
+  size_t windowBytes() const { return isCopied ? scratchBytes(floatBytes(windowRows * windowColumns * shape.ic)) : 0; }
 };
 
 struct GradWeight : GradWeightBlocks {
@@ -247,13 +245,11 @@ void accumulate(const Call& call, const GradWeight& grad, const Worker& worker, 
 void addTransposed(const GradWeight& grad, const Worker& worker, const float* partials, float* dweight) {
   const Conv2dShape& s = grad.shape;
   const int64_t icGroup = grad.icGroup(), ocGroup = grad.ocGroup(), perOutput = s.kh * s.kw * icGroup;
-  float* sum = static_cast<float*>(worker.threadScratch);
-  int64_t begin, end;
-  worker.range(s.groups * perOutput, &begin, &end);
-  for (int64_t row = begin; row < end; ++row) {
+  float* sum = worker.threadFloats();
+  for (const int64_t row : worker.share(s.groups * perOutput)) {
     const int64_t group = row / perOutput, c = row % icGroup;
     const int64_t i = row % perOutput / (s.kw * icGroup), j = row / icGroup % s.kw;
-    std::memset(sum, 0, static_cast<size_t>(ocGroup) * sizeof(float));
+    std::memset(sum, 0, floatBytes(ocGroup));
     for (int64_t u = 0; u < grad.widen; ++u) {
       const int64_t partialRow = ((group * s.kh + i) * grad.tapsW + j + u * s.sw) * icGroup + c;
       grad.update.kernels->gemm.addRows(partials + partialRow * grad.update.cStride + u * ocGroup, grad.update.size, grad.update.chunks,
@@ -266,7 +262,7 @@ void addTransposed(const GradWeight& grad, const Worker& worker, const float* pa
 
 void addSums(const GradWeight& grad, const float* sums, float* dbias) {
   const Conv2dShape& s = grad.shape;
-  std::memset(dbias, 0, static_cast<size_t>(s.oc) * sizeof(float));
+  std::memset(dbias, 0, floatBytes(s.oc));
   grad.update.kernels->gemm.addRows(sums, s.oc, grad.update.chunks * grad.widen, s.oc, dbias);
 }
 
@@ -285,7 +281,7 @@ Plan plan(const Call& call, const Conv2dShape& shape) {
                          static_cast<double>(grad.update.panels.paddedColumns()),
                      grad.isDirect() ? 1 : 2);
   if (!grad.isDirect()) plan.sharedScratch = grad.update.partialBytes() + grad.update.sumBytes();
-  const size_t sum = static_cast<size_t>(grad.ocGroup()) * sizeof(float), blocks = grad.offsetBytes() + grad.windowBytes();
+  const size_t sum = floatBytes(grad.ocGroup()), blocks = grad.offsetBytes() + grad.windowBytes();
   plan.threadScratch = blocks > sum ? blocks : sum;
   return plan;
 }

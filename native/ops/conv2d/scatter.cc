@@ -36,12 +36,8 @@ struct ScatterShape {
     dyLines = s.ow < kPixels ? kPixels / s.ow : 1;
   }
   size_t tableBytes(const Conv2dShape& s) const { return scratchBytes(RowTable::bytes(1, dyLines * s.ow)); }
-  size_t productBytes(const Conv2dShape& s) const {
-    return scratchBytes(static_cast<size_t>(dyLines * s.ow * productStride) * sizeof(float));
-  }
-  size_t windowBytes(const Conv2dShape& s) const {
-    return scratchBytes(static_cast<size_t>(linesPerBlock * windowColumns * s.ic) * sizeof(float));
-  }
+  size_t productBytes(const Conv2dShape& s) const { return scratchBytes(floatBytes(dyLines * s.ow * productStride)); }
+  size_t windowBytes(const Conv2dShape& s) const { return scratchBytes(floatBytes(linesPerBlock * windowColumns * s.ic)); }
 };
 
 // Whether scattering is estimated to be faster than gathering. The answer may depend on the weight and the attributes
@@ -69,9 +65,7 @@ int64_t packedLength(const Conv2dShape& s, const KernelTable& kernels) {
 void pack(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const PackOperands operands(call);
   const PlainMatrix matrix = {operands.weight, s.oc, s.kh * s.kw * s.ic, false};
-  int64_t begin, end;
-  worker.range(packUnits(matrix, *call.kernels), &begin, &end);
-  for (int64_t unit = begin; unit < end; ++unit) packMatrix(matrix, *call.kernels, unit, operands.packed);
+  for (const int64_t unit : worker.share(packUnits(matrix, *call.kernels))) packMatrix(matrix, *call.kernels, unit, operands.packed);
 }
 
 Plan plan(const Call& call, const Conv2dShape& s) {
@@ -99,12 +93,10 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
                                      Activation::none};
   const int64_t pitch = scatter.windowColumns * s.ic;
 
-  int64_t begin, end;
-  worker.range(s.n * scatter.blocksPerImage, &begin, &end);
-  for (int64_t block = begin; block < end; ++block) {
+  for (const int64_t block : worker.share(s.n * scatter.blocksPerImage)) {
     const int64_t image = block / scatter.blocksPerImage, part = block % scatter.blocksPerImage;
     const int64_t line = part * s.ih / scatter.blocksPerImage, endLine = (part + 1) * s.ih / scatter.blocksPerImage;
-    std::memset(window, 0, static_cast<size_t>((endLine - line) * pitch) * sizeof(float));
+    std::memset(window, 0, floatBytes((endLine - line) * pitch));
     // Line p of dy adds to the lines p * sh - pt + i * dh of dx.
     const int64_t lowest = line + s.pt - (s.kh - 1) * s.dh;
     const int64_t firstLine = lowest <= 0 ? 0 : ceilDiv(lowest, s.sh), lastLine = (endLine - 1 + s.pt) / s.sh;
@@ -128,7 +120,7 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
     }
     for (int64_t h = line; h < endLine; ++h) {
       std::memcpy(operands.destination + (image * s.ih + h) * s.iw * s.ic, window + (h - line) * pitch + s.pl * s.ic,
-                  static_cast<size_t>(s.iw * s.ic) * sizeof(float));
+                  floatBytes(s.iw * s.ic));
     }
   }
 }

@@ -62,10 +62,10 @@ struct WinogradBlocks {
   }
 
   int64_t begin(int64_t block) const { return block * tiles / blocks; }
-  size_t vBytes() const { return scratchBytes(static_cast<size_t>(points * vPoint) * sizeof(float)); }
-  size_t mBytes() const { return scratchBytes(static_cast<size_t>(points * mPoint) * sizeof(float)); }
+  size_t vBytes() const { return scratchBytes(floatBytes(points * vPoint)); }
+  size_t mBytes() const { return scratchBytes(floatBytes(points * mPoint)); }
   size_t tableBytes() const { return scratchBytes(RowTable::bytes(1, largest)); }
-  size_t zeroBytes() const { return scratchBytes(static_cast<size_t>(vRow) * sizeof(float)); }
+  size_t zeroBytes() const { return scratchBytes(floatBytes(vRow)); }
   size_t scratch() const { return vBytes() + mBytes() + tableBytes() + zeroBytes(); }
 
   static constexpr int64_t kLine = 16;

@@ -78,18 +78,13 @@ struct WinogradGradWeight {
   // How many numbers lie between the points of a panel of V or G, and between panels.
   int64_t plane(const ChannelPanels& panels) const { return groupTiles * panels.width() + kPlanePad; }
   int64_t panelSize(const ChannelPanels& panels) const { return kPoints * plane(panels); }
-  size_t transformBytes(const ChannelPanels& panels) const {
-    return scratchBytes(static_cast<size_t>(panels.count * panelSize(panels)) * sizeof(float));
-  }
+  size_t transformBytes(const ChannelPanels& panels) const { return scratchBytes(floatBytes(panels.count * panelSize(panels))); }
   // The sums of dy over each batch, for dbias.
   int64_t sumSize() const { return roundUp(shape.oc, kernels->lanes); }
-  size_t sumBytes() const { return hasSum ? scratchBytes(static_cast<size_t>(groups * batches() * sumSize()) * sizeof(float)) : 0; }
+  size_t sumBytes() const { return hasSum ? scratchBytes(floatBytes(groups * batches() * sumSize())) : 0; }
   int64_t sumPlane() const { return kBlockOutputs * inputs.width() + kPlanePad; }
   int64_t zeros() const { return inputs.width() > outputs.width() ? inputs.width() : outputs.width(); }
-  size_t threadBytes() const {
-    return scratchBytes(static_cast<size_t>(kPoints * sumPlane()) * sizeof(float)) +
-           scratchBytes(static_cast<size_t>(zeros()) * sizeof(float));
-  }
+  size_t threadBytes() const { return scratchBytes(floatBytes(kPoints * sumPlane())) + scratchBytes(floatBytes(zeros())); }
   // Into how many blocks a panel of output channels is cut: few, but such that threads share them evenly.
   int64_t splits(int64_t threads) const {
     const int64_t panels = inputs.count * outputs.count, most = outputs.width() / kLeastBlockOutputs;
@@ -140,9 +135,7 @@ void transformGroup(const Call& call, const WinogradGradWeight& grad, const Work
       visit(t, line / grad.tilesH, line % grad.tilesH * grad.m, index % grad.tilesW * grad.m);
     }
   };
-  int64_t begin, end;
-  worker.range(grad.inputs.count * batches, &begin, &end);
-  for (int64_t unit = begin; unit < end; ++unit) {
+  for (const int64_t unit : worker.share(grad.inputs.count * batches)) {
     const int64_t panel = unit / batches, channels = grad.inputs.size(panel);
     const float* x = GradWeightOperands(call).x + grad.inputs.first(panel);
     float* v = transforms.v + panel * grad.panelSize(grad.inputs);
@@ -151,13 +144,12 @@ void transformGroup(const Call& call, const WinogradGradWeight& grad, const Work
       winograd.f4x3.input(pixels, channels, v + t * grad.inputs.width(), grad.plane(grad.inputs));
     });
   }
-  worker.range(grad.outputs.count * batches, &begin, &end);
-  for (int64_t unit = begin; unit < end; ++unit) {
+  for (const int64_t unit : worker.share(grad.outputs.count * batches)) {
     const int64_t panel = unit / batches, channels = grad.outputs.size(panel), first = grad.outputs.first(panel);
     const float* dy = GradWeightOperands(call).dy + first;
     float* g = transforms.g + panel * grad.panelSize(grad.outputs);
     float* sum = grad.hasSum ? transforms.sums + (group * batches + unit % batches) * grad.sumSize() + first : nullptr;
-    if (sum != nullptr) std::memset(sum, 0, static_cast<size_t>(roundUp(channels, grad.kernels->lanes)) * sizeof(float));
+    if (sum != nullptr) std::memset(sum, 0, floatBytes(roundUp(channels, grad.kernels->lanes)));
     forEachTile(unit % batches, [&](int64_t t, int64_t image, int64_t row, int64_t column) {
       pointAtPixels(dy + image * s.oh * s.ow * s.oc, s.oh, s.ow, s.oc, row, column, grad.m, zeros, pixels);
       kernels.gradient(pixels, channels, g + t * grad.outputs.width(), grad.plane(grad.outputs), sum);
@@ -200,9 +192,7 @@ void addGroup(const Call& call, const WinogradGradWeight& grad, const Worker& wo
   const WinogradKernels& winograd = grad.kernels->winograd;
   const WinogradWeightGradKernels& kernels = s.kh == 5 ? winograd.gradWeight5 : winograd.gradWeight3;
   const int64_t tiles = grad.firstTile(group + 1) - grad.firstTile(group), splits = grad.splits(worker.threads);
-  int64_t begin, end;
-  worker.range(grad.inputs.count * grad.outputs.count * splits, &begin, &end);
-  for (int64_t task = begin; task < end; ++task) {
+  for (const int64_t task : worker.share(grad.inputs.count * grad.outputs.count * splits)) {
     const int64_t split = task % splits, outputPanel = task / splits % grad.outputs.count, inputPanel = task / splits / grad.outputs.count;
     const int64_t inputs = grad.inputs.size(inputPanel), size = grad.outputs.size(outputPanel);
     const int64_t output = split * size / splits, outputs = (split + 1) * size / splits - output;
@@ -243,13 +233,13 @@ void run(const Call& call, const Conv2dShape& shape, const Worker& worker) {
   float* zeros = cursor.take<float>(static_cast<size_t>(grad.zeros()));
   const int64_t group = worker.phase / 2;
   if (worker.phase % 2 == 0) {
-    std::memset(zeros, 0, static_cast<size_t>(grad.zeros()) * sizeof(float));
+    std::memset(zeros, 0, floatBytes(grad.zeros()));
     return transformGroup(call, grad, worker, group, transforms, zeros);
   }
   addGroup(call, grad, worker, group, transforms, sums);
   if (!grad.hasSum || group + 1 < grad.groups || worker.thread > 0) return;
   float* dbias = GradWeightOperands(call).dbias;
-  std::memset(dbias, 0, static_cast<size_t>(shape.oc) * sizeof(float));
+  std::memset(dbias, 0, floatBytes(shape.oc));
   grad.kernels->gemm.addRows(transforms.sums, grad.sumSize(), grad.groups * grad.batches(), shape.oc, dbias);
 }
 

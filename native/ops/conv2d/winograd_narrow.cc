@@ -59,9 +59,7 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   work.lineStride = s.dstW() * s.dstC(), work.pixelStride = s.dstC();
   work.activation = s.activation;
 
-  int64_t begin, end;
-  worker.range(bands.count, &begin, &end);
-  for (int64_t band = begin; band < end; ++band) {
+  for (const int64_t band : worker.share(bands.count)) {
     const int64_t image = band / bands.perImage, part = band % bands.perImage;
     const int64_t first = part * tiles.tilesH / bands.perImage, last = (part + 1) * tiles.tilesH / bands.perImage;
     tiles.transformLines(operands.source + image * s.srcH() * s.srcW() * s.srcC(), first, last, phases, transformed);
@@ -136,7 +134,7 @@ void NarrowTiles::transformLines(const float* image, int64_t begin, int64_t end,
     if (isInside(i)) {
       kernels->alongLine(phases + i * m * phase, phase, channels, column, to + i * line, column);
     } else {
-      std::memset(to + i * line, 0, static_cast<size_t>(line) * sizeof(float));
+      std::memset(to + i * line, 0, floatBytes(line));
     }
   }
 }

@@ -34,12 +34,12 @@ struct NarrowTiles {
   NarrowTiles(const Conv2dShape& shape, const KernelTable& table, int64_t rows, int64_t pixels);
   int64_t sourceLines(int64_t lines) const { return (lines - 1) * m + kNarrowEdge; }
   // Scratch for the source lines of a band, split into phases and transformed along the line.
-  size_t phaseBytes(int64_t lines) const { return scratchBytes(static_cast<size_t>(sourceLines(lines) * m * phase) * sizeof(float)); }
-  size_t lineBytes(int64_t lines) const { return scratchBytes(static_cast<size_t>(sourceLines(lines) * line) * sizeof(float)); }
+  size_t phaseBytes(int64_t lines) const { return scratchBytes(floatBytes(sourceLines(lines) * m * phase)); }
+  size_t lineBytes(int64_t lines) const { return scratchBytes(floatBytes(sourceLines(lines) * line)); }
   // The most lines of tiles that a band may have.
   int64_t bandLines() const;
   // Bytes of the six lines of points of one line of tiles.
-  size_t pointBytes() const { return scratchBytes(static_cast<size_t>(kNarrowEdge * line) * sizeof(float)); }
+  size_t pointBytes() const { return scratchBytes(floatBytes(kNarrowEdge * line)); }
 
   // `to`: the source lines of the lines of tiles [begin, end) of an image, [line][point column][tile][channel].
   void transformLines(const float* image, int64_t begin, int64_t end, float* phases, float* to) const;

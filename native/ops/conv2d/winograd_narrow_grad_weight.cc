@@ -40,13 +40,12 @@ struct NarrowGradWeight {
     passLines = fitting < 1 ? 1 : fitting < bandLines ? fitting : bandLines;
     eRow = passLines * eLine;
   }
-  size_t sumBytes() const { return scratchBytes(static_cast<size_t>(chunks * size) * sizeof(float)); }
-  size_t pointBytes() const { return scratchBytes(static_cast<size_t>(passLines * kNarrowEdge * tiles.line) * sizeof(float)); }
-  size_t gradientBytes() const { return scratchBytes(static_cast<size_t>(kNarrowEdge * eRow) * sizeof(float)); }
-  size_t zeroBytes(const Conv2dShape& s) const { return scratchBytes(static_cast<size_t>(s.ow * s.oc) * sizeof(float)); }
+  size_t sumBytes() const { return scratchBytes(floatBytes(chunks * size)); }
+  size_t pointBytes() const { return scratchBytes(floatBytes(passLines * kNarrowEdge * tiles.line)); }
+  size_t gradientBytes() const { return scratchBytes(floatBytes(kNarrowEdge * eRow)); }
+  size_t zeroBytes(const Conv2dShape& s) const { return scratchBytes(floatBytes(s.ow * s.oc)); }
   size_t threadBytes(const Conv2dShape& s) const {
-    const size_t adding = scratchBytes(static_cast<size_t>(sums) * sizeof(float)) +
-                          scratchBytes(static_cast<size_t>(s.kh * s.kw * s.ic * tiles.lanes) * sizeof(float));
+    const size_t adding = scratchBytes(floatBytes(sums)) + scratchBytes(floatBytes(s.kh * s.kw * s.ic * tiles.lanes));
     const size_t summing = tiles.phaseBytes(bandLines) + tiles.lineBytes(bandLines) + pointBytes() + gradientBytes() + zeroBytes(s);
     return adding > summing ? adding : summing;
   }
@@ -69,7 +68,7 @@ class SumChunks {
   }
 
   void run(int64_t chunk, float* sums) {
-    std::memset(sums, 0, static_cast<size_t>(grad_.size) * sizeof(float));
+    std::memset(sums, 0, floatBytes(grad_.size));
     const int64_t end = (chunk + 1) * grad_.lines / grad_.chunks;
     for (int64_t line = chunk * grad_.lines / grad_.chunks; line < end;) {
       const int64_t image = line / tiles_.tilesH, first = line % tiles_.tilesH;
@@ -128,14 +127,13 @@ void addChunks(const Call& call, const Conv2dShape& s, const NarrowGradWeight& g
   ScratchCursor cursor(scratch);
   float* sums = cursor.take<float>(static_cast<size_t>(grad.sums));
   float* result = cursor.take<float>(static_cast<size_t>(taps * s.ic * lanes));
-  std::memset(sums, 0, static_cast<size_t>(grad.sums) * sizeof(float));
+  std::memset(sums, 0, floatBytes(grad.sums));
   kernels.gemm.addRows(chunks + vector * grad.sums, grad.size, grad.chunks, grad.sums, sums);
   const WinogradWeightGradKernels& transform = s.kh == 5 ? kernels.winograd.gradWeight5 : kernels.winograd.gradWeight3;
   transform.weight(sums, s.ic * lanes, s.ic * lanes, result, s.ic * lanes, false);
   const int64_t channel = vector * lanes, count = s.oc - channel < lanes ? s.oc - channel : lanes;
   kernels.layout.transpose4(result, lanes, GradWeightOperands(call).dweight + channel * taps * s.ic, taps * s.ic, taps * s.ic, count);
-  if (float* dbias = GradWeightOperands(call).dbias)
-    std::memcpy(dbias + channel, sums + points, static_cast<size_t>(count) * sizeof(float));
+  if (float* dbias = GradWeightOperands(call).dbias) std::memcpy(dbias + channel, sums + points, floatBytes(count));
 }
 
 Plan plan(const Call& call, const Conv2dShape& s) {
@@ -157,17 +155,15 @@ Plan plan(const Call& call, const Conv2dShape& s) {
 
 void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const NarrowGradWeight grad(s, *call.kernels);
-  float* sums = static_cast<float*>(worker.sharedScratch);
-  int64_t begin, end;
+  float* sums = worker.sharedFloats();
   if (worker.phase == 0) {
-    worker.range(grad.chunks, &begin, &end);
-    if (begin == end) return;
+    const Range own = worker.share(grad.chunks);
+    if (own.isEmpty()) return;
     SumChunks chunks(call, s, grad, worker.threadScratch);
-    for (int64_t chunk = begin; chunk < end; ++chunk) chunks.run(chunk, sums + chunk * grad.size);
+    for (const int64_t chunk : own) chunks.run(chunk, sums + chunk * grad.size);
     return;
   }
-  worker.range(grad.vectors, &begin, &end);
-  for (int64_t vector = begin; vector < end; ++vector) addChunks(call, s, grad, vector, sums, worker.threadScratch);
+  for (const int64_t vector : worker.share(grad.vectors)) addChunks(call, s, grad, vector, sums, worker.threadScratch);
 }
 
 }  // namespace

@@ -55,10 +55,8 @@ template <typename Pack>
 void forEachUnit(const Call& call, const Conv2dShape& s, const Worker& worker, const Pack& pack) {
   const PackUnits units(s, *call.kernels);
   const PackOperands operands(call);
-  int64_t begin, end;
-  worker.range(units.count(), &begin, &end);
-  for (int64_t unit = begin; unit < end; ++unit) {
-    pack(PackUnit(s, *call.kernels, units, operands, unit, static_cast<float*>(worker.threadScratch)));
+  for (const int64_t unit : worker.share(units.count())) {
+    pack(PackUnit(s, *call.kernels, units, operands, unit, worker.threadFloats()));
   }
 }
 
@@ -89,7 +87,7 @@ int64_t packedWinogradLength(const Conv2dShape& s, const KernelTable& kernels) {
 Plan planWinogradPack(const Call& call, const Conv2dShape& s) {
   Plan plan = planOf(call, 0);
   plan.bytes += static_cast<double>(call.operands[2].bytes());  // memory is read before it is written
-  if (s.isForward()) plan.threadScratch = static_cast<size_t>(s.kh * s.kw * tapNumbers(Panels(*call.kernels, s.dstC()))) * sizeof(float);
+  if (s.isForward()) plan.threadScratch = floatBytes(s.kh * s.kw * tapNumbers(Panels(*call.kernels, s.dstC())));
   return plan;
 }
 
