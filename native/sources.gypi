@@ -28,7 +28,6 @@
       "native/ops/batch_norm_fold.cc",
       "native/ops/batch_norm_grad.cc",
       "native/ops/response_norm.cc",
-      "native/ops/running_average.cc",
       "native/ops/conv2d/algorithms.cc",
       "native/ops/conv2d/candidates.cc",
       "native/ops/conv2d/conv2d.cc",

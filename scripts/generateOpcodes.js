@@ -7,7 +7,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { enumsH, instructionsH, opTableCc } = require('./opcodes/cpp');
+const { enumsH, instructionsH } = require('./opcodes/cpp');
 const { parseOpsDef } = require('./opcodes/opsDef');
 const { opcodesTs } = require('./opcodes/typescript');
 
@@ -16,8 +16,7 @@ const opsDef = parseOpsDef(fs.readFileSync(path.join(root, 'native/program/ops.d
 const files = {
   'lib/compile/opcodes.ts': opcodesTs(opsDef),
   'native/base/enums.h': enumsH(opsDef),
-  'native/program/instructions.h': instructionsH(opsDef),
-  'native/ops/op_table.cc': opTableCc(opsDef),
+  'native/base/instructions.h': instructionsH(opsDef),
 };
 
 for (const [name, text] of Object.entries(files)) {

@@ -1,20 +1,25 @@
-// The optimizer kernels of one instruction set.
+// The kernels of the instructions that ops.def lists as UPDATE, which says what they compute.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "native/base/instructions.h"
+
 namespace stridenet {
 
-struct SgdParameters {
-  float lr, momentum, weightDecay;
-  bool nesterov;
+// Some elements of an update's operands.
+struct UpdateSpan {
+  const float* value;       // the first input, such as the gradient
+  const float* numbers;     // the other inputs, in their order
+  float* const* variables;  // the outputs, in their order; null where absent
+  int64_t n;                // elements of `value` and of each variable
 };
 
 struct UpdateKernels {
-  // g = grad[i] + weightDecay param[i]; velocity[i] = momentum velocity[i] + g;
-  // param[i] -= lr (nesterov ? g + momentum velocity[i] : velocity[i]). With velocity == nullptr: param[i] -= lr g.
-  void (*sgd)(const SgdParameters& p, const float* grad, float* param, float* velocity, int64_t n);
+#define MEMBER(Name, name) void (*name)(const Name::Attributes& attributes, const UpdateSpan& span);
+  STRIDENET_UPDATES(MEMBER)
+#undef MEMBER
 };
 
 }  // namespace stridenet

@@ -11,7 +11,7 @@
 
 #include "native/base/status.h"
 #include "native/kernels/kernel_table.h"
-#include "native/program/instructions.h"
+#include "native/program/ops.h"
 #include "native/program/worker.h"
 
 namespace stridenet {
@@ -46,13 +46,13 @@ struct Call {
     return *static_cast<const Shape*>(shape);
   }
 
-  // The attribute words of an instruction of native/program/instructions.h.
+  // The attribute words of an instruction of native/base/instructions.h.
   template <typename Attrs>
   auto attributes() const {
     if constexpr (requires { Attrs::kOpcode; }) {
       typename Attrs::Attributes result;
       static_assert(sizeof(result) == sizeof(int32_t) * kOpSignatures[static_cast<int>(Attrs::kOpcode)].attrCount());
-      std::memcpy(&result, attrs, sizeof(result));
+      std::memcpy(static_cast<void*>(&result), attrs, sizeof(result));
       return result;
     } else {
       Attrs result;
@@ -92,7 +92,7 @@ struct Op {
   ShapeReader shape = {};
 };
 
-// Entries are complete: every opcode has one. Defined above this layer, in native/ops/op_table.cc, which is generated.
+// Entries are complete: every opcode has one. Defined above this layer, in native/ops/op_table.cc.
 const Op& opFor(Opcode opcode);
 
 }  // namespace stridenet

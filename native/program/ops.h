@@ -4,20 +4,10 @@
 #include <cstdint>
 #include <string_view>
 
-#include "native/base/enums.h"
+#include "native/base/instructions.h"
 
 namespace stridenet {
 
-enum class Opcode : int32_t {
-#define ENUM(name, values)
-#define OP(name, inputs, outputs, attrs) name,
-#include "native/program/ops.def"
-#undef OP
-#undef ENUM
-  count_
-};
-
-constexpr int kOpcodeCount = static_cast<int>(Opcode::count_);
 constexpr int kMaxOperands = 9;
 
 // The number of space-separated words in a list such as "x packed bias? add?".
@@ -88,6 +78,7 @@ constexpr uint32_t computeOpsHash() {
 }
 
 constexpr uint32_t kOpsHash = computeOpsHash();
+static_assert(kOpsHash == kInstructionsHash, "native/program/ops.def has changed: run node scripts/generateOpcodes.js");
 
 constexpr size_t dtypeSize(DType dtype) {
   return dtype == DType::uint8 ? 1 : 4;

@@ -23,42 +23,44 @@ ${counts.join('\n')}
 `;
 }
 
-/** native/program/instructions.h */
+/** native/base/instructions.h */
 function instructionsH({ enumerations, instructions, hash }) {
   return `${HEADER}
-// For every instruction the numbers of its operands and the struct of its attributes: of a Call whose opcode is conv2d,
-// call.operands[Conv2d::bias] and call.attributes<Conv2d>().groups.
+// The opcodes, and for every instruction the numbers of its operands and the struct of its attributes: of a Call whose opcode is
+// conv2d, call.operands[Conv2d::bias] and call.attributes<Conv2d>().groups. Plain data, so that kernels can include it.
 #pragma once
 
-#include "native/program/ops.h"
+#include "native/base/enums.h"
 
 namespace stridenet {
 
-static_assert(kOpsHash == ${hash}u, "native/program/ops.def has changed: run node scripts/generateOpcodes.js");
+// The hash of the ops.def that this was made from.
+constexpr uint32_t kInstructionsHash = ${hash}u;
+
+enum class Opcode : int32_t {
+${instructions.map(({ name }) => `  ${name},`).join('\n')}
+};
+constexpr int kOpcodeCount = ${instructions.length};
 
 ${instructions.map((each) => instruction(each, enumerations)).join('\n')}
+// entry(name of the struct, name of its kernel) for every instruction, in the order of opcodes, and for those listed as UPDATE.
+// clang-format off
+${listMacro('STRIDENET_INSTRUCTIONS', instructions)}
+
+${listMacro(
+  'STRIDENET_UPDATES',
+  instructions.filter(({ isUpdate }) => isUpdate),
+)}
+// clang-format on
+
 }  // namespace stridenet
 `;
 }
 
-/** native/ops/op_table.cc */
-function opTableCc({ instructions }) {
-  return `${HEADER}
-#include "native/program/op.h"
-
-namespace stridenet {
-
-${instructions.map(({ name }) => `extern const Op k${upperCamel(name)}Op;`).join('\n')}
-
-const Op& opFor(Opcode opcode) {
-  static constexpr const Op* kOps[] = {
-${instructions.map(({ name }) => `      &k${upperCamel(name)}Op,`).join('\n')}
-  };
-  return *kOps[static_cast<int>(opcode)];
-}
-
-}  // namespace stridenet
-`;
+/** A macro that expands to its argument for each of `instructions`. */
+function listMacro(macro, instructions) {
+  const lines = [`#define ${macro}(entry)`, ...instructions.map(({ name }) => `  entry(${upperCamel(name)}, ${lowerCamel(name)})`)];
+  return lines.join(' \\\n');
 }
 
 function enumeration({ name, values }) {
@@ -68,16 +70,22 @@ function enumeration({ name, values }) {
   return `enum class ${enumName(name)} : int32_t {\n${names.map((value) => `  ${value}`).join(',\n')}\n};`;
 }
 
-function instruction({ name, inputs, outputs, attributes }, enumerations) {
+function instruction({ name, inputs, outputs, attributes, isUpdate }, enumerations) {
   const operands = [...inputs, ...outputs].map((operand, i) => `${lowerCamel(operand.name)} = ${i}`);
   return [
     `struct ${upperCamel(name)} {`,
     `  static constexpr Opcode kOpcode = Opcode::${name};`,
     `  static constexpr int ${operands.join(', ')};`,
-    ...(attributes.length === 0 ? [] : ['  struct Attributes {', ...attributes.map((each) => member(each, enumerations)), '  };']),
+    ...attributesStruct(attributes, isUpdate, enumerations),
     '};',
     '',
   ].join('\n');
+}
+
+/** Kernels of updates take their attributes even if there are none. */
+function attributesStruct(attributes, isUpdate, enumerations) {
+  if (attributes.length === 0) return isUpdate ? ['  struct Attributes {};'] : [];
+  return ['  struct Attributes {', ...attributes.map((each) => member(each, enumerations)), '  };'];
 }
 
 function member({ name, type }, enumerations) {
@@ -98,4 +106,4 @@ function enumName(name) {
   return name === 'dtype' ? 'DType' : upperCamel(name);
 }
 
-module.exports = { enumsH, instructionsH, opTableCc };
+module.exports = { enumsH, instructionsH };

@@ -8,7 +8,7 @@
  * @typedef {{ name: string, optional: boolean, updated: boolean, inPlace: boolean }} Operand
  * @typedef {{ name: string, type: string }} Attribute `type` is 'int32', 'float32' or the name of an enumeration
  * @typedef {{ name: string, values: string[] }} Enumeration
- * @typedef {{ name: string, inputs: Operand[], outputs: Operand[], attributes: Attribute[] }} Instruction
+ * @typedef {{ name: string, inputs: Operand[], outputs: Operand[], attributes: Attribute[], isUpdate: boolean }} Instruction
  */
 
 /** @returns {{ enumerations: Enumeration[], instructions: Instruction[], hash: number }} */
@@ -17,12 +17,12 @@ function parseOpsDef(text) {
   const instructions = [];
   let hash = FNV_OFFSET;
   for (const [index, line] of text.split('\n').entries()) {
-    if (/^\s*(\/\/|$)/.test(line)) continue;
+    if (/^\s*(\/\/|#|$)/.test(line)) continue;
     try {
       const { kind, name, fields } = parseLine(line);
-      hash = hashText(hash, `${kind} ${name} ${fields.join('|')}\n`);
+      hash = hashText(hash, `${kind === 'ENUM' ? 'ENUM' : 'OP'} ${name} ${fields.join('|')}\n`);
       if (kind === 'ENUM') enumerations.push({ name, values: words(fields[0]) });
-      else instructions.push(parseInstruction(name, fields, enumerations));
+      else instructions.push({ ...parseInstruction(name, fields, enumerations), isUpdate: kind === 'UPDATE' });
     } catch (error) {
       throw new Error(`native/program/ops.def:${index + 1}: ${error.message}: ${line}`, { cause: error });
     }
@@ -35,10 +35,10 @@ function words(list) {
 }
 
 function parseLine(line) {
-  const match = /^(ENUM|OP)\((\w+)((?:,\s*"[^"\\]*")+)\)\s*$/.exec(line);
+  const match = /^(ENUM|OP|UPDATE)\((\w+)((?:,\s*"[^"\\]*")+)\)\s*$/.exec(line);
   const fields = match ? [...match[3].matchAll(/"([^"]*)"/g)].map(([, field]) => field) : [];
   if (!match || fields.length !== (match[1] === 'ENUM' ? 1 : 3)) {
-    throw new Error('expected ENUM(name, "values") or OP(name, "inputs", "outputs", "attributes")');
+    throw new Error('expected ENUM(name, "values"), or OP or UPDATE(name, "inputs", "outputs", "attributes")');
   }
   return { kind: match[1], name: match[2], fields };
 }
