@@ -3,6 +3,7 @@
 import type { Graph } from '../graph/graph';
 import { atOnce, type Work } from '../work';
 import type { AlgorithmMode } from './algorithm';
+import { checkGraph } from './checkGraph';
 import { encoding } from './encode';
 import { fold } from './fold';
 import { fuse } from './fuse';
@@ -25,6 +26,8 @@ export interface CompileOptions {
   algorithm?: AlgorithmMode | undefined;
   /** Compute large results of batch normalisation again for the gradients rather than keep them; default true. Off for tests that compare. */
   recompute?: boolean | undefined;
+  /** Check what every pass makes of the graph; default false (STRIDENET_VALIDATE). */
+  validate?: boolean | undefined;
 }
 
 /**
@@ -32,11 +35,11 @@ export interface CompileOptions {
  * @throws StridenetError ERR_OUT_OF_MEMORY when the memory plan exceeds what a program can address
  */
 export function* compiling(graph: Graph, queries: NativeQueries, options: CompileOptions = {}): Work<Program> {
-  const simple = simplify(graph);
+  const simple = apply(simplify, graph, options);
   yield;
-  const fused = options.fuse === false ? simple : yield* fusing(simple);
+  const fused = options.fuse === false ? simple : yield* fusing(simple, options);
   yield;
-  const kept = options.recompute === false ? fused : recompute(fused);
+  const kept = options.recompute === false ? fused : apply(recompute, fused, options);
   yield;
   const lowered = yield* lower(kept, queries, options.algorithm ?? 'fast');
   const joined = options.fuse === false ? lowered : joinDepthwise(joinPooling(lowered, queries), queries);
@@ -46,12 +49,18 @@ export function* compiling(graph: Graph, queries: NativeQueries, options: Compil
   return yield* encoding(lists, memoryPlan);
 }
 
-function* fusing(graph: Graph): Work<Graph> {
-  const folded = fold(graph);
+function* fusing(graph: Graph, options: CompileOptions): Work<Graph> {
+  const folded = apply(fold, graph, options);
   yield;
-  const simple = simplify(folded);
+  const simple = apply(simplify, folded, options);
   yield;
-  return fuse(simple);
+  return apply(fuse, simple, options);
+}
+
+function apply(pass: (graph: Graph) => Graph, graph: Graph, { validate }: CompileOptions): Graph {
+  const result = pass(graph);
+  if (validate) checkGraph(result, graph, pass.name);
+  return result;
 }
 
 /** The same at once. @throws StridenetError as `compiling` */

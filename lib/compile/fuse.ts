@@ -10,17 +10,10 @@
  * later, in `lower`, where an instruction may have two outputs.
  */
 
-import { rewrite, roots, withParts, type Graph } from '../graph/graph';
+import { rewrite, roots, type Graph } from '../graph/graph';
 import type { Tensor } from '../graph/tensor';
 import { topologicalOrder, useCounts } from '../graph/traverse';
-import type { Attrs } from '../graph/types';
-
-/** What the producing instruction does to its result before it stores it, in this order. */
-export interface Epilogue extends Attrs {
-  readonly bias: boolean;
-  readonly add: boolean;
-  readonly activation: 'none' | 'relu' | 'sigmoid' | 'tanh' | 'relu6' | 'silu' | 'hardswish';
-}
+import { passAttrs, withPassAttrs, type Epilogue } from './passAttrs';
 
 const ACTIVATIONS: ReadonlySet<string> = new Set(['relu', 'sigmoid', 'tanh', 'relu6', 'silu', 'hardswish']);
 const PRODUCERS: ReadonlySet<string> = new Set(['conv2d', 'linear', 'matmul', 'batchNorm']);
@@ -33,7 +26,7 @@ const MASK_LIMITS: ReadonlyMap<string, number> = new Map([
 
 /** The epilogue of a producer node, fused or not. */
 export function epilogueOf(node: Tensor): Epilogue {
-  return (node.attrs.epilogue as Epilogue | undefined) ?? { bias: node.inputs.length > 2, add: false, activation: 'none' };
+  return passAttrs(node).epilogue ?? { bias: node.inputs.length > 2, add: false, activation: 'none' };
 }
 
 export function fuse(graph: Graph): Graph {
@@ -51,7 +44,7 @@ export function fuse(graph: Graph): Graph {
 function fuseNode(node: Tensor, usedOnce: ReadonlySet<Tensor>): Tensor {
   const [a, b] = node.inputs;
   if (ACTIVATIONS.has(node.op) && usedOnce.has(a!) && isOpenProducer(a!)) {
-    return withEpilogue(a!, a!.inputs, { ...epilogueOf(a!), activation: node.op as Epilogue['activation'] });
+    return withPassAttrs(a!, { epilogue: { ...epilogueOf(a!), activation: node.op as Epilogue['activation'] } });
   }
   if (node.op === 'add') {
     // The later of two producers takes over the sum, because the other operand exists by then.
@@ -59,11 +52,11 @@ function fuseNode(node: Tensor, usedOnce: ReadonlySet<Tensor>): Tensor {
     const producer = candidates.sort((x, y) => y.id - x.id)[0];
     const other = producer === a ? b! : a!;
     if (producer && other !== producer && sameShape(other, node)) {
-      return withEpilogue(producer, [...producer.inputs, other], { ...epilogueOf(producer), add: true });
+      return withPassAttrs(producer, { epilogue: { ...epilogueOf(producer), add: true } }, [...producer.inputs, other]);
     }
   }
   if (node.op === 'reluGrad' && a!.op === 'maxPool2dGrad' && a!.inputs[0] === b && usedOnce.has(a!)) {
-    return withParts(a!, { attrs: { ...a!.attrs, reluMask: true } });
+    return withPassAttrs(a!, { reluMask: true });
   }
   return node;
 }
@@ -90,7 +83,7 @@ function withMask(node: Tensor): Tensor {
   const maskLimit = MASK_LIMITS.get(masked.op);
   if (maskLimit === undefined) return node;
   const [dy, y] = masked.inputs as [Tensor, Tensor];
-  return withParts(node, { inputs: [x, dy, ...rest, y], attrs: { ...node.attrs, maskLimit } });
+  return withPassAttrs(node, { maskLimit }, [x, dy, ...rest, y]);
 }
 
 /** Whether a producer has no activation yet, so that what follows may still become part of it. */
@@ -101,8 +94,4 @@ function isOpenProducer(node: Tensor): boolean {
 
 function sameShape(a: Tensor, b: Tensor): boolean {
   return a.shape.length === b.shape.length && a.shape.every((d, i) => d === b.shape[i]);
-}
-
-function withEpilogue(node: Tensor, inputs: readonly Tensor[], epilogue: Epilogue): Tensor {
-  return withParts(node, { inputs, attrs: { ...node.attrs, epilogue } });
 }

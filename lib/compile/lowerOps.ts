@@ -13,6 +13,7 @@ import type { Lower, Lowering } from './lowering';
 import { activationOf, epilogueOperands, findColumnSum, result, withColumnSum, type WordAttrs } from './lowerShared';
 import { snakeCase } from './opcodeNames';
 import { BINARY_KIND, DIRECTION, OPCODES, PAD_MODE, REDUCTION, type OpcodeName, UNARY_KIND } from './opcodes';
+import { passAttrs } from './passAttrs';
 
 /** An operand of a broadcasting instruction, brought to the rank of the output. */
 function aligned(l: Lowering, input: Tensor, rank: number): Buffer {
@@ -149,7 +150,7 @@ function lowerPool(opcode: 'max_pool2d' | 'max_pool2d_grad' | 'max_pool2d_gather
     const output = result(l, node);
     const { window, dilation, sides } = poolWords(node);
     const isAverage = opcode === 'avg_pool2d' || opcode === 'avg_pool2d_grad';
-    const mask: WordAttrs = opcode === 'max_pool2d_grad' ? { relu_mask: node.attrs.reluMask ? 1 : 0 } : {};
+    const mask: WordAttrs = opcode === 'max_pool2d_grad' ? { relu_mask: passAttrs(node).reluMask ? 1 : 0 } : {};
     l.emit(opcode, inputs, [output], { ...window, ...(isAverage ? sides : dilation), ...mask });
     return output;
   };
@@ -205,13 +206,13 @@ function lowerPair(opcode: keyof typeof PAIR_WORDS, first: string, second: strin
 }
 
 function sameComputation(a: Tensor, b: Tensor): boolean {
-  const sameAttrs = a.attrs.eps === b.attrs.eps && a.attrs.maskLimit === b.attrs.maskLimit;
+  const sameAttrs = a.attrs.eps === b.attrs.eps && passAttrs(a).maskLimit === passAttrs(b).maskLimit;
   return a.inputs.length === b.inputs.length && a.inputs.every((x, i) => x === b.inputs[i]) && sameAttrs;
 }
 
 /** The limit is ignored unless there is a mask. */
 function normGradAttrs(node: Tensor): WordAttrs {
-  return { eps: node.attrs.eps as number, mask_limit: (node.attrs.maskLimit as number | undefined) ?? Infinity };
+  return { eps: node.attrs.eps as number, mask_limit: passAttrs(node).maskLimit ?? Infinity };
 }
 
 const lowerBatchNorm: Lower = (l, node) => {

@@ -14,6 +14,7 @@ import { inPieces, type Work } from '../work';
 import type { AlgorithmMode } from './algorithm';
 import type { Buffer, Instruction, InstructionLists, NativeQueries, Place } from './ir';
 import { OPCODES, UNARY_KIND, LAYOUT, type OpcodeName } from './opcodes';
+import { passAttrs } from './passAttrs';
 
 const ARENA: Place = { space: 'arena' };
 
@@ -124,7 +125,7 @@ export class Lowering {
     name = this.current?.name ?? '',
   ): void {
     const isStatic = this.current !== undefined && this.staticKeys.has(this.current);
-    const late = this.current?.attrs.recomputed === true;
+    const late = this.current !== undefined && passAttrs(this.current).recomputed === true;
     (isStatic ? this.prepare : this.step).push({ opcode, inputs, outputs, attrs, name, late });
   }
 

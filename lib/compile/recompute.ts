@@ -9,6 +9,7 @@
 import { rewrite, roots, withParts, type Graph } from '../graph/graph';
 import type { Tensor } from '../graph/tensor';
 import { topologicalOrder } from '../graph/traverse';
+import { withPassAttrs } from './passAttrs';
 
 /** Smaller values are not worth an instruction. */
 const MIN_BYTES = 2 ** 20;
@@ -48,9 +49,7 @@ class Recomputed {
     if (!this.isCandidate(node)) return undefined;
     if (!this.copies.has(node)) {
       const inputs = node.inputs.map((input) => this.available(input));
-      const copy = inputs.every((input) => input !== undefined)
-        ? withParts(node, { inputs, attrs: { ...node.attrs, recomputed: true } })
-        : undefined;
+      const copy = inputs.every((input) => input !== undefined) ? withPassAttrs(node, { recomputed: true }, inputs) : undefined;
       this.copies.set(node, copy);
     }
     return this.copies.get(node);

@@ -202,9 +202,10 @@ export function nativeInfo(): NativeInfo {
   return infoOf(binding());
 }
 
-/** Whether the compiler may let buffers share memory: not with STRIDENET_PLAN=off. */
-export function sharesMemory(): boolean {
-  return nativeInfo().plan;
+/** What the environment asks of the compiler: buffers of their own with STRIDENET_PLAN=off, checks of its passes with STRIDENET_VALIDATE=on. */
+export function compilerSwitches(): { sharesMemory: boolean; validate: boolean } {
+  const { plan, validate } = nativeInfo();
+  return { sharesMemory: plan, validate };
 }
 
 function infoOf(binding: NativeBinding): NativeInfo {

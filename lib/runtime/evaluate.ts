@@ -13,7 +13,7 @@ import { registerEvaluator, type Evaluator, type Tensor } from '../graph/tensor'
 import type { TypedArray } from '../graph/types';
 import { describe } from '../ops/builder';
 import { RecentMap } from '../recentMap';
-import { sharesMemory } from './binding';
+import { compilerSwitches } from './binding';
 import { nativeQueries } from './queries';
 import { Session, type LoadedProgram } from './session';
 import { State } from './state';
@@ -157,7 +157,7 @@ function compileSubgraph({ nodes, outputs, isLeaf }: Subgraph): ReturnType<typeo
     }
   }
   const graph = { feeds, outputs: outputs.map((node) => canonical.get(node)!), updates: [] };
-  return compileGraph(graph, nativeQueries(), { sharesMemory: sharesMemory() });
+  return compileGraph(graph, nativeQueries(), compilerSwitches());
 }
 
 /** The value of a leaf in logical order. */

@@ -8,7 +8,7 @@ import { topologicalOrder } from '../graph/traverse';
 import { dtypeOf, newArray, type TypedArray } from '../graph/types';
 import type { Work } from '../work';
 import { RecentMap } from '../recentMap';
-import { sharesMemory, withCaller } from '../runtime/binding';
+import { compilerSwitches, withCaller } from '../runtime/binding';
 import { nativeQueries } from '../runtime/queries';
 import { closedError, Session, type LoadedProgram } from '../runtime/session';
 import { currentContents, State, type Contents, type StateOptions } from '../runtime/state';
@@ -224,7 +224,7 @@ export class Programs {
 
   private *load(key: string, graph: Graph): Work<LoadedProgram> {
     try {
-      const program = yield* compiling(graph, nativeQueries(), { sharesMemory: sharesMemory(), algorithm: this.algorithm });
+      const program = yield* compiling(graph, nativeQueries(), { ...compilerSwitches(), algorithm: this.algorithm });
       yield;
       return this.session.load(program);
     } catch (error) {

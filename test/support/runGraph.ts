@@ -40,6 +40,7 @@ export function runGraph(outputs: readonly Tensor[], variation: Variation): Type
     fuse: variation.fuse ?? true,
     sharesMemory: variation.sharesMemory ?? true,
     algorithm: variation.winograd ? 'fast' : 'exact',
+    validate: true,
   });
   const native = binding();
   const state = new State();

@@ -86,7 +86,7 @@ export function makeListings(isas: readonly string[]): Listings {
 }
 
 function listing(graph: Graph, algorithm: AlgorithmMode, isa: string, native: NativeQueries): string {
-  const program = compileGraph(graph, native, { algorithm });
+  const program = compileGraph(graph, native, { algorithm, validate: true });
   const costs = planProgram(binding(), program.words, isa, THREADS);
   const seconds = costs.reduce((sum, cost) => sum + cost.seconds, 0);
   const text = disassemble(program, { places: true, scratchBytes: (index) => costs[index]!.scratchBytes });
