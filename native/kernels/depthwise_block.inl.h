@@ -12,7 +12,7 @@ struct DepthwiseWindow {
   uint32_t rows, columns;
 };
 
-// Of `count` pixels from `first` on, those in [0, extent).
+// Which of the `count` pixels from `first` on lie in [0, extent).
 inline uint32_t existingPixels(int64_t first, int64_t count, int64_t extent) {
   uint32_t mask = 0;
   for (int64_t i = 0; i < count; ++i) mask |= static_cast<uint32_t>(first + i >= 0 && first + i < extent) << i;
@@ -34,7 +34,7 @@ void depthwiseBlockTile(const DepthwiseBlock& block, const DepthwiseWindow& wind
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
       for (int p = 0; p < P; ++p) acc[r][p] = zero();
-    if (block.isFar) {  // what the next block reads and this one does not
+    if (block.isFar) {  // fetches what the next block reads and this one does not
       for (int y = kRows; y < kRows + S * R; ++y)
         for (int x = kColumns - S * P; x < kColumns; ++x) prefetchFar(source + y * block.rowStep + x * block.pixelStep + c);
     }
@@ -95,7 +95,7 @@ void depthwiseBlock3x3(const DepthwiseBlock& block, const float* image, const fl
   window.rows = existingPixels(block.row, 3 + block.stride * (block.lines - 1), block.height);
   const float* source = image + block.row * block.rowStep + block.column * block.pixelStep;
   const DepthwiseBlockTile* tileOf = kDepthwiseBlockTiles[block.stride - 1][block.lines - 1];
-  // As few tiles as possible, and as equal as possible.
+  // Cuts positions into as few tiles as possible, and as equal as possible.
   const int64_t tiles = (block.positions + kDepthwiseBlockPixels - 1) / kDepthwiseBlockPixels;
   for (int64_t i = 0; i < tiles; ++i) {
     const int64_t q = i * block.positions / tiles, positions = (i + 1) * block.positions / tiles - q;

@@ -14,7 +14,7 @@ namespace stridenet {
 // q * srcStep + src + t * tapStep of source line i; columns outside [0, width) do not exist. Strides are in floats.
 struct DepthwiseLine {
   int64_t positions;
-  int64_t channels;  // handled here, at most pixelStep
+  int64_t channels;  // those that a call handles, at most pixelStep
   int64_t pixelStep;
   int64_t width;
   int64_t src, srcStep, tapStep;  // columns; both steps at least 1
@@ -28,7 +28,7 @@ struct DepthwiseLine {
 // pixel (row + r * stride + i, column + q * stride + j) of an image of height x width, outside which no pixels exist. Steps are in floats.
 struct DepthwiseBlock {
   int64_t lines, positions;
-  int64_t channels;  // handled here, whole vectors
+  int64_t channels;  // those that a call handles: whole vectors
   int64_t stride;    // 1 or 2
   int64_t row, column, height, width;
   int64_t pixelStep, rowStep;    // between source pixels

@@ -1,5 +1,5 @@
-// The matrix kernels of one instruction set: microkernels that each own one register tile. Cutting a problem into tiles, packing
-// and padding are the business of native/ops/{gemm,rank_update,conv2d,matmul}*.
+// The matrix kernels of one instruction set: microkernels that each own one register tile. Problems are cut into tiles,
+// packed and padded by native/ops/{gemm,rank_update,matmul}* and native/ops/conv2d.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ struct GemmTile {
   int64_t aPitch;
   int64_t aOffset;
   int64_t segments;
-  int64_t length;   // k within a segment
+  int64_t length;   // of a segment: k < length
   const float* b;   // packed panel: segments * length rows of `vectors` whole vectors
   float* const* c;  // row r starts at c[r] + cOffset
   int64_t cOffset;  // of c and of add
@@ -58,8 +58,8 @@ struct RankUpdateTile {
   int columns;      // valid columns, within the last of the tile's vectors
   bool accumulate;  // add to c instead of overwriting it
   int64_t images = 1, aImage = 0, bImage = 0;
-  // Hints, which change no result: for every p the tile fetches the cache lines that lie this far behind row 0 of a and behind b into
-  // the second-level cache. Zero: the line that is read anyway.
+  // Hints, which change no result: for every p the tile fetches the cache lines that lie this far behind row 0 of a and
+  // behind b into the second-level cache. Zero fetches nothing new: that line is read anyway.
   int64_t aAhead = 0, bAhead = 0;
   // Write c past the caches, where its rows start on cache lines and `columns` fills the tile: fenceStreams before others read it.
   bool isStreamed = false;

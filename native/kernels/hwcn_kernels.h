@@ -1,6 +1,7 @@
-// The convolution kernels of one instruction set that keep images in the lanes: numbers lie as [height, width, channels, image], so a
-// vector is one number of as many images as there are lanes, and every other extent may be as odd as it likes. One register tile, or
-// one row of pixels of a weight gradient, at a time; cutting and transposing are native/ops/conv2d_hwcn*.
+// The convolution kernels of one instruction set that keep images in the lanes: numbers lie as [height, width,
+// channels, image], so a vector is one number of as many images as there are lanes, and every other extent may be as
+// odd as it likes. One register tile, or one row of pixels of a weight gradient, at a time; cutting and transposing are
+// done by native/ops/conv2d/hwcn*.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,7 @@ struct HwcnTile {
   float* y;
   int64_t yPixel;
   const float* bias;  // or null
-  bool add;           // what y holds already
+  bool add;           // add what y holds already
   Activation activation;
 };
 
@@ -38,7 +39,8 @@ struct HwcnRankUpdate {
   int64_t sumRow;
 };
 
-// Images to a block of positions [blocks, height, width, channels, image]: a multiple of every instruction set's lanes.
+// Positions of maxima are stored as [blocks, height, width, channels, image], with this many images in a block: a
+// multiple of the lanes of every instruction set.
 constexpr int kHwcnImageBlock = 16;
 
 // A line of pooled pixels and the poolH lines of pixels that its windows poolH x poolW cut up, all of vectors [pixel, channel]; positions

@@ -1,7 +1,8 @@
 // Winograd's input gradient with images in the lanes; contract in hwcn_winograd_kernels.h.
 //
-// The products of a pair of points at a time: their vectors are made of the same pixels in registers, and 2 points x 2 tiles x 6 channels
-// are as many sums as there are registers for. Each weight that is broadcast serves both tiles.
+// Computes the products of a pair of points at a time: their vectors are made of the same pixels in registers, and 2
+// points x 2 tiles x 6 channels are as many sums as there are registers for. Each weight that is broadcast serves both
+// tiles.
 
 // The pixels of M that enter a pair of points +-x: even + x odd and even - x odd. One multiplication and two sums, because processors
 // that multiply and add in different units have the latter idle here.
@@ -83,7 +84,7 @@ void hwcnWinogradProducts(const HwcnWinogradProducts& t) {
   }
 }
 
-// The first `Kept` are added to.
+// The first `Kept` results are added to what is there.
 template <int Kept>
 STRIDENET_INLINE void hwcnWinogradSums(const float* points, int64_t pointStride, int64_t count, float* const* target) {
   float* to[6];

@@ -1,6 +1,7 @@
 // Transposition of blocks and conversion of raw feeds; contract in layout_kernels.h.
 
-// One square of at most kLanes x kLanes words; beyond rows and cols nothing is touched. Source row r is multiplied by scale[r].
+// Transposes one square of at most kLanes x kLanes words, and touches nothing beyond rows and cols. Source row r is
+// multiplied by scale[r].
 template <bool kWhole, bool kScaled>
 STRIDENET_INLINE void transposeBlock(const float* src, int64_t srcStride, float* dst, int64_t dstStride, int rows, int cols,
                                      const float* scale) {
@@ -23,8 +24,8 @@ STRIDENET_INLINE void transposeBlock(const float* src, int64_t srcStride, float*
   }
 }
 
-// A few source rows from end to end, a square at a time: that many streams the processor's own prefetching follows, and rows that lie a
-// multiple of 4 KiB apart fit the places of one cache set.
+// Transposes a few source rows from end to end, a square at a time. The processor's own prefetching follows so many
+// streams, and rows that lie a multiple of 4 KiB apart still fit one cache set.
 template <bool kScaled>
 void transposeRows(const float* src, int64_t srcStride, float* dst, int64_t dstStride, int64_t rows, int64_t cols, const float* scale) {
   for (int64_t r = 0; r < rows; r += kLanes, src += kLanes * srcStride, dst += kLanes) {
@@ -91,7 +92,7 @@ constexpr WeaveOfThree weaveOfThree() {
 }
 constexpr WeaveOfThree kWeaveOfThree = weaveOfThree();
 
-// Whole vectors of pixels of three planes; returns how many pixels that is.
+// Converts whole vectors of pixels of three planes, and returns how many pixels these are.
 template <typename T>
 int64_t feedThreePlanes(const T* x, int64_t planeStride, const float* scale, const float* shift, float* y, int64_t pixels) {
   Index firstTwo[3], all[3];
@@ -114,8 +115,9 @@ int64_t feedThreePlanes(const T* x, int64_t planeStride, const float* scale, con
   return p;
 }
 
-// A vector of pixels of one plane at a time, scattered at the distance of a pixel: the lines written stay in the first-level cache
-// until the last plane has filled them. Three planes, colours, are woven in registers.
+// Takes a vector of pixels of one plane at a time and writes its numbers a pixel apart: the cache lines that are
+// written stay in the first-level cache until the last plane has filled them. Three planes, the usual colours, are
+// woven together in registers.
 template <typename T>
 void feedPlanes(const void* raw, int64_t planeStride, const float* scale, const float* shift, float* y, int64_t pixels, int64_t channels) {
   const T* x = static_cast<const T*>(raw);

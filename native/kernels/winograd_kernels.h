@@ -49,7 +49,7 @@ struct WinogradSizeKernels {
 };
 
 // P = 6; the input transform is that of the convolution.
-struct WinogradWeightGradKernels {
+struct WinogradGradWeightKernels {
   // g[p * pointStride + c] = (G e G^T)[p][c] of m x m pixels e of dy, as `input` does; sum[c] += all e[i][j][c] unless sum is null.
   void (*gradient)(const float* const* pixels, int64_t channels, float* g, int64_t pointStride, float* sum);
   // dweight[t * tapStride + c] (+)= (A^T m A)[t][c] for the r * r taps t and c < channels, with m as in WinogradResults.
@@ -58,7 +58,7 @@ struct WinogradWeightGradKernels {
 
 struct WinogradKernels {
   WinogradSizeKernels f2x3, f4x3, f2x5;                // m x r
-  WinogradWeightGradKernels gradWeight3, gradWeight5;  // r
+  WinogradGradWeightKernels gradWeight3, gradWeight5;  // r
 };
 
 }  // namespace stridenet

@@ -2,7 +2,7 @@
 
 // Pixels [first, first + columns) of a line, every M-th of them, in `Vectors` vectors each or, for 0, in as many as it takes.
 template <int M, int Vectors>
-STRIDENET_INLINE void winogradNarrowPhase(const float* line, int64_t width, int64_t first, int64_t columns, int64_t channels, float* to) {
+STRIDENET_INLINE void winogradNarrowResidue(const float* line, int64_t width, int64_t first, int64_t columns, int64_t channels, float* to) {
   const int64_t vectors = Vectors > 0 ? Vectors : (channels + kLanes - 1) / kLanes;
   const int tail = static_cast<int>(channels - (vectors - 1) * kLanes);
   for (int64_t q = 0; q < columns; q += M, to += channels) {
@@ -17,23 +17,23 @@ STRIDENET_INLINE void winogradNarrowPhase(const float* line, int64_t width, int6
 }
 
 template <int M>
-void winogradNarrowSplit(const float* line, int64_t width, int64_t first, int64_t columns, int64_t channels, float* phases,
-                         int64_t phaseLength) {
+void winogradNarrowSplit(const float* line, int64_t width, int64_t first, int64_t columns, int64_t channels, float* residues,
+                         int64_t residueLength) {
   for (int m = 0; m < M; ++m) {
     if (channels < kLanes) {
-      winogradNarrowPhase<M, 1>(line, width, first + m, columns - m, channels, phases + m * phaseLength);
+      winogradNarrowResidue<M, 1>(line, width, first + m, columns - m, channels, residues + m * residueLength);
     } else {
-      winogradNarrowPhase<M, 0>(line, width, first + m, columns - m, channels, phases + m * phaseLength);
+      winogradNarrowResidue<M, 0>(line, width, first + m, columns - m, channels, residues + m * residueLength);
     }
   }
 }
 
 template <int M>
-void winogradNarrowAlongLine(const float* phases, int64_t phaseLength, int64_t channels, int64_t numbers, float* to, int64_t toColumn) {
+void winogradNarrowAlongLine(const float* residues, int64_t residueLength, int64_t channels, int64_t numbers, float* to, int64_t toColumn) {
   for (int64_t n = 0; n < numbers; n += kLanes) {
     Vec d[6], t[6];
 #pragma GCC unroll 6
-    for (int k = 0; k < 6; ++k) d[k] = load(phases + k % M * phaseLength + k / M * channels + n);
+    for (int k = 0; k < 6; ++k) d[k] = load(residues + k % M * residueLength + k / M * channels + n);
     winogradInput(d, t);
 #pragma GCC unroll 6
     for (int j = 0; j < 6; ++j) store(to + j * toColumn + n, t[j]);

@@ -1,9 +1,10 @@
 // Winograd's convolutions of few source channels, F(2x2, 5x5) and F(4x4, 3x3) and their weight gradients: transforms as in
 // winograd_kernels.h, but arranged for channels that do not fill a vector.
 //
-// Lanes of the input transform are (tile, channel) of a line of tiles: split into the m phases of its columns, the k-th pixels of all
-// tiles of a line are contiguous. The products of a tile are few, so that they stay in registers until they are transformed back.
-// Points [i][j] are row i and column j. Cutting images into bands of lines is the business of native/ops/conv2d/winograd_narrow.h.
+// Lanes of the input transform are (tile, channel) of a line of tiles: where the columns of a line are split into their
+// m residue classes, the k-th pixels of all its tiles are contiguous. The products of a tile are few, so that they stay
+// in registers until they are transformed back. Points [i][j] are row i and column j. Cutting images into bands of
+// lines is the business of native/ops/conv2d/winograd_narrow.h.
 #pragma once
 
 #include <cstddef>
@@ -43,12 +44,13 @@ struct WinogradNarrowSums {
 };
 
 struct WinogradNarrowSizeKernels {
-  // phases[q % m * phaseLength + q / m * channels + c] = pixel first + q of a line of `width` pixels of few channels, for q < columns;
-  // zero outside the line. Writes whole vectors: up to a vector more in each phase.
-  void (*split)(const float* line, int64_t width, int64_t first, int64_t columns, int64_t channels, float* phases, int64_t phaseLength);
-  // to[j * toColumn + n] = (d B)[j] for n < numbers, a multiple of the lanes: the six pixels of d are k / m * channels behind n in phase
+  // residues[q % m * residueLength + q / m * channels + c] = pixel first + q of a line of `width` pixels of few
+  // channels, for q < columns; zero outside the line. Writes whole vectors, so up to a vector more in each residue
+  // class.
+  void (*split)(const float* line, int64_t width, int64_t first, int64_t columns, int64_t channels, float* residues, int64_t residueLength);
+  // to[j * toColumn + n] = (d B)[j] for n < numbers, a multiple of the lanes: the six pixels of d are k / m * channels behind n in residue
   // k % m.
-  void (*alongLine)(const float* phases, int64_t phaseLength, int64_t channels, int64_t numbers, float* to, int64_t toColumn);
+  void (*alongLine)(const float* residues, int64_t residueLength, int64_t channels, int64_t numbers, float* to, int64_t toColumn);
   // to[i * toLine + n] = (B^T d)[i] of the six lines d, likewise.
   void (*acrossLines)(const float* const* lines, int64_t numbers, float* to, int64_t toLine);
   // [tiles], as many as TileSizes::winogradNarrowTiles.

@@ -124,7 +124,7 @@ void transformGroup(const Call& call, const WinogradGradWeight& grad, const Work
                     const float* zeros) {
   const Conv2dShape& s = grad.shape;
   const WinogradKernels& winograd = grad.kernels->winograd;
-  const WinogradWeightGradKernels& kernels = s.kh == 5 ? winograd.gradWeight5 : winograd.gradWeight3;
+  const WinogradGradWeightKernels& kernels = s.kh == 5 ? winograd.gradWeight5 : winograd.gradWeight3;
   const int64_t firstTile = grad.firstTile(group), tiles = grad.firstTile(group + 1) - firstTile, batches = grad.batches();
   const float* pixels[kPoints];
   // visit(t, image, row, column) for each tile of a batch, its first pixel of dy given.
@@ -190,7 +190,7 @@ void addGroup(const Call& call, const WinogradGradWeight& grad, const Worker& wo
               float* sums) {
   const Conv2dShape& s = grad.shape;
   const WinogradKernels& winograd = grad.kernels->winograd;
-  const WinogradWeightGradKernels& kernels = s.kh == 5 ? winograd.gradWeight5 : winograd.gradWeight3;
+  const WinogradGradWeightKernels& kernels = s.kh == 5 ? winograd.gradWeight5 : winograd.gradWeight3;
   const int64_t tiles = grad.firstTile(group + 1) - grad.firstTile(group), splits = grad.splits(worker.threads);
   for (const int64_t task : worker.share(grad.inputs.count * grad.outputs.count * splits)) {
     const int64_t split = task % splits, outputPanel = task / splits % grad.outputs.count, inputPanel = task / splits / grad.outputs.count;

@@ -39,7 +39,7 @@ Plan plan(const Call& call, const Conv2dShape& s) {
   const double results = static_cast<double>(kNarrowPoints * s.srcC()) + (tiles.m == 4 ? kResults4 : kResults2);
   const double outputs = lines * static_cast<double>(tiles.tilesW * ceilDiv(s.dstC(), tiles.lanes)) * results;
   Plan result = planOf(call, 2.0 * static_cast<double>(tiles.lanes) * (inputs + outputs));
-  result.threadScratch = tiles.phaseBytes(bands.lines) + tiles.lineBytes(bands.lines) + tiles.pointBytes();
+  result.threadScratch = tiles.residueBytes(bands.lines) + tiles.lineBytes(bands.lines) + tiles.pointBytes();
   return result;
 }
 
@@ -47,7 +47,7 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   const NarrowTiles tiles(s, *call.kernels, s.dstH(), s.dstW());
   const NarrowBands bands(s, tiles, worker.threads);
   ScratchCursor cursor(worker.threadScratch);
-  float* phases = static_cast<float*>(cursor.takeBytes(tiles.phaseBytes(bands.lines)));
+  float* residues = static_cast<float*>(cursor.takeBytes(tiles.residueBytes(bands.lines)));
   float* transformed = static_cast<float*>(cursor.takeBytes(tiles.lineBytes(bands.lines)));
   float* v = static_cast<float*>(cursor.takeBytes(tiles.pointBytes()));
 
@@ -62,7 +62,7 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   for (const int64_t band : worker.share(bands.count)) {
     const int64_t image = band / bands.perImage, part = band % bands.perImage;
     const int64_t first = part * tiles.tilesH / bands.perImage, last = (part + 1) * tiles.tilesH / bands.perImage;
-    tiles.transformLines(operands.source + image * s.srcH() * s.srcW() * s.srcC(), first, last, phases, transformed);
+    tiles.transformLines(operands.source + image * s.srcH() * s.srcW() * s.srcC(), first, last, residues, transformed);
     for (int64_t line = first; line < last; ++line) {
       tiles.transformTiles(transformed + (line - first) * tiles.m * tiles.line, v);
       const int64_t dstLine = line * tiles.m, left = s.dstH() - dstLine;
@@ -112,7 +112,7 @@ NarrowTiles::NarrowTiles(const Conv2dShape& s, const KernelTable& table, int64_t
       left(s.isForward() ? -s.pl : s.pl - s.kw + 1),
       columns((tilesW - 1) * m + kNarrowEdge) {
   column = roundUp(tilesW * channels, lanes);
-  phase = column + roundUp((kNarrowEdge - 1) / m * channels + 2 * lanes, lanes);
+  residue = column + roundUp((kNarrowEdge - 1) / m * channels + 2 * lanes, lanes);
   // so that the point rows of a tile do not fall into one cache set
   line = roundUp(kNarrowEdge * column, kLine) + kLine;
 }
@@ -122,17 +122,17 @@ int64_t NarrowTiles::bandLines() const {
   return most <= kNarrowEdge ? 1 : (most - kNarrowEdge) / m + 1;
 }
 
-void NarrowTiles::transformLines(const float* image, int64_t begin, int64_t end, float* phases, float* to) const {
+void NarrowTiles::transformLines(const float* image, int64_t begin, int64_t end, float* residues, float* to) const {
   const int64_t first = begin * m + top, count = sourceLines(end - begin);
   auto isInside = [&](int64_t i) { return first + i >= 0 && first + i < srcH; };
   // All are split first: what was just written in pieces is slow to read as vectors.
   for (int64_t i = 0; i < count; ++i) {
     if (!isInside(i)) continue;
-    kernels->split(image + (first + i) * srcW * channels, srcW, left, columns, channels, phases + i * m * phase, phase);
+    kernels->split(image + (first + i) * srcW * channels, srcW, left, columns, channels, residues + i * m * residue, residue);
   }
   for (int64_t i = 0; i < count; ++i) {
     if (isInside(i)) {
-      kernels->alongLine(phases + i * m * phase, phase, channels, column, to + i * line, column);
+      kernels->alongLine(residues + i * m * residue, residue, channels, column, to + i * line, column);
     } else {
       std::memset(to + i * line, 0, floatBytes(line));
     }

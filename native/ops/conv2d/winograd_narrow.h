@@ -27,14 +27,15 @@ struct NarrowTiles {
   int64_t tilesH, tilesW;
   int64_t srcH, srcW, top, left;  // source pixel of destination pixel (0, 0)
   int64_t columns;                // pixels of a source line that its tiles read
-  int64_t phase;                  // numbers of a phase of a line
+  int64_t residue;                // numbers in one residue class of the columns of a line
   int64_t column, line;           // numbers of one column of points, and of all six
 
   // `rows` and `pixels` are the extents that are cut into tiles.
   NarrowTiles(const Conv2dShape& shape, const KernelTable& table, int64_t rows, int64_t pixels);
   int64_t sourceLines(int64_t lines) const { return (lines - 1) * m + kNarrowEdge; }
-  // Scratch for the source lines of a band, split into phases and transformed along the line.
-  size_t phaseBytes(int64_t lines) const { return scratchBytes(floatBytes(sourceLines(lines) * m * phase)); }
+  // Scratch for the source lines of a band, their columns split into residue classes, and transformed along the
+  // line.
+  size_t residueBytes(int64_t lines) const { return scratchBytes(floatBytes(sourceLines(lines) * m * residue)); }
   size_t lineBytes(int64_t lines) const { return scratchBytes(floatBytes(sourceLines(lines) * line)); }
   // The most lines of tiles that a band may have.
   int64_t bandLines() const;
@@ -42,7 +43,7 @@ struct NarrowTiles {
   size_t pointBytes() const { return scratchBytes(floatBytes(kNarrowEdge * line)); }
 
   // `to`: the source lines of the lines of tiles [begin, end) of an image, [line][point column][tile][channel].
-  void transformLines(const float* image, int64_t begin, int64_t end, float* phases, float* to) const;
+  void transformLines(const float* image, int64_t begin, int64_t end, float* residues, float* to) const;
   // Transforms the lines from `lines` on, which a line of tiles reads, to its points `v`.
   void transformTiles(const float* lines, float* v) const;
 };

@@ -46,7 +46,7 @@ struct NarrowGradWeight {
   size_t zeroBytes(const Conv2dShape& s) const { return scratchBytes(floatBytes(s.ow * s.oc)); }
   size_t threadBytes(const Conv2dShape& s) const {
     const size_t adding = scratchBytes(floatBytes(sums)) + scratchBytes(floatBytes(s.kh * s.kw * s.ic * tiles.lanes));
-    const size_t summing = tiles.phaseBytes(bandLines) + tiles.lineBytes(bandLines) + pointBytes() + gradientBytes() + zeroBytes(s);
+    const size_t summing = tiles.residueBytes(bandLines) + tiles.lineBytes(bandLines) + pointBytes() + gradientBytes() + zeroBytes(s);
     return adding > summing ? adding : summing;
   }
 };
@@ -57,7 +57,7 @@ class SumChunks {
   SumChunks(const Call& call, const Conv2dShape& s, const NarrowGradWeight& grad, void* scratch)
       : s_(s), grad_(grad), tiles_(grad.tiles), operands_(call) {
     ScratchCursor cursor(scratch);
-    phases_ = static_cast<float*>(cursor.takeBytes(tiles_.phaseBytes(grad.bandLines)));
+    residues_ = static_cast<float*>(cursor.takeBytes(tiles_.residueBytes(grad.bandLines)));
     transformed_ = static_cast<float*>(cursor.takeBytes(tiles_.lineBytes(grad.bandLines)));
     v_ = static_cast<float*>(cursor.takeBytes(grad.pointBytes()));
     e_ = static_cast<float*>(cursor.takeBytes(grad.gradientBytes()));
@@ -74,7 +74,7 @@ class SumChunks {
       const int64_t image = line / tiles_.tilesH, first = line % tiles_.tilesH;
       int64_t count = tiles_.tilesH - first < end - line ? tiles_.tilesH - first : end - line;
       if (count > grad_.bandLines) count = grad_.bandLines;
-      tiles_.transformLines(operands_.x + image * s_.ih * s_.iw * s_.ic, first, first + count, phases_, transformed_);
+      tiles_.transformLines(operands_.x + image * s_.ih * s_.iw * s_.ic, first, first + count, residues_, transformed_);
       for (int64_t pass = 0; pass < count; pass += grad_.passLines) {
         const int64_t lines = count - pass < grad_.passLines ? count - pass : grad_.passLines;
         for (int64_t i = 0; i < lines; ++i)
@@ -117,7 +117,7 @@ class SumChunks {
   const NarrowGradWeight& grad_;
   const NarrowTiles& tiles_;
   const GradWeightOperands operands_;
-  float *phases_, *transformed_, *v_, *e_, *zeros_;
+  float *residues_, *transformed_, *v_, *e_, *zeros_;
 };
 
 // Runs the second phase for one vector of output channels.
@@ -129,7 +129,7 @@ void addChunks(const Call& call, const Conv2dShape& s, const NarrowGradWeight& g
   float* result = cursor.take<float>(static_cast<size_t>(taps * s.ic * lanes));
   std::memset(sums, 0, floatBytes(grad.sums));
   kernels.gemm.addRows(chunks + vector * grad.sums, grad.size, grad.chunks, grad.sums, sums);
-  const WinogradWeightGradKernels& transform = s.kh == 5 ? kernels.winograd.gradWeight5 : kernels.winograd.gradWeight3;
+  const WinogradGradWeightKernels& transform = s.kh == 5 ? kernels.winograd.gradWeight5 : kernels.winograd.gradWeight3;
   transform.weight(sums, s.ic * lanes, s.ic * lanes, result, s.ic * lanes, false);
   const int64_t channel = vector * lanes, count = s.oc - channel < lanes ? s.oc - channel : lanes;
   kernels.layout.transpose4(result, lanes, GradWeightOperands(call).dweight + channel * taps * s.ic, taps * s.ic, taps * s.ic, count);
