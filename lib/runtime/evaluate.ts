@@ -12,14 +12,11 @@ import { inputTensor } from '../graph/leaves';
 import { registerEvaluator, type Evaluator, type Tensor } from '../graph/tensor';
 import type { TypedArray } from '../graph/types';
 import { describe } from '../ops/builder';
-import { RecentMap } from '../recentMap';
 import { compilerSwitches } from './binding';
+import { ProgramCache, type CachedProgram } from './programCache';
 import { nativeQueries } from './queries';
 import { Session, type LoadedProgram } from './session';
 import { State } from './state';
-
-/** Programs kept; a lesson uses a handful, a hand-written training loop one or two. */
-const CACHE_SIZE = 64;
 
 /** A subgraph on its way to being computed. */
 export interface Subgraph {
@@ -34,21 +31,17 @@ export interface Subgraph {
 
 class EagerEvaluator implements Evaluator {
   private session: Session | undefined;
-  private readonly programs = new RecentMap<string, Loaded>(CACHE_SIZE, (loaded) => {
-    loaded.isForgotten = true;
-    unloadUnused(loaded);
-  });
+  private readonly programs = new ProgramCache<LoadedProgram>((program) => program.unload());
 
   async evaluate(tensors: readonly Tensor[]): Promise<TypedArray[]> {
     const wanted = gather(tensors);
     if (wanted.outputs.length > 0) {
       const { session, loaded, feeds } = this.ready(wanted);
-      loaded.runs++;
+      loaded.runBegins();
       try {
-        return finish(tensors, wanted, await session.run(loaded.program, feeds));
+        return finish(tensors, wanted, await session.run(loaded.value, feeds));
       } finally {
-        loaded.runs--;
-        unloadUnused(loaded);
+        loaded.runEnds();
       }
     }
     return finish(tensors, wanted, []);
@@ -58,31 +51,16 @@ class EagerEvaluator implements Evaluator {
     const wanted = gather(tensors);
     if (wanted.outputs.length > 0) {
       const { session, loaded, feeds } = this.ready(wanted);
-      return finish(tensors, wanted, session.runSync(loaded.program, feeds));
+      return finish(tensors, wanted, session.runSync(loaded.value, feeds));
     }
     return finish(tensors, wanted, []);
   }
 
-  private ready(wanted: Subgraph): { session: Session; loaded: Loaded; feeds: TypedArray[] } {
+  private ready(wanted: Subgraph): { session: Session; loaded: CachedProgram<LoadedProgram>; feeds: TypedArray[] } {
     const session = (this.session ??= new Session({ state: new State() }));
-    let loaded = this.programs.get(wanted.key);
-    if (!loaded) {
-      loaded = { program: session.load(compileSubgraph(wanted)), runs: 0, isForgotten: false };
-      this.programs.set(wanted.key, loaded);
-    }
+    const loaded = this.programs.get(wanted.key, () => session.load(compileSubgraph(wanted)));
     return { session, loaded, feeds: wanted.nodes.filter(wanted.isLeaf).map(leafValue) };
   }
-}
-
-/** A program and the runs of it that are under way. */
-interface Loaded {
-  readonly program: LoadedProgram;
-  runs: number;
-  isForgotten: boolean;
-}
-
-function unloadUnused({ program, runs, isForgotten }: Loaded): void {
-  if (isForgotten && runs === 0) program.unload();
 }
 
 /**

@@ -7,8 +7,8 @@ import { roots, type Graph } from '../graph/graph';
 import { topologicalOrder } from '../graph/traverse';
 import { dtypeOf, newArray, type TypedArray } from '../graph/types';
 import type { Work } from '../work';
-import { RecentMap } from '../recentMap';
 import { compilerSwitches, withCaller } from '../runtime/binding';
+import { ProgramCache, type CachedProgram } from '../runtime/programCache';
 import { nativeQueries } from '../runtime/queries';
 import { closedError, Session, type LoadedProgram } from '../runtime/session';
 import { currentContents, State, type Contents, type StateOptions } from '../runtime/state';
@@ -39,23 +39,18 @@ export const EXECUTION_OPTIONS = ['threads', 'algorithm'];
 interface Entry {
   readonly graph: Graph;
   readonly loading: Task<LoadedProgram>;
-  /** How many runs were asked for and are not over. */
-  runs: number;
-  isForgotten: boolean;
 }
-
-/** Programs kept of each model and session: as many as there are batch sizes in two element types up to the default of `maxBatch`. */
-const PROGRAMS_KEPT = 64;
 
 export class Programs {
   private readonly session: Session;
   readonly algorithm: AlgorithmMode;
   private readonly state: State;
-  private readonly entries = new RecentMap<string, Entry>(PROGRAMS_KEPT, (entry) => {
-    entry.isForgotten = true;
-    this.unloadUnused(entry);
+  private readonly cache = new ProgramCache<Entry>(({ loading }) => {
+    if (this.closed) return;
+    loading.value?.unload();
+    loading.cancel(closedError());
   });
-  /** Their number over all programs. */
+  /** How many runs, of all programs, were asked for and are not over. */
   private runs = 0;
   private isRetired = false;
   /**
@@ -76,17 +71,17 @@ export class Programs {
 
   /** The program of `key` as text, one line for each instruction; `build` makes its graph the first time. */
   listing(key: string, build: () => Graph): string {
-    return this.session.listing(this.entry(key, build).loading.now());
+    return this.session.listing(this.entry(key, build).value.loading.now());
   }
 
   /** Makes the program of `key` without holding up the event loop. */
   async prepare(key: string, build: () => Graph): Promise<void> {
-    await this.entry(key, build).loading.inSlices();
+    await this.entry(key, build).value.loading.inSlices();
   }
 
   /** Runs the program of `key` on the calling thread, which waits. @throws StridenetError as Session.runSync */
   runSync(key: string, build: () => Graph, values: FeedValues): TypedArray[] {
-    const { graph, loading } = this.entry(key, build);
+    const { graph, loading } = this.entry(key, build).value;
     return this.session.runSync(loading.now(), inOrder(graph, values));
   }
 
@@ -97,8 +92,9 @@ export class Programs {
    */
   async run(key: string, build: () => Graph, feed: (graph: Graph) => FeedValues): Promise<TypedArray[]> {
     const entry = this.entry(key, build);
-    const feeds = inOrder(entry.graph, feed(entry.graph));
-    return this.counting(entry, () => this.start(entry, feeds));
+    const { graph } = entry.value;
+    const feeds = inOrder(graph, feed(graph));
+    return this.counting(entry, () => this.start(entry.value, feeds));
   }
 
   /**
@@ -114,13 +110,14 @@ export class Programs {
     done: (results: readonly TypedArray[][]) => void,
   ): Promise<void> {
     const entry = this.entry(key, build);
-    const contents = currentContents(topologicalOrder(roots(entry.graph)));
+    const { graph, loading } = entry.value;
+    const contents = currentContents(topologicalOrder(roots(graph)));
     const caller = new Error();
     const runAll = async (): Promise<void> => {
       for (const group of groups) {
         if (this.closed) throw closedError();
-        const program = await this.makeReady(entry.loading, contents);
-        done(await Promise.all(group.map((values) => this.submit(program, inOrder(entry.graph, values)))));
+        const program = await this.makeReady(loading, contents);
+        done(await Promise.all(group.map((values) => this.submit(program, inOrder(graph, values)))));
         await nextTurn();
       }
     };
@@ -131,15 +128,14 @@ export class Programs {
     }
   }
 
-  private async counting<T>(entry: Entry, run: () => Promise<T>): Promise<T> {
-    entry.runs++;
+  private async counting<T>(entry: CachedProgram<Entry>, run: () => Promise<T>): Promise<T> {
+    entry.runBegins();
     this.runs++;
     try {
       return await run();
     } finally {
-      entry.runs--;
+      entry.runEnds();
       this.runs--;
-      this.unloadUnused(entry);
       if (this.isRetired) this.retire();
     }
   }
@@ -172,8 +168,7 @@ export class Programs {
   /** Closes the session; the model gets its values back. Idempotent. */
   close(): void {
     this.closed = true;
-    for (const { loading } of this.entries.values()) loading.cancel(closedError());
-    this.entries.clear();
+    for (const { loading } of this.cache.takeAll()) loading.cancel(closedError());
     this.session.close();
     this.state.close();
   }
@@ -188,12 +183,6 @@ export class Programs {
   async closeInSlices(): Promise<void> {
     if (!this.closed) await new Task(this.state.releasing()).inSlices();
     this.close();
-  }
-
-  private unloadUnused({ loading, runs, isForgotten }: Entry): void {
-    if (!isForgotten || runs > 0 || this.closed) return;
-    loading.value?.unload();
-    loading.cancel(closedError());
   }
 
   private async makeReady(loading: Task<LoadedProgram>, contents: Contents): Promise<LoadedProgram> {
@@ -211,15 +200,12 @@ export class Programs {
     return running;
   }
 
-  private entry(key: string, build: () => Graph): Entry {
-    let entry = this.entries.get(key);
-    if (!entry) {
+  private entry(key: string, build: () => Graph): CachedProgram<Entry> {
+    return this.cache.get(key, () => {
       if (this.closed) throw closedError();
       const graph = build();
-      entry = { graph, loading: new Task(this.load(key, graph)), runs: 0, isForgotten: false };
-      this.entries.set(key, entry);
-    }
-    return entry;
+      return { graph, loading: new Task(this.load(key, graph)) };
+    });
   }
 
   private *load(key: string, graph: Graph): Work<LoadedProgram> {
@@ -228,7 +214,7 @@ export class Programs {
       yield;
       return this.session.load(program);
     } catch (error) {
-      this.entries.delete(key); // the next call tries again, since it may find more memory
+      this.cache.delete(key); // the next call tries again, since it may find more memory
       throw error;
     }
   }

@@ -167,23 +167,18 @@ Status Session::run(Job& job) {
 }
 
 Status Session::find(const std::shared_ptr<const Program>& program, BoundProgram** result) {
-  if (program->id != lastId_) {
-    auto known = bound_.find(program->id);
-    if (known == bound_.end()) {
-      if (bound_.size() >= sweepAt_) {  // drops programs that no longer exist
-        for (auto it = bound_.begin(); it != bound_.end();) it = it->second->owner.expired() ? bound_.erase(it) : std::next(it);
-        sweepAt_ = std::max<size_t>(16, 2 * bound_.size());
-        lastId_ = 0;
-      }
-      std::unique_ptr<BoundProgram> made;
-      Status status = BoundProgram::bind(program, *program, *state_, &made);
-      if (!status.isOk()) return status;
-      known = bound_.emplace(program->id, std::move(made)).first;
+  auto known = bound_.find(program->id);
+  if (known == bound_.end()) {
+    if (bound_.size() >= sweepAt_) {  // drops programs that no longer exist
+      for (auto it = bound_.begin(); it != bound_.end();) it = it->second->owner.expired() ? bound_.erase(it) : std::next(it);
+      sweepAt_ = std::max<size_t>(16, 2 * bound_.size());
     }
-    last_ = known->second.get();
-    lastId_ = program->id;
+    std::unique_ptr<BoundProgram> made;
+    Status status = BoundProgram::bind(program, *program, *state_, &made);
+    if (!status.isOk()) return status;
+    known = bound_.emplace(program->id, std::move(made)).first;
   }
-  *result = last_;
+  *result = known->second.get();
   return Status::ok();
 }
 

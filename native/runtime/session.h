@@ -101,8 +101,6 @@ class Session {
   Workspace workspace_;
   std::unordered_map<uint64_t, std::unique_ptr<BoundProgram>> bound_;
   size_t sweepAt_ = 16;
-  BoundProgram* last_ = nullptr;
-  uint64_t lastId_ = 0;
   std::atomic<size_t> workspaceBytes_{0};
 };
 
