@@ -95,7 +95,7 @@ describe('joinPooling', () => {
     const outputs = [y, ...gradients(y, weight, bias)];
     const separate = runGraph(outputs, { name: 'unfused', threads: 1, fuse: false });
     for (const threads of [1, 2, 3]) {
-      expect(runGraph(outputs, { name: 'joined', threads, hwcn: true })).toEqual(separate);
+      expect(runGraph(outputs, { name: 'joined', threads, form: { algorithm: 'hwcn' } })).toEqual(separate);
     }
   });
 
@@ -103,7 +103,7 @@ describe('joinPooling', () => {
     const values = Float32Array.from({ length: 19 * 2 * 9 * 8 }, (_, i) => (i % 97 === 5 ? NaN : i % 5));
     const y = ops.maxPool2d(conv(constantTensor(values, [19, 2, 9, 8], 'float32')), 2);
     const [separate] = runGraph([y], { name: 'unfused', threads: 1, fuse: false });
-    const [joined] = runGraph([y], { name: 'joined', threads: 2, hwcn: true });
+    const [joined] = runGraph([y], { name: 'joined', threads: 2, form: { algorithm: 'hwcn' } });
     expect(joined).toEqual(separate);
     expect(joined!.some(Number.isNaN) && !joined!.every(Number.isNaN)).toBe(true);
   });

@@ -30,9 +30,9 @@ const EXACT: readonly Variation[] = [
 const CLOSE: readonly Variation[] = [
   { name: 'unfused', threads: 2, fuse: false },
   { name: 'variables', threads: 2, variables: true, runs: 2 },
-  { name: '2 pixels joined', threads: 2, widen: 2 },
-  { name: '8 pixels joined', threads: 1, widen: 8 },
-  { name: 'images in the lanes', threads: 3, hwcn: true },
+  { name: '2 pixels joined', threads: 2, form: { algorithm: 'direct', widen: 2 } },
+  { name: '8 pixels joined', threads: 1, form: { algorithm: 'direct', widen: 8 } },
+  { name: 'images in the lanes', threads: 3, form: { algorithm: 'hwcn' } },
 ];
 
 export function tryGraph(random: Random): Finding | undefined {
@@ -60,7 +60,7 @@ export function tryGraph(random: Random): Finding | undefined {
   const nodes = topologicalOrder(safe);
   const form = random.choose(WINOGRAD_FORMS);
   if (nodes.some((node) => isWinograd(node, form))) {
-    check({ name: form, threads: 2, winograd: form }, errorBounds(safe, values, form));
+    check({ name: form, threads: 2, form: { algorithm: form } }, errorBounds(safe, values, form));
   }
   if (failures.length === 0) return undefined;
   const listing = nodes.map((node) => `${node.op} ${JSON.stringify(node.attrs)} [${node.shape.join()}]`).join('\n');

@@ -1,9 +1,9 @@
 /** Compiles and runs tensors on native code with everything that may vary under control: threads, fusion, memory plan, algorithm. */
 
 import { compileGraph } from '../../lib/compile/compile';
-import type { Candidate, NativeQueries } from '../../lib/compile/ir';
+import type { Candidate, Instruction, NativeQueries, Program } from '../../lib/compile/ir';
 import { ALGORITHM } from '../../lib/compile/opcodes';
-import { type Tensor } from '../../lib/graph/tensor';
+import type { Tensor } from '../../lib/graph/tensor';
 import { VariableStorage } from '../../lib/graph/storage';
 import { topologicalOrder } from '../../lib/graph/traverse';
 import { variableTensor } from '../../lib/graph/leaves';
@@ -12,7 +12,19 @@ import { rewrite } from '../../lib/graph/graph';
 import { binding, fromNative } from '../../lib/runtime/binding';
 import { nativeQueries } from '../../lib/runtime/queries';
 import { State } from '../../lib/runtime/state';
-import type { WinogradForm } from './winograd';
+
+/** A way to compute convolutions and their gradients. */
+export interface ConvForm {
+  readonly algorithm: keyof typeof ALGORITHM;
+  /** Output pixels of a row that are joined; default: as many as are estimated to be fastest. */
+  readonly widen?: number;
+}
+
+/** A form that fits a convolution, as native code says. */
+export interface FittingForm extends Required<ConvForm> {
+  /** Whether it rounds like plain sums of products. */
+  readonly sumsProducts: boolean;
+}
 
 export interface Variation {
   readonly name: string;
@@ -21,27 +33,20 @@ export interface Variation {
   readonly fuse?: boolean;
   /** Default true: buffers share memory. */
   readonly sharesMemory?: boolean;
-  /** Convolutions join this many output pixels of a row wherever they can; default: as the cost query says. */
-  readonly widen?: number;
-  /** The form of Winograd's minimal filtering that convolutions are computed by, as far as they can be; default: none. */
-  readonly winograd?: WinogradForm;
-  /** Convolutions keep images in the lanes wherever they can; default: as the cost query says. */
-  readonly hwcn?: boolean;
+  /** Convolutions take this form wherever it fits; default: what is estimated to be fastest without Winograd's algorithm. */
+  readonly form?: ConvForm;
   /** Constants become variables: weights are packed by the prepare list into derived slots. Default false. */
   readonly variables?: boolean;
   /** Runs of the same program; all must give the same bits. Default 1. */
   readonly runs?: number;
 }
 
-/** The values of `outputs`, in logical order. @throws what the compiler or native code throws */
+/**
+ * The values of `outputs`, in logical order.
+ * @throws what the compiler or native code throws, and when a convolution that the wanted form fits is in another one
+ */
 export function runGraph(outputs: readonly Tensor[], variation: Variation): TypedArray[] {
-  const graph = { feeds: [], outputs: variation.variables ? asVariables(outputs) : outputs, updates: [] };
-  const program = compileGraph(graph, queriesFor(variation), {
-    fuse: variation.fuse ?? true,
-    sharesMemory: variation.sharesMemory ?? true,
-    algorithm: variation.winograd ? 'fast' : 'exact',
-    validate: true,
-  });
+  const program = compileVariation(outputs, variation);
   const native = binding();
   const state = new State();
   try {
@@ -73,20 +78,76 @@ function bytes(a: TypedArray): Buffer {
   return Buffer.from(a.buffer, a.byteOffset, a.byteLength);
 }
 
-/** The native queries with estimates that may prefer one form of Winograd's algorithm, one width of joined pixels or images in the lanes. */
-function queriesFor({ widen, winograd, hwcn }: Variation): NativeQueries {
-  const queries = nativeQueries();
-  const seconds = (candidate: Candidate): number => {
-    if (winograd) return candidate.algorithm === ALGORITHM[winograd] ? 0 : 1;
-    if (hwcn) return candidate.algorithm === ALGORITHM.hwcn ? 0 : 1;
-    if (widen !== undefined) return candidate.widen === widen ? 0 : 1;
-    return candidate.seconds;
+/** The forms that fit the convolutions of a graph, each once. */
+export function fittingForms(outputs: readonly Tensor[]): FittingForm[] {
+  const forms = new Map<string, FittingForm>();
+  const queries: NativeQueries = {
+    ...nativeQueries(),
+    candidates(convolution, pack) {
+      const candidates = nativeQueries().candidates(convolution, pack);
+      for (const { algorithm, widen, sumsProducts } of candidates) {
+        forms.set(`${algorithm} ${widen}`, { algorithm: nameOf(algorithm), widen, sumsProducts });
+      }
+      return candidates;
+    },
   };
-  return {
-    ...queries,
-    candidates: (convolution, pack) =>
-      queries.candidates(convolution, pack).map((candidate) => ({ ...candidate, seconds: seconds(candidate) })),
+  compileGraph({ feeds: [], outputs, updates: [] }, queries);
+  return [...forms.values()];
+}
+
+function nameOf(algorithm: number): ConvForm['algorithm'] {
+  return (Object.keys(ALGORITHM) as ConvForm['algorithm'][]).find((name) => ALGORITHM[name] === algorithm)!;
+}
+
+function compileVariation(outputs: readonly Tensor[], { form, variables, fuse = true, sharesMemory = true }: Variation): Program {
+  const graph = { feeds: [], outputs: variables ? asVariables(outputs) : outputs, updates: [] };
+  if (!form) return compileGraph(graph, nativeQueries(), { fuse, sharesMemory, algorithm: 'exact', validate: true });
+  let fitting = 0;
+  const queries: NativeQueries = {
+    ...nativeQueries(),
+    candidates(convolution, pack) {
+      const candidates = nativeQueries().candidates(convolution, pack);
+      if (candidates.some((candidate) => isOfForm(candidate, form))) fitting++;
+      // The wanted form is offered even where a rule of thumb knows better, and costs nothing. What it does not fit takes the first that
+      // sums products.
+      const priced = (candidate: Candidate, seconds: number): Candidate => ({ ...candidate, seconds, packSeconds: 0, packedLength: 0 });
+      return candidates.flatMap((candidate) => {
+        if (isOfForm(candidate, form)) return { ...priced(candidate, 0), isOffered: true };
+        return candidate.sumsProducts ? priced(candidate, 1) : [];
+      });
+    },
   };
+  const program = compileGraph(graph, queries, { fuse, sharesMemory, algorithm: 'fast', validate: true });
+  const taken = [...program.lists.prepare, ...program.lists.step].filter((instruction) => tookForm(instruction, form)).length;
+  if (taken !== fitting) throw new Error(`${formName(form)} fits ${fitting} convolutions, but ${taken} took it`);
+  return program;
+}
+
+/** For messages. */
+export function formName({ algorithm, widen = 1 }: ConvForm): string {
+  return widen === 1 ? algorithm : `${algorithm}, ${widen} pixels joined`;
+}
+
+function isOfForm({ algorithm, widen }: Pick<Candidate, 'algorithm' | 'widen'>, form: ConvForm): boolean {
+  return algorithm === ALGORITHM[form.algorithm] && (form.widen === undefined || widen === form.widen);
+}
+
+/** Whether an instruction is a convolution or a gradient of one in this form, perhaps joined with what stands beside it. */
+function tookForm({ opcode, attrs }: Instruction, form: ConvForm): boolean {
+  const { algorithm, widen = 1 } = attrs;
+  switch (opcode) {
+    case 'conv2d':
+    case 'conv2d_grad_input':
+    case 'conv2d_grad_weight':
+      return isOfForm({ algorithm: algorithm!, widen }, form);
+    case 'conv2d_max_pool2d':
+    case 'conv2d_max_pool2d_grad_weight':
+      return form.algorithm === 'hwcn';
+    case 'conv2d_pointwise_depthwise':
+      return form.algorithm === 'depthwise';
+    default:
+      return false;
+  }
 }
 
 /** The same graph with every float32 constant of at least one axis held by a variable. */

@@ -8,7 +8,7 @@ import type { TypedArray } from '../../lib/graph/types';
 import { interpret } from '../reference/interpret';
 import { errorBounds } from './errorBound';
 import { rowGraph, type OpRow, type OpTable, type RowGraph } from './opRow';
-import { runGraph, sameBits, type Variation } from './runGraph';
+import { fittingForms, formName, runGraph, sameBits, type ConvForm, type FittingForm, type Variation } from './runGraph';
 import { isWinograd, WINOGRAD_FORMS, type WinogradForm } from './winograd';
 
 export interface Expected {
@@ -60,45 +60,54 @@ const EXACT: readonly Variation[] = [
   { name: 'no shared memory', threads: 2, sharesMemory: false },
   { name: 'variables', threads: 2, variables: true, runs: 2 },
 ];
-/** Convolutions by Winograd's minimal filtering: bounds of their own, and results that agree to the bit among themselves. */
-const winogradVariations = (winograd: WinogradForm): Variation[] => [
-  { name: `${winograd}, 1 thread`, threads: 1, winograd, runs: 2 },
-  { name: `${winograd}, 2 threads`, threads: 2, winograd, runs: 2 },
-  { name: `${winograd}, 3 threads, variables`, threads: 3, winograd, variables: true },
-];
-/** Convolutions with images in the lanes: results that agree to the bit among themselves. */
-const HWCN: readonly Variation[] = [
-  { name: 'hwcn, 1 thread', threads: 1, hwcn: true, runs: 2 },
-  { name: 'hwcn, 2 threads', threads: 2, hwcn: true, runs: 2 },
-  { name: 'hwcn, 3 threads', threads: 3, hwcn: true },
-  { name: 'hwcn, variables', threads: 3, hwcn: true, variables: true },
-];
-const CLOSE: readonly Variation[] = [
-  { name: 'unfused', threads: 2, fuse: false },
-  ...[1, 2, 4, 8].map((widen) => ({ name: `${widen} pixels joined`, threads: 2, widen })),
+const CLOSE: readonly Variation[] = [{ name: 'unfused', threads: 2, fuse: false }];
+/** For a form that convolutions may be computed by: results that agree to the bit among themselves. */
+const formVariations = (form: ConvForm): Variation[] => [
+  { name: `${formName(form)}, 1 thread`, threads: 1, form, runs: 2 },
+  { name: `${formName(form)}, 2 threads`, threads: 2, form, runs: 2 },
+  { name: `${formName(form)}, 3 threads`, threads: 3, form },
+  { name: `${formName(form)}, variables`, threads: 3, form, variables: true },
 ];
 
-/** Runs a table in every variation; one line for each thing that is wrong. */
+/** Runs a table in every variation, and each row by every form that fits its convolutions; one line for each thing that is wrong. */
 export function checkTable(table: OpTable, expectations: readonly (readonly Expected[])[]): string[] {
-  const isPooled = table.family === 'conv2d pooled';
-  const isConv = table.family === 'conv2d' || isPooled;
   // The prepare list, which computes what follows from variables alone, joins no pooling: other sums.
+  const isPooled = table.family === 'conv2d pooled';
   const isExact = ({ variables }: Variation): boolean => !(isPooled && variables);
-  const close = [...CLOSE.filter(({ widen }) => widen === undefined || isConv), ...[...EXACT, ...HWCN].filter((v) => !isExact(v))];
   const failures = [
     ...checkVariations(table, expectations, EXACT.filter(isExact), true),
-    ...checkVariations(table, expectations, close, false),
+    ...checkVariations(table, expectations, [...CLOSE, ...EXACT.filter((v) => !isExact(v))], false),
   ];
-  if (isConv) failures.push(...checkVariations(table, expectations, HWCN.filter(isExact), true));
-  for (const form of WINOGRAD_FORMS) {
-    const rows = table.rows.filter((_, r) => expectations[r]![0]!.winograd[form]);
-    if (rows.length === 0) continue;
-    const bounds = expectations
-      .filter(([first]) => first!.winograd[form])
-      .map((row) => row.map((e) => ({ ...e, bound: e.winograd[form]! })));
-    failures.push(...checkVariations({ ...table, rows }, bounds, winogradVariations(form), true));
+  for (const [form, rows] of formsOfRows(table)) {
+    const bounds = rows.map((r) => boundsOf(form, expectations[r]!));
+    const unknown = rows.filter((_, i) => bounds[i] === undefined).map((r) => table.rows[r]!.name);
+    if (unknown.length > 0) {
+      failures.push(`${table.family}: ${unknown.join(', ')}: ${formName(form)} fits, but the reference has no bound for it`);
+      continue;
+    }
+    const some = { ...table, rows: rows.map((r) => table.rows[r]!) };
+    failures.push(...checkVariations(some, bounds as (readonly Expected[])[], formVariations(form).filter(isExact), true));
   }
   return failures;
+}
+
+/** Every form that fits a convolution of the table, and the numbers of the rows with such convolutions. */
+function formsOfRows(table: OpTable): [FittingForm, number[]][] {
+  const forms = new Map<string, [FittingForm, number[]]>();
+  table.rows.forEach((row, r) => {
+    for (const form of fittingForms(rowGraph(row).results.map(({ tensor }) => tensor))) {
+      const [, rows] = forms.get(formName(form)) ?? [form, []];
+      forms.set(formName(form), [form, [...rows, r]]);
+    }
+  });
+  return [...forms.values()];
+}
+
+/** What a row must be close to when its convolutions take a form; undefined when the reference does not know how that rounds. */
+function boundsOf({ algorithm, sumsProducts }: FittingForm, row: readonly Expected[]): readonly Expected[] | undefined {
+  if (sumsProducts) return row;
+  const bounds = row.map(({ winograd }) => winograd[algorithm as WinogradForm]);
+  return bounds.every((bound) => bound !== undefined) ? row.map((expected, i) => ({ ...expected, bound: bounds[i]! })) : undefined;
 }
 
 function checkVariations(

@@ -100,7 +100,7 @@ test('fit and evaluate take it', async () => {
 test.each([
   [3, 'winograd4x4'],
   [5, 'winograd2x2'],
-] as const)('a weight gradient over several groups of tiles, kernel %i, %s', (kernel, winograd) => {
+] as const)('a weight gradient over several groups of tiles, kernel %i, %s', (kernel, algorithm) => {
   // 784 tiles, groups of 228 on 16 lanes.
   const values = (shape: readonly number[], seed: number): Float32Array => randn(shape, { seed }).dataSync();
   const constant = (shape: readonly number[], seed: number): Tensor => constantTensor(values(shape, seed), shape, 'float32');
@@ -109,7 +109,7 @@ test.each([
   const bias = constant([130], 2);
   const y = ops.conv2d(constant([4, 64, extent, extent], 3), weight, { padding: 1, bias });
   const outputs = differentiate(ops.sum(ops.mul(y, constant(y.shape, 4))), [weight, bias]) as Tensor[];
-  const [one, two, three] = [1, 2, 3].map((threads) => runGraph(outputs, { name: '', threads, winograd }));
+  const [one, two, three] = [1, 2, 3].map((threads) => runGraph(outputs, { name: '', threads, form: { algorithm } }));
   const exact = runGraph(outputs, { name: '', threads: 2 });
   outputs.forEach((_, i) => {
     expect(sameBits(two![i]!, one![i]!)).toBe(true);

@@ -44,8 +44,9 @@ Status findCandidates(const Call& call, const Call* pack, std::vector<Candidate>
   Status status = readShape(call, &shape);
   if (status.isOk() && pack != nullptr) status = readShape(*pack, &packShape);
   if (!status.isOk()) return status;
+  const int64_t mostWiden = readsPacked ? kLargestWiden : 1;  // weight gradients have no such attribute
   for (const ConvAlgorithm* algorithm : algorithmsFor(call.opcode)) {
-    for (int64_t widen = 1; widen <= kLargestWiden; ++widen) {
+    for (int64_t widen = 1; widen <= mostWiden; ++widen) {
       Candidate candidate = {algorithm, widen, 0, true, {}, {}};
       if (describe(call, pack, shape, packShape, &candidate)) candidates->push_back(candidate);
     }
