@@ -23,7 +23,7 @@ export interface PassAttrs {
 }
 
 export function passAttrs(node: Tensor): PassAttrs {
-  return node.attrs as PassAttrs;
+  return node.attrs;
 }
 
 /** The node with attributes that a pass adds, on operands that the pass may have added too. */

@@ -10,7 +10,20 @@ enum class DType : int32_t { float32, int32, uint8 };
 enum class Space : int32_t { arena, state, feed, fetch, constant };
 enum class Layout : int32_t { nchw, nhwc };
 enum class Activation : int32_t { none, relu, sigmoid, tanh, relu6, silu, hardswish };
-enum class Algorithm : int32_t { direct, winograd2x2, winograd4x4, depthwise, hwcn, hwcnWinograd2x2 };
+enum class Algorithm : int32_t {
+  direct,
+  winograd2x2,
+  winograd4x4,
+  depthwise,
+  hwcn,
+  hwcnWinograd2x2,
+  scatter,
+  winogradNarrow2x2,
+  winogradNarrow4x4,
+  productTaps,
+  productLines,
+  productOutputs
+};
 enum class Direction : int32_t { forward, gradInput };
 enum class UnaryKind : int32_t {
   copy,
@@ -58,7 +71,7 @@ constexpr int kDTypeCount = 3;
 constexpr int kSpaceCount = 5;
 constexpr int kLayoutCount = 2;
 constexpr int kActivationCount = 7;
-constexpr int kAlgorithmCount = 6;
+constexpr int kAlgorithmCount = 12;
 constexpr int kDirectionCount = 2;
 constexpr int kUnaryKindCount = 17;
 constexpr int kBinaryKindCount = 18;

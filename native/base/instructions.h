@@ -8,7 +8,7 @@
 namespace stridenet {
 
 // The hash of the ops.def that this was made from.
-constexpr uint32_t kInstructionsHash = 3413721226u;
+constexpr uint32_t kInstructionsHash = 3569961227u;
 
 enum class Opcode : int32_t {
   feed,

@@ -44,7 +44,7 @@ Words trainingWords() {
   const int x = b.arena({n, 9, 9, 3});
   b.step(Opcode::feed, {raw, scale, shift, x}, {static_cast<int32_t>(Layout::nchw)});
   // direction algorithm widen sh sw pt pl dh dw groups
-  const Builder::Attrs packAttrs = {0, 0, 1, 1, 1, 0, 0, 1, 1, 1}, packGradAttrs = {1, 0, 1, 1, 1, 0, 0, 1, 1, 1};
+  const Builder::Attrs packAttrs = {0, 0, 1, 1, 1, 0, 0, 1, 1, 1};
   const int packed1 = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {6, 3, 3, 3}, packAttrs)});
   b.step(Opcode::conv2d_pack, {w1, -1, packed1}, packAttrs);
   const int y1 = b.arena({n, 7, 7, 6}), relu = static_cast<int>(Activation::relu);
@@ -73,11 +73,16 @@ Words trainingWords() {
   b.step(Opcode::transpose, {b.tensor(DType::float32, Space::arena, b.lineOf(drows), {n, 6, 4, 4}), dp1}, {0, 2, 3, 1, 4, 5});
   b.step(Opcode::max_pool2d_grad, {y1, dp1, dy1}, {2, 2, 2, 2, 1, 1, 1, 1, 1});
   const int dw1 = b.arena({6, 3, 3, 3}), db1 = b.arena({6});
-  b.step(Opcode::conv2d_grad_weight, {x, dy1, dw1, db1}, {0, 3, 3, 1, 1, 0, 0, 1, 1, 1});
-  const int packedGrad = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {6, 3, 3, 3}, packGradAttrs)});
-  b.step(Opcode::conv2d_pack, {w1, -1, packedGrad}, packGradAttrs);
+  for (const Algorithm algorithm : {Algorithm::productLines, Algorithm::productOutputs, Algorithm::productTaps}) {
+    b.step(Opcode::conv2d_grad_weight, {x, dy1, dw1, db1}, {static_cast<int>(algorithm), 3, 3, 1, 1, 0, 0, 1, 1, 1});
+  }
   const int dx = b.arena({n, 9, 9, 3}), total = b.fetch({1, 1, 1, 1});
-  b.step(Opcode::conv2d_grad_input, {dy1, packedGrad, dx}, {0, 1, 3, 3, 1, 1, 0, 0, 1, 1, 1});
+  for (const int algorithm : {static_cast<int>(Algorithm::scatter), static_cast<int>(Algorithm::direct)}) {
+    const Builder::Attrs packGradAttrs = {1, algorithm, 1, 1, 1, 0, 0, 1, 1, 1};
+    const int packedGrad = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {6, 3, 3, 3}, packGradAttrs)});
+    b.step(Opcode::conv2d_pack, {w1, -1, packedGrad}, packGradAttrs);
+    b.step(Opcode::conv2d_grad_input, {dy1, packedGrad, dx}, {algorithm, 1, 3, 3, 1, 1, 0, 0, 1, 1, 1});
+  }
   b.step(Opcode::reduce, {dx, total}, {static_cast<int>(Reduction::sum)});
   b.step(Opcode::sgd, {dw1, lr, w1, v1}, {Builder::bits(0.9f), Builder::bits(1e-4f), 1});
   b.step(Opcode::sgd, {db1, lr, b1, -1}, {0, 0, 0});

@@ -106,7 +106,8 @@ function formsOfRows(table: OpTable): [FittingForm, number[]][] {
 /** What a row must be close to when its convolutions take a form; undefined when the reference does not know how that rounds. */
 function boundsOf({ algorithm, sumsProducts }: FittingForm, row: readonly Expected[]): readonly Expected[] | undefined {
   if (sumsProducts) return row;
-  const bounds = row.map(({ winograd }) => winograd[algorithm as WinogradForm]);
+  // The narrow and the wide form of an algorithm sum the same terms.
+  const bounds = row.map(({ winograd }) => winograd[algorithm.replace('_narrow', '') as WinogradForm]);
   return bounds.every((bound) => bound !== undefined) ? row.map((expected, i) => ({ ...expected, bound: bounds[i]! })) : undefined;
 }
 

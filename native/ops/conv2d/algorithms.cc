@@ -6,13 +6,12 @@ namespace stridenet {
 
 extern const ConvAlgorithm kDirect, kScatter, kDepthwise, kHwcn, kHwcnWinograd2x2;
 extern const ConvAlgorithm kWinograd2x2, kWinograd4x4, kWinogradNarrow2x2, kWinogradNarrow4x4;
-extern const ConvAlgorithm kProductGradWeight, kDepthwiseGradWeight, kHwcnGradWeight;
+extern const ConvAlgorithm kProductTaps, kProductLines, kProductOutputs, kDepthwiseGradWeight, kHwcnGradWeight;
 extern const ConvAlgorithm kWinograd2x2GradWeight, kWinograd4x4GradWeight;
 extern const ConvAlgorithm kWinogradNarrow2x2GradWeight, kWinogradNarrow4x4GradWeight;
 
 namespace {
 
-// Of several with one name the first that fits is taken.
 const ConvAlgorithm* const kConvolutions[] = {
     &kDepthwise,          //
     &kScatter,            //
@@ -26,7 +25,9 @@ const ConvAlgorithm* const kConvolutions[] = {
 };
 const ConvAlgorithm* const kWeightGradients[] = {
     &kDepthwiseGradWeight,          //
-    &kProductGradWeight,            //
+    &kProductTaps,                  //
+    &kProductLines,                 //
+    &kProductOutputs,               //
     &kWinogradNarrow4x4GradWeight,  //
     &kWinograd4x4GradWeight,        //
     &kWinogradNarrow2x2GradWeight,  //
@@ -42,14 +43,12 @@ AlgorithmTable algorithmsFor(Opcode opcode) {
 }
 
 Status findAlgorithm(const Call& call, const Conv2dShape& shape, const ConvAlgorithm** algorithm) {
-  Status status = refuse(call, "has no algorithm of number %d", static_cast<int>(shape.algorithm));
   for (const ConvAlgorithm* candidate : algorithmsFor(call.opcode)) {
     if (candidate->name != shape.algorithm) continue;
-    status = candidate->fits(call, shape);
     *algorithm = candidate;
-    if (status.isOk()) break;
+    return candidate->fits(call, shape);
   }
-  return status;
+  return refuse(call, "has no algorithm of number %d", static_cast<int>(shape.algorithm));
 }
 
 Plan planPlainPack(const Call& call, const Conv2dShape&) {

@@ -17,10 +17,9 @@ Call withPacked(Call call, int operand, int64_t length) {
 // The instruction by one algorithm; false if it cannot.
 bool describe(const Call& call, const Call* pack, Conv2dShape shape, Conv2dShape packShape, Candidate* candidate) {
   const ConvAlgorithm& algorithm = *candidate->algorithm;
-  const ConvAlgorithm* found = nullptr;
   shape.algorithm = packShape.algorithm = algorithm.name;
   shape.widen = packShape.widen = candidate->widen;
-  if (!findAlgorithm(call, shape, &found).isOk() || found != &algorithm) return false;
+  if (!algorithm.fits(call, shape).isOk()) return false;
   candidate->isOffered = algorithm.isOffered == nullptr || algorithm.isOffered(shape, *call.kernels);
   if (pack == nullptr) {
     candidate->plan = algorithm.plan(call, shape);

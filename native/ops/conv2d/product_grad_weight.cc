@@ -1,6 +1,6 @@
 // conv2d_grad_weight: dweight[o, i, j, c] = sum over pixels of dy[o] x[tap (i, j), c], and dbias[o] = sum of dy[o].
 //
-// Three forms of the product; the one that wastes fewest lanes is taken:
+// Three forms of the product, each an algorithm of its name (Algorithm::productTaps and so on):
 //   taps       rows o, columns c of one tap (i, j), summed over the pixels of dy whose tap lies inside the image: both operands are read
 //              where they are. A partial result has the layout of dweight.
 //   lines      the same, but columns (j, c) of one kernel line i, for few input channels.
@@ -63,25 +63,23 @@ double costOfOutputs(const Conv2dShape& s, const KernelTable& kernels, int64_t w
          static_cast<double>(vectorsFor(kernels, widen * (s.oc / s.groups))) / static_cast<double>(widen);
 }
 
-// The form of the product and, for outputs, how many neighbouring pixels share the lanes.
-struct Choice {
-  Form form;
-  int64_t widen;
-};
+Form formOf(Algorithm algorithm) {
+  return algorithm == Algorithm::productTaps ? Form::taps : algorithm == Algorithm::productLines ? Form::lines : Form::outputs;
+}
 
-// Taps win a tie: nothing is copied; then lines: their partial results need no transposition.
-Choice choose(const Conv2dShape& s, const KernelTable& kernels) {
-  Choice choice = {Form::taps, 1};
-  double cost = 0.9 * costOfTaps(s, kernels);
-  if (s.groups == 1 && s.dw == 1 && s.kw > 1 && costOfLines(s, kernels) * 0.95 < cost) {
-    choice = {Form::lines, 1}, cost = 0.9 * costOfLines(s, kernels);
+// How many neighbouring pixels share the lanes of outputs: as many as waste fewest.
+int64_t widenOf(const Conv2dShape& s, const KernelTable& kernels) {
+  int64_t best = 1;
+  for (int64_t widen = 2; widen <= kMostWidened; ++widen) {
+    if (s.ow % widen != 0 || s.groups > 1 || s.dw > 1) continue;
+    if (costOfOutputs(s, kernels, widen) < costOfOutputs(s, kernels, best)) best = widen;
   }
-  for (int64_t widen = 1; widen <= kMostWidened; ++widen) {
-    if (s.ow % widen != 0 || (widen > 1 && (s.groups > 1 || s.dw > 1))) continue;
-    const double candidate = costOfOutputs(s, kernels, widen);
-    if (candidate < cost) choice = {Form::outputs, widen}, cost = candidate;
-  }
-  return choice;
+  return best;
+}
+
+// Lines join the taps of a kernel line, which lie side by side in an image without groups and horizontal dilation.
+bool hasLines(const Conv2dShape& s) {
+  return s.groups == 1 && s.dw == 1;
 }
 
 // Where a form reads every pixel by itself, a block need not end where a line or an image does: all pixels are lines of one image.
@@ -94,7 +92,7 @@ Conv2dShape joinPixels(Conv2dShape s) {
 }
 
 // Lines of dy of a block, or images where several fit.
-void cutBlocks(GradWeightBlocks* grad) {
+void cutLines(GradWeightBlocks* grad) {
   const Conv2dShape& s = grad->shape;
   int64_t lines, images = 1;
   if (grad->form == Form::taps) {
@@ -134,8 +132,9 @@ RankUpdate updateOf(const Call& call, const GradWeightBlocks& grad) {
   return update;
 }
 
-GradWeight describe(const Call& call, const Conv2dShape& shape) {
-  const auto [form, widen] = choose(shape, *call.kernels);
+GradWeightBlocks cutBlocks(const Conv2dShape& shape, const KernelTable& kernels) {
+  const Form form = formOf(shape.algorithm);
+  const int64_t widen = form == Form::outputs ? widenOf(shape, kernels) : 1;
   const Conv2dShape s = form == Form::taps ? joinPixels(shape) : shape;
   const int64_t spanH = (s.kh - 1) * s.dh + 1, windowColumns = (s.ow - 1) * s.sw + (s.kw - 1) * s.dw + 1;
   GradWeightBlocks grad = {};
@@ -146,8 +145,13 @@ GradWeight describe(const Call& call, const Conv2dShape& shape) {
   grad.tapStep = widen > 1 ? 1 : s.dw;
   grad.windowColumns = windowColumns;
   grad.isCopied = form != Form::taps && (s.pt > 0 || s.pl > 0 || (s.oh - 1) * s.sh + spanH > s.ih || windowColumns > s.iw);
-  cutBlocks(&grad);
-  return {grad, updateOf(call, grad)};
+  cutLines(&grad);
+  return grad;
+}
+
+GradWeight describe(const Call& call, const Conv2dShape& shape) {
+  const GradWeightBlocks blocks = cutBlocks(shape, *call.kernels);
+  return {blocks, updateOf(call, blocks)};
 }
 
 // Distances from a pixel of x to the elements that the rows of a tile start at.
@@ -266,11 +270,39 @@ void addSums(const GradWeight& grad, const float* sums, float* dbias) {
   grad.update.kernels->gemm.addRows(sums, s.oc, grad.update.chunks * grad.widen, s.oc, dbias);
 }
 
+bool fitsWindow(const GradWeightBlocks& grad) {
+  const double numbers =
+      static_cast<double>(grad.windowRows) * static_cast<double>(grad.windowColumns) * static_cast<double>(grad.shape.ic);
+  return !grad.isCopied || numbers * sizeof(float) <= kLargestWindow;
+}
+
 Status fits(const Call& call, const Conv2dShape& shape) {
-  const GradWeight grad = describe(call, shape);
-  const double numbers = static_cast<double>(grad.windowRows) * static_cast<double>(grad.windowColumns) * static_cast<double>(shape.ic);
-  if (!grad.isCopied || numbers * sizeof(float) <= kLargestWindow) return Status::ok();
+  if (formOf(shape.algorithm) == Form::lines && !hasLines(shape)) {
+    return refuse(call, "can join the taps of a line only with one group and horizontal dilation 1");
+  }
+  if (fitsWindow(cutBlocks(shape, *call.kernels))) return Status::ok();
   return refuse(call, "reads a window of more than 256 MiB for one line of %s", ShapeText(call.operands[1]).text);
+}
+
+// The form that wastes fewest lanes. Taps win a tie: nothing is copied; then lines: their partial results need no transposition.
+Form cheapestForm(const Conv2dShape& s, const KernelTable& kernels) {
+  constexpr double kCopied = 0.9, kTransposed = 0.95;
+  const auto fitsAs = [&](Algorithm algorithm) {
+    Conv2dShape shape = s;
+    shape.algorithm = algorithm;
+    return fitsWindow(cutBlocks(shape, kernels));
+  };
+  Form form = Form::taps;
+  double cost = kCopied * costOfTaps(s, kernels);
+  if (hasLines(s) && s.kw > 1 && costOfLines(s, kernels) * kTransposed < cost && fitsAs(Algorithm::productLines)) {
+    form = Form::lines, cost = kCopied * costOfLines(s, kernels);
+  }
+  if (costOfOutputs(s, kernels, widenOf(s, kernels)) < cost && fitsAs(Algorithm::productOutputs)) form = Form::outputs;
+  return form;
+}
+
+bool isOffered(const Conv2dShape& s, const KernelTable& kernels) {
+  return cheapestForm(s, kernels) == formOf(s.algorithm);
 }
 
 Plan plan(const Call& call, const Conv2dShape& shape) {
@@ -307,7 +339,9 @@ void run(const Call& call, const Conv2dShape& shape, const Worker& worker) {
 
 }  // namespace
 
-extern const ConvAlgorithm kProductGradWeight;
-const ConvAlgorithm kProductGradWeight = {Algorithm::direct, true, fits, nullptr, nullptr, nullptr, nullptr, plan, run};
+extern const ConvAlgorithm kProductTaps, kProductLines, kProductOutputs;
+const ConvAlgorithm kProductTaps = {Algorithm::productTaps, true, fits, isOffered, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kProductLines = {Algorithm::productLines, true, fits, isOffered, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kProductOutputs = {Algorithm::productOutputs, true, fits, isOffered, nullptr, nullptr, nullptr, plan, run};
 
 }  // namespace stridenet

@@ -40,9 +40,8 @@ struct ScatterShape {
   size_t windowBytes(const Conv2dShape& s) const { return scratchBytes(floatBytes(linesPerBlock * windowColumns * s.ic)); }
 };
 
-// Whether scattering is estimated to be faster than gathering. The answer may depend on the weight and the attributes
-// alone, because packing depends on it.
-bool isFasterThanGathering(const Conv2dShape& s, const KernelTable& kernels) {
+// Whether scattering saves more than a little of what gathering costs.
+bool isOffered(const Conv2dShape& s, const KernelTable& kernels) {
   // In vector multiply-adds for each pixel of dy.
   auto vectors = [&](int64_t columns) { return static_cast<double>(ceilDiv(columns, kernels.lanes)); };
   const double gather = static_cast<double>(s.kh * s.kw) * static_cast<double>(s.oc) * vectors(s.ic);
@@ -52,8 +51,8 @@ bool isFasterThanGathering(const Conv2dShape& s, const KernelTable& kernels) {
 }
 
 Status fits(const Call& call, const Conv2dShape& s) {
-  if (s.isForward() || s.widen > 1 || s.groups > 1 || s.dw > 1 || !isFasterThanGathering(s, *call.kernels)) {
-    return refuse(call, "can scatter only an input gradient with one group, horizontal dilation 1 and widen 1, of few input channels");
+  if (s.isForward() || s.widen > 1 || s.groups > 1 || s.dw > 1) {
+    return refuse(call, "can scatter only an input gradient with one group, horizontal dilation 1 and widen 1");
   }
   return Status::ok();
 }
@@ -128,6 +127,6 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 }  // namespace
 
 extern const ConvAlgorithm kScatter;
-const ConvAlgorithm kScatter = {Algorithm::direct, true, fits, nullptr, packedLength, planPlainPack, pack, plan, run};
+const ConvAlgorithm kScatter = {Algorithm::scatter, true, fits, isOffered, packedLength, planPlainPack, pack, plan, run};
 
 }  // namespace stridenet

@@ -203,9 +203,9 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 }  // namespace
 
 extern const ConvAlgorithm kWinograd2x2, kWinograd4x4;
-const ConvAlgorithm kWinograd2x2 = {Algorithm::winograd2x2, false,        fitsWinograd, nullptr, packedWinogradLength,
-                                    planWinogradPack,       packWinograd, plan,         run};
-const ConvAlgorithm kWinograd4x4 = {Algorithm::winograd4x4, false,        fitsWinograd, nullptr, packedWinogradLength,
-                                    planWinogradPack,       packWinograd, plan,         run};
+const ConvAlgorithm kWinograd2x2 = {Algorithm::winograd2x2, false, fitsWinograd, isWinogradOffered, packedWinogradLength, planWinogradPack,
+                                    packWinograd,           plan,  run};
+const ConvAlgorithm kWinograd4x4 = {Algorithm::winograd4x4, false, fitsWinograd, isWinogradOffered, packedWinogradLength, planWinogradPack,
+                                    packWinograd,           plan,  run};
 
 }  // namespace stridenet

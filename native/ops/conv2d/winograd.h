@@ -18,7 +18,7 @@ namespace stridenet {
 
 // m, the pixels along a side of a tile.
 inline int64_t winogradTile(Algorithm algorithm) {
-  return algorithm == Algorithm::winograd4x4 ? 4 : 2;
+  return algorithm == Algorithm::winograd4x4 || algorithm == Algorithm::winogradNarrow4x4 ? 4 : 2;
 }
 
 // P, the points along a side of a transform.
@@ -29,6 +29,17 @@ const WinogradSizeKernels& winogradKernels(const Conv2dShape& shape, const Kerne
 
 // Refuses a geometry that the winograd algorithm which the shape names cannot compute.
 Status fitsWinograd(const Call& call, const Conv2dShape& shape);
+
+// Whether source channels are so few, and the points six, that the narrow form of the algorithm (winograd_narrow.h) computes the same
+// and is known to be faster.
+constexpr int64_t kMostNarrowChannels = 16;
+inline bool isNarrow(const Conv2dShape& shape) {
+  return winogradEdge(shape) == kWinogradNarrowEdge && shape.srcC() <= kMostNarrowChannels;
+}
+// For the wide form.
+inline bool isWinogradOffered(const Conv2dShape& shape, const KernelTable&) {
+  return !isNarrow(shape);
+}
 
 int64_t packedWinogradLength(const Conv2dShape& shape, const KernelTable& kernels);
 Plan planWinogradPack(const Call& call, const Conv2dShape& shape);

@@ -246,7 +246,7 @@ void run(const Call& call, const Conv2dShape& shape, const Worker& worker) {
 }  // namespace
 
 extern const ConvAlgorithm kWinograd2x2GradWeight, kWinograd4x4GradWeight;
-const ConvAlgorithm kWinograd2x2GradWeight = {Algorithm::winograd2x2, false, fits, nullptr, nullptr, nullptr, nullptr, plan, run};
-const ConvAlgorithm kWinograd4x4GradWeight = {Algorithm::winograd4x4, false, fits, nullptr, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kWinograd2x2GradWeight = {Algorithm::winograd2x2, false, fits, isWinogradOffered, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kWinograd4x4GradWeight = {Algorithm::winograd4x4, false, fits, isWinogradOffered, nullptr, nullptr, nullptr, plan, run};
 
 }  // namespace stridenet

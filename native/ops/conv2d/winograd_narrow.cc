@@ -5,7 +5,6 @@ namespace stridenet {
 
 namespace {
 
-constexpr int64_t kMostChannels = 16;
 // The transformed source lines of a band have at most so many bytes.
 constexpr int64_t kBandBytes = 96 * 1024;
 // A thread gets at least this many bands, if there are enough lines, so that all threads finish at about the same time.
@@ -90,9 +89,9 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 
 Status fitsWinogradNarrow(const Call& call, const Conv2dShape& s) {
   Status status = fitsWinograd(call, s);
-  if (!status.isOk() || (winogradEdge(s) == kNarrowEdge && s.srcC() <= kMostChannels)) return status;
+  if (!status.isOk() || isNarrow(s)) return status;
   return refuse(call, "can use a narrow winograd algorithm only for %d source channels or fewer and six points",
-                static_cast<int>(kMostChannels));
+                static_cast<int>(kMostNarrowChannels));
 }
 
 const WinogradNarrowSizeKernels& narrowKernelsOf(const Conv2dShape& s, const KernelTable& kernels) {
@@ -146,9 +145,23 @@ void NarrowTiles::transformTiles(const float* lines, float* v) const {
 }
 
 extern const ConvAlgorithm kWinogradNarrow2x2, kWinogradNarrow4x4;
-const ConvAlgorithm kWinogradNarrow2x2 = {
-    Algorithm::winograd2x2, false, fitsWinogradNarrow, nullptr, packedWinogradLength, planWinogradPack, packWinogradNarrow, plan, run};
-const ConvAlgorithm kWinogradNarrow4x4 = {
-    Algorithm::winograd4x4, false, fitsWinogradNarrow, nullptr, packedWinogradLength, planWinogradPack, packWinogradNarrow, plan, run};
+const ConvAlgorithm kWinogradNarrow2x2 = {Algorithm::winogradNarrow2x2,
+                                          false,
+                                          fitsWinogradNarrow,
+                                          nullptr,
+                                          packedWinogradLength,
+                                          planWinogradPack,
+                                          packWinogradNarrow,
+                                          plan,
+                                          run};
+const ConvAlgorithm kWinogradNarrow4x4 = {Algorithm::winogradNarrow4x4,
+                                          false,
+                                          fitsWinogradNarrow,
+                                          nullptr,
+                                          packedWinogradLength,
+                                          planWinogradPack,
+                                          packWinogradNarrow,
+                                          plan,
+                                          run};
 
 }  // namespace stridenet

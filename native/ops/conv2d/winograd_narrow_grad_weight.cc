@@ -170,8 +170,8 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 
 extern const ConvAlgorithm kWinogradNarrow2x2GradWeight, kWinogradNarrow4x4GradWeight;
 const ConvAlgorithm kWinogradNarrow2x2GradWeight = {
-    Algorithm::winograd2x2, false, fitsWinogradNarrow, nullptr, nullptr, nullptr, nullptr, plan, run};
+    Algorithm::winogradNarrow2x2, false, fitsWinogradNarrow, nullptr, nullptr, nullptr, nullptr, plan, run};
 const ConvAlgorithm kWinogradNarrow4x4GradWeight = {
-    Algorithm::winograd4x4, false, fitsWinogradNarrow, nullptr, nullptr, nullptr, nullptr, plan, run};
+    Algorithm::winogradNarrow4x4, false, fitsWinogradNarrow, nullptr, nullptr, nullptr, nullptr, plan, run};
 
 }  // namespace stridenet

@@ -64,7 +64,7 @@ void forEachUnit(const Call& call, const Conv2dShape& s, const Worker& worker, c
 
 const WinogradSizeKernels& winogradKernels(const Conv2dShape& s, const KernelTable& kernels) {
   if (s.kh == 5) return kernels.winograd.f2x5;
-  return s.algorithm == Algorithm::winograd4x4 ? kernels.winograd.f4x3 : kernels.winograd.f2x3;
+  return winogradTile(s.algorithm) == 4 ? kernels.winograd.f4x3 : kernels.winograd.f2x3;
 }
 
 Status fitsWinograd(const Call& call, const Conv2dShape& s) {
