@@ -27,8 +27,8 @@ bool describe(const Call& call, const Call* pack, Conv2dShape shape, Conv2dShape
   }
   candidate->packedLength = algorithm.packedLength(shape, *call.kernels);
   if (candidate->packedLength == 0) return false;
-  candidate->plan = algorithm.plan(withPacked(call, 1, candidate->packedLength), shape);
-  candidate->planPack = algorithm.planPack(withPacked(*pack, 2, candidate->packedLength), packShape);
+  candidate->plan = algorithm.plan(withPacked(call, kPacked, candidate->packedLength), shape);
+  candidate->planPack = algorithm.planPack(withPacked(*pack, Conv2dPack::packed, candidate->packedLength), packShape);
   return true;
 }
 

@@ -46,7 +46,7 @@ struct GradWeightChunks {
 void sumChunk(const Call& call, const Conv2dShape& s, const GradWeightChunks& grad, int64_t chunk, int64_t split, float* partial,
               float* sums) {
   const KernelTable& kernels = *call.kernels;
-  const GradWeightOperands operands(call);
+  const GradWeightOperands operands = gradWeightOperands(call);
   const int64_t vectors = grad.padded / kernels.lanes;
   const int64_t channel = split * vectors / grad.splits * kernels.lanes;
   const int64_t endChannel = clamp((split + 1) * vectors / grad.splits * kernels.lanes, 0, s.oc), channels = endChannel - channel;
@@ -78,7 +78,7 @@ void addChunks(const Call& call, const Conv2dShape& s, const GradWeightChunks& g
   const KernelTable& kernels = *call.kernels;
   float sum[kReduceChannels];
   const int64_t taps = s.kh * s.kw;
-  const GradWeightOperands operands(call);
+  const GradWeightOperands operands = gradWeightOperands(call);
   float* dweight = operands.dweight + channel * taps;
   for (int64_t tap = 0; tap < taps; ++tap) {
     std::memset(sum, 0, sizeof sum);
@@ -202,7 +202,7 @@ void runGradWeight(const Call& call, const Conv2dShape& s, const Worker& worker)
     for (const int64_t task : worker.share(grad.chunks * grad.splits)) {
       const int64_t chunk = task / grad.splits;
       sumChunk(call, s, grad, chunk, task % grad.splits, partials + chunk * grad.size,
-               GradWeightOperands(call).dbias != nullptr ? sums + chunk * grad.padded : nullptr);
+               gradWeightOperands(call).dbias != nullptr ? sums + chunk * grad.padded : nullptr);
     }
     return;
   }

@@ -149,7 +149,7 @@ Plan plan(const Call& call, const Conv2dShape& s) {
                     static_cast<double>(s.groups);
     result.threadScratch = std::max(result.threadScratch, blocks.scratch(*call.kernels));
   });
-  result.threadScratch += biasBytes(s, call.opcode == Opcode::conv2d && call.operands[2].present());
+  result.threadScratch += biasBytes(s, call.opcode == Opcode::conv2d && call.operands[Conv2d::bias].present());
   return result;
 }
 

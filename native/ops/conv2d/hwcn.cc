@@ -30,7 +30,7 @@ void forEachTile(int64_t pixels, int64_t longest, const Visit& visit) {
 // memory as images lie in lanes.
 int64_t chooseStripes(const Call& call, const Conv2dShape& s, const SubConvolution& sub) {
   const int64_t lanes = call.kernels->lanes, height = s.dstH() / s.poolH;
-  if (s.n % lanes == 0 || (call.opcode == Opcode::conv2d_max_pool2d && call.operands[4].present())) return 1;
+  if (s.n % lanes == 0 || (call.opcode == Opcode::conv2d_max_pool2d && call.operands[Conv2dMaxPool2d::position].present())) return 1;
   const int64_t perLine = s.poolH * s.dstW() * s.dstC() * s.kh * s.kw * s.srcC();
   const int64_t perSourceLine = kHwcnTransposeCost * ((sub.w.positions - 1) * sub.w.srcStep + sub.w.taps) * s.srcC();
   int64_t best = 1, least = INT64_MAX;
@@ -83,7 +83,7 @@ Plan plan(const Call& call, const Conv2dShape& s) {
   for (int64_t h = 0; bands.stripes == 1 && h < sub.h.positions; ++h) kernelLines += TapRange(sub.h, h, 1, s.srcH()).count();
   const int64_t taps = tapsOfLine(s, sub.w, kernels.tiles.hwcn.pixels[blocks.size(0)]);
   const int64_t read = bands.perGroup * bands.windowLines * bands.windowColumns * s.srcC();
-  const bool isSum = call.opcode == Opcode::conv2d && call.operands[3].present();
+  const bool isSum = call.opcode == Opcode::conv2d && call.operands[Conv2d::add].present();
   const int64_t written = bands.lines * (s.dstW() / s.poolW) * s.dstC() * (isSum ? 2 : 1);
   const double vectors =
       kHwcnMultiplyAddCost * static_cast<double>(kernelLines) * static_cast<double>(taps) * static_cast<double>(s.srcC() * s.dstC()) +
@@ -191,7 +191,8 @@ Status fitsHwcn(const Call& call, const Conv2dShape& s) {
   const SubConvolution sub = wholeConvolution(s);
   const HwcnBands bands(*call.kernels, s.n, s.srcC(), sub.h, sub.w, s.poolH);
   if (static_cast<double>(bands.windowLines) * static_cast<double>(bands.pitch()) * sizeof(float) > kLargestWindow) {
-    return refuse(call, "needs a window of more than 256 MiB for one line of %s with the algorithm hwcn", ShapeText(call.operands[0]).text);
+    return refuse(call, "needs a window of more than 256 MiB for one line of %s with the algorithm hwcn",
+                  ShapeText(call.operands[kImages]).text);
   }
   return Status::ok();
 }

@@ -40,7 +40,7 @@ struct GradWeightBands {
 class SumChunks {
  public:
   SumChunks(const Call& call, const Conv2dShape& shape, const GradWeightBands& grad, const Worker& worker)
-      : s_(shape), grad_(grad), bands_(grad.bands), kernels_(*call.kernels), operands_(call) {
+      : s_(shape), grad_(grad), bands_(grad.bands), kernels_(*call.kernels), operands_(gradWeightOperands(call)) {
     const int64_t lanes = bands_.lanes;
     ScratchCursor cursor(worker.threadScratch);
     offsets_ = static_cast<int64_t*>(cursor.takeBytes(grad.offsetBytes()));
@@ -121,7 +121,7 @@ class SumChunks {
 
 // Adds the chunks, and brings the rows (kernel line, tap, input channel) x output channels into the order of dweight.
 void addChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& grad, const Worker& worker) {
-  const GradWeightOperands operands(call);
+  const GradWeightOperands operands = gradWeightOperands(call);
   const float* partials = static_cast<const float*>(worker.sharedScratch);
   const int64_t stride = grad.size + s.oc;
   float* sum = worker.threadFloats();

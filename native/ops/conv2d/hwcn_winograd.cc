@@ -102,9 +102,9 @@ class HwcnWinogradRun {
         layout_(shape, kernels_),
         blocks_(shape.ic, kernels_.tiles.hwcnWinograd.channels),
         bands_(bandsOf(shape, kernels_)),
-        dy_(call.operands[0].f32()),
-        packed_(call.operands[1].f32()),
-        dx_(call.operands[2].f32()),
+        dy_(call.operands[Conv2dGradInput::dy].f32()),
+        packed_(call.operands[Conv2dGradInput::packed].f32()),
+        dx_(call.operands[Conv2dGradInput::dx].f32()),
         cursor_(worker.threadScratch),
         dyLines_(take(layout_.dyBytes())),
         pair_(take(layout_.pairBytes())),
@@ -222,7 +222,7 @@ Status fits(const Call& call, const Conv2dShape& s) {
   const double columns = static_cast<double>(s.ow + s.iw + s.pl + kPoints);
   if (columns * static_cast<double>((kPoints + 1) * (s.oc + 2 * s.ic) * call.kernels->lanes) * sizeof(float) > kLargestScratch) {
     return refuse(call, "needs more than 256 MiB of scratch for a few lines of %s with the algorithm hwcn_winograd2x2",
-                  ShapeText(call.operands[0]).text);
+                  ShapeText(call.operands[kImages]).text);
   }
   return Status::ok();
 }

@@ -8,101 +8,51 @@ namespace {
 constexpr int64_t kLargestAttribute = 1 << 15;
 constexpr int64_t kLargestPool = 64;
 
-struct Geometry {
-  int32_t kh, kw, sh, sw, pt, pl, dh, dw, groups;
-};
-struct PackAttributes {
-  int32_t direction, algorithm, widen, sh, sw, pt, pl, dh, dw, groups;
-};
-struct ForwardAttributes {
-  int32_t algorithm, widen, activation;
-  Geometry geometry;
-};
-struct GradInputAttributes {
-  int32_t algorithm, widen;
-  Geometry geometry;
-};
-struct GradWeightAttributes {
-  int32_t algorithm;
-  Geometry geometry;
-};
-struct MaxPoolAttributes {
-  int32_t activation;
-  Geometry geometry;
-  int32_t poolH, poolW;
-};
-struct MaxPoolGradWeightAttributes {
-  Geometry geometry;
-  int32_t poolH, poolW;
-};
-
-// The attributes of any of these instructions. Those that an instruction does not have keep the value of a plain
-// convolution.
-struct Attributes {
-  Geometry geometry = {};
-  int32_t direction = 0, algorithm = 0, widen = 1, activation = 0, poolH = 1, poolW = 1;
-};
-
-Attributes readPackAttributes(const Call& call) {
-  const auto words = call.attributes<PackAttributes>();
-  Attributes attrs;
-  attrs.geometry = {0, 0, words.sh, words.sw, words.pt, words.pl, words.dh, words.dw, words.groups};
-  // The weight [oc, kh, kw, ic / groups] is the only place that says how large the kernel is.
-  const int64_t *extents = call.operands[0].dims, kh = extents[1], kw = extents[2];
-  if (kh <= kLargestAttribute && kw <= kLargestAttribute) {
-    attrs.geometry.kh = static_cast<int32_t>(kh);
-    attrs.geometry.kw = static_cast<int32_t>(kw);
-  }
-  attrs.direction = words.direction;
-  attrs.algorithm = words.algorithm;
-  attrs.widen = words.widen;
-  return attrs;
+// What the attributes of an instruction say. Those that it does not have keep the value of a plain convolution.
+template <typename Instruction>
+Conv2dShape attributesOf(const Call& call) {
+  const auto words = call.attributes<Instruction>();
+  Conv2dShape shape = {};
+  shape.widen = shape.poolH = shape.poolW = 1;
+  shape.sh = words.sh, shape.sw = words.sw;
+  shape.pt = words.pt, shape.pl = words.pl;
+  shape.dh = words.dh, shape.dw = words.dw;
+  shape.groups = words.groups;
+  if constexpr (requires { words.direction; }) shape.direction = words.direction;
+  if constexpr (requires { words.algorithm; }) shape.algorithm = words.algorithm;
+  if constexpr (requires { words.widen; }) shape.widen = words.widen;
+  if constexpr (requires { words.kh; }) shape.kh = words.kh, shape.kw = words.kw;
+  if constexpr (requires { words.activation; }) shape.activation = words.activation;
+  if constexpr (requires { words.poolH; }) shape.poolH = words.poolH, shape.poolW = words.poolW;
+  return shape;
 }
 
-Attributes readAttributes(const Call& call) {
-  Attributes attrs;
+Conv2dShape readAttributes(const Call& call) {
+  Conv2dShape shape;
   switch (call.opcode) {
-    case Opcode::conv2d_pack:
-      return readPackAttributes(call);
-    case Opcode::conv2d: {
-      const auto words = call.attributes<ForwardAttributes>();
-      attrs.geometry = words.geometry;
-      attrs.algorithm = words.algorithm;
-      attrs.widen = words.widen;
-      attrs.activation = words.activation;
-      return attrs;
+    case Opcode::conv2d_pack: {
+      shape = attributesOf<Conv2dPack>(call);
+      // The weight [oc, kh, kw, ic / groups] is the only place that says how large the kernel is.
+      const Operand& weight = call.operands[Conv2dPack::weight];
+      shape.kh = weight.dims[1], shape.kw = weight.dims[2];
+      return shape;
     }
-    case Opcode::conv2d_grad_input: {
-      const auto words = call.attributes<GradInputAttributes>();
-      attrs.geometry = words.geometry;
-      attrs.algorithm = words.algorithm;
-      attrs.widen = words.widen;
-      attrs.direction = static_cast<int32_t>(Direction::gradInput);
-      return attrs;
-    }
-    case Opcode::conv2d_max_pool2d: {
-      const auto words = call.attributes<MaxPoolAttributes>();
-      attrs.geometry = words.geometry;
-      attrs.algorithm = static_cast<int32_t>(Algorithm::hwcn);
-      attrs.activation = words.activation;
-      attrs.poolH = words.poolH;
-      attrs.poolW = words.poolW;
-      return attrs;
-    }
-    case Opcode::conv2d_max_pool2d_grad_weight: {
-      const auto words = call.attributes<MaxPoolGradWeightAttributes>();
-      attrs.geometry = words.geometry;
-      attrs.algorithm = static_cast<int32_t>(Algorithm::hwcn);
-      attrs.poolH = words.poolH;
-      attrs.poolW = words.poolW;
-      return attrs;
-    }
-    default: {
-      const auto words = call.attributes<GradWeightAttributes>();
-      attrs.geometry = words.geometry;
-      attrs.algorithm = words.algorithm;
-      return attrs;
-    }
+    case Opcode::conv2d:
+      return attributesOf<Conv2d>(call);
+    case Opcode::conv2d_grad_input:
+      shape = attributesOf<Conv2dGradInput>(call);
+      shape.direction = Direction::gradInput;
+      return shape;
+    case Opcode::conv2d_max_pool2d:
+      shape = attributesOf<Conv2dMaxPool2d>(call);
+      shape.algorithm = Algorithm::hwcn;
+      return shape;
+    case Opcode::conv2d_max_pool2d_grad_weight:
+      shape = attributesOf<Conv2dMaxPool2dGradWeight>(call);
+      shape.algorithm = Algorithm::hwcn;
+      return shape;
+    default:
+      return attributesOf<Conv2dGradWeight>(call);
   }
 }
 
@@ -110,53 +60,36 @@ bool isPooling(const Call& call) {
   return call.opcode == Opcode::conv2d_max_pool2d || call.opcode == Opcode::conv2d_max_pool2d_grad_weight;
 }
 
-Status checkRanges(const Call& call, const Attributes& attrs) {
-  const Geometry& g = attrs.geometry;
+Status checkRanges(const Call& call, const Conv2dShape& s) {
   const struct {
     const char* name;
     int64_t value, least, most;
   } ranges[] = {
-      {"algorithm", attrs.algorithm, 0, kAlgorithmCount - 1},
-      {"direction", attrs.direction, 0, 1},
-      {"activation", attrs.activation, 0, kActivationCount - 1},
-      {"widen", attrs.widen, 1, kLargestWiden},
-      {"kh", g.kh, 1, kLargestAttribute},
-      {"kw", g.kw, 1, kLargestAttribute},
-      {"sh", g.sh, 1, kLargestAttribute},
-      {"sw", g.sw, 1, kLargestAttribute},
-      {"dh", g.dh, 1, kLargestAttribute},
-      {"dw", g.dw, 1, kLargestAttribute},
-      {"pt", g.pt, 0, kLargestAttribute},
-      {"pl", g.pl, 0, kLargestAttribute},
-      {"groups", g.groups, 1, INT32_MAX},
-      {"pool_h", attrs.poolH, 1, kLargestPool},
-      {"pool_w", attrs.poolW, 1, kLargestPool},
+      {"algorithm", static_cast<int64_t>(s.algorithm), 0, kAlgorithmCount - 1},
+      {"direction", static_cast<int64_t>(s.direction), 0, kDirectionCount - 1},
+      {"activation", static_cast<int64_t>(s.activation), 0, kActivationCount - 1},
+      {"widen", s.widen, 1, kLargestWiden},
+      {"kh", s.kh, 1, kLargestAttribute},
+      {"kw", s.kw, 1, kLargestAttribute},
+      {"sh", s.sh, 1, kLargestAttribute},
+      {"sw", s.sw, 1, kLargestAttribute},
+      {"dh", s.dh, 1, kLargestAttribute},
+      {"dw", s.dw, 1, kLargestAttribute},
+      {"pt", s.pt, 0, kLargestAttribute},
+      {"pl", s.pl, 0, kLargestAttribute},
+      {"groups", s.groups, 1, INT32_MAX},
+      {"pool_h", s.poolH, 1, kLargestPool},
+      {"pool_w", s.poolW, 1, kLargestPool},
   };
   for (const auto& range : ranges) {
     if (range.value >= range.least && range.value <= range.most) continue;
     return refuse(call, "expects %s in [%lld, %lld], got %lld", range.name, static_cast<long long>(range.least),
                   static_cast<long long>(range.most), static_cast<long long>(range.value));
   }
-  if (isPooling(call) && attrs.poolH * attrs.poolW == 1) {
+  if (isPooling(call) && !s.isPooled()) {
     return refuse(call, "expects windows of more than one number, got pool_h 1 and pool_w 1");
   }
   return Status::ok();
-}
-
-Conv2dShape shapeOf(const Attributes& attrs) {
-  const Geometry& g = attrs.geometry;
-  Conv2dShape shape = {};
-  shape.direction = static_cast<Direction>(attrs.direction);
-  shape.algorithm = static_cast<Algorithm>(attrs.algorithm);
-  shape.activation = static_cast<Activation>(attrs.activation);
-  shape.widen = attrs.widen;
-  shape.kh = g.kh, shape.kw = g.kw;
-  shape.sh = g.sh, shape.sw = g.sw;
-  shape.pt = g.pt, shape.pl = g.pl;
-  shape.dh = g.dh, shape.dw = g.dw;
-  shape.groups = g.groups;
-  shape.poolH = attrs.poolH, shape.poolW = attrs.poolW;
-  return shape;
 }
 
 // Which operands hold the images of the forward convolution: what it reads, and what it writes or that is pooled to. A weight that is
@@ -168,15 +101,17 @@ struct Images {
 Images imagesOf(Opcode opcode) {
   switch (opcode) {
     case Opcode::conv2d_pack:
-      return {0, 0};
+      return {Conv2dPack::weight, Conv2dPack::weight};
     case Opcode::conv2d:
-      return {0, 4};
+      return {Conv2d::x, Conv2d::y};
     case Opcode::conv2d_max_pool2d:
-      return {0, 3};
+      return {Conv2dMaxPool2d::x, Conv2dMaxPool2d::y};
     case Opcode::conv2d_grad_input:
-      return {2, 0};
+      return {Conv2dGradInput::dx, Conv2dGradInput::dy};
+    case Opcode::conv2d_max_pool2d_grad_weight:
+      return {Conv2dMaxPool2dGradWeight::x, Conv2dMaxPool2dGradWeight::dy};
     default:
-      return {0, 1};
+      return {Conv2dGradWeight::x, Conv2dGradWeight::dy};
   }
 }
 
@@ -189,7 +124,7 @@ Status checkRank(const Call& call, int operand, int rank) {
 
 // Reads conv2d_pack, which has only the extents of the weight.
 Status readWeight(const Call& call, Conv2dShape* shape) {
-  const Operand& weight = call.operands[0];
+  const Operand& weight = call.operands[Conv2dPack::weight];
   shape->oc = weight.dims[0];
   shape->ic = weight.dims[3] * shape->groups;
   if (shape->oc % shape->groups == 0) return Status::ok();
@@ -232,10 +167,11 @@ Status checkVector(const Call& call, int operand, int64_t extent) {
                 static_cast<long long>(extent), ShapeText(vector).text);
 }
 
-Status checkWeightGradient(const Call& call, int operand, const Conv2dShape& shape) {
-  const Operand& weight = call.operands[operand];
+template <typename Instruction>
+Status checkWeightGradient(const Call& call, const Conv2dShape& shape) {
+  const Operand& weight = call.operands[Instruction::dweight];
   const int64_t expected[] = {shape.oc, shape.kh, shape.kw, shape.ic / shape.groups};
-  if (weight.rank == 4 && std::memcmp(weight.dims, expected, sizeof expected) == 0) return checkVector(call, operand + 1, shape.oc);
+  if (weight.rank == 4 && std::memcmp(weight.dims, expected, sizeof expected) == 0) return checkVector(call, Instruction::dbias, shape.oc);
   return refuse(call, "expects dweight [%lld, %lld, %lld, %lld], got %s", static_cast<long long>(expected[0]),
                 static_cast<long long>(expected[1]), static_cast<long long>(expected[2]), static_cast<long long>(expected[3]),
                 ShapeText(weight).text);
@@ -260,10 +196,9 @@ Status readShape(const Call& call, Conv2dShape* shape) {
   if (status.isOk()) status = checkRank(call, input, 4);
   if (status.isOk()) status = checkRank(call, output, 4);
   if (!status.isOk()) return status;
-  const Attributes attrs = readAttributes(call);
-  status = checkRanges(call, attrs);
+  *shape = readAttributes(call);
+  status = checkRanges(call, *shape);
   if (!status.isOk()) return status;
-  *shape = shapeOf(attrs);
   if (call.opcode == Opcode::conv2d_pack) return readWeight(call, shape);
   return readImages(call, call.operands[input], call.operands[output], shape);
 }
@@ -278,53 +213,71 @@ Status checkConvolution(const Call& call, const Convolution& convolution) {
   const Conv2dShape& shape = convolution.shape;
   switch (call.opcode) {
     case Opcode::conv2d_pack: {
-      if (operands[1].present() && !shape.isForward()) return refuse(call, "can multiply the weight by a scale only for direction forward");
-      Status status = checkVector(call, 1, shape.oc);
-      return status.isOk() ? checkPacked(call, 2, convolution) : status;
+      if (operands[Conv2dPack::scale].present() && !shape.isForward()) {
+        return refuse(call, "can multiply the weight by a scale only for direction forward");
+      }
+      Status status = checkVector(call, Conv2dPack::scale, shape.oc);
+      return status.isOk() ? checkPacked(call, Conv2dPack::packed, convolution) : status;
     }
     case Opcode::conv2d: {
-      Status status = checkPacked(call, 1, convolution);
-      if (status.isOk()) status = checkVector(call, 2, shape.oc);
-      if (!status.isOk() || !operands[3].present() || sameShape(operands[3], operands[4])) return status;
-      return refuse(call, "expects add of y's shape %s, got %s", ShapeText(operands[4]).text, ShapeText(operands[3]).text);
+      Status status = checkPacked(call, Conv2d::packed, convolution);
+      if (status.isOk()) status = checkVector(call, Conv2d::bias, shape.oc);
+      const Operand &add = operands[Conv2d::add], &y = operands[Conv2d::y];
+      if (!status.isOk() || !add.present() || sameShape(add, y)) return status;
+      return refuse(call, "expects add of y's shape %s, got %s", ShapeText(y).text, ShapeText(add).text);
     }
     case Opcode::conv2d_grad_input:
-      return checkPacked(call, 1, convolution);
+      return checkPacked(call, Conv2dGradInput::packed, convolution);
     case Opcode::conv2d_max_pool2d: {
-      Status status = checkPacked(call, 1, convolution);
-      if (status.isOk()) status = checkVector(call, 2, shape.oc);
-      return status.isOk() ? checkPosition(call, 4, operands[3]) : status;
+      Status status = checkPacked(call, Conv2dMaxPool2d::packed, convolution);
+      if (status.isOk()) status = checkVector(call, Conv2dMaxPool2d::bias, shape.oc);
+      return status.isOk() ? checkPosition(call, Conv2dMaxPool2d::position, operands[Conv2dMaxPool2d::y]) : status;
     }
     case Opcode::conv2d_max_pool2d_grad_weight: {
-      Status status = checkPosition(call, 2, operands[1]);
-      return status.isOk() ? checkWeightGradient(call, 3, shape) : status;
+      using Gradient = Conv2dMaxPool2dGradWeight;
+      Status status = checkPosition(call, Gradient::position, operands[Gradient::dy]);
+      return status.isOk() ? checkWeightGradient<Gradient>(call, shape) : status;
     }
     default:
-      return checkWeightGradient(call, 2, shape);
+      return checkWeightGradient<Conv2dGradWeight>(call, shape);
   }
 }
 
-ConvOperands::ConvOperands(const Call& call)
-    : source(call.operands[0].f32()), packed(call.operands[1].f32()), bias(nullptr), add(nullptr), position(nullptr) {
-  const Operand* operands = call.operands;
+ConvOperands::ConvOperands(const Call& call) : bias(nullptr), add(nullptr), position(nullptr) {
+  const auto at = [&](int operand) { return call.operands[operand].f32(); };
   switch (call.opcode) {
     case Opcode::conv2d_grad_input:
-      destination = operands[2].f32();
+      source = at(Conv2dGradInput::dy), packed = at(Conv2dGradInput::packed), destination = at(Conv2dGradInput::dx);
       break;
     case Opcode::conv2d_max_pool2d:
-      bias = operands[2].f32(), destination = operands[3].f32(), position = operands[4].f32();
+      source = at(Conv2dMaxPool2d::x), packed = at(Conv2dMaxPool2d::packed), bias = at(Conv2dMaxPool2d::bias);
+      destination = at(Conv2dMaxPool2d::y), position = at(Conv2dMaxPool2d::position);
       break;
     default:
-      bias = operands[2].f32(), add = operands[3].f32(), destination = operands[4].f32();
+      source = at(Conv2d::x), packed = at(Conv2d::packed), bias = at(Conv2d::bias), add = at(Conv2d::add), destination = at(Conv2d::y);
   }
 }
 
-GradWeightOperands::GradWeightOperands(const Call& call) : x(call.operands[0].f32()), dy(call.operands[1].f32()) {
+namespace {
+
+template <typename Instruction>
+GradWeightOperands gradWeightOperandsOf(const Call& call) {
+  const Operand &dweight = call.operands[Instruction::dweight], &dbias = call.operands[Instruction::dbias];
+  float* position = nullptr;
+  if constexpr (requires { Instruction::position; }) position = call.operands[Instruction::position].f32();
+  return {.x = call.operands[Instruction::x].f32(),
+          .dy = call.operands[Instruction::dy].f32(),
+          .position = position,
+          .dweight = dweight.f32(),
+          .dbias = dbias.f32(),
+          .hasBias = dbias.present()};
+}
+
+}  // namespace
+
+GradWeightOperands gradWeightOperands(const Call& call) {
   const bool isPooled = call.opcode == Opcode::conv2d_max_pool2d_grad_weight;
-  const Operand* outputs = call.operands + (isPooled ? 3 : 2);
-  position = isPooled ? call.operands[2].f32() : nullptr;
-  dweight = outputs[0].f32(), dbias = outputs[1].f32();
-  hasBias = outputs[1].present();
+  return isPooled ? gradWeightOperandsOf<Conv2dMaxPool2dGradWeight>(call) : gradWeightOperandsOf<Conv2dGradWeight>(call);
 }
 
 }  // namespace stridenet

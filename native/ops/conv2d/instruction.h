@@ -12,6 +12,11 @@ constexpr bool isGradWeight(Opcode opcode) {
 
 constexpr int64_t kLargestWiden = 8;
 
+// The operand that holds the images which are read first, and the one that holds the packed weight, in all of these instructions.
+constexpr int kImages = Conv2d::x, kPacked = Conv2d::packed;
+static_assert(Conv2dGradInput::dy == kImages && Conv2dMaxPool2d::x == kImages && Conv2dGradWeight::x == kImages);
+static_assert(Conv2dGradInput::packed == kPacked && Conv2dMaxPool2d::packed == kPacked);
+
 // Attributes and extents.
 Status readShape(const Call& call, Conv2dShape* shape);
 // The same, and the algorithm that they name.
@@ -24,7 +29,10 @@ struct PackOperands {
   const float* weight;
   const float* scale;  // for each output channel
   float* packed;
-  explicit PackOperands(const Call& call) : weight(call.operands[0].f32()), scale(call.operands[1].f32()), packed(call.operands[2].f32()) {}
+  explicit PackOperands(const Call& call)
+      : weight(call.operands[Conv2dPack::weight].f32()),
+        scale(call.operands[Conv2dPack::scale].f32()),
+        packed(call.operands[Conv2dPack::packed].f32()) {}
   const float* scaleOf(int64_t channel) const { return scale == nullptr ? nullptr : scale + channel; }
 };
 
@@ -41,7 +49,7 @@ struct ConvOperands {
 struct GradWeightOperands {
   float *x, *dy, *position, *dweight, *dbias;
   bool hasBias;  // whether there is a dbias, which is null while planning
-  explicit GradWeightOperands(const Call& call);
 };
+GradWeightOperands gradWeightOperands(const Call& call);
 
 }  // namespace stridenet

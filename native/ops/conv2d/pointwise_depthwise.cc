@@ -9,15 +9,7 @@ namespace stridenet {
 
 namespace {
 
-struct Attributes {
-  int32_t activation, depthwiseActivation, stride, pt, pl;
-};
-// Of conv2d, in the order of ops.def.
-struct Conv2dAttributes {
-  int32_t algorithm, widen, activation, kh, kw, sh, sw, pt, pl, dh, dw, groups;
-};
-
-enum { kX, kPacked, kBias, kDepthwisePacked, kDepthwiseBias, kY };
+using Joined = Conv2dPointwiseDepthwise;
 
 // The two convolutions as they were read.
 struct Parts {
@@ -30,41 +22,49 @@ class PartCalls {
   Call pointwise, depthwise;
 
   explicit PartCalls(const Call& call) {
-    const auto attrs = call.attributes<Attributes>();
-    const Operand &x = call.operands[kX], &y = call.operands[kY];
-    pointwiseAttributes_ = {static_cast<int32_t>(Algorithm::direct), 1, attrs.activation, 1, 1, 1, 1, 0, 0, 1, 1, 1};
+    const auto attrs = call.attributes<Joined>();
+    const Operand &x = call.operands[Joined::x], &y = call.operands[Joined::y];
     // More groups than an int32 holds would fit no weight.
     const int32_t channels = y.dims[3] <= INT32_MAX ? static_cast<int32_t>(y.dims[3]) : 1;
-    depthwiseAttributes_ = {static_cast<int32_t>(Algorithm::depthwise),
-                            1,
-                            attrs.depthwiseActivation,
-                            3,
-                            3,
-                            attrs.stride,
-                            attrs.stride,
-                            attrs.pt,
-                            attrs.pl,
-                            1,
-                            1,
-                            channels};
+    pointwiseAttributes_ = attributes(Algorithm::direct, attrs.activation, 1, 1, 1);
+    depthwiseAttributes_ = attributes(Algorithm::depthwise, attrs.depthwiseActivation, 3, attrs.stride, channels);
+    depthwiseAttributes_.pt = attrs.pt, depthwiseAttributes_.pl = attrs.pl;
     Operand between = x;
     between.data = nullptr;
     between.dims[3] = y.dims[3];
     between.count = x.dims[0] * x.dims[1] * x.dims[2] * y.dims[3];
-    pointwise.operands[0] = x, pointwise.operands[1] = call.operands[kPacked], pointwise.operands[2] = call.operands[kBias];
-    pointwise.operands[4] = between;
-    depthwise.operands[0] = between;
-    depthwise.operands[1] = call.operands[kDepthwisePacked], depthwise.operands[2] = call.operands[kDepthwiseBias];
-    depthwise.operands[4] = y;
-    pointwise.opcode = depthwise.opcode = Opcode::conv2d;
-    pointwise.kernels = depthwise.kernels = call.kernels;
-    pointwise.attrs = &pointwiseAttributes_.algorithm, depthwise.attrs = &depthwiseAttributes_.algorithm;
+    pointwise = convolution(call, x, Joined::packed, Joined::bias, between, pointwiseAttributes_);
+    depthwise = convolution(call, between, Joined::depthwisePacked, Joined::depthwiseBias, y, depthwiseAttributes_);
   }
   PartCalls(const PartCalls&) = delete;
   PartCalls& operator=(const PartCalls&) = delete;
 
  private:
-  Conv2dAttributes pointwiseAttributes_, depthwiseAttributes_;
+  static Conv2d::Attributes attributes(Algorithm algorithm, Activation activation, int32_t kernel, int32_t stride, int32_t groups) {
+    return {.algorithm = algorithm,
+            .widen = 1,
+            .activation = activation,
+            .kh = kernel,
+            .kw = kernel,
+            .sh = stride,
+            .sw = stride,
+            .pt = 0,
+            .pl = 0,
+            .dh = 1,
+            .dw = 1,
+            .groups = groups};
+  }
+  static Call convolution(const Call& call, const Operand& x, int packed, int bias, const Operand& y, const Conv2d::Attributes& attrs) {
+    Call part;
+    part.opcode = Opcode::conv2d;
+    part.kernels = call.kernels;
+    part.attrs = reinterpret_cast<const int32_t*>(&attrs);
+    part.operands[Conv2d::x] = x, part.operands[Conv2d::y] = y;
+    part.operands[Conv2d::packed] = call.operands[packed], part.operands[Conv2d::bias] = call.operands[bias];
+    return part;
+  }
+
+  Conv2d::Attributes pointwiseAttributes_, depthwiseAttributes_;
 };
 
 // Computes the 1x1 convolution of the lines [line, line + count) of an image and writes it to u.
@@ -74,7 +74,7 @@ struct PointwiseLines {
 
   PointwiseLines(const Call& whole, const Conv2dShape& pointwise, int64_t image, int64_t line, int64_t count, float* u)
       : call(whole), shape(pointwise) {
-    Operand &x = call.operands[0], &y = call.operands[4];
+    Operand &x = call.operands[Conv2d::x], &y = call.operands[Conv2d::y];
     const int64_t step = shape.iw * shape.ic;
     if (x.data != nullptr) x.data = x.f32() + (image * shape.ih + line) * step;
     x.dims[0] = y.dims[0] = 1;
@@ -97,7 +97,7 @@ size_t windowBytes(const Conv2dShape& s, const KernelTable& kernels) {
 }
 
 Status read(const Call& call, Parts* parts) {
-  const Operand &x = call.operands[kX], &y = call.operands[kY];
+  const Operand &x = call.operands[Joined::x], &y = call.operands[Joined::y];
   if (x.rank != 4 || y.rank != 4) return refuse(call, "expects x and y of rank 4, got %s and %s", ShapeText(x).text, ShapeText(y).text);
   if (y.dims[3] % call.kernels->lanes != 0) {
     return refuse(call, "expects channels that are whole vectors of %d, got %lld", call.kernels->lanes, static_cast<long long>(y.dims[3]));
@@ -105,7 +105,7 @@ Status read(const Call& call, Parts* parts) {
   const double numbers = static_cast<double>(x.dims[0] * x.dims[1]) * static_cast<double>(x.dims[2]) * static_cast<double>(y.dims[3]);
   if (numbers > kLargestPacked)
     return refuse(call, "expects less than %g numbers between the convolutions, got %g", kLargestPacked, numbers);
-  const int32_t stride = call.attributes<Attributes>().stride;
+  const int32_t stride = call.attributes<Joined>().stride;
   if (stride < 1 || stride > 2) return refuse(call, "expects stride 1 or 2, got %d", stride);
   const PartCalls calls(call);
   Status status = readConvolution(calls.pointwise, &parts->pointwise);
@@ -143,8 +143,8 @@ void run(const Call& call, const Worker& worker) {
   float* window = static_cast<float*>(cursor.takeBytes(windowBytes(s, *call.kernels)));
   const Worker alone = {0, 0, 1, worker.sharedScratch, cursor.takeBytes(0)};
   const Operand* operands = call.operands;
-  const float* bias = operands[kDepthwiseBias].f32();
-  float* dst = operands[kY].f32();
+  const float* bias = operands[Joined::depthwiseBias].f32();
+  float* dst = operands[Joined::y].f32();
 
   const Range own = worker.share(s.n * s.oh);
   int64_t image = -1, from = 0, to = 0;  // the window holds lines [from, to) of the image
@@ -167,7 +167,7 @@ void run(const Call& call, const Worker& worker) {
     to = high;
     block.row = top - low;
     block.height = high - low;
-    kernels.block3x3(block, window, operands[kDepthwisePacked].f32(), bias, nullptr, s.activation, dst + first * block.dstRow);
+    kernels.block3x3(block, window, operands[Joined::depthwisePacked].f32(), bias, nullptr, s.activation, dst + first * block.dstRow);
   }
 }
 

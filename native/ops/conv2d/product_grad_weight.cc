@@ -114,7 +114,7 @@ void cutLines(GradWeightBlocks* grad) {
 RankUpdate updateOf(const Call& call, const GradWeightBlocks& grad) {
   const Conv2dShape& s = grad.shape;
   const int64_t icGroup = grad.icGroup(), ocGroup = grad.ocGroup(), blocks = ceilDiv(s.n, grad.imagesPerBlock) * grad.blocksPerImage;
-  const int64_t sumSize = GradWeightOperands(call).hasBias ? grad.widen * s.oc : 0, pixels = s.n * s.oh * s.ow / grad.widen;
+  const int64_t sumSize = gradWeightOperands(call).hasBias ? grad.widen * s.oc : 0, pixels = s.n * s.oh * s.ow / grad.widen;
   const RankStrides x = {grad.widen * s.sw * s.ic, s.sh * grad.pitch(), s.ih * s.iw * s.ic};
   const RankStrides dy = {grad.widen * s.oc, s.ow * s.oc, s.oh * s.ow * s.oc};
   if (grad.form == Form::outputs) {
@@ -188,7 +188,7 @@ struct Inside {
 
 void accumulate(const Call& call, const GradWeight& grad, const Worker& worker, float* partials, float* sums) {
   const Conv2dShape& s = grad.shape;
-  const GradWeightOperands operands(call);
+  const GradWeightOperands operands = gradWeightOperands(call);
   const float *x = operands.x, *dy = operands.dy;
   ScratchCursor cursor(worker.threadScratch);
   int64_t* rowOffsets = static_cast<int64_t*>(cursor.takeBytes(grad.offsetBytes()));
@@ -281,7 +281,7 @@ Status fits(const Call& call, const Conv2dShape& shape) {
     return refuse(call, "can join the taps of a line only with one group and horizontal dilation 1");
   }
   if (fitsWindow(cutBlocks(shape, *call.kernels))) return Status::ok();
-  return refuse(call, "reads a window of more than 256 MiB for one line of %s", ShapeText(call.operands[1]).text);
+  return refuse(call, "reads a window of more than 256 MiB for one line of %s", ShapeText(call.operands[Conv2dGradWeight::dy]).text);
 }
 
 // The form that wastes fewest lanes. Taps win a tie: nothing is copied; then lines: their partial results need no transposition.
@@ -320,7 +320,7 @@ Plan plan(const Call& call, const Conv2dShape& shape) {
 
 void run(const Call& call, const Conv2dShape& shape, const Worker& worker) {
   const GradWeight grad = describe(call, shape);
-  const GradWeightOperands operands(call);
+  const GradWeightOperands operands = gradWeightOperands(call);
   float *dweight = operands.dweight, *dbias = operands.dbias;
   ScratchCursor shared(worker.sharedScratch);
   float* partials = grad.isDirect() ? dweight : static_cast<float*>(shared.takeBytes(grad.update.partialBytes()));

@@ -189,7 +189,7 @@ Plan plan(const Call& call, const Conv2dShape& s) {
   const double transforms = points * kTransformCost * (static_cast<double>(blocks.vRow) + columns);
   Plan result = planOf(call, 2.0 * tiles * (products + transforms));
   // Each block reads the packed weight, but from memory only once if the shared cache holds it.
-  const double weightBytes = static_cast<double>(call.operands[1].bytes());
+  const double weightBytes = static_cast<double>(call.operands[kPacked].bytes());
   if (weightBytes > kSharedCacheBytes) result.bytes += weightBytes * static_cast<double>(blocks.blocks - 1);
   result.threadScratch = blocks.scratch();
   return result;

@@ -64,7 +64,7 @@ struct WinogradGradWeight {
         tiles(s.n * tilesH * tilesW),
         inputs(s.ic, call.kernels->lanes),
         outputs(s.oc, call.kernels->lanes),
-        hasSum(GradWeightOperands(call).hasBias) {
+        hasSum(gradWeightOperands(call).hasBias) {
     const int64_t perTile =
         kPoints * (inputs.count * inputs.width() + outputs.count * outputs.width()) * static_cast<int64_t>(sizeof(float));
     const int64_t most = kGroupBytes / perTile;
@@ -137,7 +137,7 @@ void transformGroup(const Call& call, const WinogradGradWeight& grad, const Work
   };
   for (const int64_t unit : worker.share(grad.inputs.count * batches)) {
     const int64_t panel = unit / batches, channels = grad.inputs.size(panel);
-    const float* x = GradWeightOperands(call).x + grad.inputs.first(panel);
+    const float* x = gradWeightOperands(call).x + grad.inputs.first(panel);
     float* v = transforms.v + panel * grad.panelSize(grad.inputs);
     forEachTile(unit % batches, [&](int64_t t, int64_t image, int64_t row, int64_t column) {
       pointAtPixels(x + image * s.ih * s.iw * s.ic, s.ih, s.iw, s.ic, row - s.pt, column - s.pl, kEdge, zeros, pixels);
@@ -146,7 +146,7 @@ void transformGroup(const Call& call, const WinogradGradWeight& grad, const Work
   }
   for (const int64_t unit : worker.share(grad.outputs.count * batches)) {
     const int64_t panel = unit / batches, channels = grad.outputs.size(panel), first = grad.outputs.first(panel);
-    const float* dy = GradWeightOperands(call).dy + first;
+    const float* dy = gradWeightOperands(call).dy + first;
     float* g = transforms.g + panel * grad.panelSize(grad.outputs);
     float* sum = grad.hasSum ? transforms.sums + (group * batches + unit % batches) * grad.sumSize() + first : nullptr;
     if (sum != nullptr) std::memset(sum, 0, floatBytes(roundUp(channels, grad.kernels->lanes)));
@@ -199,7 +199,7 @@ void addGroup(const Call& call, const WinogradGradWeight& grad, const Worker& wo
     multiplyGroup(grad, transforms.g + outputPanel * grad.panelSize(grad.outputs) + output, outputs,
                   transforms.v + inputPanel * grad.panelSize(grad.inputs), inputs, tiles, sums);
     float* target =
-        GradWeightOperands(call).dweight + (grad.outputs.first(outputPanel) + output) * grad.taps * s.ic + grad.inputs.first(inputPanel);
+        gradWeightOperands(call).dweight + (grad.outputs.first(outputPanel) + output) * grad.taps * s.ic + grad.inputs.first(inputPanel);
     for (int64_t o = 0; o < outputs; ++o)
       kernels.weight(sums + o * grad.inputs.width(), grad.sumPlane(), inputs, target + o * grad.taps * s.ic, s.ic, group > 0);
   }
@@ -238,7 +238,7 @@ void run(const Call& call, const Conv2dShape& shape, const Worker& worker) {
   }
   addGroup(call, grad, worker, group, transforms, sums);
   if (!grad.hasSum || group + 1 < grad.groups || worker.thread > 0) return;
-  float* dbias = GradWeightOperands(call).dbias;
+  float* dbias = gradWeightOperands(call).dbias;
   std::memset(dbias, 0, floatBytes(shape.oc));
   grad.kernels->gemm.addRows(transforms.sums, grad.sumSize(), grad.groups * grad.batches(), shape.oc, dbias);
 }

@@ -55,7 +55,7 @@ struct NarrowGradWeight {
 class SumChunks {
  public:
   SumChunks(const Call& call, const Conv2dShape& s, const NarrowGradWeight& grad, void* scratch)
-      : s_(s), grad_(grad), tiles_(grad.tiles), operands_(call) {
+      : s_(s), grad_(grad), tiles_(grad.tiles), operands_(gradWeightOperands(call)) {
     ScratchCursor cursor(scratch);
     residues_ = static_cast<float*>(cursor.takeBytes(tiles_.residueBytes(grad.bandLines)));
     transformed_ = static_cast<float*>(cursor.takeBytes(tiles_.lineBytes(grad.bandLines)));
@@ -132,8 +132,8 @@ void addChunks(const Call& call, const Conv2dShape& s, const NarrowGradWeight& g
   const WinogradGradWeightKernels& transform = s.kh == 5 ? kernels.winograd.gradWeight5 : kernels.winograd.gradWeight3;
   transform.weight(sums, s.ic * lanes, s.ic * lanes, result, s.ic * lanes, false);
   const int64_t channel = vector * lanes, count = s.oc - channel < lanes ? s.oc - channel : lanes;
-  kernels.layout.transpose4(result, lanes, GradWeightOperands(call).dweight + channel * taps * s.ic, taps * s.ic, taps * s.ic, count);
-  if (float* dbias = GradWeightOperands(call).dbias) std::memcpy(dbias + channel, sums + points, floatBytes(count));
+  kernels.layout.transpose4(result, lanes, gradWeightOperands(call).dweight + channel * taps * s.ic, taps * s.ic, taps * s.ic, count);
+  if (float* dbias = gradWeightOperands(call).dbias) std::memcpy(dbias + channel, sums + points, floatBytes(count));
 }
 
 Plan plan(const Call& call, const Conv2dShape& s) {
