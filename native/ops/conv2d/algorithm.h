@@ -17,12 +17,12 @@ struct ConvAlgorithm {
   Status (*fits)(const Call&, const Conv2dShape&);
   // Whether its estimate is to be compared with others. False where a rule of thumb knows better; what fits computes the right result all
   // the same. Null: always.
-  bool (*isOffered)(const Conv2dShape&, const KernelTable&);
+  bool (*isOffered)(const Conv2dShape&, const KernelTable&) = nullptr;
 
   // conv2d_pack; null for weight gradients, which read no packed weight. The length is in numbers, 0 if they are too many to be meant.
-  int64_t (*packedLength)(const Conv2dShape&, const KernelTable&);
-  Plan (*planPack)(const Call&, const Conv2dShape&);
-  void (*pack)(const Call&, const Conv2dShape&, const Worker&);
+  int64_t (*packedLength)(const Conv2dShape&, const KernelTable&) = nullptr;
+  Plan (*planPack)(const Call&, const Conv2dShape&) = nullptr;
+  void (*pack)(const Call&, const Conv2dShape&, const Worker&) = nullptr;
 
   // The convolution, its input gradient or its weight gradient.
   Plan (*plan)(const Call&, const Conv2dShape&);

@@ -229,7 +229,15 @@ DepthwiseBlock depthwiseBlockOf(const Conv2dShape& s, const KernelTable& kernels
 }
 
 extern const ConvAlgorithm kDepthwise, kDepthwiseGradWeight;
-const ConvAlgorithm kDepthwise = {Algorithm::depthwise, true, fits, isOffered, packedLength, planPlainPack, pack, plan, run};
+const ConvAlgorithm kDepthwise = {.name = Algorithm::depthwise,
+                                  .sumsProducts = true,
+                                  .fits = fits,
+                                  .isOffered = isOffered,
+                                  .packedLength = packedLength,
+                                  .planPack = planPlainPack,
+                                  .pack = pack,
+                                  .plan = plan,
+                                  .run = run};
 const ConvAlgorithm kDepthwiseGradWeight = {Algorithm::depthwise, true,         fits, isOffered, nullptr, nullptr, nullptr,
                                             planGradWeight,       runGradWeight};
 

@@ -167,6 +167,14 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 }  // namespace
 
 extern const ConvAlgorithm kDirect;
-const ConvAlgorithm kDirect = {Algorithm::direct, true, fits, isOffered, packedDirectLength, planPlainPack, packDirect, plan, run};
+const ConvAlgorithm kDirect = {.name = Algorithm::direct,
+                               .sumsProducts = true,
+                               .fits = fits,
+                               .isOffered = isOffered,
+                               .packedLength = packedDirectLength,
+                               .planPack = planPlainPack,
+                               .pack = packDirect,
+                               .plan = plan,
+                               .run = run};
 
 }  // namespace stridenet

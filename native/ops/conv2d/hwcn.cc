@@ -262,6 +262,14 @@ void HwcnImages::write(const float* from, int64_t line) const {
 }
 
 extern const ConvAlgorithm kHwcn;
-const ConvAlgorithm kHwcn = {Algorithm::hwcn, true, fitsHwcn, isHwcnOffered, packedLength, planPlainPack, pack, plan, run};
+const ConvAlgorithm kHwcn = {.name = Algorithm::hwcn,
+                             .sumsProducts = true,
+                             .fits = fitsHwcn,
+                             .isOffered = isHwcnOffered,
+                             .packedLength = packedLength,
+                             .planPack = planPlainPack,
+                             .pack = pack,
+                             .plan = plan,
+                             .run = run};
 
 }  // namespace stridenet

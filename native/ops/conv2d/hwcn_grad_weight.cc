@@ -166,6 +166,7 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 }  // namespace
 
 extern const ConvAlgorithm kHwcnGradWeight;
-const ConvAlgorithm kHwcnGradWeight = {Algorithm::hwcn, true, fitsHwcn, isHwcnOffered, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kHwcnGradWeight = {
+    .name = Algorithm::hwcn, .sumsProducts = true, .fits = fitsHwcn, .isOffered = isHwcnOffered, .plan = plan, .run = run};
 
 }  // namespace stridenet

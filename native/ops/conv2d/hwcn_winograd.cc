@@ -293,6 +293,14 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 }  // namespace
 
 extern const ConvAlgorithm kHwcnWinograd2x2;
-const ConvAlgorithm kHwcnWinograd2x2 = {Algorithm::hwcnWinograd2x2, false, fits, isHwcnOffered, packedLength, planPack, pack, plan, run};
+const ConvAlgorithm kHwcnWinograd2x2 = {.name = Algorithm::hwcnWinograd2x2,
+                                        .sumsProducts = false,
+                                        .fits = fits,
+                                        .isOffered = isHwcnOffered,
+                                        .packedLength = packedLength,
+                                        .planPack = planPack,
+                                        .pack = pack,
+                                        .plan = plan,
+                                        .run = run};
 
 }  // namespace stridenet

@@ -287,17 +287,16 @@ Status fits(const Call& call, const Conv2dShape& shape) {
 // The form that wastes fewest lanes. Taps win a tie: nothing is copied; then lines: their partial results need no transposition.
 Form cheapestForm(const Conv2dShape& s, const KernelTable& kernels) {
   constexpr double kCopied = 0.9, kTransposed = 0.95;
-  const auto fitsAs = [&](Algorithm algorithm) {
-    Conv2dShape shape = s;
+  const auto fitsAs = [&](Algorithm algorithm, Conv2dShape shape) {
     shape.algorithm = algorithm;
     return fitsWindow(cutBlocks(shape, kernels));
   };
   Form form = Form::taps;
   double cost = kCopied * costOfTaps(s, kernels);
-  if (hasLines(s) && s.kw > 1 && costOfLines(s, kernels) * kTransposed < cost && fitsAs(Algorithm::productLines)) {
+  if (hasLines(s) && s.kw > 1 && costOfLines(s, kernels) * kTransposed < cost && fitsAs(Algorithm::productLines, s)) {
     form = Form::lines, cost = kCopied * costOfLines(s, kernels);
   }
-  if (costOfOutputs(s, kernels, widenOf(s, kernels)) < cost && fitsAs(Algorithm::productOutputs)) form = Form::outputs;
+  if (costOfOutputs(s, kernels, widenOf(s, kernels)) < cost && fitsAs(Algorithm::productOutputs, s)) form = Form::outputs;
   return form;
 }
 
@@ -337,11 +336,15 @@ void run(const Call& call, const Conv2dShape& shape, const Worker& worker) {
   if (dbias != nullptr && worker.thread == 0) addSums(grad, sums, dbias);
 }
 
+constexpr ConvAlgorithm productForm(Algorithm name) {
+  return {.name = name, .sumsProducts = true, .fits = fits, .isOffered = isOffered, .plan = plan, .run = run};
+}
+
 }  // namespace
 
 extern const ConvAlgorithm kProductTaps, kProductLines, kProductOutputs;
-const ConvAlgorithm kProductTaps = {Algorithm::productTaps, true, fits, isOffered, nullptr, nullptr, nullptr, plan, run};
-const ConvAlgorithm kProductLines = {Algorithm::productLines, true, fits, isOffered, nullptr, nullptr, nullptr, plan, run};
-const ConvAlgorithm kProductOutputs = {Algorithm::productOutputs, true, fits, isOffered, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kProductTaps = productForm(Algorithm::productTaps);
+const ConvAlgorithm kProductLines = productForm(Algorithm::productLines);
+const ConvAlgorithm kProductOutputs = productForm(Algorithm::productOutputs);
 
 }  // namespace stridenet

@@ -127,6 +127,14 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 }  // namespace
 
 extern const ConvAlgorithm kScatter;
-const ConvAlgorithm kScatter = {Algorithm::scatter, true, fits, isOffered, packedLength, planPlainPack, pack, plan, run};
+const ConvAlgorithm kScatter = {.name = Algorithm::scatter,
+                                .sumsProducts = true,
+                                .fits = fits,
+                                .isOffered = isOffered,
+                                .packedLength = packedLength,
+                                .planPack = planPlainPack,
+                                .pack = pack,
+                                .plan = plan,
+                                .run = run};
 
 }  // namespace stridenet

@@ -200,12 +200,22 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   winograd.run(worker);
 }
 
+constexpr ConvAlgorithm winograd(Algorithm name) {
+  return {.name = name,
+          .sumsProducts = false,
+          .fits = fitsWinograd,
+          .isOffered = isWinogradOffered,
+          .packedLength = packedWinogradLength,
+          .planPack = planWinogradPack,
+          .pack = packWinograd,
+          .plan = plan,
+          .run = run};
+}
+
 }  // namespace
 
 extern const ConvAlgorithm kWinograd2x2, kWinograd4x4;
-const ConvAlgorithm kWinograd2x2 = {Algorithm::winograd2x2, false, fitsWinograd, isWinogradOffered, packedWinogradLength, planWinogradPack,
-                                    packWinograd,           plan,  run};
-const ConvAlgorithm kWinograd4x4 = {Algorithm::winograd4x4, false, fitsWinograd, isWinogradOffered, packedWinogradLength, planWinogradPack,
-                                    packWinograd,           plan,  run};
+const ConvAlgorithm kWinograd2x2 = winograd(Algorithm::winograd2x2);
+const ConvAlgorithm kWinograd4x4 = winograd(Algorithm::winograd4x4);
 
 }  // namespace stridenet

@@ -243,10 +243,14 @@ void run(const Call& call, const Conv2dShape& shape, const Worker& worker) {
   grad.kernels->gemm.addRows(transforms.sums, grad.sumSize(), grad.groups * grad.batches(), shape.oc, dbias);
 }
 
+constexpr ConvAlgorithm winogradGradWeight(Algorithm name) {
+  return {.name = name, .sumsProducts = false, .fits = fits, .isOffered = isWinogradOffered, .plan = plan, .run = run};
+}
+
 }  // namespace
 
 extern const ConvAlgorithm kWinograd2x2GradWeight, kWinograd4x4GradWeight;
-const ConvAlgorithm kWinograd2x2GradWeight = {Algorithm::winograd2x2, false, fits, isWinogradOffered, nullptr, nullptr, nullptr, plan, run};
-const ConvAlgorithm kWinograd4x4GradWeight = {Algorithm::winograd4x4, false, fits, isWinogradOffered, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kWinograd2x2GradWeight = winogradGradWeight(Algorithm::winograd2x2);
+const ConvAlgorithm kWinograd4x4GradWeight = winogradGradWeight(Algorithm::winograd4x4);
 
 }  // namespace stridenet

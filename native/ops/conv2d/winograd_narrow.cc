@@ -144,24 +144,23 @@ void NarrowTiles::transformTiles(const float* lines, float* v) const {
   kernels->acrossLines(six, kNarrowEdge * column, v, line);
 }
 
+namespace {
+
+constexpr ConvAlgorithm winogradNarrow(Algorithm name) {
+  return {.name = name,
+          .sumsProducts = false,
+          .fits = fitsWinogradNarrow,
+          .packedLength = packedWinogradLength,
+          .planPack = planWinogradPack,
+          .pack = packWinogradNarrow,
+          .plan = plan,
+          .run = run};
+}
+
+}  // namespace
+
 extern const ConvAlgorithm kWinogradNarrow2x2, kWinogradNarrow4x4;
-const ConvAlgorithm kWinogradNarrow2x2 = {Algorithm::winogradNarrow2x2,
-                                          false,
-                                          fitsWinogradNarrow,
-                                          nullptr,
-                                          packedWinogradLength,
-                                          planWinogradPack,
-                                          packWinogradNarrow,
-                                          plan,
-                                          run};
-const ConvAlgorithm kWinogradNarrow4x4 = {Algorithm::winogradNarrow4x4,
-                                          false,
-                                          fitsWinogradNarrow,
-                                          nullptr,
-                                          packedWinogradLength,
-                                          planWinogradPack,
-                                          packWinogradNarrow,
-                                          plan,
-                                          run};
+const ConvAlgorithm kWinogradNarrow2x2 = winogradNarrow(Algorithm::winogradNarrow2x2);
+const ConvAlgorithm kWinogradNarrow4x4 = winogradNarrow(Algorithm::winogradNarrow4x4);
 
 }  // namespace stridenet

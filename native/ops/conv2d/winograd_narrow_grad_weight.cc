@@ -166,12 +166,14 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
   for (const int64_t vector : worker.share(grad.vectors)) addChunks(call, s, grad, vector, sums, worker.threadScratch);
 }
 
+constexpr ConvAlgorithm winogradNarrowGradWeight(Algorithm name) {
+  return {.name = name, .sumsProducts = false, .fits = fitsWinogradNarrow, .plan = plan, .run = run};
+}
+
 }  // namespace
 
 extern const ConvAlgorithm kWinogradNarrow2x2GradWeight, kWinogradNarrow4x4GradWeight;
-const ConvAlgorithm kWinogradNarrow2x2GradWeight = {
-    Algorithm::winogradNarrow2x2, false, fitsWinogradNarrow, nullptr, nullptr, nullptr, nullptr, plan, run};
-const ConvAlgorithm kWinogradNarrow4x4GradWeight = {
-    Algorithm::winogradNarrow4x4, false, fitsWinogradNarrow, nullptr, nullptr, nullptr, nullptr, plan, run};
+const ConvAlgorithm kWinogradNarrow2x2GradWeight = winogradNarrowGradWeight(Algorithm::winogradNarrow2x2);
+const ConvAlgorithm kWinogradNarrow4x4GradWeight = winogradNarrowGradWeight(Algorithm::winogradNarrow4x4);
 
 }  // namespace stridenet
