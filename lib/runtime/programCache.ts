@@ -44,6 +44,10 @@ export class ProgramCache<T> {
   /** @param unload told of each program that was given up, when no run of it is left */
   constructor(private readonly unload: (value: T) => void) {}
 
+  get size(): number {
+    return this.entries.size;
+  }
+
   /** The program of `key`; `make` makes it when there is none. */
   get(key: string, make: () => T): CachedProgram<T> {
     let entry = this.entries.get(key);

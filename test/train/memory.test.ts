@@ -27,7 +27,7 @@ function expectClose(found: Tensor, rows: number[][]): void {
 
 /** How many programs a model has ready. */
 function programCount(net: CompiledModel): number {
-  return (net as unknown as { programs: { entries: { size: number } } }).programs.entries.size;
+  return (net as unknown as { programs: { cache: { size: number } } }).programs.cache.size;
 }
 
 test('a map of what was used last forgets the rest, and tells', () => {
