@@ -29,9 +29,9 @@ STRIDENET_INLINE const float* multiplyAdd(Vec (&acc)[R][V], const float* const (
   return b;
 }
 
-STRIDENET_INLINE void fetchPiece(const GemmAhead& ahead, const float* piece) {
+STRIDENET_INLINE void fetchPart(const GemmAhead& ahead, const float* part) {
   for (int64_t i = 0; i < ahead.rows; ++i)
-    for (int64_t line = 0; line < ahead.lines; ++line) prefetchFar(piece + i * ahead.pitch + line * kLineFloats);
+    for (int64_t line = 0; line < ahead.lines; ++line) prefetchFar(part + i * ahead.pitch + line * kLineFloats);
 }
 
 template <int R, int V>
@@ -76,14 +76,14 @@ void gemmTile(const GemmTile& t) {
             b = multiplyAdd<R, V>(acc, a, b, k + j, k + j + 2);
           }
         } else {
-          fetchPiece(t.ahead, ahead);
+          fetchPart(t.ahead, ahead);
           b = multiplyAdd<R, V>(acc, a, b, k, k + kLineFloats);
         }
         ahead += t.ahead.step;
       }
     } else if (V * kLanes < 2 * kLineFloats && t.ahead.lines > 0) {
       for (; k + kLineFloats <= length; k += kLineFloats, ahead += t.ahead.step) {
-        fetchPiece(t.ahead, ahead);
+        fetchPart(t.ahead, ahead);
         b = multiplyAdd<R, V>(acc, a, b, k, k + kLineFloats);
       }
     }

@@ -10,8 +10,8 @@
 
 namespace stridenet {
 
-// Memory to be fetched into the second-level cache, a piece at a time: `lines` cache lines of each of `rows` rows that lie `pitch`
-// numbers apart; the next piece lies `step` further on.
+// Memory to be fetched into the second-level cache, a part at a time: `lines` cache lines of each of `rows` rows that lie `pitch`
+// numbers apart; the next part lies `step` further on.
 struct GemmAhead {
   const float* from = nullptr;
   int64_t rows = 0, pitch = 0, lines = 0, step = 0;
@@ -34,8 +34,8 @@ struct GemmTile {
   const float* bias;        // `columns` numbers, or null
   const float* const* add;  // rows as in c, or null; may be c itself
   // Hints, which change no result. For every cache line of its own rows of A the tile fetches one of those of the tile that comes
-  // next, laid out as a and at least as many, and a piece of what is read after this tile. Null: neither, nor nextC; tiles that are
-  // narrower than two cache lines still fetch the piece.
+  // next, laid out as a and at least as many, and a part of what is read after this tile. Null: neither, nor nextC; tiles that are
+  // narrower than two cache lines still fetch the part.
   const float* const* nextA = nullptr;
   // Rows of C (and of an addend that is C) of the tile that comes next, as many as this tile's: fetched into the second-level cache, for
   // the time of one tile of short rows is not enough to bring them from memory.

@@ -48,20 +48,20 @@ void reduceAllColumns(const float* x, int64_t rowStride, int64_t rows, int64_t c
              [&](int64_t i, auto vector) STRIDENET_LAMBDA { reduceColumns<R, 1, 4>(vector, x + c + i, rowStride, rows, acc + c + i); });
 }
 
-// Few dense columns that do not fill vectors (LeNet's six channels): `fold` rows are read as one row whose length is a multiple of
-// the vector, and the fold parts of its result are combined at the end.
+// Few dense columns that do not fill vectors (LeNet's six channels): `widen` rows are read as one row whose length is a multiple of
+// the vector, and the parts of its result are combined at the end.
 template <typename R>
-void reduceColumnsFolded(const float* x, int64_t rowStride, int64_t rows, int64_t cols, float* acc) {
+void reduceColumnsWidened(const float* x, int64_t rowStride, int64_t rows, int64_t cols, float* acc) {
   if (rowStride != cols || cols >= 4 * kLanes || cols % kLanes == 0) return reduceAllColumns<R>(x, rowStride, rows, cols, acc);
-  int64_t fold = 1;
-  while (fold * cols % kLanes != 0) fold *= 2;
-  if (rows < 2 * fold) return reduceAllColumns<R>(x, rowStride, rows, cols, acc);
-  const int64_t wide = fold * cols, groups = rows / fold;
+  int64_t widen = 1;
+  while (widen * cols % kLanes != 0) widen *= 2;
+  if (rows < 2 * widen) return reduceAllColumns<R>(x, rowStride, rows, cols, acc);
+  const int64_t wide = widen * cols, groups = rows / widen;
   float parts[4 * kLanes * kLanes];
   for (int64_t i = 0; i < wide; i += kLanes) store(parts + i, set1(R::kIdentity));
   reduceAllColumns<R>(x, wide, groups, wide, parts);
-  reduceAllColumns<R>(parts, cols, fold, cols, acc);
-  reduceAllColumns<R>(x + groups * wide, cols, rows - groups * fold, cols, acc);
+  reduceAllColumns<R>(parts, cols, widen, cols, acc);
+  reduceAllColumns<R>(x + groups * wide, cols, rows - groups * widen, cols, acc);
 }
 
 template <typename R>
@@ -83,6 +83,6 @@ void reduceRows(const float* x, int64_t rowStride, int64_t rows, int64_t cols, f
 }
 
 constexpr ReduceKernels kReduceKernels = {
-    {reduceColumnsFolded<SumOf>, reduceRows<SumOf>},
-    {reduceColumnsFolded<MaxOf>, reduceRows<MaxOf>},
+    {reduceColumnsWidened<SumOf>, reduceRows<SumOf>},
+    {reduceColumnsWidened<MaxOf>, reduceRows<MaxOf>},
 };

@@ -31,7 +31,7 @@ Plan planStats(const Call& call) {
 // q - s^2 / n (Chan, Golub and LeVeque 1983). p is the mean of the chunk's first sixteenth, so that n (mean - p)^2 is at most sixteen
 // times the sum of squares: the difference loses four bits at worst, and memory is read once.
 void momentsOfChunk(const Call& call, const Matrix& m, int64_t chunk, float* scratch, float* mean, float* squares) {
-  const int64_t rows = m.rowsOf(chunk), sample = std::min(rows, ceilDiv(ceilDiv(rows, 16), m.fold) * m.fold);
+  const int64_t rows = m.rowsOf(chunk), sample = std::min(rows, ceilDiv(ceilDiv(rows, 16), m.widen) * m.widen);
   const float* x = call.operands[0].f32() + chunk * m.chunkRows * m.c;
   float *pivot = scratch, *wideSum = pivot + m.wide(), *wideSquares = wideSum + m.wide(), *chain = wideSquares + m.wide();
   std::fill_n(wideSum, m.wide(), 0.0f);

@@ -17,36 +17,36 @@ constexpr int64_t kChannelTile = 64;
 // Wide rows of a chunk that are added up one after the other.
 constexpr int64_t kChainRows = 128;
 
-// [rows, c] as chunks of rows, and as wide rows of fold pixels.
+// [rows, c] as chunks of rows, and as wide rows of `widen` pixels.
 struct Matrix {
-  int64_t rows, c, fold, chunkRows;
+  int64_t rows, c, widen, chunkRows;
 
-  explicit Matrix(const Operand& x) : rows(x.count / x.dims[x.rank - 1]), c(x.dims[x.rank - 1]), fold(1) {
+  explicit Matrix(const Operand& x) : rows(x.count / x.dims[x.rank - 1]), c(x.dims[x.rank - 1]), widen(1) {
     if (c < kWideColumns) {
-      fold = kWideColumns / std::gcd(c, kWideColumns);
-      if (fold * c > kMaxWideColumns) fold = kNarrowColumns / std::gcd(c, kNarrowColumns);
+      widen = kWideColumns / std::gcd(c, kWideColumns);
+      if (widen * c > kMaxWideColumns) widen = kNarrowColumns / std::gcd(c, kNarrowColumns);
     }
     const int64_t elements = std::min(kMaxChunkElements, std::max(kTileElements, rows * c / kMaxChunks));
-    chunkRows = ceilDiv(std::max<int64_t>(16, elements / c), fold) * fold;
+    chunkRows = ceilDiv(std::max<int64_t>(16, elements / c), widen) * widen;
   }
 
   int64_t chunks() const { return ceilDiv(rows, chunkRows); }
-  int64_t wide() const { return fold * c; }
+  int64_t wide() const { return widen * c; }
   int64_t channelTiles() const { return ceilDiv(c, kChannelTile); }
   int64_t rowsOf(int64_t chunk) const { return std::min(chunkRows, rows - chunk * chunkRows); }
 
   // The rows of this thread's tiles, for what is computed row by row.
-  Range ownRows(const Worker& worker) const { return worker.share(rows, ceilDiv(std::max<int64_t>(1, kTileElements / c), fold) * fold); }
+  Range ownRows(const Worker& worker) const { return worker.share(rows, ceilDiv(std::max<int64_t>(1, kTileElements / c), widen) * widen); }
 
-  // wide[0, fold c) = column[0, c) again and again.
+  // wide[0, widen c) = column[0, c) again and again.
   void repeat(const float* column, float* wideColumn) const {
-    for (int64_t i = 0; i < fold; ++i) std::copy_n(column, c, wideColumn + i * c);
+    for (int64_t i = 0; i < widen; ++i) std::copy_n(column, c, wideColumn + i * c);
   }
-  // The fold parts of a sum over wide rows become one.
+  // The `widen` parts of a sum over wide rows become one.
   void join(const float* wideSum, float* sum) const {
     for (int64_t j = 0; j < c; ++j) {
       float total = wideSum[j];
-      for (int64_t i = 1; i < fold; ++i) total += wideSum[i * c + j];
+      for (int64_t i = 1; i < widen; ++i) total += wideSum[i * c + j];
       sum[j] = total;
     }
   }
@@ -55,7 +55,7 @@ struct Matrix {
   template <typename Body>
   void addUp(const Call& call, int64_t first, int64_t count, int64_t width, float* chain, float* sums, Body body) const {
     std::fill_n(sums, width, 0.0f);
-    const int64_t most = kChainRows * fold;
+    const int64_t most = kChainRows * widen;
     if (count <= most) return eachBlock(first, count, [&](int64_t row, int64_t rows, int64_t cols) { body(row, rows, cols, sums); });
     for (int64_t at = 0; at < count; at += most) {
       std::fill_n(chain, width, 0.0f);
@@ -66,9 +66,9 @@ struct Matrix {
   // body(first row, rows, columns): the wide rows among `count` rows from `first` on, then the rest as one short row.
   template <typename Body>
   void eachBlock(int64_t first, int64_t count, Body body) const {
-    const int64_t whole = count / fold, rest = count % fold;
+    const int64_t whole = count / widen, rest = count % widen;
     if (whole > 0) body(first, whole, wide());
-    if (rest > 0) body(first + whole * fold, 1, rest * c);
+    if (rest > 0) body(first + whole * widen, 1, rest * c);
   }
 };
 

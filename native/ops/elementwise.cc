@@ -81,19 +81,19 @@ void eachBlock(const Loops& loops, const Worker& worker, Body body) {
   }
 }
 
-// A repeated row of a few numbers (a bias of six channels) would give rows too short for vectors. It is written out `fold` times, and
-// fold rows are handled as one. Room for the copies is in the thread's scratch.
-constexpr int64_t kShortRow = 64, kFoldedRow = 256;
-constexpr size_t kFoldScratch = floatBytes(2 * (kFoldedRow + kShortRow));
+// A repeated row of a few numbers (a bias of six channels) would give rows too short for vectors. It is written out `widen` times, and
+// so many rows are handled as one. Room for the copies is in the thread's scratch.
+constexpr int64_t kShortRow = 64, kWideRow = 256;
+constexpr size_t kWideScratch = floatBytes(2 * (kWideRow + kShortRow));
 
-int64_t foldOf(const Loops& loops) {
+int64_t widenOf(const Loops& loops) {
   if (loops.rank != 2 || loops.cols() >= kShortRow || !loops.isDense(2)) return 1;
   bool repeats = false;
   for (int i = 0; i < 2; ++i) {
     if (!loops.repeatsRow(i) && !loops.isDense(i)) return 1;
     repeats = repeats || loops.repeatsRow(i);
   }
-  return repeats ? std::min(loops.rows(), ceilDiv(kFoldedRow, loops.cols())) : 1;
+  return repeats ? std::min(loops.rows(), ceilDiv(kWideRow, loops.cols())) : 1;
 }
 
 // kernel(the inputs' rows, y, yStride, rows, cols) over this thread's share; operands 0 and 1 are inputs, 2 is y.
@@ -102,22 +102,22 @@ void runLoops(const Operand* const* operands, int inputCount, const Worker& work
   const Loops loops = collapse(operands);
   const T* inputs[2] = {static_cast<const T*>(operands[0]->data), static_cast<const T*>(operands[1]->data)};
   T* y = static_cast<T*>(operands[2]->data);
-  const int64_t fold = foldOf(loops), cols = loops.cols();
+  const int64_t widen = widenOf(loops), cols = loops.cols();
   T* scratch = static_cast<T*>(worker.threadScratch);
-  for (int i = 0; i < inputCount && fold > 1; ++i) {
+  for (int i = 0; i < inputCount && widen > 1; ++i) {
     if (!loops.repeatsRow(i) || loops.colStride(i) == 0) continue;
-    for (int64_t k = 0; k < fold * cols; ++k) scratch[k] = inputs[i][k % cols];
+    for (int64_t k = 0; k < widen * cols; ++k) scratch[k] = inputs[i][k % cols];
     inputs[i] = scratch;
-    scratch += fold * cols;
+    scratch += widen * cols;
   }
   eachBlock(loops, worker, [&](const int64_t* at, int64_t rows, int64_t width) {
     StridedRows<T> x[2];
-    for (int i = 0; i < 2; ++i) x[i] = {inputs[i] + at[i], loops.rowStride(i) * fold, loops.colStride(i)};
-    if (fold == 1) return kernel(x, y + at[2], loops.rowStride(2), rows, width);
-    const int64_t folded = rows / fold, rest = rows % fold * cols;
-    kernel(x, y + at[2], fold * cols, folded, fold * cols);
-    for (int i = 0; i < 2; ++i) x[i].data += folded * x[i].rowStride;
-    if (rest > 0) kernel(x, y + at[2] + folded * fold * cols, rest, 1, rest);
+    for (int i = 0; i < 2; ++i) x[i] = {inputs[i] + at[i], loops.rowStride(i) * widen, loops.colStride(i)};
+    if (widen == 1) return kernel(x, y + at[2], loops.rowStride(2), rows, width);
+    const int64_t wideRows = rows / widen, rest = rows % widen * cols;
+    kernel(x, y + at[2], widen * cols, wideRows, widen * cols);
+    for (int i = 0; i < 2; ++i) x[i].data += wideRows * x[i].rowStride;
+    if (rest > 0) kernel(x, y + at[2] + wideRows * widen * cols, rest, 1, rest);
   });
 }
 
@@ -173,7 +173,7 @@ Plan planUnary(const Call& call) {
   const bool elementary = kind == UnaryKind::exp || kind == UnaryKind::log || kind == UnaryKind::sigmoid || kind == UnaryKind::tanh ||
                           kind == UnaryKind::silu || kind >= UnaryKind::gelu;
   Plan plan = planOf(call, static_cast<double>(call.operands[1].count) * (elementary ? 20 : 1));
-  plan.threadScratch = kFoldScratch;
+  plan.threadScratch = kWideScratch;
   return plan;
 }
 
@@ -182,7 +182,7 @@ Plan planBinary(const Call& call) {
   const bool elementary = kind == BinaryKind::siluGrad || kind == BinaryKind::geluGrad || kind == BinaryKind::geluTanhGrad;
   const double each = kind == BinaryKind::pow ? 40 : elementary ? 20 : 1;
   Plan plan = planOf(call, static_cast<double>(call.operands[2].count) * each);
-  plan.threadScratch = kFoldScratch;
+  plan.threadScratch = kWideScratch;
   return plan;
 }
 

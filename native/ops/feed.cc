@@ -11,7 +11,7 @@ struct Attrs {
   Layout layout;
 };
 
-constexpr int64_t kShortPeriod = 64, kFoldedPeriod = 256;
+constexpr int64_t kShortPeriod = 64, kWidePeriod = 256;
 constexpr int64_t kTilePixels = 16;  // a task of planes has a multiple of this, so that vectors are whole
 
 struct Geometry {
@@ -32,7 +32,7 @@ struct Geometry {
     // A short period is repeated until rows are long enough for vectors. Where scale and shift are single numbers the
     // period is 1.
     const int64_t own = planes || scale.count > 1 || shift.count > 1 ? channels : 1;
-    period = planes || own >= kShortPeriod ? own : own * (kFoldedPeriod / own);
+    period = planes || own >= kShortPeriod ? own : own * (kWidePeriod / own);
     if (planes) {
       perImage = ceilDiv(pixels * channels, kTileElements);
       tile = ceilDiv(ceilDiv(pixels, perImage), kTilePixels) * kTilePixels;

@@ -36,12 +36,12 @@ void RankUpdate::partition() {
   if (chunks > 1) chunks -= chunks % 2;
 }
 
-RankSharing::RankSharing(const RankUpdate& update, int64_t threads) : strips(update.units * update.panels.count) {
+RankSharing::RankSharing(const RankUpdate& update, int64_t threads) : unitPanels(update.units * update.panels.count) {
   // Makes the number of tasks a multiple of the number of threads.
   splits = roundUp(ceilDiv(update.size, kPartNumbers), threads / std::gcd(threads, update.chunks));
-  const int64_t most = ceilDiv(update.rows, kMaxTileRows), wanted = ceilDiv(splits, strips);
+  const int64_t most = ceilDiv(update.rows, kMaxTileRows), wanted = ceilDiv(splits, unitPanels);
   bands = clamp(ceilDiv(update.rows, kBandRows), wanted < most ? wanted : most, most);
-  splits = clamp(splits, 1, strips * bands);
+  splits = clamp(splits, 1, unitPanels * bands);
 }
 
 void addPartials(const KernelTable& kernels, const Worker& worker, const float* partials, int64_t chunks, int64_t size, float* y) {

@@ -58,10 +58,11 @@ struct RankUpdate {
   size_t sumBytes() const { return scratchBytes(floatBytes(chunks * sumSize)); }
 };
 
-// How the work on each chunk's result is shared: strips (unit, panel) are cut into bands of rows, and `splits` tasks take pieces (band,
-// strip), each so much of the result as stays in the second-level cache from block to block. No number that is computed depends on it.
+// How the work on each chunk's result is shared: the panels of all units are cut into bands of rows, and `splits` tasks take parts (band,
+// panel of a unit), each so much of the result as stays in the second-level cache from block to block. No number that is computed depends
+// on it.
 struct RankSharing {
-  int64_t strips, bands, splits;
+  int64_t unitPanels, bands, splits;
   RankSharing(const RankUpdate& update, int64_t threads);
 };
 
@@ -71,26 +72,26 @@ constexpr int64_t lineOfTurn(int64_t turn, int64_t turns, int64_t count) {
   return (turn + 1) * count / turns > line ? line : -1;
 }
 
-// Adds one block to c, for the pieces [begin, end). unitAt(u) gives a RankUnit.
+// Adds one block to c, for the parts [begin, end). unitAt(u) gives a RankUnit.
 template <typename UnitAt>
-void updatePieces(const RankUpdate& update, const RankSharing& sharing, const RankBlock& block, const UnitAt& unitAt, int64_t begin,
-                  int64_t end, float* c, bool accumulate) {
+void updateParts(const RankUpdate& update, const RankSharing& sharing, const RankBlock& block, const UnitAt& unitAt, int64_t begin,
+                 int64_t end, float* c, bool accumulate) {
   constexpr int64_t kLine = 16;
   const GemmKernels& gemm = update.kernels->gemm;
   const GemmTileSizes& sizes = update.kernels->tiles.gemm;
   auto firstRow = [&](int64_t band) { return band * update.rows / sharing.bands; };
-  // The rows of a that the pieces read, and so those of the next block to fetch.
-  const int64_t low = firstRow(begin / sharing.strips), high = firstRow((end - 1) / sharing.strips + 1);
-  const int64_t turnsPerPiece = ceilDiv(firstRow(1), sizes.rows[update.panels.vectorsOf(0)]), turns = (end - begin) * turnsPerPiece;
+  // The rows of a that the parts read, and so those of the next block to fetch.
+  const int64_t low = firstRow(begin / sharing.unitPanels), high = firstRow((end - 1) / sharing.unitPanels + 1);
+  const int64_t turnsPerPart = ceilDiv(firstRow(1), sizes.rows[update.panels.vectorsOf(0)]), turns = (end - begin) * turnsPerPart;
 
   const float* rowPointers[kMaxTileRows];
   RankUpdateTile tile = {
       rowPointers, update.a.stride, update.a.run,  nullptr, update.b.stride, update.b.run, 0, 0, nullptr, update.cStride, 0, accumulate,
       0,           update.a.image,  update.b.image};
-  for (int64_t piece = begin; piece < end; ++piece) {
-    const int64_t strip = piece % sharing.strips, band = piece / sharing.strips;
-    const int64_t panel = strip % update.panels.count;
-    const RankUnit unit = unitAt(strip / update.panels.count);
+  for (int64_t part = begin; part < end; ++part) {
+    const int64_t unitPanel = part % sharing.unitPanels, band = part / sharing.unitPanels;
+    const int64_t panel = unitPanel % update.panels.count;
+    const RankUnit unit = unitAt(unitPanel / update.panels.count);
     const int64_t first = firstRow(band), count = firstRow(band + 1) - first;
     const int vectors = update.panels.vectorsOf(panel);
     const int64_t tiles = ceilDiv(count, sizes.rows[vectors]);
@@ -109,7 +110,7 @@ void updatePieces(const RankUpdate& update, const RankSharing& sharing, const Ra
       tile.aAhead = 0, tile.bAhead = 0;
       tile.isStreamed = update.isStreamed;
       if (block.aNext != 0) {
-        const int64_t line = lineOfTurn((piece - begin) * turnsPerPiece + i, turns, ceilDiv(high - low, kLine));
+        const int64_t line = lineOfTurn((part - begin) * turnsPerPart + i, turns, ceilDiv(high - low, kLine));
         if (line >= 0) tile.aAhead = block.aNext + low + line * kLine - row;
       }
       if (block.bNext != 0) {
@@ -127,7 +128,7 @@ template <typename BlockAt, typename UnitAt>
 void accumulateChunks(const RankUpdate& update, const Worker& worker, const BlockAt& blockAt, const UnitAt& unitAt, float* partials,
                       float* sums) {
   const RankSharing sharing(update, worker.threads);
-  const int64_t pieces = sharing.strips * sharing.bands;
+  const int64_t parts = sharing.unitPanels * sharing.bands;
   for (const int64_t task : worker.share(update.chunks * sharing.splits)) {
     const int64_t chunk = task / sharing.splits, split = task % sharing.splits;
     const int64_t firstBlock = chunk * update.blocks / update.chunks, endBlock = (chunk + 1) * update.blocks / update.chunks;
@@ -136,8 +137,8 @@ void accumulateChunks(const RankUpdate& update, const Worker& worker, const Bloc
     for (int64_t i = firstBlock; i < endBlock; ++i) {
       const RankBlock block = blockAt(i);
       auto unitOfBlock = [&](int64_t unit) { return unitAt(i, unit); };
-      updatePieces(update, sharing, block, unitOfBlock, split * pieces / sharing.splits, (split + 1) * pieces / sharing.splits,
-                   partials + chunk * update.size, i > firstBlock);
+      updateParts(update, sharing, block, unitOfBlock, split * parts / sharing.splits, (split + 1) * parts / sharing.splits,
+                  partials + chunk * update.size, i > firstBlock);
       if (sum != nullptr) update.kernels->gemm.addRows(block.sumRows, update.sumSize, block.sumCount, update.sumSize, sum);
     }
   }
