@@ -8,14 +8,18 @@ Status verifyActivation(const Call& call) {
   if (Status status = expectFloats(call); !status.isOk()) return status;
   const int last = signatureOf(call).operandCount() - 1;
   for (int i = 0; i < last; ++i) {
-    if (sameShape(call.operands[i], call.operands[last])) continue;
-    return refuse(call, "operands %s and %s must have one shape", ShapeText(call.operands[i]).text, ShapeText(call.operands[last]).text);
+    const Operand &x = call.operands[i], &result = call.operands[last];
+    if (sameShape(x, result)) continue;
+    return refuse(call, "operands %s and %s must have one shape", ShapeText(x).text, ShapeText(result).text);
   }
   return Status::ok();
 }
 
+static_assert(Clamp::x == LeakyRelu::x && Clamp::x == ClampGrad::dy && Clamp::x == LeakyReluGrad::dy,
+              "planActivation counts the first operand of each instruction");
+
 Plan planActivation(const Call& call) {
-  return planOf(call, 2.0 * static_cast<double>(call.operands[0].count));
+  return planOf(call, 2.0 * static_cast<double>(call.operands[Clamp::x].count));
 }
 
 // Calls body(first, count) for this thread's share of n numbers.
@@ -25,38 +29,40 @@ void eachTile(int64_t n, const Worker& worker, Body body) {
   if (!own.isEmpty()) body(own.first, own.count());
 }
 
-struct ClampAttrs {
-  float low, high;
-};
-
 void runClamp(const Call& call, const Worker& worker) {
-  const ClampAttrs attrs = call.attributes<ClampAttrs>();
-  eachTile(call.operands[0].count, worker, [&](int64_t first, int64_t n) {
-    call.kernels->activation.clamp(call.operands[0].f32() + first, call.operands[1].f32() + first, n, attrs.low, attrs.high);
-  });
+  const auto attrs = call.attributes<Clamp>();
+  const float* x = call.operands[Clamp::x].f32();
+  float* y = call.operands[Clamp::y].f32();
+  const int64_t count = call.operands[Clamp::y].count;
+  const auto kernel = call.kernels->activation.clamp;
+  eachTile(count, worker, [&](int64_t at, int64_t n) { kernel(x + at, y + at, n, attrs.min, attrs.max); });
 }
 
 void runClampGrad(const Call& call, const Worker& worker) {
-  const ClampAttrs attrs = call.attributes<ClampAttrs>();
-  eachTile(call.operands[0].count, worker, [&](int64_t first, int64_t n) {
-    call.kernels->activation.clampGrad(call.operands[0].f32() + first, call.operands[1].f32() + first, call.operands[2].f32() + first, n,
-                                       attrs.low, attrs.high);
-  });
+  const auto attrs = call.attributes<ClampGrad>();
+  const float *dy = call.operands[ClampGrad::dy].f32(), *x = call.operands[ClampGrad::x].f32();
+  float* dx = call.operands[ClampGrad::dx].f32();
+  const int64_t count = call.operands[ClampGrad::dx].count;
+  const auto kernel = call.kernels->activation.clampGrad;
+  eachTile(count, worker, [&](int64_t at, int64_t n) { kernel(dy + at, x + at, dx + at, n, attrs.min, attrs.max); });
 }
 
 void runLeakyRelu(const Call& call, const Worker& worker) {
-  const float slope = call.attributes<float>();
-  eachTile(call.operands[0].count, worker, [&](int64_t first, int64_t n) {
-    call.kernels->activation.leakyRelu(call.operands[0].f32() + first, call.operands[1].f32() + first, n, slope);
-  });
+  const float slope = call.attributes<LeakyRelu>().negativeSlope;
+  const float* x = call.operands[LeakyRelu::x].f32();
+  float* y = call.operands[LeakyRelu::y].f32();
+  const int64_t count = call.operands[LeakyRelu::y].count;
+  const auto kernel = call.kernels->activation.leakyRelu;
+  eachTile(count, worker, [&](int64_t at, int64_t n) { kernel(x + at, y + at, n, slope); });
 }
 
 void runLeakyReluGrad(const Call& call, const Worker& worker) {
-  const float slope = call.attributes<float>();
-  eachTile(call.operands[0].count, worker, [&](int64_t first, int64_t n) {
-    call.kernels->activation.leakyReluGrad(call.operands[0].f32() + first, call.operands[1].f32() + first, call.operands[2].f32() + first,
-                                           n, slope);
-  });
+  const float slope = call.attributes<LeakyReluGrad>().negativeSlope;
+  const float *dy = call.operands[LeakyReluGrad::dy].f32(), *x = call.operands[LeakyReluGrad::x].f32();
+  float* dx = call.operands[LeakyReluGrad::dx].f32();
+  const int64_t count = call.operands[LeakyReluGrad::dx].count;
+  const auto kernel = call.kernels->activation.leakyReluGrad;
+  eachTile(count, worker, [&](int64_t at, int64_t n) { kernel(dy + at, x + at, dx + at, n, slope); });
 }
 
 }  // namespace

@@ -7,6 +7,9 @@
 namespace stridenet {
 namespace {
 
+using Pool = AdaptiveAvgPool2d;
+using PoolGrad = AdaptiveAvgPool2dGrad;
+
 constexpr int64_t kEnoughTiles = 16, kChannelBlock = 64;
 
 struct Geometry {
@@ -44,28 +47,24 @@ struct Geometry {
   }
 };
 
-Status checkImages(const Call& call, const Operand& image, const Operand& pooled) {
+template <typename Instruction>
+Status verifyImages(const Call& call) {
+  const Operand &image = imageOf<Instruction>(call), &pooled = resultOf<Instruction>(call);
   if (Status status = expectFloats(call); !status.isOk()) return status;
   if (image.rank == 4 && pooled.rank == 4 && image.dims[0] == pooled.dims[0] && image.dims[3] == pooled.dims[3]) return Status::ok();
   return refuse(call, "expects images [n, ih, iw, c] and [n, oh, ow, c], got %s and %s", ShapeText(image).text, ShapeText(pooled).text);
 }
 
-Status verifyAdaptive(const Call& call) {
-  return checkImages(call, call.operands[0], call.operands[1]);
-}
-
-Status verifyAdaptiveGrad(const Call& call) {
-  return checkImages(call, call.operands[1], call.operands[0]);
-}
+static_assert(Pool::x == PoolGrad::dy && Pool::y == PoolGrad::dx, "planAdaptive counts the operands of both");
 
 Plan planAdaptive(const Call& call) {
-  return planOf(call, static_cast<double>(call.operands[0].count + call.operands[1].count));
+  return planOf(call, static_cast<double>(call.operands[Pool::x].count + call.operands[Pool::y].count));
 }
 
 void runAdaptive(const Call& call, const Worker& worker) {
-  const Geometry g(call.operands[0], call.operands[1]);
-  const float* x = call.operands[0].f32();
-  float* y = call.operands[1].f32();
+  const Geometry g(call.operands[Pool::x], call.operands[Pool::y]);
+  const float* x = call.operands[Pool::x].f32();
+  float* y = call.operands[Pool::y].f32();
   const auto kernel = call.kernels->pool.avgRow;
   const int64_t block = g.channelBlock(g.n * g.oh), blocks = ceilDiv(g.c, block);
   for (const int64_t tile : worker.share(g.n * g.oh * blocks)) {
@@ -77,7 +76,7 @@ void runAdaptive(const Call& call, const Worker& worker) {
 }
 
 Plan planAdaptiveGrad(const Call& call) {
-  const Geometry g(call.operands[1], call.operands[0]);
+  const Geometry g(call.operands[PoolGrad::dx], call.operands[PoolGrad::dy]);
   Plan plan = planAdaptive(call);
   // A window has at most two rows more than ih / oh.
   if (g.hasBands()) plan.threadScratch = GradientBand::bandBytes(std::min(g.ih, g.ih / g.oh + 2), g.iw * g.c, g.iw, g.c);
@@ -86,9 +85,9 @@ Plan planAdaptiveGrad(const Call& call) {
 
 // Windows may overlap, so an image is one task.
 void runAdaptiveGrad(const Call& call, const Worker& worker) {
-  const Geometry g(call.operands[1], call.operands[0]);
-  const float* dy = call.operands[0].f32();
-  float* dx = call.operands[1].f32();
+  const Geometry g(call.operands[PoolGrad::dx], call.operands[PoolGrad::dy]);
+  const float* dy = call.operands[PoolGrad::dy].f32();
+  float* dx = call.operands[PoolGrad::dx].f32();
   const auto kernel = call.kernels->pool.avgGradRow;
   const int64_t block = g.channelBlock(g.n), blocks = ceilDiv(g.c, block);
   const bool accumulate = !g.isTiling();
@@ -114,7 +113,7 @@ void runAdaptiveGrad(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kAdaptiveAvgPool2dOp, kAdaptiveAvgPool2dGradOp;
-const Op kAdaptiveAvgPool2dOp = {verifyAdaptive, planAdaptive, runAdaptive};
-const Op kAdaptiveAvgPool2dGradOp = {verifyAdaptiveGrad, planAdaptiveGrad, runAdaptiveGrad};
+const Op kAdaptiveAvgPool2dOp = {verifyImages<Pool>, planAdaptive, runAdaptive};
+const Op kAdaptiveAvgPool2dGradOp = {verifyImages<PoolGrad>, planAdaptiveGrad, runAdaptiveGrad};
 
 }  // namespace stridenet

@@ -7,21 +7,18 @@ namespace {
 
 using namespace batch_norm;
 
-struct NormAttrs {
-  float eps;
-  int32_t activation;
-};
+using Stats = BatchNormStats;
 
 // --- batch_norm_stats: x -> mean, variance ---
 
 Status verifyStats(const Call& call) {
   if (Status status = checkInput(call); !status.isOk()) return status;
-  return checkChannels(call, 1, 2, channelsOf(call));
+  return checkChannels(call, {Stats::mean, Stats::variance}, channelsOf(call));
 }
 
 Plan planStats(const Call& call) {
-  const Matrix m(call.operands[0]);
-  Plan plan = planOf(call, 4.0 * static_cast<double>(call.operands[0].count), 2);
+  const Matrix m(call.operands[Stats::x]);
+  Plan plan = planOf(call, 4.0 * static_cast<double>(call.operands[Stats::x].count), 2);
   plan.sharedScratch = floatBytes(2 * m.chunks() * m.c);
   plan.threadScratch = floatBytes(5 * m.wide());
   return plan;
@@ -32,7 +29,7 @@ Plan planStats(const Call& call) {
 // times the sum of squares: the difference loses four bits at worst, and memory is read once.
 void momentsOfChunk(const Call& call, const Matrix& m, int64_t chunk, float* scratch, float* mean, float* squares) {
   const int64_t rows = m.rowsOf(chunk), sample = std::min(rows, ceilDiv(ceilDiv(rows, 16), m.widen) * m.widen);
-  const float* x = call.operands[0].f32() + chunk * m.chunkRows * m.c;
+  const float* x = call.operands[Stats::x].f32() + chunk * m.chunkRows * m.c;
   float *pivot = scratch, *wideSum = pivot + m.wide(), *wideSquares = wideSum + m.wide(), *chain = wideSquares + m.wide();
   std::fill_n(wideSum, m.wide(), 0.0f);
   m.eachBlock(0, sample, [&](int64_t first, int64_t count, int64_t cols) {
@@ -75,7 +72,7 @@ void combineMoments(const Matrix& m, const float* partial, int64_t c0, int64_t n
 }
 
 void runStats(const Call& call, const Worker& worker) {
-  const Matrix m(call.operands[0]);
+  const Matrix m(call.operands[Stats::x]);
   float* partial = worker.sharedFloats();
   if (worker.phase == 0) {
     for (const int64_t k : worker.share(m.chunks())) {
@@ -86,51 +83,54 @@ void runStats(const Call& call, const Worker& worker) {
   }
   for (const int64_t tile : worker.share(m.channelTiles())) {
     const int64_t c0 = tile * kChannelTile;
-    combineMoments(m, partial, c0, std::min(kChannelTile, m.c - c0), call.operands[1].f32(), call.operands[2].f32());
+    float *mean = call.operands[Stats::mean].f32(), *variance = call.operands[Stats::variance].f32();
+    combineMoments(m, partial, c0, std::min(kChannelTile, m.c - c0), mean, variance);
   }
 }
 
 // --- batch_norm: x mean variance weight bias add? -> y ---
 
-enum { kX, kMean, kVariance, kWeight, kBias, kAdd, kY };
-
 Status verifyNorm(const Call& call) {
-  const NormAttrs attrs = call.attributes<NormAttrs>();
+  const auto attrs = call.attributes<BatchNorm>();
   if (Status status = checkInput(call); !status.isOk()) return status;
-  if (attrs.activation < 0 || attrs.activation >= kActivationCount) return refuse(call, "unknown activation %d", attrs.activation);
-  if (!(attrs.eps >= 0)) return refuse(call, "eps must not be negative, got %g", static_cast<double>(attrs.eps));
-  for (const Status& status : {checkChannels(call, kMean, kBias, channelsOf(call)), checkSame(call, kAdd), checkSame(call, kY)}) {
-    if (!status.isOk()) return status;
+  if (!isOneOf(attrs.activation, kActivationCount)) {
+    return refuse(call, "unknown activation %d", static_cast<int>(attrs.activation));
   }
-  return Status::ok();
+  if (!(attrs.eps >= 0)) return refuse(call, "eps must not be negative, got %g", static_cast<double>(attrs.eps));
+  const auto columns = {BatchNorm::mean, BatchNorm::variance, BatchNorm::weight, BatchNorm::bias};
+  if (Status status = checkChannels(call, columns, channelsOf(call)); !status.isOk()) return status;
+  return checkSame(call, {BatchNorm::add, BatchNorm::y});
 }
 
 Plan planNorm(const Call& call) {
-  const Matrix m(call.operands[kX]);
-  Plan plan = planOf(call, 4.0 * static_cast<double>(call.operands[kX].count));
+  const Matrix m(call.operands[BatchNorm::x]);
+  Plan plan = planOf(call, 4.0 * static_cast<double>(call.operands[BatchNorm::x].count));
   plan.threadScratch = floatBytes(3 * m.wide());
   return plan;
 }
 
 void runNorm(const Call& call, const Worker& worker) {
-  const Matrix m(call.operands[kX]);
-  const NormAttrs attrs = call.attributes<NormAttrs>();
+  const Matrix m(call.operands[BatchNorm::x]);
+  const auto attrs = call.attributes<BatchNorm>();
   const Range own = m.ownRows(worker);
   if (own.isEmpty()) return;
-  const float *variance = call.operands[kVariance].f32(), *weight = call.operands[kWeight].f32();
+  const float *variance = call.operands[BatchNorm::variance].f32(), *weight = call.operands[BatchNorm::weight].f32();
   float *mean = worker.threadFloats(), *scale = mean + m.wide(), *shift = scale + m.wide();
   for (int64_t j = 0; j < m.c; ++j) scale[j] = weight[j] * inverseDeviation(variance[j], attrs.eps);
   for (int64_t i = m.c; i < m.wide(); ++i) scale[i] = scale[i - m.c];
-  m.repeat(call.operands[kMean].f32(), mean);
-  m.repeat(call.operands[kBias].f32(), shift);
-  const float *x = call.operands[kX].f32(), *addend = call.operands[kAdd].present() ? call.operands[kAdd].f32() : nullptr;
-  float* y = call.operands[kY].f32();
+  m.repeat(call.operands[BatchNorm::mean].f32(), mean);
+  m.repeat(call.operands[BatchNorm::bias].f32(), shift);
+  const bool hasAddend = call.operands[BatchNorm::add].present();
+  const float* addend = hasAddend ? call.operands[BatchNorm::add].f32() : nullptr;
+  const float* x = call.operands[BatchNorm::x].f32();
+  float* y = call.operands[BatchNorm::y].f32();
+  const NormKernels& kernels = call.kernels->norm;
   const NormColumns columns = {mean, scale, shift};
-  const bool streams = leavesCaches(call.operands[kY]) && y != x && y != addend;
+  const bool streams = leavesCaches(call.operands[BatchNorm::y]) && y != x && y != addend;
   m.eachBlock(own.first, own.count(), [&](int64_t row, int64_t count, int64_t cols) {
     const int64_t at = row * m.c;
-    call.kernels->norm.normalize(x + at, addend ? addend + at : nullptr, columns, count, cols, static_cast<Activation>(attrs.activation),
-                                 streams, y + at);
+    const float* add = addend ? addend + at : nullptr;
+    kernels.normalize(x + at, add, columns, count, cols, attrs.activation, streams, y + at);
   });
 }
 

@@ -11,6 +11,11 @@
 
 namespace stridenet::batch_norm {
 
+// All these instructions have x at one place, which is called BatchNorm::x below.
+static_assert(BatchNorm::x == BatchNormStats::x);
+static_assert(BatchNorm::x == BatchNormGradStats::x);
+static_assert(BatchNorm::x == BatchNormGradInput::x);
+
 constexpr int64_t kWideColumns = 64, kMaxWideColumns = 1024, kNarrowColumns = 16;
 constexpr int64_t kMaxChunks = 256, kMaxChunkElements = 65536;
 constexpr int64_t kChannelTile = 64;
@@ -72,8 +77,9 @@ struct Matrix {
   }
 };
 
-inline Status checkChannels(const Call& call, int first, int last, int64_t c) {
-  for (int i = first; i <= last; ++i) {
+// Checks that each of the operands holds one number for each of c channels.
+inline Status checkChannels(const Call& call, std::initializer_list<int> operands, int64_t c) {
+  for (const int i : operands) {
     const Operand& column = call.operands[i];
     if (column.rank == 1 && column.dims[0] == c) continue;
     const std::string_view name = signatureOf(call).operand(i);
@@ -83,22 +89,27 @@ inline Status checkChannels(const Call& call, int first, int last, int64_t c) {
   return Status::ok();
 }
 
-inline Status checkSame(const Call& call, int operand) {
-  const Operand &x = call.operands[0], &other = call.operands[operand];
-  if (!other.present() || sameShape(other, x)) return Status::ok();
-  const std::string_view name = signatureOf(call).operand(operand);
-  return refuse(call, "%.*s %s must have x's shape %s", static_cast<int>(name.size()), name.data(), ShapeText(other).text,
-                ShapeText(x).text);
+// Checks that each of the operands that is present has x's shape.
+inline Status checkSame(const Call& call, std::initializer_list<int> operands) {
+  for (const int i : operands) {
+    const Operand &x = call.operands[BatchNorm::x], &other = call.operands[i];
+    if (!other.present() || sameShape(other, x)) continue;
+    const std::string_view name = signatureOf(call).operand(i);
+    const int size = static_cast<int>(name.size());
+    return refuse(call, "%.*s %s must have x's shape %s", size, name.data(), ShapeText(other).text, ShapeText(x).text);
+  }
+  return Status::ok();
 }
 
 inline Status checkInput(const Call& call) {
   if (Status status = expectFloats(call); !status.isOk()) return status;
-  if (call.operands[0].rank < 1) return refuse(call, "x must have an axis of channels");
+  if (call.operands[BatchNorm::x].rank < 1) return refuse(call, "x must have an axis of channels");
   return Status::ok();
 }
 
 inline int64_t channelsOf(const Call& call) {
-  return call.operands[0].dims[call.operands[0].rank - 1];
+  const Operand& x = call.operands[BatchNorm::x];
+  return x.dims[x.rank - 1];
 }
 
 // A large result is not in the caches any more when the next instruction reads it: written past them it is not read before it is written.

@@ -9,17 +9,13 @@
 namespace stridenet {
 namespace {
 
-enum FoldOperand { kMean, kVariance, kGamma, kBeta, kBias, kScale, kShift };
-
-struct Attrs {
-  float eps;
-};
+using Fold = BatchNormFold;
 
 Status verify(const Call& call) {
-  const Operand& mean = call.operands[kMean];
+  const Operand& mean = call.operands[Fold::mean];
   if (Status status = expectFloats(call); !status.isOk()) return status;
   if (mean.rank != 1) return refuse(call, "expects a mean of rank 1, got %s", ShapeText(mean).text);
-  for (int i = kVariance; i <= kShift; ++i) {
+  for (const int i : {Fold::variance, Fold::gamma, Fold::beta, Fold::convBias, Fold::scale, Fold::shift}) {
     const Operand& column = call.operands[i];
     if (!column.present() || sameShape(column, mean)) continue;
     const std::string_view name = signatureOf(call).operand(i);
@@ -30,18 +26,18 @@ Status verify(const Call& call) {
 }
 
 Plan plan(const Call& call) {
-  return planOf(call, static_cast<double>(call.operands[kMean].count));
+  return planOf(call, static_cast<double>(call.operands[Fold::mean].count));
 }
 
 void run(const Call& call, const Worker& worker) {
-  const auto column = [&call](FoldOperand operand) { return call.operands[operand].f32(); };
-  const int64_t channels = call.operands[kMean].count;
-  const bool hasBias = call.operands[kBias].present();
+  const auto column = [&call](int operand) { return call.operands[operand].f32(); };
+  const int64_t channels = call.operands[Fold::mean].count;
+  const bool hasBias = call.operands[Fold::convBias].present();
   for (const int64_t o : worker.share(channels, kTileElements)) {
-    const float scale = column(kGamma)[o] / std::sqrt(column(kVariance)[o] + call.attributes<Attrs>().eps);
-    const float distance = hasBias ? column(kMean)[o] - column(kBias)[o] : column(kMean)[o];
-    column(kScale)[o] = scale;
-    column(kShift)[o] = column(kBeta)[o] - distance * scale;
+    const float scale = column(Fold::gamma)[o] / std::sqrt(column(Fold::variance)[o] + call.attributes<Fold>().eps);
+    const float distance = hasBias ? column(Fold::mean)[o] - column(Fold::convBias)[o] : column(Fold::mean)[o];
+    column(Fold::scale)[o] = scale;
+    column(Fold::shift)[o] = column(Fold::beta)[o] - distance * scale;
   }
 }
 

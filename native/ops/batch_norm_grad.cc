@@ -7,12 +7,12 @@ namespace {
 
 using namespace batch_norm;
 
-struct GradAttrs {
-  float eps, maskLimit;
-};
+using GradStats = BatchNormGradStats;
+using GradInput = BatchNormGradInput;
 
-Status checkGradAttrs(const Call& call) {
-  const GradAttrs attrs = call.attributes<GradAttrs>();
+template <typename Instruction>
+Status checkAttributes(const Call& call) {
+  const auto attrs = call.attributes<Instruction>();
   if (!(attrs.eps >= 0)) return refuse(call, "eps must not be negative, got %g", static_cast<double>(attrs.eps));
   if (!(attrs.maskLimit > 0)) return refuse(call, "mask_limit must be positive, got %g", static_cast<double>(attrs.maskLimit));
   return Status::ok();
@@ -23,42 +23,41 @@ struct MaskOperand {
   const float* values;
   float limit;
 
-  MaskOperand(const Call& call, int operand)
-      : values(call.operands[operand].present() ? call.operands[operand].f32() : nullptr), limit(call.attributes<GradAttrs>().maskLimit) {}
   NormMask from(int64_t at) const { return {values != nullptr ? values + at : nullptr, limit}; }
 };
 
-// --- batch_norm_grad_stats: x dy mean variance mask? -> dweight dbias ---
+template <typename Instruction>
+MaskOperand maskOf(const Call& call) {
+  const Operand& mask = call.operands[Instruction::mask];
+  return {mask.present() ? mask.f32() : nullptr, call.attributes<Instruction>().maskLimit};
+}
 
-enum { kGradX, kGradDy, kGradMean, kGradVariance, kSumsMask, kSumsWeight, kSumsBias };
+// --- batch_norm_grad_stats: x dy mean variance mask? -> dweight dbias ---
 
 Status verifyGradStats(const Call& call) {
   if (Status status = checkInput(call); !status.isOk()) return status;
-  if (Status status = checkGradAttrs(call); !status.isOk()) return status;
-  const int64_t c = channelsOf(call);
-  for (const Status& status : {checkSame(call, kGradDy), checkSame(call, kSumsMask), checkChannels(call, kGradMean, kGradVariance, c),
-                               checkChannels(call, kSumsWeight, kSumsBias, c)}) {
-    if (!status.isOk()) return status;
-  }
-  return Status::ok();
+  if (Status status = checkAttributes<GradStats>(call); !status.isOk()) return status;
+  const auto columns = {GradStats::mean, GradStats::variance, GradStats::dweight, GradStats::dbias};
+  if (Status status = checkSame(call, {GradStats::dy, GradStats::mask}); !status.isOk()) return status;
+  return checkChannels(call, columns, channelsOf(call));
 }
 
 Plan planGradStats(const Call& call) {
-  const Matrix m(call.operands[kGradX]);
-  Plan plan = planOf(call, 4.0 * static_cast<double>(call.operands[kGradX].count), 2);
+  const Matrix m(call.operands[GradStats::x]);
+  Plan plan = planOf(call, 4.0 * static_cast<double>(call.operands[GradStats::x].count), 2);
   plan.sharedScratch = floatBytes(2 * m.chunks() * m.c);
   plan.threadScratch = floatBytes(5 * m.wide());
   return plan;
 }
 
 void runGradStats(const Call& call, const Worker& worker) {
-  const Matrix m(call.operands[kGradX]);
+  const Matrix m(call.operands[GradStats::x]);
   float* partial = worker.sharedFloats();
   if (worker.phase == 0) {
-    const float *x = call.operands[kGradX].f32(), *dy = call.operands[kGradDy].f32();
-    const MaskOperand mask(call, kSumsMask);
+    const float *x = call.operands[GradStats::x].f32(), *dy = call.operands[GradStats::dy].f32();
+    const MaskOperand mask = maskOf<GradStats>(call);
     float *mean = worker.threadFloats(), *sums = mean + m.wide(), *chain = sums + 2 * m.wide();
-    m.repeat(call.operands[kGradMean].f32(), mean);
+    m.repeat(call.operands[GradStats::mean].f32(), mean);
     for (const int64_t k : worker.share(m.chunks())) {
       m.addUp(call, k * m.chunkRows, m.rowsOf(k), 2 * m.wide(), chain, sums, [&](int64_t row, int64_t count, int64_t cols, float* to) {
         const int64_t at = row * m.c;
@@ -69,9 +68,9 @@ void runGradStats(const Call& call, const Worker& worker) {
     }
     return;
   }
-  const float* variance = call.operands[kGradVariance].f32();
-  float *dweight = call.operands[kSumsWeight].f32(), *dbias = call.operands[kSumsBias].f32();
-  const float eps = call.attributes<GradAttrs>().eps;
+  const float* variance = call.operands[GradStats::variance].f32();
+  float *dweight = call.operands[GradStats::dweight].f32(), *dbias = call.operands[GradStats::dbias].f32();
+  const float eps = call.attributes<GradStats>().eps;
   for (const int64_t tile : worker.share(m.channelTiles())) {
     const int64_t c0 = tile * kChannelTile, n = std::min(kChannelTile, m.c - c0);
     double weight[kChannelTile] = {}, bias[kChannelTile] = {};
@@ -88,34 +87,31 @@ void runGradStats(const Call& call, const Worker& worker) {
 
 // --- batch_norm_grad_input: x dy mean variance weight dweight dbias mask? -> dx ---
 
-enum { kInputWeight = 4, kInputDWeight, kInputDBias, kInputMask, kInputDx };
-
 Status verifyGradInput(const Call& call) {
   if (Status status = checkInput(call); !status.isOk()) return status;
-  if (Status status = checkGradAttrs(call); !status.isOk()) return status;
-  for (const Status& status : {checkSame(call, kGradDy), checkSame(call, kInputMask), checkSame(call, kInputDx),
-                               checkChannels(call, kGradMean, kInputDBias, channelsOf(call))}) {
-    if (!status.isOk()) return status;
-  }
-  return Status::ok();
+  if (Status status = checkAttributes<GradInput>(call); !status.isOk()) return status;
+  const auto same = {GradInput::dy, GradInput::mask, GradInput::dx};
+  if (Status status = checkSame(call, same); !status.isOk()) return status;
+  const auto columns = {GradInput::mean, GradInput::variance, GradInput::weight, GradInput::dweight, GradInput::dbias};
+  return checkChannels(call, columns, channelsOf(call));
 }
 
 Plan planGradInput(const Call& call) {
-  const Matrix m(call.operands[kGradX]);
-  Plan plan = planOf(call, 5.0 * static_cast<double>(call.operands[kGradX].count));
+  const Matrix m(call.operands[GradInput::x]);
+  Plan plan = planOf(call, 5.0 * static_cast<double>(call.operands[GradInput::x].count));
   plan.threadScratch = floatBytes(4 * m.wide());
   return plan;
 }
 
 void runGradInput(const Call& call, const Worker& worker) {
-  const Matrix m(call.operands[kGradX]);
-  const float eps = call.attributes<GradAttrs>().eps;
+  const Matrix m(call.operands[GradInput::x]);
+  const float eps = call.attributes<GradInput>().eps;
   const Range own = m.ownRows(worker);
   if (own.isEmpty()) return;
-  const float *variance = call.operands[kGradVariance].f32(), *weight = call.operands[kInputWeight].f32();
-  const float *dweight = call.operands[kInputDWeight].f32(), *dbias = call.operands[kInputDBias].f32();
+  const float *variance = call.operands[GradInput::variance].f32(), *weight = call.operands[GradInput::weight].f32();
+  const float *dweight = call.operands[GradInput::dweight].f32(), *dbias = call.operands[GradInput::dbias].f32();
   float *mean = worker.threadFloats(), *gain = mean + m.wide(), *offset = gain + m.wide(), *slope = offset + m.wide();
-  m.repeat(call.operands[kGradMean].f32(), mean);
+  m.repeat(call.operands[GradInput::mean].f32(), mean);
   const float count = static_cast<float>(m.rows);
   for (int64_t j = 0; j < m.c; ++j) {
     const float inverse = inverseDeviation(variance[j], eps);
@@ -126,10 +122,10 @@ void runGradInput(const Call& call, const Worker& worker) {
   for (float* column : {gain, offset, slope})
     for (int64_t i = m.c; i < m.wide(); ++i) column[i] = column[i - m.c];
   const NormGradientColumns columns = {mean, gain, offset, slope};
-  const float *x = call.operands[kGradX].f32(), *dy = call.operands[kGradDy].f32();
-  const MaskOperand mask(call, kInputMask);
-  float* dx = call.operands[kInputDx].f32();
-  const bool streams = leavesCaches(call.operands[kInputDx]) && dx != x && dx != dy && dx != mask.values;
+  const float *x = call.operands[GradInput::x].f32(), *dy = call.operands[GradInput::dy].f32();
+  const MaskOperand mask = maskOf<GradInput>(call);
+  float* dx = call.operands[GradInput::dx].f32();
+  const bool streams = leavesCaches(call.operands[GradInput::dx]) && dx != x && dx != dy && dx != mask.values;
   m.eachBlock(own.first, own.count(), [&](int64_t row, int64_t n, int64_t cols) {
     const int64_t at = row * m.c;
     call.kernels->norm.gradInput(x + at, dy + at, mask.from(at), columns, n, cols, streams, dx + at);

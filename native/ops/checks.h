@@ -60,6 +60,31 @@ inline bool broadcastsTo(const Operand& x, const Operand& y) {
   return true;
 }
 
+// The operands on the two sides of an operation on images, x -> y. Its derivative, dy -> dx, has them the other way
+// round; if it reads x as well, that has the shape of dx.
+template <typename Instruction>
+const Operand& imageOf(const Call& call) {
+  if constexpr (requires { Instruction::x; }) {
+    return call.operands[Instruction::x];
+  } else {
+    return call.operands[Instruction::dx];
+  }
+}
+template <typename Instruction>
+const Operand& resultOf(const Call& call) {
+  if constexpr (requires { Instruction::y; }) {
+    return call.operands[Instruction::y];
+  } else {
+    return call.operands[Instruction::dy];
+  }
+}
+
+// Whether an attribute is one of the `count` values of its enumeration.
+template <typename Enum>
+constexpr bool isOneOf(Enum value, int count) {
+  return static_cast<int>(value) >= 0 && static_cast<int>(value) < count;
+}
+
 inline Status expectDType(const Call& call, int operand, DType dtype, const char* dtypeName) {
   const std::string_view name = signatureOf(call).operand(operand);
   if (call.operands[operand].dtype == dtype) return Status::ok();

@@ -4,44 +4,36 @@
 namespace stridenet {
 namespace {
 
-struct Attrs {
-  float p;
-  int32_t node;
-};
-
-enum { kX, kRandom, kY };
-
 static_assert(kTileElements % kRandomGroup == 0, "a tile begins with a group");
 
 Status verifyDropout(const Call& call) {
-  const Attrs attrs = call.attributes<Attrs>();
-  const Operand &x = call.operands[kX], &random = call.operands[kRandom];
-  if (Status status = expectFloats(call, kRandom); !status.isOk()) return status;
-  if (Status status = expectDType(call, kRandom, DType::int32, "int32"); !status.isOk()) return status;
+  const auto attrs = call.attributes<Dropout>();
+  const Operand &x = call.operands[Dropout::x], &y = call.operands[Dropout::y];
+  const Operand& random = call.operands[Dropout::random];
+  if (Status status = expectFloats(call, Dropout::random); !status.isOk()) return status;
+  if (Status status = expectDType(call, Dropout::random, DType::int32, "int32"); !status.isOk()) return status;
   if (random.count != 3) return refuse(call, "random must hold three numbers, got %s", ShapeText(random).text);
   if (!(attrs.p >= 0 && attrs.p < 1)) return refuse(call, "p must be in [0, 1), got %g", static_cast<double>(attrs.p));
   if (attrs.node < 0) return refuse(call, "node must be at least 0, got %d", attrs.node);
-  if (!sameShape(x, call.operands[kY])) {
-    return refuse(call, "y %s must have x's shape %s", ShapeText(call.operands[kY]).text, ShapeText(x).text);
-  }
+  if (!sameShape(x, y)) return refuse(call, "y %s must have x's shape %s", ShapeText(y).text, ShapeText(x).text);
   if (x.count > kMaxRandomElements) return refuse(call, "%s has more elements than there are counters", ShapeText(x).text);
   return Status::ok();
 }
 
 // Ten rounds of some ten operations give four numbers.
 Plan planDropout(const Call& call) {
-  return planOf(call, 30.0 * static_cast<double>(call.operands[kX].count));
+  return planOf(call, 30.0 * static_cast<double>(call.operands[Dropout::x].count));
 }
 
 void runDropout(const Call& call, const Worker& worker) {
-  const Attrs attrs = call.attributes<Attrs>();
-  const int32_t* random = call.operands[kRandom].i32();
+  const auto attrs = call.attributes<Dropout>();
+  const int32_t* random = call.operands[Dropout::random].i32();
   const RandomStream stream = {static_cast<uint32_t>(random[0]), static_cast<uint32_t>(random[1]), static_cast<uint32_t>(random[2]),
                                static_cast<uint32_t>(attrs.node), kPurposeDropout};
-  const Range own = worker.share(call.operands[kX].count, kTileElements);
+  const Operand &x = call.operands[Dropout::x], &y = call.operands[Dropout::y];
+  const Range own = worker.share(x.count, kTileElements);
   if (own.isEmpty()) return;
-  call.kernels->random.dropout(stream, attrs.p, own.first, call.operands[kX].f32() + own.first, call.operands[kY].f32() + own.first,
-                               own.count());
+  call.kernels->random.dropout(stream, attrs.p, own.first, x.f32() + own.first, y.f32() + own.first, own.count());
 }
 
 }  // namespace

@@ -8,7 +8,8 @@
 namespace stridenet {
 namespace {
 
-// Loops over y, outer to inner, at least two (rows and columns). Entry 0 and 1 of the strides are the inputs, entry 2 is y.
+// Loops over y, outer to inner, at least two (rows and columns). The strides are those of the operands of binary; unary
+// has x in place of both a and b.
 struct Loops {
   int rank = 0;
   int64_t dims[kMaxRank + 1];
@@ -24,7 +25,7 @@ struct Loops {
 
 Loops collapse(const Operand* const* operands) {
   Loops loops;
-  const Operand& y = *operands[2];
+  const Operand& y = *operands[Binary::y];
   int64_t next[3] = {1, 1, 1};  // the stride of the current axis where it is not broadcast
   // Collects loops from the innermost axis on; they are reversed below.
   for (int axis = y.rank - 1; axis >= 0; --axis) {
@@ -67,7 +68,8 @@ void eachBlock(const Loops& loops, const Worker& worker, Body body) {
     int64_t r = tile / colTiles * rowChunk;
     const int64_t rowEnd = std::min(allRows, r + rowChunk);
     while (r < rowEnd) {
-      int64_t offsets[3] = {c * loops.colStride(0), c * loops.colStride(1), c * loops.colStride(2)};
+      int64_t offsets[3];
+      for (int i = 0; i < 3; ++i) offsets[i] = c * loops.colStride(i);
       int64_t rest = r;
       for (int axis = loops.rank - 2; axis >= 0; --axis) {
         const int64_t index = rest % loops.dims[axis];
@@ -87,7 +89,7 @@ constexpr int64_t kShortRow = 64, kWideRow = 256;
 constexpr size_t kWideScratch = floatBytes(2 * (kWideRow + kShortRow));
 
 int64_t widenOf(const Loops& loops) {
-  if (loops.rank != 2 || loops.cols() >= kShortRow || !loops.isDense(2)) return 1;
+  if (loops.rank != 2 || loops.cols() >= kShortRow || !loops.isDense(Binary::y)) return 1;
   bool repeats = false;
   for (int i = 0; i < 2; ++i) {
     if (!loops.repeatsRow(i) && !loops.isDense(i)) return 1;
@@ -96,12 +98,13 @@ int64_t widenOf(const Loops& loops) {
   return repeats ? std::min(loops.rows(), ceilDiv(kWideRow, loops.cols())) : 1;
 }
 
-// kernel(the inputs' rows, y, yStride, rows, cols) over this thread's share; operands 0 and 1 are inputs, 2 is y.
+// kernel(the inputs' rows, y, yStride, rows, cols) over this thread's share; operands are those of binary.
 template <typename T, typename Kernel>
 void runLoops(const Operand* const* operands, int inputCount, const Worker& worker, Kernel kernel) {
   const Loops loops = collapse(operands);
-  const T* inputs[2] = {static_cast<const T*>(operands[0]->data), static_cast<const T*>(operands[1]->data)};
-  T* y = static_cast<T*>(operands[2]->data);
+  const T* inputs[2];
+  for (int i = 0; i < Binary::y; ++i) inputs[i] = static_cast<const T*>(operands[i]->data);
+  T* y = static_cast<T*>(operands[Binary::y]->data);
   const int64_t widen = widenOf(loops), cols = loops.cols();
   T* scratch = static_cast<T*>(worker.threadScratch);
   for (int i = 0; i < inputCount && widen > 1; ++i) {
@@ -113,17 +116,18 @@ void runLoops(const Operand* const* operands, int inputCount, const Worker& work
   eachBlock(loops, worker, [&](const int64_t* at, int64_t rows, int64_t width) {
     StridedRows<T> x[2];
     for (int i = 0; i < 2; ++i) x[i] = {inputs[i] + at[i], loops.rowStride(i) * widen, loops.colStride(i)};
-    if (widen == 1) return kernel(x, y + at[2], loops.rowStride(2), rows, width);
+    if (widen == 1) return kernel(x, y + at[Binary::y], loops.rowStride(Binary::y), rows, width);
     const int64_t wideRows = rows / widen, rest = rows % widen * cols;
-    kernel(x, y + at[2], widen * cols, wideRows, widen * cols);
+    kernel(x, y + at[Binary::y], widen * cols, wideRows, widen * cols);
     for (int i = 0; i < 2; ++i) x[i].data += wideRows * x[i].rowStride;
-    if (rest > 0) kernel(x, y + at[2] + wideRows * widen * cols, rest, 1, rest);
+    if (rest > 0) kernel(x, y + at[Binary::y] + wideRows * widen * cols, rest, 1, rest);
   });
 }
 
 template <typename T>
 void runUnaryAs(const Call& call, const Worker& worker, UnaryKernel<T> kernel) {
-  const Operand* operands[3] = {&call.operands[0], &call.operands[0], &call.operands[1]};
+  const Operand &x = call.operands[Unary::x], &y = call.operands[Unary::y];
+  const Operand* operands[3] = {&x, &x, &y};
   runLoops<T>(operands, 1, worker, [kernel](const StridedRows<T>* x, T* y, int64_t yStride, int64_t rows, int64_t cols) {
     kernel(x[0], y, yStride, rows, cols);
   });
@@ -131,15 +135,18 @@ void runUnaryAs(const Call& call, const Worker& worker, UnaryKernel<T> kernel) {
 
 template <typename T>
 void runBinaryAs(const Call& call, const Worker& worker, BinaryKernel<T> kernel) {
-  const Operand* operands[3] = {&call.operands[0], &call.operands[1], &call.operands[2]};
+  const Operand &a = call.operands[Binary::a], &b = call.operands[Binary::b], &y = call.operands[Binary::y];
+  const Operand* operands[3] = {&a, &b, &y};
   runLoops<T>(operands, 2, worker, [kernel](const StridedRows<T>* x, T* y, int64_t yStride, int64_t rows, int64_t cols) {
     kernel(x[0], x[1], y, yStride, rows, cols);
   });
 }
 
-Status verifyShapes(const Call& call, int inputs) {
-  const Operand& y = call.operands[inputs];
-  for (int i = 0; i < inputs; ++i) {
+// Checks the inputs, which are the operands before y.
+template <typename Instruction>
+Status verifyShapes(const Call& call) {
+  const Operand& y = call.operands[Instruction::y];
+  for (int i = 0; i < Instruction::y; ++i) {
     const Operand& x = call.operands[i];
     if (x.dtype != y.dtype) return refuse(call, "operands differ in dtype");
     if (!broadcastsTo(x, y)) return refuse(call, "shape %s does not broadcast to %s", ShapeText(x).text, ShapeText(y).text);
@@ -148,40 +155,41 @@ Status verifyShapes(const Call& call, int inputs) {
 }
 
 Status verifyUnary(const Call& call) {
-  const int32_t kind = call.attrs[0];
-  if (kind < 0 || kind >= kUnaryKindCount) return refuse(call, "unknown kind %d", kind);
-  if (call.operands[1].dtype != DType::float32 && kind != static_cast<int>(UnaryKind::copy)) {
-    return refuse(call, "kind %d is defined for float32 only", kind);
+  const UnaryKind kind = call.attributes<Unary>().kind;
+  if (!isOneOf(kind, kUnaryKindCount)) return refuse(call, "unknown kind %d", static_cast<int>(kind));
+  if (call.operands[Unary::y].dtype != DType::float32 && kind != UnaryKind::copy) {
+    return refuse(call, "kind %d is defined for float32 only", static_cast<int>(kind));
   }
-  return verifyShapes(call, 1);
+  return verifyShapes<Unary>(call);
 }
 
 Status verifyBinary(const Call& call) {
-  const int32_t kind = call.attrs[0];
-  if (kind < 0 || kind >= kBinaryKindCount) return refuse(call, "unknown kind %d", kind);
-  const DType dtype = call.operands[2].dtype;
+  const BinaryKind binaryKind = call.attributes<Binary>().kind;
+  const int kind = static_cast<int>(binaryKind);
+  if (!isOneOf(binaryKind, kBinaryKindCount)) return refuse(call, "unknown kind %d", kind);
+  const DType dtype = call.operands[Binary::y].dtype;
   if (dtype == DType::uint8) return refuse(call, "uint8 is not supported; convert it first");
   if (dtype == DType::int32 && call.kernels->elementwise.binaryInt[kind] == nullptr) {
     return refuse(call, "kind %d is defined for float32 only", kind);
   }
-  return verifyShapes(call, 2);
+  return verifyShapes<Binary>(call);
 }
 
 // Elementary functions cost some twenty operations.
 Plan planUnary(const Call& call) {
-  const UnaryKind kind = static_cast<UnaryKind>(call.attrs[0]);
+  const UnaryKind kind = call.attributes<Unary>().kind;
   const bool elementary = kind == UnaryKind::exp || kind == UnaryKind::log || kind == UnaryKind::sigmoid || kind == UnaryKind::tanh ||
                           kind == UnaryKind::silu || kind >= UnaryKind::gelu;
-  Plan plan = planOf(call, static_cast<double>(call.operands[1].count) * (elementary ? 20 : 1));
+  Plan plan = planOf(call, static_cast<double>(call.operands[Unary::y].count) * (elementary ? 20 : 1));
   plan.threadScratch = kWideScratch;
   return plan;
 }
 
 Plan planBinary(const Call& call) {
-  const BinaryKind kind = static_cast<BinaryKind>(call.attrs[0]);
+  const BinaryKind kind = call.attributes<Binary>().kind;
   const bool elementary = kind == BinaryKind::siluGrad || kind == BinaryKind::geluGrad || kind == BinaryKind::geluTanhGrad;
   const double each = kind == BinaryKind::pow ? 40 : elementary ? 20 : 1;
-  Plan plan = planOf(call, static_cast<double>(call.operands[2].count) * each);
+  Plan plan = planOf(call, static_cast<double>(call.operands[Binary::y].count) * each);
   plan.threadScratch = kWideScratch;
   return plan;
 }
@@ -199,14 +207,17 @@ void copyBytes(const StridedRows<uint8_t>& x, uint8_t* y, int64_t yStride, int64
 }
 
 void runUnary(const Call& call, const Worker& worker) {
-  if (call.operands[1].dtype == DType::uint8) return runUnaryAs<uint8_t>(call, worker, copyBytes);
-  runUnaryAs<float>(call, worker, call.kernels->elementwise.unary[call.attrs[0]]);
+  if (call.operands[Unary::y].dtype == DType::uint8) return runUnaryAs<uint8_t>(call, worker, copyBytes);
+  const int kind = static_cast<int>(call.attributes<Unary>().kind);
+  runUnaryAs<float>(call, worker, call.kernels->elementwise.unary[kind]);
 }
 
 void runBinary(const Call& call, const Worker& worker) {
-  const int32_t kind = call.attrs[0];
-  if (call.operands[2].dtype == DType::int32) return runBinaryAs<int32_t>(call, worker, call.kernels->elementwise.binaryInt[kind]);
-  runBinaryAs<float>(call, worker, call.kernels->elementwise.binary[kind]);
+  const int kind = static_cast<int>(call.attributes<Binary>().kind);
+  const ElementwiseKernels& kernels = call.kernels->elementwise;
+  const bool isInteger = call.operands[Binary::y].dtype == DType::int32;
+  if (isInteger) return runBinaryAs<int32_t>(call, worker, kernels.binaryInt[kind]);
+  runBinaryAs<float>(call, worker, kernels.binary[kind]);
 }
 
 }  // namespace

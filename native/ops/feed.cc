@@ -7,15 +7,13 @@
 namespace stridenet {
 namespace {
 
-struct Attrs {
-  Layout layout;
-};
-
 constexpr int64_t kShortPeriod = 64, kWidePeriod = 256;
 constexpr int64_t kTilePixels = 16;  // a task of planes has a multiple of this, so that vectors are whole
 
 struct Geometry {
-  const Operand &raw, &scale, &shift, &y;
+  const Operand* operands;
+  const Operand &raw = operands[Feed::raw], &y = operands[Feed::y];
+  const Operand &scale = operands[Feed::scale], &shift = operands[Feed::shift];
   int64_t images = 1, pixels = 1, channels = 1;
   bool planes;     // raw holds one plane of pixels per channel
   bool affine;     // a scale or a shift is given
@@ -24,10 +22,10 @@ struct Geometry {
   int64_t tiles;   // `perImage` of each image of planes
   int64_t perImage = 1;
 
-  explicit Geometry(const Call& call) : raw(call.operands[0]), scale(call.operands[1]), shift(call.operands[2]), y(call.operands[3]) {
+  explicit Geometry(const Call& call) : operands(call.operands) {
     if (y.rank > 0) channels = y.dims[y.rank - 1];
     if (y.rank == 4) images = y.dims[0], pixels = y.dims[1] * y.dims[2];
-    planes = y.rank == 4 && call.attributes<Attrs>().layout == Layout::nchw && channels > 1 && pixels > 1;
+    planes = y.rank == 4 && call.attributes<Feed>().layout == Layout::nchw && channels > 1 && pixels > 1;
     affine = scale.present() || shift.present();
     // A short period is repeated until rows are long enough for vectors. Where scale and shift are single numbers the
     // period is 1.
@@ -55,17 +53,15 @@ struct Geometry {
 };
 
 Status verifyFeed(const Call& call) {
-  const Operand &raw = call.operands[0], &y = call.operands[3];
-  const int32_t layout = call.attrs[0];
-  if (layout != static_cast<int32_t>(Layout::nchw) && layout != static_cast<int32_t>(Layout::nhwc)) {
-    return refuse(call, "unknown layout %d", layout);
-  }
+  const Operand &raw = call.operands[Feed::raw], &y = call.operands[Feed::y];
+  const Layout layout = call.attributes<Feed>().layout;
+  if (!isOneOf(layout, kLayoutCount)) return refuse(call, "unknown layout %d", static_cast<int>(layout));
   if (raw.count != y.count) {
     return refuse(call, "raw %s has %lld numbers but y %s has %lld", ShapeText(raw).text, static_cast<long long>(raw.count),
                   ShapeText(y).text, static_cast<long long>(y.count));
   }
   const int64_t channels = y.rank > 0 ? y.dims[y.rank - 1] : 1;
-  for (int i = 1; i <= 2; ++i) {
+  for (const int i : {Feed::scale, Feed::shift}) {
     const Operand& factor = call.operands[i];
     if (!factor.present()) continue;
     if (Status status = expectDType(call, i, DType::float32, "float32"); !status.isOk()) return status;

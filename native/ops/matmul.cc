@@ -25,7 +25,8 @@ Status readMatrix(const Call& call, const Operand& b, int32_t transpose, PlainMa
 // The matrix of a matmul_pack instruction, without its address.
 Status readPack(const Call& call, PlainMatrix* matrix) {
   Status status = expectFloats(call);
-  return status.isOk() ? readMatrix(call, call.operands[0], call.attrs[0], matrix) : status;
+  const int32_t transpose = call.attributes<MatmulPack>().transpose;
+  return status.isOk() ? readMatrix(call, call.operands[MatmulPack::b], transpose, matrix) : status;
 }
 
 Status checkPacked(const Call& call, const Operand& packed, int64_t k, int64_t n) {
@@ -36,7 +37,7 @@ Status checkPacked(const Call& call, const Operand& packed, int64_t k, int64_t n
 
 Status verifyPack(const Call& call) {
   const auto& matrix = call.shapeAs<PlainMatrix>();
-  return checkPacked(call, call.operands[1], matrix.k, matrix.n);
+  return checkPacked(call, call.operands[MatmulPack::packed], matrix.k, matrix.n);
 }
 
 Plan planPack(const Call& call) {
@@ -45,15 +46,23 @@ Plan planPack(const Call& call) {
 
 void runPack(const Call& call, const Worker& worker) {
   PlainMatrix matrix = call.shapeAs<PlainMatrix>();
-  matrix.b = call.operands[0].f32();
-  for (const int64_t unit : worker.share(packUnits(matrix, *call.kernels))) packMatrix(matrix, *call.kernels, unit, call.operands[1].f32());
+  matrix.b = call.operands[MatmulPack::b].f32();
+  const KernelTable& kernels = *call.kernels;
+  float* packed = call.operands[MatmulPack::packed].f32();
+  for (const int64_t unit : worker.share(packUnits(matrix, kernels))) packMatrix(matrix, kernels, unit, packed);
 }
 
-enum MatmulOperand { kA, kB, kBias, kAdd, kY };
-enum MatmulAttr { kActivation, kTranspose };  // kTranspose: of matmul_plain
+// Of the operands of matmul and matmul_plain the second alone differs, so the names of matmul stand for those of both.
+using Plain = MatmulPlain;
+static_assert(Matmul::a == Plain::a && Matmul::y == Plain::y);
+static_assert(Matmul::bias == Plain::bias && Matmul::add == Plain::add);
 
 bool isPlain(const Call& call) {
   return call.opcode == Opcode::matmul_plain;
+}
+
+Activation activationOf(const Call& call) {
+  return isPlain(call) ? call.attributes<Plain>().activation : call.attributes<Matmul>().activation;
 }
 
 struct MatmulShape {
@@ -70,31 +79,34 @@ int64_t blockCount(const Call& call, int64_t rows, const Panels& panels) {
 Status readMatmul(const Call& call, MatmulShape* shape) {
   Status status = expectFloats(call);
   if (!status.isOk()) return status;
-  const Operand* o = call.operands;
-  if (call.attrs[kActivation] < 0 || call.attrs[kActivation] >= kActivationCount) {
-    return refuse(call, "has no activation %d", call.attrs[kActivation]);
+  const Operand &a = call.operands[Matmul::a], &y = call.operands[Matmul::y];
+  const Activation activation = activationOf(call);
+  if (!isOneOf(activation, kActivationCount)) return refuse(call, "has no activation %d", static_cast<int>(activation));
+  if (a.rank != 2 || y.rank != 2 || a.dims[0] != y.dims[0]) {
+    return refuse(call, "expects a [m, k] and y [m, n], got %s and %s", ShapeText(a).text, ShapeText(y).text);
   }
-  if (o[kA].rank != 2 || o[kY].rank != 2 || o[kA].dims[0] != o[kY].dims[0]) {
-    return refuse(call, "expects a [m, k] and y [m, n], got %s and %s", ShapeText(o[kA]).text, ShapeText(o[kY]).text);
-  }
-  const int64_t m = o[kA].dims[0], k = o[kA].dims[1], n = o[kY].dims[1];
+  const int64_t m = a.dims[0], k = a.dims[1], n = y.dims[1];
   *shape = {m, k, n, blockCount(call, m, Panels(*call.kernels, n)), {}};
-  return isPlain(call) ? readMatrix(call, o[kB], call.attrs[kTranspose], &shape->plain) : status;
+  if (!isPlain(call)) return status;
+  return readMatrix(call, call.operands[Plain::b], call.attributes<Plain>().transpose, &shape->plain);
 }
 
 Status verifyMatmul(const Call& call) {
-  const Operand* o = call.operands;
+  const Operand &a = call.operands[Matmul::a], &bias = call.operands[Matmul::bias];
+  const Operand &add = call.operands[Matmul::add], &y = call.operands[Matmul::y];
   const auto& shape = call.shapeAs<MatmulShape>();
-  if (o[kBias].present() && (o[kBias].rank != 1 || o[kBias].dims[0] != shape.n)) {
-    return refuse(call, "expects bias [%lld], got %s", static_cast<long long>(shape.n), ShapeText(o[kBias]).text);
+  if (bias.present() && (bias.rank != 1 || bias.dims[0] != shape.n)) {
+    return refuse(call, "expects bias [%lld], got %s", static_cast<long long>(shape.n), ShapeText(bias).text);
   }
-  if (o[kAdd].present() && !sameShape(o[kAdd], o[kY])) {
-    return refuse(call, "expects add of y's shape %s, got %s", ShapeText(o[kY]).text, ShapeText(o[kAdd]).text);
+  if (add.present() && !sameShape(add, y)) {
+    return refuse(call, "expects add of y's shape %s, got %s", ShapeText(y).text, ShapeText(add).text);
   }
-  if (!isPlain(call)) return checkPacked(call, o[kB], shape.k, shape.n);
+  if (!isPlain(call)) return checkPacked(call, call.operands[Matmul::packed], shape.k, shape.n);
   if (shape.plain.k == shape.k && shape.plain.n == shape.n) return Status::ok();
-  return refuse(call, "expects b [k, n], or [n, k] transposed, for a %s and y %s, got %s", ShapeText(o[kA]).text, ShapeText(o[kY]).text,
-                ShapeText(o[kB]).text);
+  return refuse(call,
+                "expects b [k, n], or [n, k] transposed, "
+                "for a %s and y %s, got %s",
+                ShapeText(a).text, ShapeText(y).text, ShapeText(call.operands[Plain::b]).text);
 }
 
 Plan planMatmul(const Call& call) {
@@ -108,17 +120,21 @@ Plan planMatmul(const Call& call) {
 }
 
 void runMatmul(const Call& call, const Worker& worker) {
-  const Operand* o = call.operands;
+  const Operand *o = call.operands, &add = o[Matmul::add];
   const auto& [m, k, n, blocks, plain] = call.shapeAs<MatmulShape>();
-  PanelProduct product = {
-      call.kernels, Panels(*call.kernels, n), o[kB].f32(), 1, k, o[kBias].f32(), static_cast<Activation>(call.attrs[kActivation])};
+  PanelProduct product = {.kernels = call.kernels,
+                          .panels = Panels(*call.kernels, n),
+                          .packed = isPlain(call) ? nullptr : o[Matmul::packed].f32(),
+                          .segments = 1,
+                          .length = k,
+                          .bias = o[Matmul::bias].f32(),
+                          .activation = activationOf(call)};
   const int64_t tallest = ceilDiv(m, blocks);
   ScratchCursor scratch(worker.threadScratch);
-  RowTable table(scratch.takeBytes(RowTable::bytes(1, tallest)), 1, tallest, o[kAdd].present());
+  RowTable table(scratch.takeBytes(RowTable::bytes(1, tallest)), 1, tallest, add.present());
   PlainMatrix matrix = plain;
   if (isPlain(call)) {
-    matrix.b = o[kB].f32();
-    product.packed = nullptr;
+    matrix.b = o[Plain::b].f32();
     product.plain = &matrix;
     product.scratch = static_cast<float*>(scratch.takeBytes(kPanelBlockBytes));
   }
@@ -132,9 +148,9 @@ void runMatmul(const Call& call, const Worker& worker) {
       const int64_t row = block * m / blocks;
       table.count = (block + 1) * m / blocks - row;
       for (int64_t r = 0; r < table.count; ++r) {
-        table.a[r] = o[kA].f32() + (row + r) * k;
-        table.c[r] = o[kY].f32() + (row + r) * n;
-        if (table.add != nullptr) table.add[r] = o[kAdd].f32() + (row + r) * n;
+        table.a[r] = o[Matmul::a].f32() + (row + r) * k;
+        table.c[r] = o[Matmul::y].f32() + (row + r) * n;
+        if (table.add != nullptr) table.add[r] = add.f32() + (row + r) * n;
       }
     }
     multiplyPanel(product, table, order.panel(task), 0, 0, {0, order.panel(task) + 1});

@@ -9,10 +9,12 @@ int64_t packedLength(const Call& call) {
     Convolution pack;
     return readConvolution(call, &pack).isOk() ? pack.algorithm->packedLength(pack.shape, *call.kernels) : 0;
   }
-  const Operand& b = call.operands[0];
-  if (call.opcode != Opcode::matmul_pack || b.rank != 2 || (call.attrs[0] != 0 && call.attrs[0] != 1)) return 0;
-  return call.attrs[0] == 1 ? packedMatmulLength(b.dims[1], b.dims[0], *call.kernels)
-                            : packedMatmulLength(b.dims[0], b.dims[1], *call.kernels);
+  const Operand& b = call.operands[MatmulPack::b];
+  if (call.opcode != Opcode::matmul_pack || b.rank != 2) return 0;
+  const int32_t transpose = call.attributes<MatmulPack>().transpose;
+  if (transpose != 0 && transpose != 1) return 0;
+  const int64_t k = b.dims[transpose == 1 ? 1 : 0], n = b.dims[transpose == 1 ? 0 : 1];
+  return packedMatmulLength(k, n, *call.kernels);
 }
 
 }  // namespace stridenet

@@ -7,15 +7,12 @@
 namespace stridenet {
 namespace {
 
-struct Attrs {
-  int32_t pt, pl, mode;
-};
-
 struct Geometry {
   int64_t n, ih, iw, c, oh, ow, pt, pl;
   bool reflects;
 
-  Geometry(const Operand& inner, const Operand& outer, const Attrs& a)
+  template <typename Attributes>
+  Geometry(const Operand& inner, const Operand& outer, const Attributes& a)
       : n(inner.dims[0]),
         ih(inner.dims[1]),
         iw(inner.dims[2]),
@@ -24,7 +21,7 @@ struct Geometry {
         ow(outer.dims[2]),
         pt(a.pt),
         pl(a.pl),
-        reflects(a.mode == static_cast<int32_t>(PadMode::reflect)) {}
+        reflects(a.mode == PadMode::reflect) {}
 
   // Where position `at` of the padded axis, counted from the first one inside, is copied from.
   int64_t source(int64_t at, int64_t extent) const {
@@ -35,27 +32,26 @@ struct Geometry {
   int64_t rowsPerTile(int64_t row) const { return std::max<int64_t>(1, kTileElements / row); }
 };
 
-Status checkPadded(const Call& call, const Operand& inner, const Operand& outer) {
-  const Attrs a = call.attributes<Attrs>();
+template <typename Instruction>
+Geometry geometryOf(const Call& call) {
+  return {imageOf<Instruction>(call), resultOf<Instruction>(call), call.attributes<Instruction>()};
+}
+
+template <typename Instruction>
+Status verifyPadded(const Call& call) {
+  const Operand &inner = imageOf<Instruction>(call), &outer = resultOf<Instruction>(call);
+  const auto a = call.attributes<Instruction>();
   if (Status status = expectFloats(call); !status.isOk()) return status;
-  if (a.mode < 0 || a.mode >= kPadModeCount) return refuse(call, "unknown mode %d", a.mode);
+  if (!isOneOf(a.mode, kPadModeCount)) return refuse(call, "unknown mode %d", static_cast<int>(a.mode));
   bool fits = inner.rank == 4 && outer.rank == 4 && inner.dims[0] == outer.dims[0] && inner.dims[3] == outer.dims[3];
   for (int axis = 1; fits && axis <= 2; ++axis) {
     const int64_t before = axis == 1 ? a.pt : a.pl, after = outer.dims[axis] - inner.dims[axis] - before;
-    const int64_t most = a.mode == static_cast<int32_t>(PadMode::reflect) ? inner.dims[axis] - 1 : outer.dims[axis];
+    const int64_t most = a.mode == PadMode::reflect ? inner.dims[axis] - 1 : outer.dims[axis];
     fits = before >= 0 && after >= 0 && before <= most && after <= most;
   }
   if (fits) return Status::ok();
   return refuse(call, "%s cannot be padded to %s by %d rows and %d columns first, mode %d", ShapeText(inner).text, ShapeText(outer).text,
-                a.pt, a.pl, a.mode);
-}
-
-Status verifyPad2d(const Call& call) {
-  return checkPadded(call, call.operands[0], call.operands[1]);
-}
-
-Status verifyPad2dGrad(const Call& call) {
-  return checkPadded(call, call.operands[1], call.operands[0]);
+                a.pt, a.pl, static_cast<int>(a.mode));
 }
 
 Plan planPad2d(const Call& call) {
@@ -63,13 +59,13 @@ Plan planPad2d(const Call& call) {
 }
 
 Plan planPad2dGrad(const Call& call) {
-  return planOf(call, static_cast<double>(call.operands[0].count));
+  return planOf(call, static_cast<double>(call.operands[Pad2dGrad::dy].count));
 }
 
 void runPad2d(const Call& call, const Worker& worker) {
-  const Geometry g(call.operands[0], call.operands[1], call.attributes<Attrs>());
-  const float* x = call.operands[0].f32();
-  float* y = call.operands[1].f32();
+  const auto g = geometryOf<Pad2d>(call);
+  const float* x = call.operands[Pad2d::x].f32();
+  float* y = call.operands[Pad2d::y].f32();
   const int64_t row = g.ow * g.c, perTile = g.rowsPerTile(row);
   const size_t pixel = floatBytes(g.c);
   for (const int64_t r : worker.share(g.n * g.oh, perTile)) {
@@ -87,9 +83,9 @@ void addRun(const Call& call, const float* dy, float* dx, int64_t n) {
 }
 
 void runPad2dGrad(const Call& call, const Worker& worker) {
-  const Geometry g(call.operands[1], call.operands[0], call.attributes<Attrs>());
-  const float* dy = call.operands[0].f32();
-  float* dx = call.operands[1].f32();
+  const auto g = geometryOf<Pad2dGrad>(call);
+  const float* dy = call.operands[Pad2dGrad::dy].f32();
+  float* dx = call.operands[Pad2dGrad::dx].f32();
   const int64_t row = g.iw * g.c, perTile = g.rowsPerTile(row);
   const int64_t bottom = g.pt + g.ih;  // the first padded row below
   for (const int64_t r : worker.share(g.n * g.ih, perTile)) {
@@ -124,7 +120,7 @@ void runPad2dGrad(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kPad2dOp, kPad2dGradOp;
-const Op kPad2dOp = {verifyPad2d, planPad2d, runPad2d};
-const Op kPad2dGradOp = {verifyPad2dGrad, planPad2dGrad, runPad2dGrad};
+const Op kPad2dOp = {verifyPadded<Pad2d>, planPad2d, runPad2d};
+const Op kPad2dGradOp = {verifyPadded<Pad2dGrad>, planPad2dGrad, runPad2dGrad};
 
 }  // namespace stridenet

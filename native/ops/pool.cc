@@ -11,16 +11,7 @@ constexpr int32_t kMaxWindow = 4096;         // kh kw <= 2^24: positions in a wi
 constexpr int32_t kMaxStep = (1 << 15) - 1;  // strides, dilations, paddings
 constexpr int64_t kFewImages = 16, kChannelBlock = 64;
 
-struct MaxAttrs {
-  int32_t kh, kw, sh, sw, pt, pl, dh, dw;
-};
-struct MaxGradAttrs {
-  MaxAttrs window;
-  int32_t reluMask;
-};
-struct AvgAttrs {
-  int32_t kh, kw, sh, sw, pt, pl, pb, pr, countIncludePad;
-};
+using Gather = MaxPool2dGather;
 
 // Windows between an image [ih, iw, c] and its pooled image [oh, ow, c].
 struct Geometry {
@@ -28,12 +19,11 @@ struct Geometry {
   int64_t kh, kw, sh, sw, pt, pl, dh = 1, dw = 1, pb = 0, pr = 0;
   bool countIncludePad = false;
 
-  Geometry(const Operand& image, const Operand& pooled, const MaxAttrs& a) : Geometry(image, pooled) {
-    kh = a.kh, kw = a.kw, sh = a.sh, sw = a.sw, pt = a.pt, pl = a.pl, dh = a.dh, dw = a.dw;
-  }
-  Geometry(const Operand& image, const Operand& pooled, const AvgAttrs& a) : Geometry(image, pooled) {
-    kh = a.kh, kw = a.kw, sh = a.sh, sw = a.sw, pt = a.pt, pl = a.pl, pb = a.pb, pr = a.pr;
-    countIncludePad = a.countIncludePad != 0;
+  template <typename Attributes>
+  Geometry(const Operand& image, const Operand& pooled, const Attributes& a) : Geometry(image, pooled) {
+    kh = a.kh, kw = a.kw, sh = a.sh, sw = a.sw, pt = a.pt, pl = a.pl;
+    if constexpr (requires { a.dh; }) dh = a.dh, dw = a.dw;
+    if constexpr (requires { a.pb; }) pb = a.pb, pr = a.pr, countIncludePad = a.countIncludePad != 0;
   }
 
   int64_t imageSize() const { return ih * iw * c; }
@@ -77,13 +67,28 @@ struct Geometry {
       : n(image.dims[0]), ih(image.dims[1]), iw(image.dims[2]), c(image.dims[3]), oh(pooled.dims[1]), ow(pooled.dims[2]) {}
 };
 
-Status checkRange(const Call& call, const char* name, int32_t value, int32_t low, int32_t high) {
-  if (value >= low && value <= high) return Status::ok();
-  return refuse(call, "%s must be in [%d, %d], got %d", name, low, high, value);
+template <typename Instruction>
+Geometry geometryOf(const Call& call) {
+  return {imageOf<Instruction>(call), resultOf<Instruction>(call), call.attributes<Instruction>()};
+}
+
+struct AttributeRange {
+  const char* name;
+  int32_t value, low, high;
+};
+
+Status checkRanges(const Call& call, std::initializer_list<AttributeRange> ranges) {
+  for (const auto& [name, value, low, high] : ranges) {
+    if (value >= low && value <= high) continue;
+    return refuse(call, "%s must be in [%d, %d], got %d", name, low, high, value);
+  }
+  return Status::ok();
 }
 
 // Both are float32 [n, h, w, c] with equal n and c.
-Status checkImages(const Call& call, const Operand& image, const Operand& pooled) {
+template <typename Instruction>
+Status checkImages(const Call& call) {
+  const Operand &image = imageOf<Instruction>(call), &pooled = resultOf<Instruction>(call);
   if (Status status = expectFloats(call); !status.isOk()) return status;
   if (image.rank != 4 || pooled.rank != 4 || image.dims[0] != pooled.dims[0] || image.dims[3] != pooled.dims[3]) {
     return refuse(call, "expects images [n, ih, iw, c] and [n, oh, ow, c], got %s and %s", ShapeText(image).text, ShapeText(pooled).text);
@@ -92,34 +97,40 @@ Status checkImages(const Call& call, const Operand& image, const Operand& pooled
 }
 
 // As in PyTorch, the last window begins inside the image or its top or left padding.
-Status checkWindows(const Call& call, const Operand& image, const Operand& pooled, int32_t kh, int32_t kw, int32_t sh, int32_t sw,
-                    int32_t pt, int32_t pl) {
-  for (const Status& status :
-       {checkRange(call, "kh", kh, 1, kMaxWindow), checkRange(call, "kw", kw, 1, kMaxWindow), checkRange(call, "sh", sh, 1, kMaxStep),
-        checkRange(call, "sw", sw, 1, kMaxStep), checkRange(call, "pt", pt, 0, kMaxStep), checkRange(call, "pl", pl, 0, kMaxStep)}) {
-    if (!status.isOk()) return status;
-  }
-  if ((pooled.dims[1] - 1) * sh - pt >= image.dims[1] || (pooled.dims[2] - 1) * sw - pl >= image.dims[2]) {
+template <typename Instruction>
+Status checkWindows(const Call& call) {
+  const Operand &image = imageOf<Instruction>(call), &pooled = resultOf<Instruction>(call);
+  const auto a = call.attributes<Instruction>();
+  Status status = checkRanges(call, {
+                                        {"kh", a.kh, 1, kMaxWindow},
+                                        {"kw", a.kw, 1, kMaxWindow},
+                                        {"sh", a.sh, 1, kMaxStep},
+                                        {"sw", a.sw, 1, kMaxStep},
+                                        {"pt", a.pt, 0, kMaxStep},
+                                        {"pl", a.pl, 0, kMaxStep},
+                                    });
+  if (!status.isOk()) return status;
+  if ((pooled.dims[1] - 1) * a.sh - a.pt >= image.dims[1] || (pooled.dims[2] - 1) * a.sw - a.pl >= image.dims[2]) {
     return refuse(call, "windows of %s begin beyond the image %s", ShapeText(pooled).text, ShapeText(image).text);
   }
   return Status::ok();
 }
 
-Status checkMax(const Call& call, const Operand& image, const Operand& pooled, const MaxAttrs& a) {
-  for (const Status& status :
-       {checkImages(call, image, pooled), checkRange(call, "dh", a.dh, 1, kMaxStep), checkRange(call, "dw", a.dw, 1, kMaxStep)}) {
-    if (!status.isOk()) return status;
-  }
-  return checkWindows(call, image, pooled, a.kh, a.kw, a.sh, a.sw, a.pt, a.pl);
+template <typename Instruction>
+Status verifyMax(const Call& call) {
+  const auto a = call.attributes<Instruction>();
+  Status status = checkImages<Instruction>(call);
+  if (status.isOk()) status = checkRanges(call, {{"dh", a.dh, 1, kMaxStep}, {"dw", a.dw, 1, kMaxStep}});
+  return status.isOk() ? checkWindows<Instruction>(call) : status;
 }
 
-Status checkAvg(const Call& call, const Operand& image, const Operand& pooled) {
-  const AvgAttrs a = call.attributes<AvgAttrs>();
-  for (const Status& status : {checkImages(call, image, pooled), checkRange(call, "pb", a.pb, 0, kMaxStep),
-                               checkRange(call, "pr", a.pr, 0, kMaxStep), checkRange(call, "count_include_pad", a.countIncludePad, 0, 1)}) {
-    if (!status.isOk()) return status;
-  }
-  return checkWindows(call, image, pooled, a.kh, a.kw, a.sh, a.sw, a.pt, a.pl);
+template <typename Instruction>
+Status verifyAvg(const Call& call) {
+  const auto a = call.attributes<Instruction>();
+  Status status = checkImages<Instruction>(call);
+  if (status.isOk()) status = checkRanges(call, {{"pb", a.pb, 0, kMaxStep}, {"pr", a.pr, 0, kMaxStep}});
+  if (status.isOk()) status = checkRanges(call, {{"count_include_pad", a.countIncludePad, 0, 1}});
+  return status.isOk() ? checkWindows<Instruction>(call) : status;
 }
 
 // body(row, offset of the row's first image row, offset of its output row, y) for this thread's rows of windows.
@@ -169,43 +180,38 @@ void eachGradientRow(const Call& call, const Geometry& g, const Worker& worker, 
   }
 }
 
-Status verifyMaxPool(const Call& call) {
-  return checkMax(call, call.operands[0], call.operands[1], call.attributes<MaxAttrs>());
-}
-
 Plan planMaxPool(const Call& call) {
-  return planOf(call, Geometry(call.operands[0], call.operands[1], call.attributes<MaxAttrs>()).taps());
+  return planOf(call, geometryOf<MaxPool2d>(call).taps());
 }
 
 void runMaxPool(const Call& call, const Worker& worker) {
-  const float* x = call.operands[0].f32();
-  float* y = call.operands[1].f32();
+  const float* x = call.operands[MaxPool2d::x].f32();
+  float* y = call.operands[MaxPool2d::y].f32();
   const auto kernel = call.kernels->pool.maxRow;
-  eachRow(call, Geometry(call.operands[0], call.operands[1], call.attributes<MaxAttrs>()), worker,
+  eachRow(call, geometryOf<MaxPool2d>(call), worker,
           [=](const PoolRow& row, int64_t in, int64_t out, int64_t) { kernel(row, x + in, y + out); });
 }
 
 Status verifyMaxPoolGrad(const Call& call) {
-  const Operand &x = call.operands[0], &dx = call.operands[2];
-  const MaxGradAttrs attrs = call.attributes<MaxGradAttrs>();
+  const Operand &x = call.operands[MaxPool2dGrad::x], &dx = call.operands[MaxPool2dGrad::dx];
+  const int32_t reluMask = call.attributes<MaxPool2dGrad>().reluMask;
   if (!sameShape(x, dx)) return refuse(call, "dx %s must have x's shape %s", ShapeText(dx).text, ShapeText(x).text);
-  if (Status status = checkRange(call, "relu_mask", attrs.reluMask, 0, 1); !status.isOk()) return status;
-  return checkMax(call, x, call.operands[1], attrs.window);
+  Status status = checkRanges(call, {{"relu_mask", reluMask, 0, 1}});
+  return status.isOk() ? verifyMax<MaxPool2dGrad>(call) : status;
 }
 
 Plan planMaxPoolGrad(const Call& call) {
-  const Geometry g(call.operands[0], call.operands[1], call.attributes<MaxGradAttrs>().window);
+  const auto g = geometryOf<MaxPool2dGrad>(call);
   Plan plan = planOf(call, 2 * g.taps());
   plan.threadScratch = g.bandBytes();
   return plan;
 }
 
 void runMaxPoolGrad(const Call& call, const Worker& worker) {
-  const float *x = call.operands[0].f32(), *dy = call.operands[1].f32();
-  float* dx = call.operands[2].f32();
-  const MaxGradAttrs attrs = call.attributes<MaxGradAttrs>();
-  const Geometry g(call.operands[0], call.operands[1], attrs.window);
-  const bool reluMask = attrs.reluMask != 0, accumulate = !g.isDisjoint();
+  const float *x = call.operands[MaxPool2dGrad::x].f32(), *dy = call.operands[MaxPool2dGrad::dy].f32();
+  float* dx = call.operands[MaxPool2dGrad::dx].f32();
+  const auto g = geometryOf<MaxPool2dGrad>(call);
+  const bool reluMask = call.attributes<MaxPool2dGrad>().reluMask != 0, accumulate = !g.isDisjoint();
   const auto kernel = call.kernels->pool.maxGradRow;
   eachGradientRow(call, g, worker, dx, [=](const PoolRow& row, float* to, int64_t in, int64_t out, int64_t) {
     kernel(row, x + in, dy + out, to, reluMask, accumulate);
@@ -213,55 +219,47 @@ void runMaxPoolGrad(const Call& call, const Worker& worker) {
 }
 
 Status verifyMaxPoolGather(const Call& call) {
-  const Operand &x = call.operands[0], &t = call.operands[1];
+  const Operand &x = call.operands[Gather::x], &t = call.operands[Gather::t];
   if (!sameShape(x, t)) return refuse(call, "t %s must have x's shape %s", ShapeText(t).text, ShapeText(x).text);
-  return checkMax(call, x, call.operands[2], call.attributes<MaxAttrs>());
+  return verifyMax<Gather>(call);
 }
 
 Plan planMaxPoolGather(const Call& call) {
-  return planOf(call, 2 * Geometry(call.operands[0], call.operands[2], call.attributes<MaxAttrs>()).taps());
+  return planOf(call, 2 * geometryOf<Gather>(call).taps());
 }
 
 void runMaxPoolGather(const Call& call, const Worker& worker) {
-  const float *x = call.operands[0].f32(), *t = call.operands[1].f32();
-  float* y = call.operands[2].f32();
+  const float *x = call.operands[Gather::x].f32(), *t = call.operands[Gather::t].f32();
+  float* y = call.operands[Gather::y].f32();
   const auto kernel = call.kernels->pool.maxGatherRow;
-  eachRow(call, Geometry(call.operands[0], call.operands[2], call.attributes<MaxAttrs>()), worker,
+  eachRow(call, geometryOf<Gather>(call), worker,
           [=](const PoolRow& row, int64_t in, int64_t out, int64_t) { kernel(row, x + in, t + in, y + out); });
 }
 
-Status verifyAvgPool(const Call& call) {
-  return checkAvg(call, call.operands[0], call.operands[1]);
-}
-
 Plan planAvgPool(const Call& call) {
-  return planOf(call, Geometry(call.operands[0], call.operands[1], call.attributes<AvgAttrs>()).taps());
+  return planOf(call, geometryOf<AvgPool2d>(call).taps());
 }
 
 void runAvgPool(const Call& call, const Worker& worker) {
-  const Geometry g(call.operands[0], call.operands[1], call.attributes<AvgAttrs>());
-  const float* x = call.operands[0].f32();
-  float* y = call.operands[1].f32();
+  const auto g = geometryOf<AvgPool2d>(call);
+  const float* x = call.operands[AvgPool2d::x].f32();
+  float* y = call.operands[AvgPool2d::y].f32();
   const auto kernel = call.kernels->pool.avgRow;
   eachRow(call, g, worker,
           [=, &g](const PoolRow& row, int64_t in, int64_t out, int64_t oy) { kernel(row, g.divisor(oy, row), x + in, y + out); });
 }
 
-Status verifyAvgPoolGrad(const Call& call) {
-  return checkAvg(call, call.operands[1], call.operands[0]);
-}
-
 Plan planAvgPoolGrad(const Call& call) {
-  const Geometry g(call.operands[1], call.operands[0], call.attributes<AvgAttrs>());
+  const auto g = geometryOf<AvgPool2dGrad>(call);
   Plan plan = planOf(call, g.taps());
   plan.threadScratch = g.bandBytes();
   return plan;
 }
 
 void runAvgPoolGrad(const Call& call, const Worker& worker) {
-  const Geometry g(call.operands[1], call.operands[0], call.attributes<AvgAttrs>());
-  const float* dy = call.operands[0].f32();
-  float* dx = call.operands[1].f32();
+  const auto g = geometryOf<AvgPool2dGrad>(call);
+  const float* dy = call.operands[AvgPool2dGrad::dy].f32();
+  float* dx = call.operands[AvgPool2dGrad::dx].f32();
   const auto kernel = call.kernels->pool.avgGradRow;
   eachGradientRow(call, g, worker, dx, [=, &g](const PoolRow& row, float* to, int64_t, int64_t out, int64_t oy) {
     kernel(row, g.divisor(oy, row), dy + out, to, !g.isDisjoint());
@@ -271,10 +269,10 @@ void runAvgPoolGrad(const Call& call, const Worker& worker) {
 }  // namespace
 
 extern const Op kMaxPool2dOp, kMaxPool2dGradOp, kMaxPool2dGatherOp, kAvgPool2dOp, kAvgPool2dGradOp;
-const Op kMaxPool2dOp = {verifyMaxPool, planMaxPool, runMaxPool};
+const Op kMaxPool2dOp = {verifyMax<MaxPool2d>, planMaxPool, runMaxPool};
 const Op kMaxPool2dGradOp = {verifyMaxPoolGrad, planMaxPoolGrad, runMaxPoolGrad};
 const Op kMaxPool2dGatherOp = {verifyMaxPoolGather, planMaxPoolGather, runMaxPoolGather};
-const Op kAvgPool2dOp = {verifyAvgPool, planAvgPool, runAvgPool};
-const Op kAvgPool2dGradOp = {verifyAvgPoolGrad, planAvgPoolGrad, runAvgPoolGrad};
+const Op kAvgPool2dOp = {verifyAvg<AvgPool2d>, planAvgPool, runAvgPool};
+const Op kAvgPool2dGradOp = {verifyAvg<AvgPool2dGrad>, planAvgPoolGrad, runAvgPoolGrad};
 
 }  // namespace stridenet

@@ -30,7 +30,7 @@ struct Geometry {
   int64_t tiles() const { return ceilDiv(k0, rowsPerTile) * columnBlocks * groups; }
 
   explicit Geometry(const Call& call) {
-    const Operand &x = call.operands[0], &y = call.operands[1];
+    const Operand &x = call.operands[Reduce::x], &y = call.operands[Reduce::y];
     Axis axes[kMaxRank];
     bool reduced[kMaxRank];
     int count = 0;
@@ -90,22 +90,18 @@ struct Geometry {
   }
 };
 
-struct Attrs {
-  Reduction kind;
-};
-
 float identityOf(Reduction kind) {
   return kind == Reduction::max ? -__builtin_inff() : 0.0f;
 }
 
 const ReduceBlock& kernelsOf(const Call& call) {
   const ReduceKernels& reduce = call.kernels->reduce;
-  return call.attributes<Attrs>().kind == Reduction::max ? reduce.max : reduce.sum;
+  return call.attributes<Reduce>().kind == Reduction::max ? reduce.max : reduce.sum;
 }
 
 // PyTorch divides the sum; multiplying by the reciprocal would round twice.
 void finish(const Call& call, float* y, int64_t n, int64_t positions) {
-  if (call.attributes<Attrs>().kind != Reduction::mean) return;
+  if (call.attributes<Reduce>().kind != Reduction::mean) return;
   const float divisor = static_cast<float>(positions);
   for (int64_t i = 0; i < n; ++i) y[i] /= divisor;
 }
@@ -139,9 +135,9 @@ void reduceGroup(const Geometry& g, const ReduceBlock& kernels, float identity, 
 }
 
 Status verifyReduce(const Call& call) {
-  const Operand &x = call.operands[0], &y = call.operands[1];
-  const int32_t kind = call.attrs[0];
-  if (kind < 0 || kind >= kReductionCount) return refuse(call, "unknown kind %d", kind);
+  const Operand &x = call.operands[Reduce::x], &y = call.operands[Reduce::y];
+  const Reduction kind = call.attributes<Reduce>().kind;
+  if (!isOneOf(kind, kReductionCount)) return refuse(call, "unknown kind %d", static_cast<int>(kind));
   if (Status status = expectFloats(call); !status.isOk()) return status;
   if (!broadcastsTo(y, x)) return refuse(call, "%s is no reduction of %s", ShapeText(y).text, ShapeText(x).text);
   return Status::ok();
@@ -149,7 +145,7 @@ Status verifyReduce(const Call& call) {
 
 Plan planReduce(const Call& call) {
   const Geometry g(call);
-  Plan plan = planOf(call, static_cast<double>(call.operands[0].count), g.groups > 1 ? 2 : 1);
+  Plan plan = planOf(call, static_cast<double>(call.operands[Reduce::x].count), g.groups > 1 ? 2 : 1);
   plan.sharedScratch = g.partialBytes();
   plan.threadScratch = g.joiningBytes();
   return plan;
@@ -158,9 +154,9 @@ Plan planReduce(const Call& call) {
 void runReduce(const Call& call, const Worker& worker) {
   const Geometry g(call);
   const ReduceBlock& kernels = kernelsOf(call);
-  const float identity = identityOf(call.attributes<Attrs>().kind);
-  const float* x = call.operands[0].f32();
-  float *y = call.operands[1].f32(), *partial = worker.sharedFloats();
+  const float identity = identityOf(call.attributes<Reduce>().kind);
+  const float* x = call.operands[Reduce::x].f32();
+  float *y = call.operands[Reduce::y].f32(), *partial = worker.sharedFloats();
   if (worker.phase == 1) {
     for (const int64_t tile : worker.share(g.k0 * g.columnBlocks)) {
       const int64_t row = tile / g.columnBlocks, c = tile % g.columnBlocks * g.columnBlock, width = std::min(g.columnBlock, g.k - c);

@@ -1,19 +1,23 @@
 // Copies between a value and a box inside it: concat, slice, and pad with a constant. Axes behind the last one that
 // differs are one run of memory, so that each copy is as long as possible.
 #include <algorithm>
+#include <array>
 
 #include "native/ops/checks.h"
 
 namespace stridenet {
 namespace {
 
-constexpr int kMaxInputs = 8;
-constexpr int kConcatOutput = kMaxInputs;
+constexpr int kMaxInputs = Concat::y;  // the operands of concat before y
 
-struct PadAttrs {
-  int32_t starts[kMaxRank];
-  float value;
-};
+// Where the part begins on each axis of the whole.
+using Starts = std::array<int32_t, kMaxRank>;
+
+template <typename Instruction>
+Starts startsOf(const Call& call) {
+  const auto a = call.attributes<Instruction>();
+  return {a.s0, a.s1, a.s2, a.s3, a.s4, a.s5};
+}
 
 // The output of concat as rows, each of which consists of one run of every input.
 struct Joined {
@@ -23,8 +27,8 @@ struct Joined {
   int64_t row = 0, rows = 1;
 
   explicit Joined(const Call& call) {
-    const Operand& y = call.operands[kConcatOutput];
-    const int axis = call.attrs[0];
+    const Operand& y = call.operands[Concat::y];
+    const int axis = call.attributes<Concat>().axis;
     int64_t after = static_cast<int64_t>(dtypeSize(y.dtype));
     for (int i = 0; i < axis; ++i) rows *= y.dims[i];
     for (int i = axis + 1; i < y.rank; ++i) after *= y.dims[i];
@@ -39,8 +43,8 @@ struct Joined {
 };
 
 Status verifyConcat(const Call& call) {
-  const Operand& y = call.operands[kConcatOutput];
-  const int axis = call.attrs[0];
+  const Operand& y = call.operands[Concat::y];
+  const int axis = call.attributes<Concat>().axis;
   if (axis < 0 || axis >= y.rank) return refuse(call, "axis %d is none of %s", axis, ShapeText(y).text);
   int64_t total = 0;
   for (int k = 0; k < kMaxInputs; ++k) {
@@ -65,7 +69,7 @@ Plan planCopy(const Call& call) {
 void runConcat(const Call& call, const Worker& worker) {
   constexpr int64_t kTileBytes = kTileElements * 4;
   const Joined joined(call);
-  char* y = static_cast<char*>(call.operands[kConcatOutput].data);
+  char* y = static_cast<char*>(call.operands[Concat::y].data);
   const int64_t bytes = joined.row * joined.rows;
   const Range own = worker.share(bytes, kTileBytes);
   if (own.isEmpty()) return;
@@ -85,10 +89,10 @@ void runConcat(const Call& call, const Worker& worker) {
 struct Box {
   int outer = 0;  // axes in front of the row
   const int64_t *wholeDims, *partDims;
-  const int32_t* starts;
+  Starts starts;
   int64_t run = 1, wholeRow, partRow, offset;  // extents and distance of rows, in elements
 
-  Box(const Operand& whole, const Operand& part, const int32_t* starts_) : wholeDims(whole.dims), partDims(part.dims), starts(starts_) {
+  Box(const Operand& whole, const Operand& part, Starts at) : wholeDims(whole.dims), partDims(part.dims), starts(at) {
     for (outer = whole.rank - 1; outer > 0 && wholeDims[outer] == partDims[outer]; --outer) run *= wholeDims[outer];
     if (outer < 0) outer = 0;
     wholeRow = wholeDims[outer] * run;
@@ -139,11 +143,11 @@ struct RowTiles {
   }
 };
 
-Status checkBox(const Call& call, const Operand& whole, const Operand& part) {
+Status checkBox(const Call& call, const Operand& whole, const Operand& part, const Starts& starts) {
   if (whole.dtype != part.dtype) return refuse(call, "operands differ in dtype");
   if (whole.rank != part.rank) return refuse(call, "ranks differ: %s and %s", ShapeText(whole).text, ShapeText(part).text);
   for (int i = 0; i < kMaxRank; ++i) {
-    const int64_t start = call.attrs[i];
+    const int64_t start = starts[static_cast<size_t>(i)];
     if (i >= whole.rank ? start != 0 : start < 0 || start + part.dims[i] > whole.dims[i]) {
       return refuse(call, "%s does not lie in %s at %lld of axis %d", ShapeText(part).text, ShapeText(whole).text,
                     static_cast<long long>(start), i);
@@ -153,12 +157,12 @@ Status checkBox(const Call& call, const Operand& whole, const Operand& part) {
 }
 
 Status verifySlice(const Call& call) {
-  return checkBox(call, call.operands[0], call.operands[1]);
+  return checkBox(call, call.operands[Slice::x], call.operands[Slice::y], startsOf<Slice>(call));
 }
 
 void runSlice(const Call& call, const Worker& worker) {
-  const Operand &x = call.operands[0], &y = call.operands[1];
-  const Box box(x, y, call.attrs);
+  const Operand &x = call.operands[Slice::x], &y = call.operands[Slice::y];
+  const Box box(x, y, startsOf<Slice>(call));
   const int64_t size = static_cast<int64_t>(dtypeSize(x.dtype));
   const char* from = static_cast<const char*>(x.data);
   char* to = static_cast<char*>(y.data);
@@ -172,13 +176,13 @@ void runSlice(const Call& call, const Worker& worker) {
 
 Status verifyPad(const Call& call) {
   if (Status status = expectFloats(call); !status.isOk()) return status;
-  return checkBox(call, call.operands[1], call.operands[0]);
+  return checkBox(call, call.operands[Pad::y], call.operands[Pad::x], startsOf<Pad>(call));
 }
 
 void runPad(const Call& call, const Worker& worker) {
-  const Operand &x = call.operands[0], &y = call.operands[1];
-  const Box box(y, x, call.attrs);
-  const float value = call.attributes<PadAttrs>().value;
+  const Operand &x = call.operands[Pad::x], &y = call.operands[Pad::y];
+  const Box box(y, x, startsOf<Pad>(call));
+  const float value = call.attributes<Pad>().value;
   const int64_t first = box.offset, last = box.offset + box.partRow;
   RowTiles(y.count / box.wholeRow, box.wholeRow).each(worker, [&](int64_t begin, int64_t end, int64_t low, int64_t high) {
     const int64_t a = std::clamp(first, low, high), b = std::clamp(last, low, high);

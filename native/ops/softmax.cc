@@ -22,40 +22,35 @@ struct Rows {
   }
 };
 
-struct SoftmaxAttrs {
-  int32_t log;
-};
-struct SmoothingAttrs {
-  float labelSmoothing;
-};
-
 Status verifySoftmax(const Call& call) {
-  const int32_t log = call.attributes<SoftmaxAttrs>().log;
+  const int32_t log = call.attributes<Softmax>().log;
   if (Status status = expectFloats(call); !status.isOk()) return status;
   if (log != 0 && log != 1) return refuse(call, "log must be 0 or 1, got %d", log);
-  if (!sameShape(call.operands[0], call.operands[1])) {
-    return refuse(call, "y %s must have x's shape %s", ShapeText(call.operands[1]).text, ShapeText(call.operands[0]).text);
-  }
-  return Status::ok();
+  const Operand &x = call.operands[Softmax::x], &y = call.operands[Softmax::y];
+  if (sameShape(x, y)) return Status::ok();
+  return refuse(call, "y %s must have x's shape %s", ShapeText(y).text, ShapeText(x).text);
 }
 
 Plan planSoftmax(const Call& call) {
-  return planOf(call, 24.0 * static_cast<double>(call.operands[0].count));
+  return planOf(call, 24.0 * static_cast<double>(call.operands[Softmax::x].count));
 }
 
 void runSoftmax(const Call& call, const Worker& worker) {
-  const Rows r(call.operands[0]);
+  const Operand &x = call.operands[Softmax::x], &y = call.operands[Softmax::y];
+  const Rows r(x);
   const Range own = worker.share(r.rows, r.perTile);
   if (own.isEmpty()) return;
-  call.kernels->softmax.softmax(call.operands[0].f32() + own.first * r.classes, call.operands[1].f32() + own.first * r.classes, own.count(),
-                                r.classes, call.attributes<SoftmaxAttrs>().log != 0);
+  const int64_t first = own.first * r.classes;
+  const bool isLog = call.attributes<Softmax>().log != 0;
+  call.kernels->softmax.softmax(x.f32() + first, y.f32() + first, own.count(), r.classes, isLog);
 }
 
 // Checks that logits are float32 [n, classes], labels int32 [n], and all other operands float32.
+template <typename Instruction>
 Status checkLabelled(const Call& call) {
-  const Operand &logits = call.operands[0], &labels = call.operands[1];
-  if (Status status = expectFloats(call, 1); !status.isOk()) return status;
-  if (Status status = expectDType(call, 1, DType::int32, "int32"); !status.isOk()) return status;
+  const Operand &logits = call.operands[Instruction::logits], &labels = call.operands[Instruction::labels];
+  if (Status status = expectFloats(call, Instruction::labels); !status.isOk()) return status;
+  if (Status status = expectDType(call, Instruction::labels, DType::int32, "int32"); !status.isOk()) return status;
   if (logits.rank != 2 || labels.rank != 1 || labels.dims[0] != logits.dims[0]) {
     return refuse(call, "expects logits [n, classes] and labels [n], got %s and %s", ShapeText(logits).text, ShapeText(labels).text);
   }
@@ -69,22 +64,24 @@ Status checkOne(const Call& call, int operand) {
                 ShapeText(call.operands[operand]).text);
 }
 
+template <typename Instruction>
 Status checkSmoothing(const Call& call) {
-  const float smoothing = call.attributes<SmoothingAttrs>().labelSmoothing;
+  const float smoothing = call.attributes<Instruction>().labelSmoothing;
   if (smoothing >= 0.0f && smoothing <= 1.0f) return Status::ok();
   return refuse(call, "label_smoothing must be in [0, 1], got %g", static_cast<double>(smoothing));
 }
 
 Status verifyCrossEntropy(const Call& call) {
-  for (const Status& status : {checkLabelled(call), checkOne(call, 2), checkSmoothing(call)})
-    if (!status.isOk()) return status;
-  return Status::ok();
+  Status status = checkLabelled<CrossEntropy>(call);
+  if (status.isOk()) status = checkOne(call, CrossEntropy::loss);
+  return status.isOk() ? checkSmoothing<CrossEntropy>(call) : status;
 }
 
 // The plan of an op that keeps one number of scratch for each row.
 Plan planOverRows(const Call& call, double flopsPerLogit, size_t bytesPerRow) {
-  const Rows r(call.operands[0]);
-  Plan plan = planOf(call, flopsPerLogit * static_cast<double>(call.operands[0].count), r.tiles > 1 ? 2 : 1);
+  const Operand& logits = call.operands[CrossEntropy::logits];
+  const Rows r(logits);
+  Plan plan = planOf(call, flopsPerLogit * static_cast<double>(logits.count), r.tiles > 1 ? 2 : 1);
   plan.sharedScratch = static_cast<size_t>(r.rows) * bytesPerRow;
   return plan;
 }
@@ -94,12 +91,14 @@ Plan planCrossEntropy(const Call& call) {
 }
 
 void runCrossEntropy(const Call& call, const Worker& worker) {
-  const Rows r(call.operands[0]);
+  const Rows r(call.operands[CrossEntropy::logits]);
   float* losses = worker.sharedFloats();
   const Range own = worker.share(r.rows, r.perTile);
   if (worker.phase == 0 && !own.isEmpty()) {
-    call.kernels->softmax.crossEntropy(call.operands[0].f32() + own.first * r.classes, call.operands[1].i32() + own.first,
-                                       losses + own.first, own.count(), r.classes, call.attributes<SmoothingAttrs>().labelSmoothing);
+    const float* logits = call.operands[CrossEntropy::logits].f32() + own.first * r.classes;
+    const int32_t* labels = call.operands[CrossEntropy::labels].i32() + own.first;
+    const float smoothing = call.attributes<CrossEntropy>().labelSmoothing;
+    call.kernels->softmax.crossEntropy(logits, labels, losses + own.first, own.count(), r.classes, smoothing);
   }
   const bool isLast = r.tiles == 1 ? !own.isEmpty() : worker.phase == 1 && worker.thread == 0;
   if (!isLast) return;
@@ -109,36 +108,42 @@ void runCrossEntropy(const Call& call, const Worker& worker) {
     call.kernels->reduce.sum.rows(losses + i, 0, 1, std::min(kSumChunk, r.rows - i), &part);
     total += static_cast<double>(part);
   }
-  *call.operands[2].f32() = static_cast<float>(total / static_cast<double>(r.rows));
+  *call.operands[CrossEntropy::loss].f32() = static_cast<float>(total / static_cast<double>(r.rows));
 }
 
 Status verifyCrossEntropyGrad(const Call& call) {
-  for (const Status& status : {checkLabelled(call), checkOne(call, 2), checkSmoothing(call)})
-    if (!status.isOk()) return status;
-  if (!sameShape(call.operands[0], call.operands[3])) {
-    return refuse(call, "dlogits %s must have the shape of logits %s", ShapeText(call.operands[3]).text, ShapeText(call.operands[0]).text);
-  }
-  return Status::ok();
+  Status status = checkLabelled<CrossEntropyGrad>(call);
+  if (status.isOk()) status = checkOne(call, CrossEntropyGrad::scale);
+  if (status.isOk()) status = checkSmoothing<CrossEntropyGrad>(call);
+  if (!status.isOk()) return status;
+  const Operand &logits = call.operands[CrossEntropyGrad::logits], &dlogits = call.operands[CrossEntropyGrad::dlogits];
+  if (sameShape(logits, dlogits)) return Status::ok();
+  return refuse(call, "dlogits %s must have the shape of logits %s", ShapeText(dlogits).text, ShapeText(logits).text);
 }
 
 Plan planCrossEntropyGrad(const Call& call) {
-  return planOf(call, 26.0 * static_cast<double>(call.operands[0].count));
+  return planOf(call, 26.0 * static_cast<double>(call.operands[CrossEntropyGrad::logits].count));
 }
 
 void runCrossEntropyGrad(const Call& call, const Worker& worker) {
-  const Rows r(call.operands[0]);
+  const Operand &logits = call.operands[CrossEntropyGrad::logits], &dlogits = call.operands[CrossEntropyGrad::dlogits];
+  const Rows r(logits);
   const Range own = worker.share(r.rows, r.perTile);
   if (own.isEmpty()) return;
-  const float scale = *call.operands[2].f32() / static_cast<float>(r.rows);
-  call.kernels->softmax.crossEntropyGrad(call.operands[0].f32() + own.first * r.classes, call.operands[1].i32() + own.first, scale,
-                                         call.operands[3].f32() + own.first * r.classes, own.count(), r.classes,
-                                         call.attributes<SmoothingAttrs>().labelSmoothing);
+  const float scale = *call.operands[CrossEntropyGrad::scale].f32() / static_cast<float>(r.rows);
+  const float smoothing = call.attributes<CrossEntropyGrad>().labelSmoothing;
+  const int32_t* labels = call.operands[CrossEntropyGrad::labels].i32() + own.first;
+  const int64_t first = own.first * r.classes;
+  const float* from = logits.f32() + first;
+  float* to = dlogits.f32() + first;
+  call.kernels->softmax.crossEntropyGrad(from, labels, scale, to, own.count(), r.classes, smoothing);
 }
 
 Status verifyOneHot(const Call& call) {
-  const Operand &labels = call.operands[0], &y = call.operands[1];
-  for (const Status& status : {expectDType(call, 0, DType::int32, "int32"), expectDType(call, 1, DType::float32, "float32")})
-    if (!status.isOk()) return status;
+  const Operand &labels = call.operands[OneHot::labels], &y = call.operands[OneHot::y];
+  Status status = expectDType(call, OneHot::labels, DType::int32, "int32");
+  if (status.isOk()) status = expectDType(call, OneHot::y, DType::float32, "float32");
+  if (!status.isOk()) return status;
   if (labels.rank != 1 || y.rank != 2 || y.dims[0] != labels.dims[0]) {
     return refuse(call, "y %s must be [N, classes] for labels %s", ShapeText(y).text, ShapeText(labels).text);
   }
@@ -146,49 +151,51 @@ Status verifyOneHot(const Call& call) {
 }
 
 Plan planOneHot(const Call& call) {
-  return planOf(call, static_cast<double>(call.operands[1].count));
+  return planOf(call, static_cast<double>(call.operands[OneHot::y].count));
 }
 
 void runOneHot(const Call& call, const Worker& worker) {
-  const Rows r(call.operands[1]);
+  const Rows r(call.operands[OneHot::y]);
   for (const int64_t row : worker.share(r.rows, r.perTile)) {
-    const int32_t label = call.operands[0].i32()[row];
+    const int32_t label = call.operands[OneHot::labels].i32()[row];
     const bool known = label >= 0 && label < r.classes;
-    float* y = call.operands[1].f32() + row * r.classes;
+    float* y = call.operands[OneHot::y].f32() + row * r.classes;
     std::fill_n(y, r.classes, known ? 0.0f : std::numeric_limits<float>::quiet_NaN());
     if (known) y[label] = 1.0f;
   }
 }
 
 Status verifyCountCorrect(const Call& call) {
-  for (const Status& status : {checkLabelled(call), checkOne(call, 2)})
+  for (const Status& status : {checkLabelled<CountCorrect>(call), checkOne(call, CountCorrect::count)})
     if (!status.isOk()) return status;
   return Status::ok();
 }
 
 Plan planCountCorrect(const Call& call) {
-  const Rows r(call.operands[0]);
-  Plan plan = planOf(call, static_cast<double>(call.operands[0].count), r.tiles > 1 ? 2 : 1);
+  const Rows r(call.operands[CountCorrect::logits]);
+  Plan plan = planOf(call, static_cast<double>(call.operands[CountCorrect::logits].count), r.tiles > 1 ? 2 : 1);
   plan.sharedScratch = static_cast<size_t>(r.tiles) * sizeof(int64_t);
   return plan;
 }
 
 void runCountCorrect(const Call& call, const Worker& worker) {
-  const Rows r(call.operands[0]);
+  const Rows r(call.operands[CountCorrect::logits]);
   int64_t* counts = static_cast<int64_t*>(worker.sharedScratch);
   const Range own = worker.share(r.tiles);
   if (worker.phase == 0) {
     for (const int64_t tile : own) {
       const int64_t first = tile * r.perTile;
-      counts[tile] = call.kernels->softmax.countCorrect(call.operands[0].f32() + first * r.classes, call.operands[1].i32() + first,
-                                                        std::min(r.perTile, r.rows - first), r.classes);
+      const float* logits = call.operands[CountCorrect::logits].f32() + first * r.classes;
+      const int32_t* labels = call.operands[CountCorrect::labels].i32() + first;
+      const int64_t rows = std::min(r.perTile, r.rows - first);
+      counts[tile] = call.kernels->softmax.countCorrect(logits, labels, rows, r.classes);
     }
   }
   const bool isLast = r.tiles == 1 ? !own.isEmpty() : worker.phase == 1 && worker.thread == 0;
   if (!isLast) return;
   int64_t total = 0;
   for (int64_t tile = 0; tile < r.tiles; ++tile) total += counts[tile];
-  *call.operands[2].f32() = static_cast<float>(total);
+  *call.operands[CountCorrect::count].f32() = static_cast<float>(total);
 }
 
 }  // namespace

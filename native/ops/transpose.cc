@@ -1,6 +1,7 @@
 // transpose: y.dim[i] = x.dim[perm_i], a pure reordering of four-byte or one-byte numbers. Axes that stay neighbours are merged; what
 // is left is a copy of runs (the last axis stays last) or a 2-D transposition of blocks that fit the first-level cache.
 #include <algorithm>
+#include <array>
 
 #include "native/ops/checks.h"
 
@@ -10,20 +11,28 @@ namespace {
 constexpr int64_t kBlock = 64;           // 64 x 64 words are 16 KiB on either side
 constexpr int64_t kCopyBytes = 1 << 15;  // what one task of a plain copy takes
 
+// The axis of x that each axis of y is.
+std::array<int32_t, kMaxRank> permutationOf(const Call& call) {
+  const auto a = call.attributes<Transpose>();
+  return {a.p0, a.p1, a.p2, a.p3, a.p4, a.p5};
+}
+
 // The merged axes of y from the outermost on, with their strides in x and in y.
 struct Geometry {
   int rank = 0;
   int64_t dims[kMaxRank], from[kMaxRank], to[kMaxRank];
 
   explicit Geometry(const Call& call) {
-    const Operand& x = call.operands[0];
+    const Operand& x = call.operands[Transpose::x];
     int64_t strides[kMaxRank], stride = 1;
     for (int i = x.rank - 1; i >= 0; --i) {
       strides[i] = stride;
       stride *= x.dims[i];
     }
+    const auto permutation = permutationOf(call);
     for (int i = 0; i < x.rank; ++i) {
-      const int64_t extent = x.dims[call.attrs[i]], step = strides[call.attrs[i]];
+      const int32_t axis = permutation[static_cast<size_t>(i)];
+      const int64_t extent = x.dims[axis], step = strides[axis];
       if (extent == 1) continue;
       if (rank > 0 && from[rank - 1] == extent * step) {
         dims[rank - 1] *= extent;
@@ -54,13 +63,16 @@ struct Geometry {
 };
 
 Status verifyTranspose(const Call& call) {
-  const Operand &x = call.operands[0], &y = call.operands[1];
+  const Operand &x = call.operands[Transpose::x], &y = call.operands[Transpose::y];
   if (x.dtype != y.dtype) return refuse(call, "operands differ in dtype");
   if (x.rank != y.rank) return refuse(call, "ranks differ: %s and %s", ShapeText(x).text, ShapeText(y).text);
+  const auto permutation = permutationOf(call);
   unsigned seen = 0;
   for (int i = 0; i < x.rank; ++i) {
-    const int32_t p = call.attrs[i];
-    if (p < 0 || p >= x.rank || (seen & 1u << p) != 0) return refuse(call, "the axes are no permutation of a rank %d value", x.rank);
+    const int32_t p = permutation[static_cast<size_t>(i)];
+    if (p < 0 || p >= x.rank || (seen & 1u << p) != 0) {
+      return refuse(call, "the axes are no permutation of a rank %d value", x.rank);
+    }
     seen |= 1u << p;
     if (y.dims[i] != x.dims[p]) {
       return refuse(call, "extent %d of %s is not extent %d of %s", i, ShapeText(y).text, p, ShapeText(x).text);
@@ -88,9 +100,9 @@ void copyRuns(const Geometry& g, size_t size, const char* x, char* y, const Work
 
 void runTranspose(const Call& call, const Worker& worker) {
   const Geometry g(call);
-  const size_t size = dtypeSize(call.operands[0].dtype);
-  const char* x = static_cast<const char*>(call.operands[0].data);
-  char* y = static_cast<char*>(call.operands[1].data);
+  const size_t size = dtypeSize(call.operands[Transpose::x].dtype);
+  const char* x = static_cast<const char*>(call.operands[Transpose::x].data);
+  char* y = static_cast<char*>(call.operands[Transpose::y].data);
   const int last = g.rank - 1;
   if (g.from[last] == 1) return copyRuns(g, size, x, y, worker);
 

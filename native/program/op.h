@@ -47,18 +47,13 @@ struct Call {
   }
 
   // The attribute words of an instruction of native/base/instructions.h.
-  template <typename Attrs>
+  template <typename Instruction>
   auto attributes() const {
-    if constexpr (requires { Attrs::kOpcode; }) {
-      typename Attrs::Attributes result;
-      static_assert(sizeof(result) == sizeof(int32_t) * kOpSignatures[static_cast<int>(Attrs::kOpcode)].attrCount());
-      std::memcpy(static_cast<void*>(&result), attrs, sizeof(result));
-      return result;
-    } else {
-      Attrs result;
-      std::memcpy(&result, attrs, sizeof(Attrs));
-      return result;
-    }
+    typename Instruction::Attributes result;
+    constexpr OpSignature kSignature = kOpSignatures[static_cast<int>(Instruction::kOpcode)];
+    static_assert(sizeof(result) == sizeof(int32_t) * kSignature.attrCount());
+    std::memcpy(static_cast<void*>(&result), attrs, sizeof(result));
+    return result;
   }
 };
 
