@@ -38,8 +38,11 @@ const FLOAT_BYTES = 4;
 /** What can be measured: matrix products, and the operations of networks. */
 export const KERNEL_GROUPS: readonly string[] = ['gemm', ...SHAPE_FILES];
 
+/** Whether the weights of convolutions and their input gradients are packed once (`at rest`) or in every run (`fed`). */
+export type Weights = 'at rest' | 'fed';
+
 /** Makers rather than cases: the weights of one case at a time. @param models among KERNEL_GROUPS */
-export function* casesOf(models: readonly string[], batches: readonly number[]): Generator<() => Case> {
+export function* casesOf(models: readonly string[], batches: readonly number[], weights: Weights): Generator<() => Case> {
   for (const model of models) {
     if (model === 'gemm') {
       for (const sizes of GEMMS) yield () => gemmCase(...sizes);
@@ -47,7 +50,7 @@ export function* casesOf(models: readonly string[], batches: readonly number[]):
     }
     const file = path.join(__dirname, '..', '..', 'bench', 'shapes', `${model}.txt`);
     for (const shape of parseShapes(readFileSync(file, 'utf8'), file)) {
-      for (const batch of batches) for (const make of makersOf(shape)) yield () => make(model, batch);
+      for (const batch of batches) for (const make of makersOf(shape, weights)) yield () => make(model, batch);
     }
   }
 }
@@ -68,13 +71,13 @@ function gemmCase(m: number, n: number, k: number): Case {
 type Maker = (group: string, batch: number) => Case;
 
 /** The forward operation and its gradients. */
-function makersOf(shape: OpShape): Maker[] {
+function makersOf(shape: OpShape, weights: Weights): Maker[] {
   const { op, input, attrs } = shape;
   const text = [input.join('x'), ...Object.entries(attrs).flatMap(([name, value]) => describeAttribute(op, name, value))].join(' ');
   const base = (group: string, operation: string, batch: number): Pick<Case, 'group' | 'operation' | 'shape' | 'batch'> => {
     return { group, operation, shape: text, batch };
   };
-  if (op === 'conv2d') return convMakers(shape, base);
+  if (op === 'conv2d') return convMakers(shape, weights, base);
   if (op === 'linear') {
     const out = attrs['out']![0]!;
     return [
@@ -119,6 +122,7 @@ function memoryBound(op: Exclude<ShapeOp, 'conv2d' | 'linear'>, x: Tensor, y: Te
 
 function convMakers(
   { input, attrs }: OpShape,
+  weights: Weights,
   base: (group: string, operation: string, batch: number) => Omit<Case, 'output' | 'feeds' | 'bytes'>,
 ): Maker[] {
   const [channels, height, width] = input as [number, number, number];
@@ -131,18 +135,22 @@ function convMakers(
   const extent = (size: number, pads: number, axis: 0 | 1): number => Math.floor((size + pads - kernel[axis]) / geometry.stride[axis]!) + 1;
   const output = [out, extent(height, top + bottom, 0), extent(width, left + right, 1)];
   const flops = (batch: number): number => 2 * batch * elementCount(output) * elementCount(weightShape.slice(1));
-  const weight = (): Parameter => new Parameter(randn(weightShape, { seed: 1 }));
+  const isFed = weights === 'fed';
+  // In the layout of memory: it is packed from where it is fed.
+  const weight = (): Tensor => (isFed ? feed('weight', weightShape, 'nhwc') : new Parameter(randn(weightShape, { seed: 1 })));
   return [
     (group, batch) => {
       const x = feed('x', [batch, ...input]);
       const stride = geometry.stride as unknown as [number, number];
-      const y = conv2d(x, weight(), { stride, padding: [[top, bottom], [left, right]], groups }); // prettier-ignore
-      return { ...base(group, 'conv2d', batch), flops: flops(batch), ...computing(y, [x]) };
+      const w = weight();
+      const y = conv2d(x, w, { stride, padding: [[top, bottom], [left, right]], groups }); // prettier-ignore
+      return { ...base(group, 'conv2d', batch), flops: flops(batch), ...computing(y, isFed ? [x, w] : [x]) };
     },
     (group, batch) => {
       const dy = feed('dy', [batch, ...output]);
-      const dx = build('conv2dGradInput', [dy, weight()], { ...geometry, inputSize: [height, width] });
-      return { ...base(group, 'conv2d gradInput', batch), flops: flops(batch), ...computing(dx, [dy]) };
+      const w = weight();
+      const dx = build('conv2dGradInput', [dy, w], { ...geometry, inputSize: [height, width] });
+      return { ...base(group, 'conv2d gradInput', batch), flops: flops(batch), ...computing(dx, isFed ? [dy, w] : [dy]) };
     },
     (group, batch) => {
       const [x, dy] = [feed('x', [batch, ...input]), feed('dy', [batch, ...output])];
@@ -160,8 +168,8 @@ function describeAttribute(op: ShapeOp, name: string, value: readonly number[]):
   return value.some((p) => p !== 0) ? [`p${value[0]}`] : [];
 }
 
-function feed(name: string, shape: readonly number[]): Tensor {
-  return inputTensor({ name, feedDType: 'float32', layout: 'nchw' }, shape, 'float32');
+function feed(name: string, shape: readonly number[], layout: 'nchw' | 'nhwc' = 'nchw'): Tensor {
+  return inputTensor({ name, feedDType: 'float32', layout }, shape, 'float32');
 }
 
 /**

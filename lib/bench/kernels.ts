@@ -2,11 +2,15 @@
  * Single operations at the shapes of real networks, run as programs of their own, as shares of what the machine can do at most, which is measured
  * in the same run. Only the operation's instructions are counted: feeding, packing of weights and the sum that uses the result are not.
  * The same operands come again and again, so weights under the size of the last-level cache stay there, which they do not in a network.
+ *
+ * With every algorithm, a convolution is one program for each way to compute it. Its weight is then a feed, which is packed in every run, as a
+ * weight in training is: packing is measured beside the convolution, which finds the packed weight where packing left it.
  */
 
 import type { AlgorithmMode } from '../compile/algorithm';
 import { compileGraph } from '../compile/compile';
 import { decode } from '../compile/disassemble';
+import type { Candidate, NativeQueries, Program } from '../compile/ir';
 import { ALGORITHM } from '../compile/opcodes';
 import type { Graph } from '../graph/graph';
 import { sum } from '../ops';
@@ -17,13 +21,16 @@ import { State } from '../runtime/state';
 import { casesOf, type Case } from './kernelCases';
 import { summarize } from './statistics';
 
+/** `all`: convolutions are measured by every algorithm that fits them, in each of its forms, also by those that are never chosen. */
+export type KernelAlgorithm = AlgorithmMode | 'all';
+
 export interface KernelOptions {
   /** Among KERNEL_GROUPS. */
   readonly models: readonly string[];
   readonly batches: readonly number[];
   readonly threads: number;
-  readonly algorithm: AlgorithmMode;
-  /** Measured seconds of each case. */
+  readonly algorithm: KernelAlgorithm;
+  /** Measured seconds of each case, or of each algorithm of a case. */
   readonly seconds: number;
 }
 
@@ -46,8 +53,12 @@ export interface KernelResult {
   readonly batch: number;
   /** Such as `direct` or `winograd4x4`; '' where there is no choice. */
   readonly algorithm: string;
+  /** Adjacent output pixels that are computed as one. Present with every algorithm only, where a packed weight is read. */
+  readonly widen?: number;
   /** Median of one run. */
   readonly milliseconds: number;
+  /** Median of packing the weight once. Present with every algorithm only, where a packed weight is read. */
+  readonly packMilliseconds?: number;
   readonly gflops?: number;
   /** Median of the peaks that were measured in turns with the runs; beside `gflops`. */
   readonly peakGflops?: number;
@@ -56,8 +67,12 @@ export interface KernelResult {
 }
 
 const WINDOWS = 7;
+/** A first run that takes longer than this and than the time asked for is all that is measured of an algorithm among all. */
+const LONG_RUN_SECONDS = 1;
+/** Packs the weight of a convolution. */
+const PACK = 'conv2d_pack';
 /** Instructions around the operation that is measured. */
-const UNCOUNTED: ReadonlySet<string> = new Set(['feed', 'reduce', 'conv2d_pack', 'matmul_pack']);
+const UNCOUNTED: ReadonlySet<string> = new Set(['feed', 'reduce', PACK, 'matmul_pack']);
 
 export function measurePeaks(threads: number): Peaks {
   const [flopsPerSecond, readBytesPerSecond, copyBytesPerSecond] = binding().probe(threads) as unknown as [number, number, number];
@@ -66,35 +81,36 @@ export function measurePeaks(threads: number): Peaks {
 
 /** @param report told what comes next */
 export function measureKernels(options: KernelOptions, peaks: Peaks, report: (what: string) => void = () => undefined): KernelResult[] {
-  return [...casesOf(options.models, options.batches)].map((make) => {
+  const weights = options.algorithm === 'all' ? 'fed' : 'at rest';
+  return [...casesOf(options.models, options.batches, weights)].flatMap((make) => {
     const one = make();
     report(`${one.group} ${one.operation} ${one.shape}`);
-    return measureCase(one, options, peaks);
+    return programsOf(one, options.algorithm).map((program) => measureProgram(one, program, options, peaks));
   });
 }
 
-function measureCase(one: Case, { threads, algorithm, seconds }: KernelOptions, peaks: Peaks): KernelResult {
-  const state = new State();
-  using session = new Session({ state, threads, profile: true });
-  const graph: Graph = { feeds: one.feeds, outputs: [sum(one.output)], updates: [] };
-  const program = session.load(compileGraph(graph, nativeQueries(), { algorithm }));
-  const feeds = one.feeds.map(({ size }) => noise(size));
-  const run = (steps: number): number => {
-    session.runSync(program, feeds, { steps });
-    const rows = session.profile(program).filter(({ list, opcode }) => list === 'step' && !UNCOUNTED.has(opcode));
-    return rows.reduce((total, row) => total + row.seconds, 0) / steps;
-  };
-  run(1);
-  const steps = Math.max(1, Math.min(100_000, Math.floor(seconds / WINDOWS / Math.max(1e-7, run(2)))));
-  const times: number[] = [];
-  const probes: number[] = [];
-  for (let i = 0; i < WINDOWS; ++i) {
-    if (one.flops !== undefined) probes.push(binding().probeFlops(threads));
-    times.push(run(steps));
-  }
+/** What is measured of a case: the program that the compiler makes of it, or one for each way to compute its convolution. */
+function programsOf({ feeds, output }: Case, algorithm: KernelAlgorithm): Program[] {
+  const graph: Graph = { feeds, outputs: [sum(output)], updates: [] };
+  const queries = nativeQueries();
+  if (algorithm !== 'all') return [compileGraph(graph, queries, { algorithm })];
+  let candidates: readonly Candidate[] = [];
+  const chosen = compileGraph(graph, { ...queries, candidates: (...asked) => (candidates = queries.candidates(...asked)) });
+  if (candidates.length === 0) return [chosen];
+  return candidates.map((candidate) => compileGraph(graph, offeringOnly(candidate, queries)));
+}
+
+function offeringOnly(candidate: Candidate, queries: NativeQueries): NativeQueries {
+  return { ...queries, candidates: () => [{ ...candidate, isOffered: true }] };
+}
+
+function measureProgram(one: Case, program: Program, options: KernelOptions, peaks: Peaks): KernelResult {
+  const { times, packTimes, probes } = timesOf(one, program, options);
   const time = summarize(times).median;
   const { group, operation, shape, batch, flops, bytes } = one;
-  const result = { group, operation, shape, batch, algorithm: algorithmOf(program.words), milliseconds: 1e3 * time };
+  const { algorithm, widen } = algorithmOf(program.words);
+  const form = options.algorithm === 'all' && widen !== undefined && { widen, packMilliseconds: 1e3 * summarize(packTimes).median };
+  const result = { group, operation, shape, batch, algorithm, ...form, milliseconds: 1e3 * time };
   // Products mostly read, the others write as much as they read.
   if (flops === undefined) return { ...result, gigabytesPerSecond: bytes / time / 1e9, share: bytes / time / peaks.copyBytesPerSecond };
   const peak = summarize(probes).median;
@@ -102,10 +118,56 @@ function measureCase(one: Case, { threads, algorithm, seconds }: KernelOptions, 
   return { ...result, gflops: flops / time / 1e9, peakGflops: peak / 1e9, share: least / time };
 }
 
-/** What the compiler chose. */
-function algorithmOf(words: Int32Array): string {
-  const chosen = decode(words).step.find(({ attrs }) => attrs['algorithm'] !== undefined)?.attrs['algorithm'];
-  return chosen === undefined ? '' : Object.keys(ALGORITHM)[chosen]!;
+/** Seconds of the operation and of packing its weight. */
+interface Run {
+  readonly time: number;
+  readonly packTime: number;
+}
+
+/** Of each window; and operations a second at the peak of arithmetic, in turns with them. */
+interface Times {
+  readonly times: number[];
+  readonly packTimes: number[];
+  readonly probes: number[];
+}
+
+function timesOf({ feeds, flops }: Case, program: Program, { threads, algorithm, seconds }: KernelOptions): Times {
+  const state = new State();
+  using session = new Session({ state, threads, profile: true });
+  const loaded = session.load(program);
+  const values = feeds.map(({ size }) => noise(size));
+  const run = (steps: number): Run => {
+    session.runSync(loaded, values, { steps });
+    const rows = session.profile(loaded).filter(({ list }) => list === 'step');
+    const total = (counts: (opcode: string) => boolean): number =>
+      rows.reduce((sum, row) => sum + (counts(row.opcode) ? row.seconds : 0), 0) / steps;
+    return { time: total((opcode) => !UNCOUNTED.has(opcode)), packTime: total((opcode) => opcode === PACK) };
+  };
+  const result: Times = { times: [], packTimes: [], probes: [] };
+  const record = ({ time, packTime }: Run): void => {
+    result.times.push(time);
+    result.packTimes.push(packTime);
+    if (flops !== undefined) result.probes.push(binding().probeFlops(threads));
+  };
+  const isAll = algorithm === 'all';
+  const first = run(1);
+  if (isAll && first.time + first.packTime > Math.max(LONG_RUN_SECONDS, seconds)) {
+    record(first);
+    return result;
+  }
+  const { time, packTime } = run(2);
+  const each = Math.max(1e-7, time + packTime);
+  const steps = Math.max(1, Math.min(100_000, Math.floor(seconds / WINDOWS / each)));
+  const windows = isAll ? Math.max(1, Math.min(WINDOWS, Math.floor(seconds / each))) : WINDOWS;
+  for (let i = 0; i < windows; ++i) record(run(steps));
+  return result;
+}
+
+/** What the program's convolution is computed by. */
+function algorithmOf(words: Int32Array): { algorithm: string; widen: number | undefined } {
+  const attrs = decode(words).step.find((instruction) => instruction.attrs['algorithm'] !== undefined)?.attrs;
+  if (!attrs) return { algorithm: '', widen: undefined };
+  return { algorithm: Object.keys(ALGORITHM)[attrs['algorithm']!]!, widen: attrs['widen'] };
 }
 
 /** Small numbers of both signs, none denormal. */

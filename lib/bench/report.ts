@@ -1,11 +1,10 @@
 /** What a benchmark run leaves behind: the machine, the versions, the results; as JSON, and as Markdown for people. */
 
 import { cpus, totalmem } from 'node:os';
-import type { AlgorithmMode } from '../compile/algorithm';
 import { nativeInfo } from '../runtime/binding';
 import { packageVersion } from '../version';
 import type { RowResult } from './compare';
-import type { KernelResult, Peaks } from './kernels';
+import type { KernelAlgorithm, KernelResult, Peaks } from './kernels';
 import type { Mode } from './networks';
 import { PEERS, type PeerName } from './peerProcess';
 import { formatComparison, formatKernels, formatMemory } from './table';
@@ -25,7 +24,8 @@ export interface Report {
   readonly date: string;
   readonly machine: Machine;
   readonly threads: number;
-  readonly algorithm: AlgorithmMode;
+  /** `all` only of single operations. */
+  readonly algorithm: KernelAlgorithm;
   /** What each peer calls itself, or why it took no part. */
   readonly versions: Partial<Record<PeerName, string>>;
   readonly kernels?: { readonly peaks: Peaks; readonly results: readonly KernelResult[] };
@@ -40,7 +40,7 @@ export function thisMachine(): Machine {
   return { cpu, cores, memoryBytes: totalmem(), platform: `${process.platform}-${process.arch}`, node: process.version, isa };
 }
 
-export function startReport(threads: number, algorithm: AlgorithmMode): Omit<Report, 'versions'> {
+export function startReport(threads: number, algorithm: KernelAlgorithm): Omit<Report, 'versions'> {
   return { stridenet: packageVersion(), date: new Date().toISOString().slice(0, 10), machine: thisMachine(), threads, algorithm };
 }
 
@@ -49,7 +49,7 @@ export function formatHeader({ stridenet, date, machine, threads, algorithm, ver
   const { cpu, cores, memoryBytes, platform, node, isa } = machine;
   const others = new Map(Object.entries(versions).map(([peer, version]) => [version, peer as PeerName]));
   return [
-    `stridenet ${stridenet} (${isa}, ${algorithm}), ${date}: ${cpu}, ${cores} cores, ${Math.round(memoryBytes / 2 ** 30)} GiB, ${platform}, Node ${node}; ${threads} threads`,
+    `stridenet ${stridenet} (${isa}, ${algorithm === 'all' ? 'all algorithms' : algorithm}), ${date}: ${cpu}, ${cores} cores, ${Math.round(memoryBytes / 2 ** 30)} GiB, ${platform}, Node ${node}; ${threads} threads`,
     ...[...others].map(([version, peer]) => `${PEERS[peer].label}: ${version}`),
   ].join('\n');
 }

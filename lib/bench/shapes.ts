@@ -8,7 +8,18 @@ import { buildNetwork, type Network } from './networks';
 import { portableGraph, type PortableNode } from './portableGraph';
 
 /** Networks that have a file of shapes. */
-export const SHAPE_FILES: readonly string[] = ['lenet5', 'alexnet', 'vgg16', 'resnet18', 'resnet50', 'mobilenetV2', 'densenet121'];
+export const SHAPE_FILES: readonly string[] = [
+  'lenet5',
+  'alexnet',
+  'vgg16',
+  'googlenet',
+  'resnet18',
+  'resnet50',
+  'mobilenetV2',
+  'densenet121',
+  'resnetCifar20',
+  'resnet18-cifar',
+];
 
 /** Operations that are listed. Where a node has two operands, both have the shape of the first. */
 const LISTED = ['conv2d', 'linear', 'maxPool2d', 'avgPool2d', 'batchNorm', 'relu', 'relu6', 'add'] as const;

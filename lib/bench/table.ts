@@ -116,25 +116,32 @@ export function alignColumns(rows: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
-/** Speed of each operation and its share of the peak that bounds it, that of arithmetic as it was in turns with the operation. */
+/**
+ * Speed of each operation and its share of the peak that bounds it, that of arithmetic as it was in turns with the operation. With every
+ * algorithm there is a column for the time of packing the weight.
+ */
 export function formatKernels({ flopsPerSecond, readBytesPerSecond, copyBytesPerSecond }: Peaks, results: readonly KernelResult[]): string {
   const [gflops, read, copy] = [flopsPerSecond, readBytesPerSecond, copyBytesPerSecond].map((rate) => (rate / 1e9).toFixed(1));
-  const rows = results.map(
-    ({ group, operation, shape, batch, algorithm, milliseconds, gflops: speed, gigabytesPerSecond, peakGflops, share }) => {
-      const rate = speed === undefined ? `${gigabytesPerSecond!.toFixed(1)} GB/s` : `${speed.toFixed(1)} GFLOP/s`;
-      return [
-        `${group} ${operation} ${shape} b${batch}`,
-        algorithm,
-        formatMs(milliseconds),
-        rate,
-        peakGflops?.toFixed(1) ?? '',
-        `${(100 * share).toFixed(0)} %`,
-      ];
-    },
-  );
+  const packs = results.some(({ packMilliseconds }) => packMilliseconds !== undefined);
+  const header = ['', 'algorithm', 'time', ...(packs ? ['packing'] : []), 'rate', 'peak', 'share'];
   return [
     `peak: ${gflops} GFLOP/s multiplying and adding in registers, ${read} GB/s reading memory, ${copy} GB/s copying it`,
     '',
-    alignColumns([['', 'algorithm', 'time', 'rate', 'peak', 'share'], ...rows]),
+    alignColumns([header, ...results.map((result) => kernelRow(result, packs))]),
   ].join('\n');
+}
+
+function kernelRow(result: KernelResult, packs: boolean): string[] {
+  const { group, operation, shape, batch, algorithm, widen, milliseconds, packMilliseconds } = result;
+  const { gflops, gigabytesPerSecond, peakGflops, share } = result;
+  const packing = packMilliseconds === undefined ? '' : formatMs(packMilliseconds);
+  return [
+    `${group} ${operation} ${shape} b${batch}`,
+    widen !== undefined && widen > 1 ? `${algorithm} x${widen}` : algorithm,
+    formatMs(milliseconds),
+    ...(packs ? [packing] : []),
+    gflops === undefined ? `${gigabytesPerSecond!.toFixed(1)} GB/s` : `${gflops.toFixed(1)} GFLOP/s`,
+    peakGflops?.toFixed(1) ?? '',
+    `${(100 * share).toFixed(0)} %`,
+  ];
 }

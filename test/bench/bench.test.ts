@@ -3,11 +3,17 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { chartOf } from '../../lib/bench/chart';
 import type { Entry } from '../../lib/bench/compare';
+import { casesOf } from '../../lib/bench/kernelCases';
+import type { KernelResult } from '../../lib/bench/kernels';
 import { findNetwork, rowsOf } from '../../lib/bench/networks';
 import { slugOf, toMarkdown, type Report } from '../../lib/bench/report';
 import { formatShapeLine, parseShapes, SHAPE_FILES, shapesOf } from '../../lib/bench/shapes';
 import { geometricMean, summarize } from '../../lib/bench/statistics';
-import { formatComparison, formatMs } from '../../lib/bench/table';
+import { formatComparison, formatKernels, formatMs } from '../../lib/bench/table';
+import { compileGraph } from '../../lib/compile/compile';
+import type { Candidate } from '../../lib/compile/ir';
+import { ALGORITHM } from '../../lib/compile/opcodes';
+import { nativeQueries } from '../../lib/runtime/queries';
 import { expectError } from '../support/expectError';
 import { Children, expectSuccess } from '../support/child';
 
@@ -92,6 +98,45 @@ it('the chart has a bar for each family, as long as its ratio', () => {
   expect(toMarkdown(report, 'x.svg')).toContain('![Times relative to stridenet](x.svg)');
 });
 
+it('the table of single operations has a column for packing only where it was measured', () => {
+  const peaks = { flopsPerSecond: 1e11, readBytesPerSecond: 1e10, copyBytesPerSecond: 1e10 };
+  const relu: KernelResult = {
+    group: 'lenet5',
+    operation: 'relu',
+    shape: '84',
+    batch: 8,
+    algorithm: '',
+    milliseconds: 1,
+    gigabytesPerSecond: 5,
+    share: 0.5,
+  };
+  const { gigabytesPerSecond: _, ...rest } = { ...relu, operation: 'conv2d', algorithm: 'direct', gflops: 50, peakGflops: 100 };
+  const [first, second, third] = formatKernels(peaks, [{ ...rest, widen: 2, packMilliseconds: 0.02 }, relu])
+    .split('\n')
+    .slice(2);
+  expect(first!.trim().split(/ {2,}/)).toEqual(['algorithm', 'time', 'packing', 'rate', 'peak', 'share']);
+  expect(second!.split(/ {2,}/)).toEqual(['lenet5 conv2d 84 b8', 'direct x2', '1.00 ms', '20.0 us', '50.0 GFLOP/s', '100.0', '50 %']);
+  expect(third!.trim().split(/ {2,}/)).toEqual(['lenet5 relu 84 b8', '1.00 ms', '5.0 GB/s', '50 %']);
+  expect(formatKernels(peaks, [rest, relu])).not.toContain('packing');
+});
+
+/** What native code can compute each convolution of a network by, by operation and shape. */
+function waysOf(model: string, batch: number): Map<string, string[]> {
+  const ways = new Map<string, string[]>();
+  for (const make of casesOf([model], [batch], 'fed')) {
+    const { operation, shape, feeds, output } = make();
+    let candidates: readonly Candidate[] = [];
+    const queries = nativeQueries();
+    compileGraph(
+      { feeds, outputs: [output], updates: [] },
+      { ...queries, candidates: (...asked) => (candidates = queries.candidates(...asked)) },
+    );
+    const names = candidates.map(({ algorithm, widen }) => `${Object.keys(ALGORITHM)[algorithm]} ${widen}`);
+    ways.set(`${operation} ${shape}`, names.length > 0 ? names : [' 1']);
+  }
+  return ways;
+}
+
 describe('runs', () => {
   const children = new Children();
   afterAll(() => children.remove());
@@ -141,5 +186,22 @@ describe('runs', () => {
     const least = Math.max(flops / (1e9 * first.peakGflops!), bytes / kernels!.peaks.readBytesPerSecond);
     expect(first.share).toBeCloseTo(least / (first.milliseconds / 1e3), 6);
     expect(first.peakGflops).toBeGreaterThan(0.1);
+    expect(kernels!.results.every((result) => result.packMilliseconds === undefined && result.widen === undefined)).toBe(true);
+  });
+
+  it('convolutions by every algorithm that fits, each in each form once', async () => {
+    const args = ['kernels', '--models', 'lenet5', '--batch', '1', '--seconds', '0.0001', '--threads', '1', '--algorithm', 'all'];
+    const { kernels, algorithm } = await bench(...args);
+    expect(algorithm).toBe('all');
+    const measured = new Map<string, string[]>();
+    for (const result of kernels!.results) {
+      const key = `${result.operation} ${result.shape}`;
+      measured.set(key, [...(measured.get(key) ?? []), `${result.algorithm} ${result.widen ?? 1}`]);
+      expect(result.milliseconds).toBeGreaterThan(0);
+      if (result.operation === 'conv2d' || result.operation === 'conv2d gradInput') expect(result.packMilliseconds).toBeGreaterThan(0);
+      else expect([result.packMilliseconds, result.widen]).toEqual([undefined, undefined]);
+    }
+    expect(measured).toEqual(waysOf('lenet5', 1));
+    expect(measured.get('conv2d gradInput 6x14x14 to 16 5x5')!.length).toBeGreaterThan(3);
   });
 });

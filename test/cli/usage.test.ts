@@ -15,6 +15,9 @@ it.each<[string[], string]>([
   [['bench', 'inference', '--models', 'lenet'], '--models does not know "lenet". Did you mean "lenet5"?'],
   [['bench', 'inference', '--batch', '1,0'], '--batch expects integers from 1 to 65536, such as 1,8, but got "0".'],
   [['bench', 'kernels', '--models', 'vgg11'], '--models does not know "vgg11". Did you mean "vgg16"?'],
+  [['bench', 'kernels', '--algorithm', 'al'], '--algorithm expects fast or exact or all but got "al". Did you mean "all"?'],
+  [['bench', 'inference', '--algorithm', 'all'], '--algorithm all: only stridenet bench kernels can measure every algorithm.'],
+  [['bench', 'all', '--algorithm', 'all'], '--algorithm all: only stridenet bench kernels can measure every algorithm.'],
   [['bench', 'training', '--peers', 'torsch'], '--peers does not know "torsch". Did you mean "torch"?'],
   [['doctor', 'please'], 'stridenet doctor does not know what to do with "please".'],
 ])('wrong usage %j: exit code 2', async (argv, message) => {

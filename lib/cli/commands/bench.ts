@@ -5,7 +5,7 @@ import path from 'node:path';
 import { chartOf } from '../../bench/chart';
 import { compare, peersOf, versionsOf, type CompareOptions } from '../../bench/compare';
 import { KERNEL_GROUPS } from '../../bench/kernelCases';
-import { measureKernels, measurePeaks } from '../../bench/kernels';
+import { measureKernels, measurePeaks, type KernelAlgorithm } from '../../bench/kernels';
 import { NETWORK_NAMES, rowsOf } from '../../bench/networks';
 import { PEERS, type PeerName } from '../../bench/peerProcess';
 import { formatReport, slugOf, startReport, toMarkdown, type Report } from '../../bench/report';
@@ -30,9 +30,16 @@ export const bench: Command = {
     batch: { value: 'N,M', help: 'images at a time (default: by network; kernels: 8)' },
     peers: { value: 'A,B', help: 'js, tfjs, ort, torch, one of their variants such as torch-eager, or none (default: by network)' },
     threads: { value: 'N', help: 'threads of every peer (default: those this process may use)' },
-    algorithm: { value: 'NAME', default: 'fast', help: "of our convolutions: fast, or exact without Winograd's" },
+    algorithm: {
+      value: 'NAME',
+      default: 'fast',
+      help: "of our convolutions: fast, or exact without Winograd's; kernels: also all, which measures each by every one that fits, and packing",
+    },
     rounds: { value: 'N', default: '7', help: 'turns of each peer' },
-    seconds: { value: 'N', help: 'measured time of a peer in a row of the table (default 2), of an operation (default 0.1)' },
+    seconds: {
+      value: 'N',
+      help: 'measured time of a peer in a row of the table (default 2), of an operation by an algorithm (default 0.1)',
+    },
     chart: { value: 'FILE.svg', help: 'draw inference and training as a picture' },
     save: { value: 'DIR', help: 'write DATE-MACHINE.json, .md and .svg into this folder' },
     json: { help: 'print the result as one JSON object, last line of standard output' },
@@ -47,7 +54,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const batches = listOf(args, 'batch')?.map(checkBatch);
   const peers = checkPeers(listOf(args, 'peers'));
   const threads = args.integer('threads', 1) ?? nativeInfo().threads;
-  const algorithm = args.choice('algorithm', ['fast', 'exact'])!;
+  const algorithm = args.choice('algorithm', ['fast', 'exact', 'all'])!;
+  const ofNetworks = only === 'kernels' ? undefined : checkOfNetworks(algorithm);
   const rounds = args.integer('rounds', 1)!;
   const seconds = args.number('seconds', 0);
   const tell = (what: string): void => {
@@ -62,7 +70,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
       const results = measureKernels({ models: names, batches: batches ?? [8], threads, algorithm, seconds: seconds ?? 0.1 }, peaks, tell);
       report = { ...report, kernels: { peaks, results } };
     } else {
-      const options: CompareOptions = { mode, models, batches, peers, threads, algorithm, rounds, seconds: seconds ?? 2 };
+      const options: CompareOptions = { mode, models, batches, peers, threads, algorithm: ofNetworks!, rounds, seconds: seconds ?? 2 };
       const versions = await versionsOf(peersOf(mode, rowsOf(mode, models, batches), peers), threads);
       report = { ...report, versions: { ...report.versions, ...versions }, [mode]: await compare(options, tell) };
     }
@@ -105,6 +113,12 @@ function listOf(args: Arguments, name: string): string[] | undefined {
     .text(name)
     ?.split(',')
     .map((item) => item.trim());
+}
+
+/** Networks are measured as they are compiled: by one algorithm for each convolution. */
+function checkOfNetworks(algorithm: KernelAlgorithm): CompareOptions['algorithm'] {
+  if (algorithm !== 'all') return algorithm;
+  throw new UsageError('--algorithm all: only stridenet bench kernels can measure every algorithm.');
 }
 
 function checkName(option: string, name: string, known: readonly string[]): string {
