@@ -255,7 +255,7 @@ const planningQueries: NativeQueries = {
   packedLength: (opcode, shape, attrs) => ask((native) => native.packedLength(opcode, shape, attrs), elementCount(shape)),
   candidates: (convolution, pack) => ask((native) => native.candidates(convolution, pack), PLAIN),
   accepts: (instruction) => ask((native) => native.accepts(instruction), false),
-  cost: (instruction) => ask((native) => native.cost(instruction), { flops: 1, bytes: 1, scratchBytes: 0, seconds: 1 }),
+  cost: (instruction) => ask((native) => native.cost(instruction), { bytes: 1, scratchBytes: 0, seconds: 1 }),
 };
 
 const PLAIN: readonly Candidate[] = [

@@ -108,5 +108,5 @@ export interface NativeQueries {
   /** Whether native code can compute an instruction. */
   accepts(instruction: Instruction): boolean;
   /** Cost of an instruction on one thread: choices must not follow the number of threads. `seconds` is an estimate. */
-  cost(instruction: Instruction): { flops: number; bytes: number; scratchBytes: number; seconds: number };
+  cost(instruction: Instruction): { bytes: number; scratchBytes: number; seconds: number };
 }

@@ -80,13 +80,20 @@ export interface NativeBinding {
   State: new (releasesSources?: boolean, expectedBytes?: number) => NativeState;
   Program: new (words: Int32Array) => NativeProgram;
   Session: new (state: NativeState, threads: number, profile?: boolean) => NativeSession;
-  /** Per instruction of a program whose offsets are not checked: flops, bytes, scratch bytes on so many threads, seconds. */
+  /** Per instruction of a program whose offsets are not checked: bytes, scratch bytes on so many threads, seconds. */
   plan(words: Int32Array, isa: string, threads: number): Float64Array;
   /**
    * For each way to compute the convolution that ends a step list, behind nothing but what packs its weight: algorithm, pixels joined, 1 if it
    * rounds like sums of products, 1 if it is offered, seconds, seconds of packing, numbers of the packed weight.
    */
   candidates(words: Int32Array, isa: string): Float64Array;
+  /**
+   * What these estimates are made of, in the same order: for each way the amounts of the kinds of work, bytes and phases of the convolution,
+   * then those of packing its weight.
+   */
+  candidateWork(words: Int32Array, isa: string): Float64Array;
+  /** The names of the kinds of work (native/kernels/work.h). */
+  workKinds(): string[];
   /** Measured on all `threads` at once: floating-point operations, bytes read and bytes copied per second. Blocks for some tenths of a second. */
   probe(threads: number): Float64Array;
   /** Floating-point operations per second on all `threads` at once, at this moment. Blocks for some milliseconds. */

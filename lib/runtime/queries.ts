@@ -8,7 +8,6 @@ import { RecentMap } from '../recentMap';
 import { binding, fromNative, nativeInfo, type NativeBinding } from './binding';
 
 export interface Cost {
-  readonly flops: number;
   readonly bytes: number;
   readonly scratchBytes: number;
   readonly seconds: number;
@@ -21,7 +20,7 @@ export interface Cost {
 const ANSWERS_KEPT = 10_000;
 
 /** Numbers per instruction in what NativeBinding.plan returns. */
-const PLAN_FIELDS = 4;
+const PLAN_FIELDS = 3;
 
 /** Numbers per candidate in what NativeBinding.candidates returns. */
 const CANDIDATE_FIELDS = 7;
@@ -82,8 +81,8 @@ function asked<T>(question: () => T): T {
 export function planProgram(native: NativeBinding, words: Int32Array, isa: string, threads: number): Cost[] {
   const numbers = asked(() => native.plan(words, isa, threads));
   return Array.from({ length: numbers.length / PLAN_FIELDS }, (_, i) => {
-    const [flops, bytes, scratchBytes, seconds] = numbers.subarray(i * PLAN_FIELDS, (i + 1) * PLAN_FIELDS);
-    return { flops: flops!, bytes: bytes!, scratchBytes: scratchBytes!, seconds: seconds! };
+    const [bytes, scratchBytes, seconds] = numbers.subarray(i * PLAN_FIELDS, (i + 1) * PLAN_FIELDS);
+    return { bytes: bytes!, scratchBytes: scratchBytes!, seconds: seconds! };
   });
 }
 

@@ -68,7 +68,7 @@ Status getPlanningTable(napi_env env, napi_value value, const KernelTable** resu
   return planningTable(name, result);
 }
 
-// plan(words, isa, threads): Float64Array of flops, bytes, scratch bytes, seconds by instruction, prepare then step
+// plan(words, isa, threads): Float64Array of bytes, scratch bytes, seconds by instruction, prepare then step
 napi_value plan(napi_env env, napi_callback_info call) {
   size_t argc = 3;
   napi_value arguments[3] = {};
@@ -84,13 +84,12 @@ napi_value plan(napi_env env, napi_callback_info call) {
   if (status.isOk()) status = decodeProgram(words, count, *kernels, &program, DecodeMode::query);
   if (!status.isOk()) return throwStatus(env, status);
   void* data = nullptr;
-  napi_value array = makeTypedArray(env, napi_float64_array, 4 * (program->prepare.size() + program->step.size()), sizeof(double), &data);
+  napi_value array = makeTypedArray(env, napi_float64_array, 3 * (program->prepare.size() + program->step.size()), sizeof(double), &data);
   if (array == nullptr) return nullptr;
   auto* numbers = static_cast<double*>(data);
   for (const auto* list : {&program->prepare, &program->step}) {
     for (const Instruction& instruction : *list) {
       const Plan& p = instruction.plan;
-      *numbers++ = p.flops;
       *numbers++ = p.bytes;
       *numbers++ = static_cast<double>(p.sharedScratch + p.threadScratch * static_cast<size_t>(threads));
       *numbers++ = estimateSeconds(p, *kernels);
@@ -110,22 +109,28 @@ Status findCandidates(const Program& program, std::vector<Candidate>* found) {
   return findCandidates(call, step.size() == 2 ? &pack : nullptr, found);
 }
 
-// candidates(words, isa): Float64Array of seven numbers for each way to compute the convolution that ends the step list: algorithm, pixels
-// joined, whether it rounds like sums of products, whether it is offered, seconds, seconds of packing, numbers of the packed weight.
-napi_value candidates(napi_env env, napi_callback_info info) {
+// Answers a query about a program and an instruction set, which are its arguments. Throws and returns false if it cannot.
+bool askCandidates(napi_env env, napi_callback_info info, const char* what, const KernelTable** kernels, std::vector<Candidate>* found) {
   size_t argc = 2;
   napi_value arguments[2] = {};
   napi_get_cb_info(env, info, &argc, arguments, nullptr, nullptr);
   const int32_t* words = nullptr;
   size_t count = 0;
-  const KernelTable* kernels;
   std::shared_ptr<const Program> program;
-  Status status = getInt32Array(env, arguments[0], "candidates: words", &words, &count);
-  if (status.isOk()) status = getPlanningTable(env, arguments[1], &kernels);
-  if (status.isOk()) status = decodeProgram(words, count, *kernels, &program, DecodeMode::outline);
+  Status status = getInt32Array(env, arguments[0], what, &words, &count);
+  if (status.isOk()) status = getPlanningTable(env, arguments[1], kernels);
+  if (status.isOk()) status = decodeProgram(words, count, **kernels, &program, DecodeMode::outline);
+  if (status.isOk()) status = findCandidates(*program, found);
+  if (!status.isOk()) throwStatus(env, status);
+  return status.isOk();
+}
+
+// candidates(words, isa): Float64Array of seven numbers for each way to compute the convolution that ends the step list: algorithm, pixels
+// joined, whether it rounds like sums of products, whether it is offered, seconds, seconds of packing, numbers of the packed weight.
+napi_value candidates(napi_env env, napi_callback_info info) {
   std::vector<Candidate> found;
-  if (status.isOk()) status = findCandidates(*program, &found);
-  if (!status.isOk()) return throwStatus(env, status);
+  const KernelTable* kernels;
+  if (!askCandidates(env, info, "candidates: words", &kernels, &found)) return nullptr;
   void* data = nullptr;
   napi_value array = makeTypedArray(env, napi_float64_array, 7 * found.size(), sizeof(double), &data);
   if (array == nullptr) return nullptr;
@@ -139,6 +144,40 @@ napi_value candidates(napi_env env, napi_callback_info info) {
     *numbers++ = candidate.packedLength == 0 ? 0 : estimateSeconds(candidate.planPack, *kernels);
     *numbers++ = static_cast<double>(candidate.packedLength);
   }
+  return array;
+}
+
+// workKinds(): the names of the kinds of work, in the order of their amounts
+napi_value workKinds(napi_env env, napi_callback_info) {
+  constexpr const char* kNames[] = {
+#define STRIDENET_WORK_NAME(kind, unit) #kind,
+      STRIDENET_WORK(STRIDENET_WORK_NAME)
+#undef STRIDENET_WORK_NAME
+  };
+  napi_value names = nullptr;
+  napi_create_array_with_length(env, kWorkKinds, &names);
+  for (uint32_t i = 0; i < kWorkKinds; ++i) napi_set_element(env, names, i, makeString(env, kNames[i]));
+  return names;
+}
+
+double* writeWork(const Plan& plan, double* numbers) {
+  for (const double amount : plan.work.of) *numbers++ = amount;
+  *numbers++ = plan.bytes;
+  *numbers++ = plan.phases;
+  return numbers;
+}
+
+// candidateWork(words, isa): Float64Array of what the candidates' estimates are made of, in their order: the amount of each kind of work,
+// bytes and phases of the convolution, then those of packing its weight.
+napi_value candidateWork(napi_env env, napi_callback_info info) {
+  std::vector<Candidate> found;
+  const KernelTable* kernels;
+  if (!askCandidates(env, info, "candidateWork: words", &kernels, &found)) return nullptr;
+  void* data = nullptr;
+  napi_value array = makeTypedArray(env, napi_float64_array, 2 * (kWorkKinds + 2) * found.size(), sizeof(double), &data);
+  if (array == nullptr) return nullptr;
+  auto* numbers = static_cast<double*>(data);
+  for (const Candidate& candidate : found) numbers = writeWork(candidate.planPack, writeWork(candidate.plan, numbers));
   return array;
 }
 
@@ -259,6 +298,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
       {"info", nullptr, info, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"plan", nullptr, plan, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"candidates", nullptr, candidates, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"candidateWork", nullptr, candidateWork, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"workKinds", nullptr, workKinds, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"fillRandom", nullptr, fillRandom, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"probeFlops", nullptr, probeFlops, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"probe", nullptr, probe, nullptr, nullptr, nullptr, napi_enumerable, nullptr},

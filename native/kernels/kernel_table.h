@@ -26,6 +26,7 @@ struct KernelTable {
   const char* isa;  // "scalar", "avx2", "avx512" or "neon"
   int lanes;        // float32 in a vector
   TileSizes tiles;
+  Costs costs;
   ActivationKernels activation;
   GemmKernels gemm;
   ElementwiseKernels elementwise;

@@ -42,6 +42,7 @@ const KernelTable kTable = {
     .isa = kIsa.name,
     .lanes = kIsa.lanes,
     .tiles = kTileSizes,
+    .costs = *kIsa.costs,
     .activation = kActivationKernels,
     .gemm = kGemmKernels,
     .elementwise = kElementwiseKernels,

@@ -2,18 +2,21 @@
 // lengths of packed weights follow from these numbers; every build knows them for all instruction sets, those of other processors too.
 #pragma once
 
+#include "native/kernels/costs.h"
+
 namespace stridenet {
 
 struct InstructionSet {
   const char* name;
   int lanes;      // float32 in a vector
   int registers;  // for vectors
+  const Costs* costs;
 };
 
-constexpr InstructionSet kScalar = {"scalar", 4, 16};
-constexpr InstructionSet kAvx2 = {"avx2", 8, 16};
-constexpr InstructionSet kAvx512 = {"avx512", 16, 32};
-constexpr InstructionSet kNeon = {"neon", 4, 32};
+constexpr InstructionSet kScalar = {"scalar", 4, 16, &kScalarCosts};
+constexpr InstructionSet kAvx2 = {"avx2", 8, 16, &kAvx2Costs};
+constexpr InstructionSet kAvx512 = {"avx512", 16, 32, &kAvx512Costs};
+constexpr InstructionSet kNeon = {"neon", 4, 32, &kNeonCosts};
 
 constexpr int kMaxTileVectors = 4;
 constexpr int kMaxTileRows = 14;

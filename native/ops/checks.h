@@ -102,10 +102,10 @@ inline Status expectFloats(const Call& call, int except = -1) {
 }
 
 // The plan of an instruction that reads or writes every operand once.
-inline Plan planOf(const Call& call, double flops, int phases = 1) {
+inline Plan planOf(const Call& call, double operations, int phases = 1) {
   Plan plan;
   plan.phases = phases;
-  plan.flops = flops;
+  plan.add(Work::arithmetic, operations / call.kernels->lanes);
   for (int i = 0; i < signatureOf(call).operandCount(); ++i) plan.bytes += static_cast<double>(call.operands[i].bytes());
   return plan;
 }

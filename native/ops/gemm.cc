@@ -92,6 +92,12 @@ GemmAhead aheadOf(const PanelProduct& product, int64_t panel, const Pass& pass, 
 
 }  // namespace
 
+void addProducts(Plan* plan, const Panels& panels, double rows, double k) {
+  const double vectors = static_cast<double>(panels.vectors);
+  plan->add(panels.vectors == 1 ? Work::productOfOne : Work::product, rows * k * vectors);
+  plan->add(Work::productRow, rows * vectors);
+}
+
 int64_t packedMatmulLength(int64_t k, int64_t n, const KernelTable& kernels) {
   const double estimate = static_cast<double>(k) * (static_cast<double>(n) + kernels.lanes);
   return estimate > kLargestPacked ? 0 : k * Panels(kernels, n).paddedColumns();

@@ -56,6 +56,9 @@ struct PlainMatrix {
 int64_t packUnits(const PlainMatrix& matrix, const KernelTable& kernels);
 void packMatrix(const PlainMatrix& matrix, const KernelTable& kernels, int64_t unit, float* packed);
 
+// Counts the work of `rows` rows of a product whose sums have `k` terms.
+void addProducts(Plan* plan, const Panels& panels, double rows, double k);
+
 // Pointers to the rows of A, of C and, if there is one, of the addend, for one block of rows.
 struct RowTable {
   const float** a;                   // [segments][pitch]

@@ -11,8 +11,6 @@ namespace {
 // The most rows of a block, a multiple of the 5, 6 and 12 rows of register tiles. A panel that is packed inside the
 // product is packed again for each block.
 constexpr int64_t kBlockRows = 120, kPlainBlockRows = 1024;
-// Packing a number takes as long as this many floating-point operations of a product.
-constexpr double kPackFlops = 10;
 
 // Extents of b, which is stored [k, n], or [n, k] if transposed.
 Status readMatrix(const Call& call, const Operand& b, int32_t transpose, PlainMatrix* matrix) {
@@ -41,7 +39,9 @@ Status verifyPack(const Call& call) {
 }
 
 Plan planPack(const Call& call) {
-  return planOf(call, 0);
+  Plan plan = planOf(call, 0);
+  plan.add(Work::packing, static_cast<double>(call.operands[MatmulPack::packed].count) / call.kernels->lanes);
+  return plan;
 }
 
 void runPack(const Call& call, const Worker& worker) {
@@ -112,8 +112,9 @@ Status verifyMatmul(const Call& call) {
 Plan planMatmul(const Call& call) {
   const auto& [m, k, n, blocks, plain] = call.shapeAs<MatmulShape>();
   const Panels panels(*call.kernels, n);
-  const double numbers = static_cast<double>(k) * static_cast<double>(panels.paddedColumns());
-  Plan plan = planOf(call, (2.0 * static_cast<double>(m) + (isPlain(call) ? kPackFlops * static_cast<double>(blocks) : 0)) * numbers);
+  Plan plan = planOf(call, 0);
+  addProducts(&plan, panels, static_cast<double>(m), static_cast<double>(k));
+  if (isPlain(call)) plan.add(Work::packingInside, static_cast<double>(blocks * k) * static_cast<double>(panels.vectors));
   plan.threadScratch = scratchBytes(RowTable::bytes(1, ceilDiv(m, blocks))) + (isPlain(call) ? static_cast<size_t>(kPanelBlockBytes) : 0) +
                        chainBytes(*call.kernels, ceilDiv(m, blocks), k);
   return plan;

@@ -56,10 +56,9 @@ Status verify(const Call& call) {
 
 Plan plan(const Call& call) {
   const RankUpdate update = updateOf(call);
-  const double numbers = static_cast<double>(call.operands[Product::a].count);
-  const double columns = static_cast<double>(update.panels.paddedColumns());
-  Plan plan = planOf(call, 2.0 * numbers * columns, update.chunks > 1 ? 2 : 1);
-  if (update.chunks > 1) plan.sharedScratch = update.partialBytes() + update.sumBytes();
+  Plan plan = planOf(call, 0, update.chunks > 1 ? 2 : 1);
+  update.addWork(&plan);
+  if (update.chunks > 1) update.addPartials(&plan, Work::rankPartial);
   return plan;
 }
 

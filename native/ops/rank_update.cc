@@ -26,6 +26,17 @@ int64_t clamp(int64_t x, int64_t least, int64_t most) {
 
 }  // namespace
 
+void RankUpdate::addWork(Plan* plan) const {
+  const double sums = static_cast<double>(units) * static_cast<double>(rows * panels.vectors);
+  plan->add(Work::rankUpdate, static_cast<double>(positions) * sums);
+  plan->add(Work::rankRow, static_cast<double>(blocks) * sums);
+}
+
+void RankUpdate::addPartials(Plan* plan, Work kind) const {
+  plan->add(kind, static_cast<double>(chunks * size) / kernels->lanes);
+  plan->sharedScratch = partialBytes() + sumBytes();
+}
+
 void RankUpdate::partition() {
   const int64_t columns = units * panels.columns, longer = rows > columns ? rows : columns;
   const int64_t chains = positions / kChainPositions;

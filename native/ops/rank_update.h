@@ -54,6 +54,9 @@ struct RankUpdate {
   // Chooses few chunks, but more where a chunk would otherwise have very many positions, so that no chain of additions
   // is long.
   void partition();
+  // Counts the work of the first phase, and that of a second one with the scratch that it needs.
+  void addWork(Plan* plan) const;
+  void addPartials(Plan* plan, Work kind) const;
   size_t partialBytes() const { return scratchBytes(floatBytes(chunks * size)); }
   size_t sumBytes() const { return scratchBytes(floatBytes(chunks * sumSize)); }
 };

@@ -47,7 +47,7 @@ Status verifyUpdate(const Call& call) {
 Plan planUpdate(const Call& call) {
   Plan plan = planOf(call, 2.0 * static_cast<double>(call.operands[0].count));
   for (int i = inputCount(call); i < operandCount(call); ++i) {
-    plan.flops += 2.0 * static_cast<double>(call.operands[i].count);
+    plan.add(Work::arithmetic, 2.0 * static_cast<double>(call.operands[i].count) / call.kernels->lanes);
     plan.bytes += static_cast<double>(call.operands[i].bytes());
   }
   return plan;

@@ -62,8 +62,13 @@ struct Plan {
   int phases = 1;            // the executor puts a barrier between phases
   size_t sharedScratch = 0;  // bytes, one block seen by all threads during the instruction
   size_t threadScratch = 0;  // bytes, one block for each thread
-  double flops = 0;          // 2 x multiply-adds that the algorithm really executes, lane waste included
+  WorkNumbers work = {};     // what the algorithm really does, lane waste included
   double bytes = 0;          // bytes read and written, each operand once
+
+  void add(Work kind, double amount) { work[kind] += amount; }
+  void add(const WorkNumbers& more) {
+    for (int i = 0; i < kWorkKinds; ++i) work.of[i] += more.of[i];
+  }
 };
 
 // How an op reads the extents and attributes of an instruction into a struct of its own. That happens once, when the instruction is

@@ -75,6 +75,7 @@ constexpr KernelTable withoutKernels(const InstructionSet& isa) {
   table.isa = isa.name;
   table.lanes = isa.lanes;
   table.tiles = tileSizes(isa);
+  table.costs = *isa.costs;
   return table;
 }
 

@@ -21,7 +21,7 @@ using Builder = ProgramBuilder;
 using Words = std::vector<int32_t>;
 
 constexpr size_t kMemoryLimit = size_t{16} << 20;
-constexpr double kWorkLimit = 3e6;  // flops or bytes; keeps one program to milliseconds under a sanitizer
+constexpr double kSecondsLimit = 1e-4;  // estimated; keeps one program to milliseconds under a sanitizer
 
 const KernelTable& kernels() {
   static const KernelTable* const table = [] {
@@ -286,14 +286,14 @@ enum class Outcome { refused, tooLarge, unbound, ran };
 
 bool isSmall(const Program& program) {
   size_t bytes = Workspace::bytesFor(program, 2);
-  double work = 0;
+  double seconds = 0;
   for (int32_t tensor : program.feedTensors) bytes += static_cast<size_t>(program.tensors[tensor].bytes());
   for (int32_t tensor : program.fetchTensors) bytes += static_cast<size_t>(program.tensors[tensor].bytes());
   for (const SlotUse& use : program.slots) bytes += static_cast<size_t>(use.bytes);
   for (const auto* list : {&program.prepare, &program.step}) {
-    for (const Instruction& instruction : *list) work += instruction.plan.flops + instruction.plan.bytes;
+    for (const Instruction& instruction : *list) seconds += estimateSeconds(instruction.plan, *program.kernels);
   }
-  return bytes <= kMemoryLimit && work <= kWorkLimit;
+  return bytes <= kMemoryLimit && seconds <= kSecondsLimit;
 }
 
 // A State with exactly the slots that the program wants; false when a slot number is too large for a test.

@@ -267,8 +267,7 @@ describe('queries', () => {
       const packed = buffers.make([nativeQueries().packedLength('matmul_pack', [k, k], attrs)]);
       return nativeQueries().cost(instruction('matmul', [buffers.make([m, k]), packed, null, null], [buffers.make([m, k])]));
     };
-    expect(cost(256).flops).toBeGreaterThanOrEqual(2 * 256 * 64 * 64);
-    expect(cost(256).seconds).toBeGreaterThan(cost(16).seconds);
+    expect(cost(256).seconds).toBeGreaterThan(8 * cost(16).seconds);
     expect(cost(16).bytes).toBeGreaterThan(0);
     expect(cost(16).scratchBytes).toBeGreaterThanOrEqual(0);
   });

@@ -27,6 +27,6 @@ export const standInQueries: NativeQueries = {
   accepts: () => true,
   cost: ({ opcode, inputs, attrs }) => {
     const isSmallPlain = opcode === 'matmul_plain' && inputs[1]!.shape.reduce((a, b) => a * b, 1) < 65536;
-    return { flops: 1, bytes: 1, scratchBytes: 0, seconds: attrs.widen === 2 ? 1 : isSmallPlain ? 9 : 2 };
+    return { bytes: 1, scratchBytes: 0, seconds: attrs.widen === 2 ? 1 : isSmallPlain ? 9 : 2 };
   },
 };

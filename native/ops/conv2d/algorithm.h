@@ -60,7 +60,7 @@ Status findCandidates(const Call& call, const Call* pack, std::vector<Candidate>
 // The algorithm that an instruction of this shape names; a refusal if there is none of that name or the geometry does not fit.
 Status findAlgorithm(const Call& call, const Conv2dShape& shape, const ConvAlgorithm** algorithm);
 
-// conv2d_pack of algorithms that need no scratch: memory is the limit.
+// conv2d_pack of algorithms that need no scratch and transform nothing.
 Plan planPlainPack(const Call& call, const Conv2dShape& shape);
 
 }  // namespace stridenet

@@ -52,7 +52,9 @@ Status findAlgorithm(const Call& call, const Conv2dShape& shape, const ConvAlgor
 }
 
 Plan planPlainPack(const Call& call, const Conv2dShape&) {
-  return planOf(call, 0);
+  Plan plan = planOf(call, 0);
+  plan.add(Work::packing, static_cast<double>(call.operands[Conv2dPack::packed].count) / call.kernels->lanes);
+  return plan;
 }
 
 }  // namespace stridenet

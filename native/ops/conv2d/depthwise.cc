@@ -20,9 +20,10 @@ int64_t paddedChannels(const Conv2dShape& s, const KernelTable& kernels) {
   return roundUp(s.oc, kernels.lanes);
 }
 
-double lineFlops(const Conv2dShape& s, const KernelTable& kernels) {
-  return 2.0 * static_cast<double>(s.n) * static_cast<double>(s.oh * s.ow) * static_cast<double>(s.kh * s.kw) *
-         static_cast<double>(paddedChannels(s, kernels));
+// Multiply-adds of vectors, in either direction.
+double multiplyAdds(const Conv2dShape& s, const KernelTable& kernels) {
+  return static_cast<double>(s.n) * static_cast<double>(s.oh * s.ow) * static_cast<double>(s.kh * s.kw) *
+         static_cast<double>(paddedChannels(s, kernels) / kernels.lanes);
 }
 
 // Partial sums of conv2d_grad_weight: a chunk is a run of dy lines of all images, a task one of `splits` channel ranges of a chunk.
@@ -176,7 +177,9 @@ bool hasBlocks(const Conv2dShape& s) {
 }
 
 Plan plan(const Call& call, const Conv2dShape& s) {
-  return planOf(call, lineFlops(s, *call.kernels));
+  Plan result = planOf(call, 0);
+  result.add(Work::depthwise, multiplyAdds(s, *call.kernels));
+  return result;
 }
 
 void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
@@ -188,7 +191,8 @@ void run(const Call& call, const Conv2dShape& s, const Worker& worker) {
 
 Plan planGradWeight(const Call& call, const Conv2dShape& s) {
   const GradWeightChunks grad(s, *call.kernels);
-  Plan result = planOf(call, lineFlops(s, *call.kernels), 2);
+  Plan result = planOf(call, 0, 2);
+  result.add(Work::depthwiseGradWeight, multiplyAdds(s, *call.kernels));
   result.sharedScratch = grad.partialBytes() + grad.sumBytes();
   return result;
 }

@@ -11,9 +11,6 @@ namespace {
 
 // Writing a number to memory takes as long as this many multiply-adds in registers.
 constexpr int64_t kStoreWeight = 64;
-// In a panel of a single vector a multiply-add takes as long as this many others, because each needs a broadcast of its
-// own.
-constexpr double kOneVectorCost = 1.25;
 
 // Runs one thread's tasks of one SubConvolution. A task is one panel of one group over one block of rows.
 class TaskRun {
@@ -141,12 +138,14 @@ bool isOffered(const Conv2dShape& s, const KernelTable&) {
 
 Plan plan(const Call& call, const Conv2dShape& s) {
   const DirectCall direct(call, s);
-  const int64_t paddedColumns = Panels(*call.kernels, productColumns(s)).paddedColumns();
-  const double columns = static_cast<double>(paddedColumns) * (paddedColumns == call.kernels->lanes ? kOneVectorCost : 1);
+  const Panels panels(*call.kernels, productColumns(s));
   Plan result = planOf(call, 0);
   forEachSubConvolution(direct.shape, *call.kernels, [&](const SubConvolution&, const Blocks& blocks, int64_t) {
-    result.flops += 2.0 * static_cast<double>(blocks.rows) * static_cast<double>(blocks.segments * blocks.length) * columns *
-                    static_cast<double>(s.groups);
+    const double rows = static_cast<double>(blocks.rows);
+    addProducts(&result, panels, rows * static_cast<double>(s.groups), static_cast<double>(blocks.segments * blocks.length));
+    if (!blocks.isDense) result.add(Work::tableEntry, rows * static_cast<double>(blocks.segments));
+    const double windows = static_cast<double>(blocks.count) * static_cast<double>(blocks.windowBytes / sizeof(float));
+    result.add(Work::copy, windows / call.kernels->lanes);
     result.threadScratch = std::max(result.threadScratch, blocks.scratch(*call.kernels));
   });
   result.threadScratch += biasBytes(s, call.opcode == Opcode::conv2d && call.operands[Conv2d::bias].present());

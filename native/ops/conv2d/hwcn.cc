@@ -1,6 +1,8 @@
 // conv2d, conv2d_max_pool2d and conv2d_grad_input with images in the lanes: see hwcn.h.
 #include "native/ops/conv2d/hwcn.h"
 
+#include <limits>
+
 namespace stridenet {
 
 namespace {
@@ -31,13 +33,17 @@ void forEachTile(int64_t pixels, int64_t longest, const Visit& visit) {
 int64_t chooseStripes(const Call& call, const Conv2dShape& s, const SubConvolution& sub) {
   const int64_t lanes = call.kernels->lanes, height = s.dstH() / s.poolH;
   if (s.n % lanes == 0 || (call.opcode == Opcode::conv2d_max_pool2d && call.operands[Conv2dMaxPool2d::position].present())) return 1;
-  const int64_t perLine = s.poolH * s.dstW() * s.dstC() * s.kh * s.kw * s.srcC();
-  const int64_t perSourceLine = kHwcnTransposeCost * ((sub.w.positions - 1) * sub.w.srcStep + sub.w.taps) * s.srcC();
-  int64_t best = 1, least = INT64_MAX;
+  const WorkNumbers& costs = call.kernels->costs.work;
+  const double perLine = costs[Work::hwcnProduct] * static_cast<double>(s.poolH * s.dstW() * s.dstC() * s.kh * s.kw * s.srcC());
+  const double sourceLine = static_cast<double>(((sub.w.positions - 1) * sub.w.srcStep + sub.w.taps) * s.srcC());
+  const double perSourceLine = costs[Work::hwcnTranspose] * sourceLine;
+  int64_t best = 1;
+  double least = std::numeric_limits<double>::infinity();
   for (int64_t stripes = 1; stripes <= lanes && stripes <= height; ++stripes) {
     const int64_t lines = ceilDiv(height, stripes);
     const int64_t sourceLines = (lines * s.poolH - 1) * sub.h.srcStep + (sub.h.taps - 1) * sub.h.tapStep + 1;
-    const int64_t cost = ceilDiv(s.n * stripes, lanes) * (lines * perLine + sourceLines * perSourceLine);
+    const double perGroup = static_cast<double>(lines) * perLine + static_cast<double>(sourceLines) * perSourceLine;
+    const double cost = static_cast<double>(ceilDiv(s.n * stripes, lanes)) * perGroup;
     if (cost < least) best = stripes, least = cost;
   }
   return best;
@@ -85,10 +91,10 @@ Plan plan(const Call& call, const Conv2dShape& s) {
   const int64_t read = bands.perGroup * bands.windowLines * bands.windowColumns * s.srcC();
   const bool isSum = call.opcode == Opcode::conv2d && call.operands[Conv2d::add].present();
   const int64_t written = bands.lines * (s.dstW() / s.poolW) * s.dstC() * (isSum ? 2 : 1);
-  const double vectors =
-      kHwcnMultiplyAddCost * static_cast<double>(kernelLines) * static_cast<double>(taps) * static_cast<double>(s.srcC() * s.dstC()) +
-      static_cast<double>(kHwcnTransposeCost) * static_cast<double>(read + written);
-  Plan result = planOf(call, 2.0 * vectors * static_cast<double>(bands.groups * bands.lanes));
+  const double groups = static_cast<double>(bands.groups);
+  Plan result = planOf(call, 0);
+  result.add(Work::hwcnProduct, groups * static_cast<double>(kernelLines * taps) * static_cast<double>(s.srcC() * s.dstC()));
+  result.add(Work::hwcnTranspose, groups * static_cast<double>(read + written));
   result.threadScratch = bands.windowBytes() + floatBytes(s.poolH * s.dstW() * s.dstC() * bands.lanes);
   return result;
 }

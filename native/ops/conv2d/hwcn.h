@@ -23,11 +23,6 @@ Status fitsHwcn(const Call& call, const Conv2dShape& shape);
 
 bool isHwcnOffered(const Conv2dShape& shape, const KernelTable& kernels);
 
-// Vector multiply-adds that take as long as transposing one vector, and as one here: a tile reads more beside each of them than those of
-// wide products do.
-constexpr int64_t kHwcnTransposeCost = 6;
-constexpr double kHwcnMultiplyAddCost = 1.125;
-
 // Destination channels, cut into blocks of at most as many as a tile or a product computes at a time, and as equal as
 // possible.
 struct ChannelBlocks {

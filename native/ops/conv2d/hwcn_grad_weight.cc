@@ -141,12 +141,12 @@ void addChunks(const Call& call, const Conv2dShape& s, const GradWeightBands& gr
 Plan plan(const Call& call, const Conv2dShape& s) {
   const GradWeightBands grad(s, *call.kernels);
   const HwcnBands& bands = grad.bands;
-  const double perGroup =
-      kHwcnMultiplyAddCost * static_cast<double>(s.oh * s.ow) * static_cast<double>(grad.size) +
-      static_cast<double>(kHwcnTransposeCost) *
-          (static_cast<double>(bands.perGroup * bands.windowLines) * static_cast<double>(bands.windowColumns * s.ic) +
-           static_cast<double>(bands.lines * (s.ow / s.poolW) * s.oc) + static_cast<double>(bands.perGroup * grad.size));
-  Plan result = planOf(call, 2.0 * perGroup * static_cast<double>(bands.groups * bands.lanes), 2);
+  const double groups = static_cast<double>(bands.groups);
+  const double read = static_cast<double>(bands.perGroup * bands.windowLines) * static_cast<double>(bands.windowColumns * s.ic) +
+                      static_cast<double>(bands.lines * (s.ow / s.poolW) * s.oc);
+  Plan result = planOf(call, 0, 2);
+  result.add(Work::hwcnRankUpdate, groups * static_cast<double>(s.oh * s.ow) * static_cast<double>(grad.size));
+  result.add(Work::hwcnTranspose, groups * (read + static_cast<double>(bands.perGroup * grad.size)));
   result.sharedScratch = grad.partialBytes(s);
   result.threadScratch = grad.offsetBytes() + bands.windowBytes() + grad.dyBytes(s) + grad.pooledBytes(s) + grad.sumBytes(s);
   return result;

@@ -24,9 +24,6 @@ constexpr int64_t kLineOrder[kPoints] = {0, 5, 1, 2, 3, 4};
 // All groups together are cut into at least this many bands, if a band then still has the lines below.
 constexpr int64_t kLeastBands = 8, kLeastBandLines = 8;
 constexpr double kLargestScratch = 256.0 * 1024 * 1024;
-// For the estimate of time: each of the two steps of either transform takes as long for one vector as this many
-// multiply-adds.
-constexpr int64_t kPixelCost = 20, kResultCost = 6;
 // How many channels of dy a unit of packing has.
 constexpr int64_t kPackRows = 16;
 
@@ -234,6 +231,7 @@ int64_t packedLength(const Conv2dShape& s, const KernelTable&) {
 
 Plan planPack(const Call& call, const Conv2dShape& s) {
   Plan result = planOf(call, 0);
+  result.add(Work::winogradPacking, static_cast<double>(call.operands[Conv2dPack::packed].count) / call.kernels->lanes);
   result.threadScratch = floatBytes(kPoints * kPoints * PackUnits(s, *call.kernels).pointStride());
   return result;
 }
@@ -274,13 +272,13 @@ Plan plan(const Call& call, const Conv2dShape& s) {
   int64_t lines = 0;  // lines of tiles in all bands of a group
   for (int64_t band = 0; band < bands.perGroup; ++band) lines += tilesOfBand(s, bands, band).count();
   const double tiles = static_cast<double>(lines * layout.tilesW.count()), channels = static_cast<double>(s.oc);
-  const double perTile = kHwcnMultiplyAddCost * static_cast<double>(kPoints * kPoints * s.ic) * channels +
-                         static_cast<double>(kPixelCost * layout.m) * channels +
-                         static_cast<double>(kResultCost * kPoints * kPoints * s.ic);
-  const double results = static_cast<double>(kResultCost * kPoints) * static_cast<double>(lines * layout.width * s.ic);
+  const double products = tiles * static_cast<double>(kPoints * kPoints * s.ic), groups = static_cast<double>(bands.groups);
   const double moved = static_cast<double>(lines * layout.m * layout.columns * s.oc) + static_cast<double>(s.ih * s.iw * s.ic);
-  const double vectors = tiles * perTile + results + static_cast<double>(kHwcnTransposeCost) * moved;
-  Plan result = planOf(call, 2.0 * vectors * static_cast<double>(bands.groups * bands.lanes));
+  Plan result = planOf(call, 0);
+  result.add(Work::hwcnWinogradProduct, groups * products * channels);
+  result.add(Work::hwcnWinogradPixel, groups * tiles * static_cast<double>(layout.m) * channels);
+  result.add(Work::hwcnWinogradResult, groups * (products + static_cast<double>(kPoints * lines * layout.width * s.ic)));
+  result.add(Work::hwcnTranspose, groups * moved);
   result.threadScratch = layout.scratch();
   return result;
 }

@@ -122,8 +122,9 @@ Status verify(const Call& call) {
 Plan plan(const Call& call) {
   const auto& [pointwise, depthwise] = call.shapeAs<Parts>();
   const PartCalls calls(call);
-  Plan plan = planOf(call, pointwise.algorithm->plan(calls.pointwise, pointwise.shape).flops +
-                               depthwise.algorithm->plan(calls.depthwise, depthwise.shape).flops);
+  Plan plan = planOf(call, 0);
+  plan.add(pointwise.algorithm->plan(calls.pointwise, pointwise.shape).work);
+  plan.add(depthwise.algorithm->plan(calls.depthwise, depthwise.shape).work);
   for (int64_t count = 1; count <= windowLines(depthwise.shape, call.kernels->tiles.depthwiseLines); ++count) {
     const PointwiseLines lines(calls.pointwise, pointwise.shape, 0, 0, count, nullptr);
     const size_t scratch = pointwise.algorithm->plan(lines.call, lines.shape).threadScratch;

@@ -306,12 +306,12 @@ bool isOffered(const Conv2dShape& s, const KernelTable& kernels) {
 
 Plan plan(const Call& call, const Conv2dShape& shape) {
   const GradWeight grad = describe(call, shape);
-  const double pixels = static_cast<double>(shape.n) * static_cast<double>(shape.oh) * static_cast<double>(shape.ow / grad.widen);
-  Plan plan = planOf(call,
-                     2.0 * pixels * static_cast<double>(grad.update.units) * static_cast<double>(grad.update.rows) *
-                         static_cast<double>(grad.update.panels.paddedColumns()),
-                     grad.isDirect() ? 1 : 2);
-  if (!grad.isDirect()) plan.sharedScratch = grad.update.partialBytes() + grad.update.sumBytes();
+  const RankUpdate& update = grad.update;
+  const double windows = static_cast<double>(update.blocks) * static_cast<double>(grad.windowBytes() / sizeof(float));
+  Plan plan = planOf(call, 0, grad.isDirect() ? 1 : 2);
+  update.addWork(&plan);
+  if (!grad.isDirect()) update.addPartials(&plan, grad.form == Form::outputs ? Work::rankTransposed : Work::rankPartial);
+  plan.add(Work::copy, windows / call.kernels->lanes);
   const size_t sum = floatBytes(grad.ocGroup()), blocks = grad.offsetBytes() + grad.windowBytes();
   plan.threadScratch = blocks > sum ? blocks : sum;
   return plan;

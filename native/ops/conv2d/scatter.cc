@@ -9,8 +9,6 @@ namespace stridenet {
 
 namespace {
 
-// Adding a vector to memory costs about as much as this many multiply-adds in registers.
-constexpr int64_t kAddCost = 8;
 constexpr int64_t kBlockLines = 32;
 constexpr int64_t kWindowNumbers = 256 * 1024;
 // The products of this many pixels are held at a time, so that they stay in the first-level cache.
@@ -44,9 +42,10 @@ struct ScatterShape {
 bool isOffered(const Conv2dShape& s, const KernelTable& kernels) {
   // In vector multiply-adds for each pixel of dy.
   auto vectors = [&](int64_t columns) { return static_cast<double>(ceilDiv(columns, kernels.lanes)); };
+  const WorkNumbers& costs = kernels.costs.work;
   const double gather = static_cast<double>(s.kh * s.kw) * static_cast<double>(s.oc) * vectors(s.ic);
-  const double scatter =
-      static_cast<double>(s.oc) * vectors(s.kh * s.kw * s.ic) + static_cast<double>(kAddCost * s.kh) * vectors(s.kw * s.ic);
+  const double scatter = static_cast<double>(s.oc) * vectors(s.kh * s.kw * s.ic) +
+                         costs[Work::scatterAddition] / costs[Work::product] * static_cast<double>(s.kh) * vectors(s.kw * s.ic);
   return scatter < 0.8 * gather;
 }
 
@@ -69,10 +68,10 @@ void pack(const Call& call, const Conv2dShape& s, const Worker& worker) {
 
 Plan plan(const Call& call, const Conv2dShape& s) {
   const ScatterShape scatter(s, *call.kernels);
-  const double lanes = call.kernels->lanes, pixels = static_cast<double>(s.n) * static_cast<double>(s.oh * s.ow);
-  const double products = static_cast<double>(s.oc) * static_cast<double>(Panels(*call.kernels, scatter.columns).paddedColumns());
-  const double additions = static_cast<double>(kAddCost * s.kh * ceilDiv(s.kw * s.ic, call.kernels->lanes)) * lanes;
-  Plan result = planOf(call, 2.0 * pixels * (products + additions));
+  const double pixels = static_cast<double>(s.n) * static_cast<double>(s.oh * s.ow);
+  Plan result = planOf(call, 0);
+  addProducts(&result, Panels(*call.kernels, scatter.columns), pixels, static_cast<double>(s.oc));
+  result.add(Work::scatterAddition, pixels * static_cast<double>(s.kh * ceilDiv(s.kw * s.ic, call.kernels->lanes)));
   result.threadScratch = scatter.tableBytes(s) + scatter.productBytes(s) + scatter.windowBytes(s);
   return result;
 }

@@ -6,6 +6,8 @@
 // large enough that reading U does not hold the multiply-adds up. A sum over source channels runs in the same order whatever the blocks.
 #include "native/ops/conv2d/winograd.h"
 
+#include <utility>
+
 #include "native/ops/worker_tasks.h"
 
 namespace stridenet {
@@ -19,9 +21,10 @@ constexpr int64_t kLeastTiles = 36;
 // so many tiles.
 constexpr double kMostImbalance = 0.1;
 constexpr int64_t kFewestSplitTiles = 6;
-// For the estimate of time: a transform takes as long for each number of V or M as this many multiply-adds. Packed
-// weights up to this size are still in the cache that the cores share when the next block reads them.
-constexpr double kTransformCost = 8, kSharedCacheBytes = 16e6;
+// For the estimate of time: packed weights up to this size are still in the cache that the cores share when the next
+// block reads them.
+constexpr double kSharedCacheBytes = 16e6;
+
 // Tiles, blocks of tiles and the layout of V and M.
 struct WinogradBlocks {
   int64_t m, edge, points;  // edge = P
@@ -181,13 +184,22 @@ class WinogradRun {
   float* zeros_;
 };
 
+// The kinds of work that transforms are, of the source and back to results.
+std::pair<Work, Work> transformsOf(const Conv2dShape& s) {
+  if (s.kh == 5) return {Work::winogradInput2x5, Work::winogradResults2x5};
+  if (winogradTile(s.algorithm) == 4) return {Work::winogradInput4x3, Work::winogradResults4x3};
+  return {Work::winogradInput2x3, Work::winogradResults2x3};
+}
+
 Plan plan(const Call& call, const Conv2dShape& s) {
   const WinogradBlocks blocks(s, *call.kernels, 1);  // the largest
-  const double tiles = static_cast<double>(blocks.tiles), points = static_cast<double>(blocks.points);
-  const double columns = static_cast<double>(Panels(*call.kernels, s.dstC()).paddedColumns());
-  const double products = points * static_cast<double>(s.srcC()) * columns;
-  const double transforms = points * kTransformCost * (static_cast<double>(blocks.vRow) + columns);
-  Plan result = planOf(call, 2.0 * tiles * (products + transforms));
+  const Panels panels(*call.kernels, s.dstC());
+  const double rows = static_cast<double>(blocks.tiles) * static_cast<double>(blocks.points);
+  const auto [input, results] = transformsOf(s);
+  Plan result = planOf(call, 0);
+  addProducts(&result, panels, rows, static_cast<double>(s.srcC()));
+  result.add(input, rows * static_cast<double>(blocks.vRow / panels.lanes));
+  result.add(results, rows * static_cast<double>(panels.vectors));
   // Each block reads the packed weight, but from memory only once if the shared cache holds it.
   const double weightBytes = static_cast<double>(call.operands[kPacked].bytes());
   if (weightBytes > kSharedCacheBytes) result.bytes += weightBytes * static_cast<double>(blocks.blocks - 1);

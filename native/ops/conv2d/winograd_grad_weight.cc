@@ -215,13 +215,11 @@ Plan plan(const Call& call, const Conv2dShape& shape) {
   Plan result = planOf(call, 0, static_cast<int>(2 * grad.groups));
   result.sharedScratch = grad.transformBytes(grad.inputs) + grad.transformBytes(grad.outputs) + grad.sumBytes();
   result.threadScratch = grad.threadBytes();
-  // Counted in multiply-adds of whole vectors; transforms count as many as would take the same time.
-  constexpr double kInputTransform = 700, kGradientTransform = 500, kWeightTransform = 200;
-  const double tiles = static_cast<double>(grad.tiles), outputs = static_cast<double>(shape.oc);
-  const double inputVectors = static_cast<double>(grad.inputs.vectors), outputVectors = static_cast<double>(grad.outputs.vectors);
-  const double vectors = tiles * (kPoints * outputs * inputVectors + kInputTransform * inputVectors + kGradientTransform * outputVectors) +
-                         kWeightTransform * static_cast<double>(grad.groups) * outputs * inputVectors;
-  result.flops = 2.0 * grad.kernels->lanes * vectors;
+  const double tiles = static_cast<double>(grad.tiles), sums = static_cast<double>(shape.oc * grad.inputs.vectors);
+  result.add(Work::winogradRankUpdate, tiles * kPoints * sums);
+  result.add(Work::winogradGradInput, tiles * static_cast<double>(grad.inputs.vectors));
+  result.add(Work::winogradGradGradient, tiles * static_cast<double>(grad.outputs.vectors));
+  result.add(Work::winogradGradWeight, static_cast<double>(grad.groups) * sums);
   return result;
 }
 

@@ -29,15 +29,13 @@ struct NarrowBands {
 Plan plan(const Call& call, const Conv2dShape& s) {
   const NarrowTiles tiles(s, *call.kernels, s.dstH(), s.dstW());
   const NarrowBands bands(s, tiles, 1);  // the largest
-  // Counted in multiply-adds of whole vectors. Other work counts as many as would take the same time: transforms of six
-  // vectors of points, and what is done for each tile and vector of results.
-  constexpr double kTransform = 28, kResults4 = 420, kResults2 = 70;
   const double lines = static_cast<double>(s.n * tiles.tilesH), rows = static_cast<double>(tiles.m) + 1;
   const double columnVectors = static_cast<double>(tiles.column / tiles.lanes);
-  const double inputs = lines * columnVectors * (rows + kNarrowEdge) * kTransform;
-  const double results = static_cast<double>(kNarrowPoints * s.srcC()) + (tiles.m == 4 ? kResults4 : kResults2);
-  const double outputs = lines * static_cast<double>(tiles.tilesW * ceilDiv(s.dstC(), tiles.lanes)) * results;
-  Plan result = planOf(call, 2.0 * static_cast<double>(tiles.lanes) * (inputs + outputs));
+  const double results = lines * static_cast<double>(tiles.tilesW * ceilDiv(s.dstC(), tiles.lanes));
+  Plan result = planOf(call, 0);
+  result.add(Work::narrowTransform, lines * columnVectors * (rows + kNarrowEdge));
+  result.add(Work::narrowProduct, results * static_cast<double>(kNarrowPoints * s.srcC()));
+  result.add(tiles.m == 4 ? Work::narrowResults4 : Work::narrowResults2, results);
   result.threadScratch = tiles.residueBytes(bands.lines) + tiles.lineBytes(bands.lines) + tiles.pointBytes();
   return result;
 }

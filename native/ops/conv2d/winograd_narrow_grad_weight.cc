@@ -139,15 +139,13 @@ void addChunks(const Call& call, const Conv2dShape& s, const NarrowGradWeight& g
 Plan plan(const Call& call, const Conv2dShape& s) {
   const NarrowGradWeight grad(s, *call.kernels);
   const NarrowTiles& tiles = grad.tiles;
-  // Counted as in the plan of winograd_narrow.cc: transforms of six vectors of points, and what is done for each tile,
-  // vector of output channels and three input channels.
-  constexpr double kTransform = 28, kGradient4 = 90, kGradient2 = 36;
   const double lines = static_cast<double>(grad.lines), rows = static_cast<double>(tiles.m) + 1;
-  const double inputs = lines * static_cast<double>(tiles.column / tiles.lanes) * (rows + kNarrowEdge) * kTransform;
-  const double products = 1.15 * static_cast<double>(kNarrowPoints * s.ic) +
-                          static_cast<double>(1 + ceilDiv(s.ic, kMostWinogradNarrowChannels)) * (tiles.m == 4 ? kGradient4 : kGradient2);
-  const double outputs = lines * static_cast<double>(tiles.tilesW * grad.vectors) * products;
-  Plan result = planOf(call, 2.0 * static_cast<double>(tiles.lanes) * (inputs + outputs), 2);
+  const double gradients = lines * static_cast<double>(tiles.tilesW * grad.vectors);
+  const double passes = static_cast<double>(1 + ceilDiv(s.ic, kMostWinogradNarrowChannels));
+  Plan result = planOf(call, 0, 2);
+  result.add(Work::narrowTransform, lines * static_cast<double>(tiles.column / tiles.lanes) * (rows + kNarrowEdge));
+  result.add(Work::narrowRankUpdate, gradients * static_cast<double>(kNarrowPoints * s.ic));
+  result.add(tiles.m == 4 ? Work::narrowGradient4 : Work::narrowGradient2, gradients * passes);
   result.sharedScratch = grad.sumBytes();
   result.threadScratch = grad.threadBytes(s);
   return result;

@@ -87,6 +87,7 @@ int64_t packedWinogradLength(const Conv2dShape& s, const KernelTable& kernels) {
 Plan planWinogradPack(const Call& call, const Conv2dShape& s) {
   Plan plan = planOf(call, 0);
   plan.bytes += static_cast<double>(call.operands[Conv2dPack::packed].bytes());  // memory is read before it is written
+  plan.add(Work::winogradPacking, static_cast<double>(call.operands[Conv2dPack::packed].count) / call.kernels->lanes);
   if (s.isForward()) plan.threadScratch = floatBytes(s.kh * s.kw * tapNumbers(Panels(*call.kernels, s.dstC())));
   return plan;
 }

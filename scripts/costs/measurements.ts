@@ -1,0 +1,75 @@
+/** What `stridenet bench kernels --algorithm all` measured of convolutions, one file in bench/costs for each instruction set. */
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { brotliCompressSync, brotliDecompressSync } from 'node:zlib';
+import type { KernelResult } from '../../lib/bench/kernels';
+import type { Report } from '../../lib/bench/report';
+import { ISAS, type Isa } from './header';
+
+/** A convolution by one algorithm. */
+export interface Measurement {
+  /** What was computed: `conv2d 3x32x32 to 16 3x3 p1 b8`. */
+  readonly what: string;
+  readonly algorithm: string;
+  readonly widen: number;
+  readonly milliseconds: number;
+  /** Of packing its weight; 0 where none is packed. */
+  readonly packMilliseconds: number;
+}
+
+export interface Measurements {
+  readonly machine: string;
+  /** As `bench --models` and `--batch` name them: where the operations come from. */
+  readonly models: readonly string[];
+  readonly batches: readonly number[];
+  readonly rows: readonly Measurement[];
+}
+
+const FOLDER = path.join(__dirname, '..', '..', 'bench', 'costs');
+
+function fileOf(isa: Isa): string {
+  return path.join(FOLDER, `${isa}.json.br`);
+}
+
+/** What is known of an instruction set; undefined where nothing was measured. */
+export function readMeasurements(isa: Isa): Measurements | undefined {
+  const file = fileOf(isa);
+  return existsSync(file) ? (JSON.parse(brotliDecompressSync(readFileSync(file)).toString()) as Measurements) : undefined;
+}
+
+/**
+ * Keeps the convolutions of a report in bench/costs, instead of what was there for its instruction set.
+ * @param report as `bench --json` prints it on its last line
+ */
+export function keepMeasurements({ machine, threads, kernels, algorithm }: Report): Isa {
+  const isa = ISAS.find((known) => known === machine.isa);
+  if (!isa || !kernels || threads !== 1 || algorithm !== 'all') {
+    throw new Error('Expected a report of `stridenet bench kernels --algorithm all --threads 1 --json`.');
+  }
+  const measured = kernels.results.filter(({ algorithm: name, operation }) => name !== '' && operation.startsWith('conv2d'));
+  const unique = <T>(of: (result: KernelResult) => T): T[] => [...new Set(measured.map(of))];
+  const kept: Measurements = {
+    machine: machine.cpu,
+    models: unique(({ group }) => group),
+    batches: unique(({ batch }) => batch),
+    rows: measured.map((result) => ({
+      what: whatOf(result),
+      algorithm: result.algorithm,
+      widen: result.widen ?? 1,
+      milliseconds: significant(result.milliseconds),
+      packMilliseconds: significant(result.packMilliseconds ?? 0),
+    })),
+  };
+  writeFileSync(fileOf(isa), brotliCompressSync(JSON.stringify(kept)));
+  return isa;
+}
+
+/** A name of an operation that is the same in all networks that have it. */
+export function whatOf({ operation, shape, batch }: { operation: string; shape: string; batch: number }): string {
+  return `${operation} ${shape} b${batch}`;
+}
+
+function significant(x: number): number {
+  return Number(x.toPrecision(4));
+}
