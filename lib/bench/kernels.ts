@@ -16,7 +16,7 @@ import type { Graph } from '../graph/graph';
 import { sum } from '../ops';
 import { binding } from '../runtime/binding';
 import { nativeQueries } from '../runtime/queries';
-import { Session } from '../runtime/session';
+import { Session, type LoadedProgram } from '../runtime/session';
 import { State } from '../runtime/state';
 import { casesOf, type Case } from './kernelCases';
 import { summarize } from './statistics';
@@ -85,7 +85,9 @@ export function measureKernels(options: KernelOptions, peaks: Peaks, report: (wh
   return [...casesOf(options.models, options.batches, weights)].flatMap((make) => {
     const one = make();
     report(`${one.group} ${one.operation} ${one.shape}`);
-    return programsOf(one, options.algorithm).map((program) => measureProgram(one, program, options, peaks));
+    const programs = programsOf(one, options.algorithm);
+    const times = timesOf(one, programs, options);
+    return programs.map((program, i) => resultOf(one, program, times[i]!, options, peaks));
   });
 }
 
@@ -104,8 +106,7 @@ function offeringOnly(candidate: Candidate, queries: NativeQueries): NativeQueri
   return { ...queries, candidates: () => [{ ...candidate, isOffered: true }] };
 }
 
-function measureProgram(one: Case, program: Program, options: KernelOptions, peaks: Peaks): KernelResult {
-  const { times, packTimes, probes } = timesOf(one, program, options);
+function resultOf(one: Case, program: Program, { times, packTimes, probes }: Times, options: KernelOptions, peaks: Peaks): KernelResult {
   const time = summarize(times).median;
   const { group, operation, shape, batch, flops, bytes } = one;
   const { algorithm, widen } = algorithmOf(program.words);
@@ -131,36 +132,65 @@ interface Times {
   readonly probes: number[];
 }
 
-function timesOf({ feeds, flops }: Case, program: Program, { threads, algorithm, seconds }: KernelOptions): Times {
-  const state = new State();
-  using session = new Session({ state, threads, profile: true });
-  const loaded = session.load(program);
+/** Programs of one case take turns, so that all have their part of what else happens on the machine. */
+function timesOf({ feeds, flops }: Case, programs: readonly Program[], options: KernelOptions): Times[] {
   const values = feeds.map(({ size }) => noise(size));
-  const run = (steps: number): Run => {
-    session.runSync(loaded, values, { steps });
-    const rows = session.profile(loaded).filter(({ list }) => list === 'step');
+  const timed: TimedProgram[] = [];
+  try {
+    for (const program of programs) timed.push(new TimedProgram(program, values, options));
+    for (let i = 0; i < WINDOWS; ++i) {
+      for (const one of timed.filter(({ windows }) => i < windows)) {
+        one.measure();
+        if (flops !== undefined) one.probes.push(binding().probeFlops(options.threads));
+      }
+    }
+  } finally {
+    for (const one of timed) one.close();
+  }
+  return timed;
+}
+
+/** A program that was run until it is warm, with how often it is to be measured. */
+class TimedProgram implements Times {
+  readonly times: number[] = [];
+  readonly packTimes: number[] = [];
+  readonly probes: number[] = [];
+  readonly windows: number;
+  private readonly steps: number;
+  private readonly session: Session;
+  private readonly loaded: LoadedProgram;
+
+  constructor(
+    program: Program,
+    private readonly feeds: readonly Float32Array[],
+    { threads, algorithm, seconds }: KernelOptions,
+  ) {
+    this.session = new Session({ state: new State(), threads, profile: true });
+    this.loaded = this.session.load(program);
+    const first = this.run(1);
+    const isLong = algorithm === 'all' && first.time + first.packTime > Math.max(LONG_RUN_SECONDS, seconds);
+    const { time, packTime } = isLong ? first : this.run(2);
+    this.windows = isLong ? 1 : WINDOWS;
+    this.steps = Math.max(1, Math.min(100_000, Math.floor(seconds / WINDOWS / Math.max(1e-7, time + packTime))));
+  }
+
+  measure(): void {
+    const { time, packTime } = this.run(this.steps);
+    this.times.push(time);
+    this.packTimes.push(packTime);
+  }
+
+  close(): void {
+    this.session.close();
+  }
+
+  private run(steps: number): Run {
+    this.session.runSync(this.loaded, this.feeds, { steps });
+    const rows = this.session.profile(this.loaded).filter(({ list }) => list === 'step');
     const total = (counts: (opcode: string) => boolean): number =>
       rows.reduce((sum, row) => sum + (counts(row.opcode) ? row.seconds : 0), 0) / steps;
     return { time: total((opcode) => !UNCOUNTED.has(opcode)), packTime: total((opcode) => opcode === PACK) };
-  };
-  const result: Times = { times: [], packTimes: [], probes: [] };
-  const record = ({ time, packTime }: Run): void => {
-    result.times.push(time);
-    result.packTimes.push(packTime);
-    if (flops !== undefined) result.probes.push(binding().probeFlops(threads));
-  };
-  const isAll = algorithm === 'all';
-  const first = run(1);
-  if (isAll && first.time + first.packTime > Math.max(LONG_RUN_SECONDS, seconds)) {
-    record(first);
-    return result;
   }
-  const { time, packTime } = run(2);
-  const each = Math.max(1e-7, time + packTime);
-  const steps = Math.max(1, Math.min(100_000, Math.floor(seconds / WINDOWS / each)));
-  const windows = isAll ? Math.max(1, Math.min(WINDOWS, Math.floor(seconds / each))) : WINDOWS;
-  for (let i = 0; i < windows; ++i) record(run(steps));
-  return result;
 }
 
 /** What the program's convolution is computed by. */
