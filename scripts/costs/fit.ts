@@ -12,8 +12,8 @@ import { MEMORY, MULTIPLY_ADD, RULES_OF_THUMB } from './rulesOfThumb';
 /** Rounds of weighting: an error of a row beyond LARGE_ERROR counts linearly (Huber), so that what the plan knows nothing of bends little. */
 const ROUNDS = 30;
 const LARGE_ERROR = 0.1;
-/** How much a rule of thumb counts, of one measurement, for a kind of work that measurements hardly tell from others. */
-const RULE_WEIGHT = 0.05;
+/** How much a rule of thumb counts, of one measurement: without it, kinds of work that occur together take each other's time. */
+const RULE_WEIGHT = 0.5;
 const CACHE_BYTES = 2 ** 20;
 
 /** A measured instruction. */

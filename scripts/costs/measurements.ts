@@ -5,6 +5,7 @@ import path from 'node:path';
 import { brotliCompressSync, brotliDecompressSync } from 'node:zlib';
 import type { KernelResult } from '../../lib/bench/kernels';
 import type { Report } from '../../lib/bench/report';
+import { summarize } from '../../lib/bench/statistics';
 import { ISAS, type Isa } from './header';
 
 /** A convolution by one algorithm. */
@@ -49,6 +50,9 @@ export function keepMeasurements({ machine, threads, kernels, algorithm }: Repor
   }
   const measured = kernels.results.filter(({ algorithm: name, operation }) => name !== '' && operation.startsWith('conv2d'));
   const unique = <T>(of: (result: KernelResult) => T): T[] => [...new Set(measured.map(of))];
+  const usual = summarize(measured.map(({ peakGflops }) => peakGflops!)).median;
+  // A machine's speed changes within seconds: times are those that its usual speed would have given.
+  const usually = ({ peakGflops }: KernelResult, milliseconds: number): number => significant((milliseconds * peakGflops!) / usual);
   const kept: Measurements = {
     machine: machine.cpu,
     models: unique(({ group }) => group),
@@ -57,8 +61,8 @@ export function keepMeasurements({ machine, threads, kernels, algorithm }: Repor
       what: whatOf(result),
       algorithm: result.algorithm,
       widen: result.widen ?? 1,
-      milliseconds: significant(result.milliseconds),
-      packMilliseconds: significant(result.packMilliseconds ?? 0),
+      milliseconds: usually(result, result.milliseconds),
+      packMilliseconds: usually(result, result.packMilliseconds ?? 0),
     })),
   };
   writeFileSync(fileOf(isa), brotliCompressSync(JSON.stringify(kept)));

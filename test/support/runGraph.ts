@@ -99,9 +99,15 @@ function nameOf(algorithm: number): ConvForm['algorithm'] {
   return (Object.keys(ALGORITHM) as ConvForm['algorithm'][]).find((name) => ALGORITHM[name] === algorithm)!;
 }
 
+/** Packing costs nothing, so that variables take the same algorithms as constants: variations agree to the bit. */
+const withoutPacking: NativeQueries = {
+  ...nativeQueries(),
+  candidates: (...asked) => nativeQueries().candidates(...asked).map((found) => ({ ...found, packSeconds: 0, packedLength: 0 })), // prettier-ignore
+};
+
 function compileVariation(outputs: readonly Tensor[], { form, variables, fuse = true, sharesMemory = true }: Variation): Program {
   const graph = { feeds: [], outputs: variables ? asVariables(outputs) : outputs, updates: [] };
-  if (!form) return compileGraph(graph, nativeQueries(), { fuse, sharesMemory, algorithm: 'exact', validate: true });
+  if (!form) return compileGraph(graph, withoutPacking, { fuse, sharesMemory, algorithm: 'exact', validate: true });
   let fitting = 0;
   const queries: NativeQueries = {
     ...nativeQueries(),
