@@ -133,7 +133,7 @@ void testRules() {
   const RandomKernels& kernels = availableKernels().back()->random;
   Source drawn;
   drawn.kind = Source::Kind::normal;
-  drawn.stream = {1, 2, 3, 4, 0};
+  drawn.stream = {.seedLow = 1, .seedHigh = 2, .low = 3, .high = 4, .purpose = 0};
   drawn.first = 0.5;
   drawn.second = 2;
   std::vector<float> expected(420000), back(420000);
@@ -296,9 +296,9 @@ void testSwitches() {
     const char* variable;
     bool Switches::*value;
     bool usual;
-  } const flags[] = {{"STRIDENET_PROFILE", &Switches::profile, false},
-                     {"STRIDENET_VALIDATE", &Switches::validate, false},
-                     {"STRIDENET_PLAN", &Switches::plan, true}};
+  } const flags[] = {{.variable = "STRIDENET_PROFILE", .value = &Switches::profile, .usual = false},
+                     {.variable = "STRIDENET_VALIDATE", .value = &Switches::validate, .usual = false},
+                     {.variable = "STRIDENET_PLAN", .value = &Switches::plan, .usual = true}};
   for (const auto& flag : flags) {
     Switches switches;
     const auto read = [&](const char* text) {

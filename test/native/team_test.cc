@@ -31,8 +31,9 @@ struct List {
     number = run;
     std::fill(tiles.begin(), tiles.end(), 0);
     std::fill(tasks.begin(), tasks.end(), 0);
+    const Undertaking wanted = {.threads = threads, .attendance = Attendance::whoeverComes, .workBefore = &workBefore};
     ThreadPool::instance().run(
-        {threads, Attendance::whoeverComes, &workBefore}, [](void* self, Member& member) { static_cast<List*>(self)->walk(member); }, this);
+        wanted, [](void* self, Member& member) { static_cast<List*>(self)->walk(member); }, this);
     for (int i = 0; i < kTiles; i++) CHECK(tiles[static_cast<size_t>(i)] == kSteps && tasks[static_cast<size_t>(i)] == kSteps);
   }
 

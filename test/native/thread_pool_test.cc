@@ -33,14 +33,14 @@ void exchange(void* context, Member& member) {
 void testExchange(int threads, int rounds) {
   Counts counts;
   counts.rounds = rounds;
-  ThreadPool::instance().run({threads, Attendance::everybody}, exchange, &counts);
+  ThreadPool::instance().run({.threads = threads, .attendance = Attendance::everybody}, exchange, &counts);
   for (int thread = 0; thread < threads; thread++) CHECK(counts.values[thread] == rounds);
 }
 
 void* runMany(void* total) {
   for (int i = 0; i < 200; i++) {
     ThreadPool::instance().run(
-        {3},
+        {.threads = 3},
         [](void* sum, Member& member) {
           member.barrier();
           if (member.number() == member.size() - 1) ++*static_cast<long*>(sum);  // safe only because runs exclude each other
@@ -65,7 +65,7 @@ void measure() {
     int rounds = kRounds;
     auto start = Clock::now();
     ThreadPool::instance().run(
-        {threads, Attendance::everybody},
+        {.threads = threads, .attendance = Attendance::everybody},
         [](void* count, Member& member) {
           for (int i = 0; i < *static_cast<int*>(count); i++) member.barrier();
         },
@@ -74,7 +74,7 @@ void measure() {
     start = Clock::now();
     for (int i = 0; i < kRounds; i++)
       ThreadPool::instance().run(
-          {threads}, [](void*, Member&) {}, nullptr);
+          {.threads = threads}, [](void*, Member&) {}, nullptr);
     const double run = std::chrono::duration<double>(Clock::now() - start).count() / kRounds;
     std::printf("%d threads: barrier %.0f ns, empty run %.0f ns\n", threads, barrier * 1e9, run * 1e9);
   }

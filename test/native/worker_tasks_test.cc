@@ -47,8 +47,8 @@ void testOnce(int threads) {
     for (int slow : {-1, 0, threads - 1}) {
       if (slow >= 0 && count > 100) continue;
       std::vector<std::atomic<int>> done(static_cast<size_t>(count));
-      Work work = {count, ++run, shares.data(), slow, done};
-      ThreadPool::instance().run({threads}, takeAll, &work);
+      Work work = {.tasks = count, .run = ++run, .shares = shares.data(), .slow = slow, .done = done};
+      ThreadPool::instance().run({.threads = threads}, takeAll, &work);
       for (const auto& times : done) CHECK(times == 1);
     }
   }
@@ -58,7 +58,7 @@ void testAbsent() {
   TaskShare shares[2];
   for (uint32_t run : {1u, 2u, 0xffffffffu}) {
     std::vector<std::atomic<int>> done(10);
-    const Work work = {10, run, shares, -1, done};
+    const Work work = {.tasks = 10, .run = run, .shares = shares, .slow = -1, .done = done};
     const Worker worker = workerOf(1, 2, work);
     WorkerTasks tasks(worker, 10);
     std::vector<int64_t> order;
@@ -72,7 +72,7 @@ void testAbsent() {
 
 void testAlone() {
   std::vector<std::atomic<int>> done;
-  const Worker worker = workerOf(1, 2, {0, 0, nullptr, -1, done});
+  const Worker worker = workerOf(1, 2, {.tasks = 0, .run = 0, .shares = nullptr, .slow = -1, .done = done});
   WorkerTasks tasks(worker, 5);
   std::vector<int64_t> order;
   for (int64_t task; tasks.next(&task);) order.push_back(task);
