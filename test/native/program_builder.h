@@ -43,6 +43,15 @@ class ProgramBuilder {
     append(&prepare_, opcode, operands, attrs), prepares_++;
   }
   void step(Opcode opcode, const std::vector<int32_t>& operands, const Attrs& attrs) { append(&step_, opcode, operands, attrs), steps_++; }
+  // An instruction of native/base/instructions.h whose attributes are named: step<Pad2d>({x, y}, {.pt = 3, .pl = 2}).
+  template <typename Instruction>
+  void prepare(const std::vector<int32_t>& operands, const typename Instruction::Attributes& attributes) {
+    prepare(Instruction::kOpcode, operands, wordsOf<Instruction>(attributes));
+  }
+  template <typename Instruction>
+  void step(const std::vector<int32_t>& operands, const typename Instruction::Attributes& attributes) {
+    step(Instruction::kOpcode, operands, wordsOf<Instruction>(attributes));
+  }
 
   std::vector<int32_t> words() const {
     std::vector<int32_t> result(kHeaderWords);
@@ -78,8 +87,19 @@ class ProgramBuilder {
     for (size_t i = 0; i < weight.size(); i++) call.operands[0].count *= call.operands[0].dims[i] = weight[i];
     return static_cast<int32_t>(packedLength(call));
   }
+  static int32_t packedExtent(const KernelTable& kernels, const Dims& weight, const Conv2dPack::Attributes& attrs) {
+    return packedExtent(kernels, Opcode::conv2d_pack, weight, wordsOf<Conv2dPack>(attrs));
+  }
 
  private:
+  template <typename Instruction>
+  static Attrs wordsOf(const typename Instruction::Attributes& attributes) {
+    constexpr size_t kCount = kOpSignatures[static_cast<int>(Instruction::kOpcode)].attrCount();
+    static_assert(sizeof attributes == kCount * sizeof(int32_t));
+    Attrs words(kCount);
+    std::memcpy(words.data(), &attributes, sizeof attributes);
+    return words;
+  }
   static int64_t bytesOf(const Dims& dims, DType dtype) {
     int64_t bytes = static_cast<int64_t>(dtypeSize(dtype));
     for (int32_t extent : dims) bytes *= extent;

@@ -32,6 +32,32 @@ const KernelTable& kernels() {
   return *table;
 }
 
+// What the instructions of one convolution or pooling have in common, as far as each has it.
+struct Geometry {
+  int kh, kw;
+  int sh = 1, sw = 1;
+  int pt = 0, pl = 0;
+  int dh = 1, dw = 1;
+  int groups = 1;
+
+  // The attributes of one of them, with those that this geometry says.
+  template <typename Instruction>
+  typename Instruction::Attributes of(typename Instruction::Attributes attributes) const {
+    if constexpr (requires { attributes.kh; }) {
+      attributes.kh = kh;
+      attributes.kw = kw;
+    }
+    if constexpr (requires { attributes.groups; }) attributes.groups = groups;
+    attributes.sh = sh;
+    attributes.sw = sw;
+    attributes.pt = pt;
+    attributes.pl = pl;
+    attributes.dh = dh;
+    attributes.dw = dw;
+    return attributes;
+  }
+};
+
 // One training step of a small convolutional network, packing in the step list.
 Words trainingWords() {
   Builder b;
@@ -43,14 +69,16 @@ Words trainingWords() {
   const int v1 = b.slot(4, {6, 3, 3, 3});
   const int x = b.arena({n, 9, 9, 3});
   b.step(Opcode::feed, {raw, scale, shift, x}, {static_cast<int32_t>(Layout::nchw)});
-  // direction algorithm widen sh sw pt pl dh dw groups
-  const Builder::Attrs packAttrs = {0, 0, 1, 1, 1, 0, 0, 1, 1, 1};
-  const int packed1 = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {6, 3, 3, 3}, packAttrs)});
-  b.step(Opcode::conv2d_pack, {w1, -1, packed1}, packAttrs);
-  const int y1 = b.arena({n, 7, 7, 6}), relu = static_cast<int>(Activation::relu);
-  b.step(Opcode::conv2d, {x, packed1, b1, -1, y1}, {0, 1, relu, 3, 3, 1, 1, 0, 0, 1, 1, 1});
+  const Geometry geometry = {.kh = 3, .kw = 3};
+  const Geometry pooling = {.kh = 2, .kw = 2, .sh = 2, .sw = 2, .pt = 1, .pl = 1};
+  const auto packAttrs = geometry.of<Conv2dPack>({.algorithm = Algorithm::direct, .widen = 1});
+  const int packed1 = b.arena({Builder::packedExtent(kernels(), {6, 3, 3, 3}, packAttrs)});
+  b.step<Conv2dPack>({w1, -1, packed1}, packAttrs);
+  const int y1 = b.arena({n, 7, 7, 6});
+  b.step<Conv2d>({x, packed1, b1, -1, y1},
+                 geometry.of<Conv2d>({.algorithm = Algorithm::direct, .widen = 1, .activation = Activation::relu}));
   const int p1 = b.arena({n, 4, 4, 6});
-  b.step(Opcode::max_pool2d, {y1, p1}, {2, 2, 2, 2, 1, 1, 1, 1});
+  b.step<MaxPool2d>({y1, p1}, pooling.of<MaxPool2d>({}));
   const int rows = b.arena({n, 96});
   const int turned = b.arena({n, 6, 4, 4});
   b.step(Opcode::transpose, {p1, turned}, {0, 3, 1, 2, 4, 5});
@@ -71,23 +99,24 @@ Words trainingWords() {
   b.step(Opcode::matmul_plain, {dlogits, w2, -1, -1, drows}, {0, 0});
   const int dp1 = b.arena({n, 4, 4, 6}), dy1 = b.arena({n, 7, 7, 6});
   b.step(Opcode::transpose, {b.tensor(DType::float32, Space::arena, b.lineOf(drows), {n, 6, 4, 4}), dp1}, {0, 2, 3, 1, 4, 5});
-  b.step(Opcode::max_pool2d_grad, {y1, dp1, dy1}, {2, 2, 2, 2, 1, 1, 1, 1, 1});
+  b.step<MaxPool2dGrad>({y1, dp1, dy1}, pooling.of<MaxPool2dGrad>({.reluMask = 1}));
   const int dw1 = b.arena({6, 3, 3, 3}), db1 = b.arena({6});
   for (const Algorithm algorithm : {Algorithm::productLines, Algorithm::productOutputs, Algorithm::productTaps}) {
-    b.step(Opcode::conv2d_grad_weight, {x, dy1, dw1, db1}, {static_cast<int>(algorithm), 3, 3, 1, 1, 0, 0, 1, 1, 1});
+    b.step<Conv2dGradWeight>({x, dy1, dw1, db1}, geometry.of<Conv2dGradWeight>({.algorithm = algorithm}));
   }
   const int dx = b.arena({n, 9, 9, 3}), total = b.fetch({1, 1, 1, 1});
-  for (const int algorithm : {static_cast<int>(Algorithm::scatter), static_cast<int>(Algorithm::direct)}) {
-    const Builder::Attrs packGradAttrs = {1, algorithm, 1, 1, 1, 0, 0, 1, 1, 1};
-    const int packedGrad = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {6, 3, 3, 3}, packGradAttrs)});
-    b.step(Opcode::conv2d_pack, {w1, -1, packedGrad}, packGradAttrs);
-    b.step(Opcode::conv2d_grad_input, {dy1, packedGrad, dx}, {algorithm, 1, 3, 3, 1, 1, 0, 0, 1, 1, 1});
+  for (const Algorithm algorithm : {Algorithm::scatter, Algorithm::direct}) {
+    auto packGradAttrs = geometry.of<Conv2dPack>({.algorithm = algorithm, .widen = 1});
+    packGradAttrs.direction = Direction::gradInput;
+    const int packedGrad = b.arena({Builder::packedExtent(kernels(), {6, 3, 3, 3}, packGradAttrs)});
+    b.step<Conv2dPack>({w1, -1, packedGrad}, packGradAttrs);
+    b.step<Conv2dGradInput>({dy1, packedGrad, dx}, geometry.of<Conv2dGradInput>({.algorithm = algorithm, .widen = 1}));
   }
   b.step(Opcode::reduce, {dx, total}, {static_cast<int>(Reduction::sum)});
-  b.step(Opcode::sgd, {dw1, lr, w1, v1}, {Builder::bits(0.9f), Builder::bits(1e-4f), 1});
-  b.step(Opcode::sgd, {db1, lr, b1, -1}, {0, 0, 0});
-  b.step(Opcode::sgd, {dw2, lr, w2, -1}, {0, 0, 0});
-  b.step(Opcode::sgd, {db2, lr, b2, -1}, {0, 0, 0});
+  b.step<Sgd>({dw1, lr, w1, v1}, {.momentum = 0.9f, .weightDecay = 1e-4f, .nesterov = 1});
+  b.step<Sgd>({db1, lr, b1, -1}, {});
+  b.step<Sgd>({dw2, lr, w2, -1}, {});
+  b.step<Sgd>({db2, lr, b2, -1}, {});
   return b.words();
 }
 
@@ -96,25 +125,30 @@ Words inferenceWords() {
   Builder b;
   const int n = 3;
   const int x = b.feed({n, 10, 8, 4}), w = b.slot(0, {8, 3, 2, 2}), wide = b.slot(1, {4, 3, 3, 4});
-  const Builder::Attrs packAttrs = {0, 0, 1, 2, 1, 1, 0, 1, 2, 2}, wideAttrs = {0, 0, 2, 1, 1, 1, 1, 1, 1, 1};
-  const int32_t extent = Builder::packedExtent(kernels(), Opcode::conv2d_pack, {8, 3, 2, 2}, packAttrs);
-  const int32_t wideExtent = Builder::packedExtent(kernels(), Opcode::conv2d_pack, {4, 3, 3, 4}, wideAttrs);
+  const Geometry grouped = {.kh = 3, .kw = 2, .sh = 2, .pt = 1, .dw = 2, .groups = 2};
+  const Geometry whole3x3 = {.kh = 3, .kw = 3, .pt = 1, .pl = 1};
+  const auto packAttrs = grouped.of<Conv2dPack>({.algorithm = Algorithm::direct, .widen = 1});
+  const auto wideAttrs = whole3x3.of<Conv2dPack>({.algorithm = Algorithm::direct, .widen = 2});
+  const int32_t extent = Builder::packedExtent(kernels(), {8, 3, 2, 2}, packAttrs);
+  const int32_t wideExtent = Builder::packedExtent(kernels(), {4, 3, 3, 4}, wideAttrs);
   const int packed = b.slot(2, {extent}), packedWide = b.slot(3, {wideExtent}), scaled = b.arena({8, 3, 2, 2});
   const int factor = b.constant({8, 1, 1, 1}, {1, 2, 3, 4, 5, 6, 7, 8});
   b.prepare(Opcode::binary, {w, factor, scaled}, {static_cast<int>(BinaryKind::mul)});
   const int column = b.constant({8}, {1, 2, 3, 4, 5, 6, 7, 8}), foldScale = b.arena({8}), foldShift = b.arena({8});
   b.prepare(Opcode::batch_norm_fold, {column, column, column, column, -1, foldScale, foldShift}, {Builder::bits(1e-5f)});
   b.prepare(Opcode::batch_norm_fold, {column, column, column, column, column, foldScale, foldShift}, {Builder::bits(1e-5f)});
-  b.prepare(Opcode::conv2d_pack, {scaled, foldScale, packed}, packAttrs);
-  b.prepare(Opcode::conv2d_pack, {wide, -1, packedWide}, wideAttrs);
+  b.prepare<Conv2dPack>({scaled, foldScale, packed}, packAttrs);
+  b.prepare<Conv2dPack>({wide, -1, packedWide}, wideAttrs);
   const int same = b.arena({n, 10, 8, 4});
-  b.step(Opcode::conv2d, {x, packedWide, -1, x, same}, {0, 2, static_cast<int>(Activation::sigmoid), 3, 3, 1, 1, 1, 1, 1, 1, 1});
+  b.step<Conv2d>({x, packedWide, -1, x, same},
+                 whole3x3.of<Conv2d>({.algorithm = Algorithm::direct, .widen = 2, .activation = Activation::sigmoid}));
   const int y = b.arena({n, 5, 6, 8});
-  b.step(Opcode::conv2d, {same, packed, -1, -1, y}, {0, 1, 0, 3, 2, 2, 1, 1, 0, 1, 2, 2});
+  b.step<Conv2d>({same, packed, -1, -1, y}, grouped.of<Conv2d>({.algorithm = Algorithm::direct, .widen = 1}));
   const int pooled = b.arena({n, 3, 3, 8}), dpooled = b.arena({n, 5, 6, 8}), gathered = b.arena({n, 2, 3, 8});
-  b.step(Opcode::avg_pool2d, {y, pooled}, {3, 2, 2, 2, 1, 0, 1, 0, 1});
-  b.step(Opcode::avg_pool2d_grad, {pooled, dpooled}, {3, 2, 2, 2, 1, 0, 1, 0, 0});
-  b.step(Opcode::max_pool2d_gather, {y, dpooled, gathered}, {2, 2, 2, 2, 0, 0, 1, 1});
+  b.step<AvgPool2d>({y, pooled}, {.kh = 3, .kw = 2, .sh = 2, .sw = 2, .pt = 1, .pb = 1, .countIncludePad = 1});
+  b.step<AvgPool2dGrad>({pooled, dpooled}, {.kh = 3, .kw = 2, .sh = 2, .sw = 2, .pt = 1, .pb = 1});
+  const Geometry gathering = {.kh = 2, .kw = 2, .sh = 2, .sw = 2};
+  b.step<MaxPool2dGather>({y, dpooled, gathered}, gathering.of<MaxPool2dGather>({}));
   const int means = b.arena({n, 1, 1, 8}), greatest = b.arena({1, 3, 3, 1});
   b.step(Opcode::reduce, {pooled, means}, {static_cast<int>(Reduction::mean)});
   b.step(Opcode::reduce, {pooled, greatest}, {static_cast<int>(Reduction::max)});
@@ -126,12 +160,12 @@ Words inferenceWords() {
   const int random = b.tensor(DType::int32, Space::constant, b.lineOf(b.constant({3}, {1, 2, 3})), {3});
   const int joined = b.arena({n, 3, 3, 24}), part = b.arena({n, 2, 3, 9}), framed = b.arena({n, 4, 5, 9});
   b.step(Opcode::concat, {pooled, probabilities, pooled, -1, -1, -1, -1, -1, joined}, {3});
-  b.step(Opcode::slice, {joined, part}, {0, 1, 0, 8, 0, 0});
-  b.step(Opcode::pad, {part, framed}, {0, 1, 2, 0, 0, 0, Builder::bits(0.5f)});
+  b.step<Slice>({joined, part}, {.s1 = 1, .s3 = 8});
+  b.step<Pad>({part, framed}, {.s1 = 1, .s2 = 2, .value = 0.5f});
   const int mirrored = b.arena({n, 8, 7, 9}), repeated = b.arena({n, 6, 6, 9}), folded = b.arena({n, 4, 5, 9});
-  b.step(Opcode::pad2d, {framed, mirrored}, {3, 2, static_cast<int>(PadMode::reflect)});
-  b.step(Opcode::pad2d, {framed, repeated}, {2, 0, static_cast<int>(PadMode::replicate)});
-  b.step(Opcode::pad2d_grad, {repeated, folded}, {2, 0, static_cast<int>(PadMode::replicate)});
+  b.step<Pad2d>({framed, mirrored}, {.pt = 3, .pl = 2, .mode = PadMode::reflect});
+  b.step<Pad2d>({framed, repeated}, {.pt = 2, .pl = 0, .mode = PadMode::replicate});
+  b.step<Pad2dGrad>({repeated, folded}, {.pt = 2, .pl = 0, .mode = PadMode::replicate});
   const int adapted = b.arena({n, 3, 2, 9}), spread = b.arena({n, 4, 5, 9}), dropped = b.fetch({n, 4, 5, 9});
   b.step(Opcode::adaptive_avg_pool2d, {mirrored, adapted}, {});
   b.step(Opcode::adaptive_avg_pool2d_grad, {adapted, spread}, {});
@@ -144,69 +178,82 @@ Words inferenceWords() {
 // Depthwise convolution and both gradients.
 Words depthwiseWords() {
   Builder b;
-  const int n = 2, channels = 18, depthwise = static_cast<int>(Algorithm::depthwise), relu = static_cast<int>(Activation::relu);
+  constexpr Algorithm kDepthwise = Algorithm::depthwise;
+  const int n = 2, channels = 18;
   const int x = b.feed({n, 7, 6, channels}), w = b.slot(0, {channels, 3, 2, 1}), bias = b.slot(1, {channels}), lr = b.feed({1});
-  const Builder::Attrs packAttrs = {0, depthwise, 1, 2, 1, 1, 2, 1, 2, channels},
-                       packGradAttrs = {1, depthwise, 1, 2, 1, 1, 2, 1, 2, channels};
-  const int packed = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {channels, 3, 2, 1}, packAttrs)});
-  const int packedGrad = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {channels, 3, 2, 1}, packGradAttrs)});
-  b.step(Opcode::conv2d_pack, {w, -1, packed}, packAttrs);
-  b.step(Opcode::conv2d_pack, {w, -1, packedGrad}, packGradAttrs);
+  const Geometry geometry = {.kh = 3, .kw = 2, .sh = 2, .pt = 1, .pl = 2, .dw = 2, .groups = channels};
+  const auto packAttrs = geometry.of<Conv2dPack>({.algorithm = kDepthwise, .widen = 1});
+  auto packGradAttrs = packAttrs;
+  packGradAttrs.direction = Direction::gradInput;
+  const int packed = b.arena({Builder::packedExtent(kernels(), {channels, 3, 2, 1}, packAttrs)});
+  const int packedGrad = b.arena({Builder::packedExtent(kernels(), {channels, 3, 2, 1}, packGradAttrs)});
+  b.step<Conv2dPack>({w, -1, packed}, packAttrs);
+  b.step<Conv2dPack>({w, -1, packedGrad}, packGradAttrs);
   const int y = b.arena({n, 4, 8, channels}), residual = b.arena({n, 4, 8, channels}), dx = b.fetch({n, 7, 6, channels});
-  b.step(Opcode::conv2d, {x, packed, bias, -1, residual}, {depthwise, 1, 0, 3, 2, 2, 1, 1, 2, 1, 2, channels});
-  b.step(Opcode::conv2d, {x, packed, -1, residual, y}, {depthwise, 1, relu, 3, 2, 2, 1, 1, 2, 1, 2, channels});
-  b.step(Opcode::conv2d_grad_input, {y, packedGrad, dx}, {depthwise, 1, 3, 2, 2, 1, 1, 2, 1, 2, channels});
+  b.step<Conv2d>({x, packed, bias, -1, residual}, geometry.of<Conv2d>({.algorithm = kDepthwise, .widen = 1}));
+  const auto reluAttrs = geometry.of<Conv2d>({.algorithm = kDepthwise, .widen = 1, .activation = Activation::relu});
+  b.step<Conv2d>({x, packed, -1, residual, y}, reluAttrs);
+  b.step<Conv2dGradInput>({y, packedGrad, dx}, geometry.of<Conv2dGradInput>({.algorithm = kDepthwise, .widen = 1}));
   const int dw = b.arena({channels, 3, 2, 1}), db = b.arena({channels});
-  b.step(Opcode::conv2d_grad_weight, {x, y, dw, db}, {depthwise, 3, 2, 2, 1, 1, 2, 1, 2, channels});
-  b.step(Opcode::sgd, {dw, lr, w, -1}, {0, 0, 0});
-  b.step(Opcode::sgd, {db, lr, bias, -1}, {0, 0, 0});
+  b.step<Conv2dGradWeight>({x, y, dw, db}, geometry.of<Conv2dGradWeight>({.algorithm = kDepthwise}));
+  b.step<Sgd>({dw, lr, w, -1}, {});
+  b.step<Sgd>({db, lr, bias, -1}, {});
   return b.words();
 }
 
 // A 1x1 convolution as part of the depthwise convolution of its result.
 Words expansionWords() {
   Builder b;
-  const int n = 2, channels = 32, relu6 = static_cast<int>(Activation::relu6);
+  const int n = 2, channels = 32;
   const int x = b.feed({n, 7, 6, 5}), w = b.slot(0, {channels, 1, 1, 5}), bias = b.slot(1, {channels});
   const int depthwise = b.slot(2, {channels, 3, 3, 1}), y = b.fetch({n, 4, 4, channels}), whole = b.fetch({n, 7, 6, channels});
-  const Builder::Attrs packAttrs = {0, static_cast<int>(Algorithm::direct), 1, 1, 1, 0, 0, 1, 1, 1};
-  const Builder::Attrs packDepthwise = {0, static_cast<int>(Algorithm::depthwise), 1, 2, 2, 1, 1, 1, 1, channels};
-  const int packed = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {channels, 1, 1, 5}, packAttrs)});
-  const int packedDepthwise = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {channels, 3, 3, 1}, packDepthwise)});
-  b.step(Opcode::conv2d_pack, {w, -1, packed}, packAttrs);
-  b.step(Opcode::conv2d_pack, {depthwise, -1, packedDepthwise}, packDepthwise);
-  b.step(Opcode::conv2d_pointwise_depthwise, {x, packed, bias, packedDepthwise, -1, y}, {relu6, 0, 2, 1, 2});
-  b.step(Opcode::conv2d_pointwise_depthwise, {x, packed, -1, packedDepthwise, bias, whole}, {0, relu6, 1, 1, 1});
+  const Geometry pointwise = {.kh = 1, .kw = 1};
+  const Geometry window = {.kh = 3, .kw = 3, .sh = 2, .sw = 2, .pt = 1, .pl = 1, .groups = channels};
+  const auto packAttrs = pointwise.of<Conv2dPack>({.algorithm = Algorithm::direct, .widen = 1});
+  const auto packDepthwise = window.of<Conv2dPack>({.algorithm = Algorithm::depthwise, .widen = 1});
+  const int packed = b.arena({Builder::packedExtent(kernels(), {channels, 1, 1, 5}, packAttrs)});
+  const int packedDepthwise = b.arena({Builder::packedExtent(kernels(), {channels, 3, 3, 1}, packDepthwise)});
+  b.step<Conv2dPack>({w, -1, packed}, packAttrs);
+  b.step<Conv2dPack>({depthwise, -1, packedDepthwise}, packDepthwise);
+  b.step<Conv2dPointwiseDepthwise>({x, packed, bias, packedDepthwise, -1, y},
+                                   {.activation = Activation::relu6, .stride = 2, .pt = 1, .pl = 2});
+  b.step<Conv2dPointwiseDepthwise>({x, packed, -1, packedDepthwise, bias, whole},
+                                   {.depthwiseActivation = Activation::relu6, .stride = 1, .pt = 1, .pl = 1});
   return b.words();
 }
 
 // Pooling as part of a convolution with images in the lanes, and its weight gradient.
 Words poolingWords() {
   Builder b;
-  const int n = 18, relu = static_cast<int>(Activation::relu);
+  const int n = 18;
   const int x = b.feed({n, 9, 8, 2}), w = b.slot(0, {5, 3, 3, 2}), bias = b.slot(1, {5}), lr = b.feed({1});
-  const Builder::Attrs packAttrs = {0, static_cast<int>(Algorithm::hwcn), 1, 1, 1, 1, 1, 1, 1, 1};
-  const int packed = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {5, 3, 3, 2}, packAttrs)});
-  b.step(Opcode::conv2d_pack, {w, -1, packed}, packAttrs);
+  const Geometry geometry = {.kh = 3, .kw = 3, .pt = 1, .pl = 1};
+  const auto packAttrs = geometry.of<Conv2dPack>({.algorithm = Algorithm::hwcn, .widen = 1});
+  const int packed = b.arena({Builder::packedExtent(kernels(), {5, 3, 3, 2}, packAttrs)});
+  b.step<Conv2dPack>({w, -1, packed}, packAttrs);
   const int y = b.fetch({n, 4, 4, 5}), position = b.arena({2, 4, 4, 5, 16}), wide = b.fetch({n, 3, 2, 5});
-  b.step(Opcode::conv2d_max_pool2d, {x, packed, bias, y, position}, {relu, 3, 3, 1, 1, 1, 1, 1, 1, 1, 2, 2});
-  b.step(Opcode::conv2d_max_pool2d, {x, packed, -1, wide, -1}, {0, 3, 3, 1, 1, 1, 1, 1, 1, 1, 3, 4});
+  b.step<Conv2dMaxPool2d>({x, packed, bias, y, position},
+                          geometry.of<Conv2dMaxPool2d>({.activation = Activation::relu, .poolH = 2, .poolW = 2}));
+  b.step<Conv2dMaxPool2d>({x, packed, -1, wide, -1}, geometry.of<Conv2dMaxPool2d>({.poolH = 3, .poolW = 4}));
   const int dy = b.feed({n, 4, 4, 5}), dw = b.arena({5, 3, 3, 2}), db = b.arena({5});
-  b.step(Opcode::conv2d_max_pool2d_grad_weight, {x, dy, position, dw, db}, {3, 3, 1, 1, 1, 1, 1, 1, 1, 2, 2});
-  b.step(Opcode::sgd, {dw, lr, w, -1}, {0, 0, 0});
-  b.step(Opcode::sgd, {db, lr, bias, -1}, {0, 0, 0});
+  const auto gradAttrs = geometry.of<Conv2dMaxPool2dGradWeight>({.poolH = 2, .poolW = 2});
+  b.step<Conv2dMaxPool2dGradWeight>({x, dy, position, dw, db}, gradAttrs);
+  b.step<Sgd>({dw, lr, w, -1}, {});
+  b.step<Sgd>({db, lr, bias, -1}, {});
   return b.words();
 }
 
 // Winograd's input gradient with images in the lanes, of two groups of images.
 Words hwcnWinogradWords() {
   Builder b;
-  const int n = kernels().lanes + 1, form = static_cast<int>(Algorithm::hwcnWinograd2x2);
+  constexpr Algorithm kForm = Algorithm::hwcnWinograd2x2;
+  const int n = kernels().lanes + 1;
   const int dy = b.feed({n, 5, 4, 3}), w = b.slot(0, {3, 5, 5, 7}), dx = b.fetch({n, 6, 6, 7});
-  const Builder::Attrs packAttrs = {1, form, 1, 1, 1, 2, 1, 1, 1, 1};
-  const int packed = b.arena({Builder::packedExtent(kernels(), Opcode::conv2d_pack, {3, 5, 5, 7}, packAttrs)});
-  b.step(Opcode::conv2d_pack, {w, -1, packed}, packAttrs);
-  b.step(Opcode::conv2d_grad_input, {dy, packed, dx}, {form, 1, 5, 5, 1, 1, 2, 1, 1, 1, 1});
+  const Geometry geometry = {.kh = 5, .kw = 5, .pt = 2, .pl = 1};
+  const auto packAttrs = geometry.of<Conv2dPack>({.direction = Direction::gradInput, .algorithm = kForm, .widen = 1});
+  const int packed = b.arena({Builder::packedExtent(kernels(), {3, 5, 5, 7}, packAttrs)});
+  b.step<Conv2dPack>({w, -1, packed}, packAttrs);
+  b.step<Conv2dGradInput>({dy, packed, dx}, geometry.of<Conv2dGradInput>({.algorithm = kForm, .widen = 1}));
   return b.words();
 }
 
