@@ -77,7 +77,13 @@ Status getInteger(napi_env env, napi_value value, const char* what, int64_t min,
 RandomStream getStream(const int32_t words[5]) {
   uint32_t unsignedWords[5];
   std::memcpy(unsignedWords, words, sizeof unsignedWords);
-  return {unsignedWords[0], unsignedWords[1], unsignedWords[2], unsignedWords[3], unsignedWords[4]};
+  return {
+      .seedLow = unsignedWords[0],
+      .seedHigh = unsignedWords[1],
+      .low = unsignedWords[2],
+      .high = unsignedWords[3],
+      .purpose = unsignedWords[4],
+  };
 }
 
 Status getBoolean(napi_env env, napi_value value, const char* what, bool* result) {

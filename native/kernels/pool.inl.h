@@ -74,11 +74,12 @@ STRIDENET_INLINE void eachWindow(const PoolRow& row, const AverageDivisor& divis
       }
     };
     if (square == 2 && cols == 2) {
-      channels(Window<2, 2>{2, 2, row.rowStep, colStep});
+      channels(Window<2, 2>{.rows = 2, .cols = 2, .rowStep = row.rowStep, .colStep = colStep});
     } else if (square == 3 && cols == 3) {
-      channels(Window<3, 3>{3, 3, row.rowStep, colStep});
+      channels(Window<3, 3>{.rows = 3, .cols = 3, .rowStep = row.rowStep, .colStep = colStep});
     } else {
-      channels(Window<0, 0>{cols > 0 ? row.rows : 0, cols, row.rowStep, colStep});
+      const int64_t rows = cols > 0 ? row.rows : 0;
+      channels(Window<0, 0>{.rows = rows, .cols = cols, .rowStep = row.rowStep, .colStep = colStep});
     }
   }
 }

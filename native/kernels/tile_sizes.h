@@ -43,8 +43,10 @@ struct HwcnTileSizes {
 };
 
 constexpr HwcnTileSizes hwcnTileSizes(const InstructionSet& isa) {
-  if (isa.registers < 32) return {6, {0, 4, 4, 4, 2, 2, 2}, 3, {0, 8, 5, 3}};
-  return {8, {0, 4, 4, 4, 2, 2, 2, 2, 2}, 6, {0, 8, 8, 8, 6, 4, 4}};
+  if (isa.registers < 32) {
+    return {.channels = 6, .pixels = {0, 4, 4, 4, 2, 2, 2}, .rankChannels = 3, .rankRows = {0, 8, 5, 3}};
+  }
+  return {.channels = 8, .pixels = {0, 4, 4, 4, 2, 2, 2, 2, 2}, .rankChannels = 6, .rankRows = {0, 8, 8, 8, 6, 4, 4}};
 }
 
 struct HwcnWinogradTileSizes {
@@ -62,9 +64,12 @@ struct TileSizes {
 
 constexpr TileSizes tileSizes(const InstructionSet& isa) {
   return {
-      gemmTileSizes(isa),          hwcnTileSizes(isa), {isa.registers >= 32 ? 2 : 1, 6},
-      (isa.registers - 2) / 6,  // a tile has six sums in registers, beside them a weight and a number of v
-      isa.registers >= 32 ? 4 : 2,
+      .gemm = gemmTileSizes(isa),
+      .hwcn = hwcnTileSizes(isa),
+      .hwcnWinograd = {.tiles = isa.registers >= 32 ? 2 : 1, .channels = 6},
+      // a tile has six sums in registers, beside them a weight and a number of v
+      .winogradNarrowTiles = (isa.registers - 2) / 6,
+      .depthwiseLines = isa.registers >= 32 ? 4 : 2,
   };
 }
 

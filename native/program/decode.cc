@@ -93,7 +93,14 @@ class Decoder {
     if (offset < 0) REFUSE("Tensor %d has offset %d.", index, offset);
     if (rank < 0 || rank > kMaxRank) REFUSE("Tensor %d has rank %d; the largest is %d.", index, rank, kMaxRank);
     if (entry[10] != 0 || entry[11] != 0) REFUSE("Tensor %d has reserved words that are not zero.", index);
-    *tensor = {static_cast<DType>(dtype), static_cast<Space>(space), offset, rank, {}, 1};
+    *tensor = {
+        .dtype = static_cast<DType>(dtype),
+        .space = static_cast<Space>(space),
+        .offset = offset,
+        .rank = rank,
+        .dims = {},
+        .count = 1,
+    };
     for (int i = 0; i < kMaxRank; i++) {
       const int32_t extent = entry[4 + i];
       if (extent < 1 || (i >= rank && extent != 1)) REFUSE("Tensor %d has extent %d on axis %d of rank %d.", index, extent, i, rank);
@@ -148,7 +155,13 @@ class Decoder {
   Status noteSlot(int index, const Tensor& tensor) {
     const auto [known, isNew] = slotUses_.emplace(tensor.offset, program_.slots.size());
     if (isNew) {
-      program_.slots.push_back({tensor.offset, tensor.dtype, tensor.bytes(), false, false});
+      program_.slots.push_back({
+          .slot = tensor.offset,
+          .dtype = tensor.dtype,
+          .bytes = tensor.bytes(),
+          .derived = false,
+          .updated = false,
+      });
       return Status::ok();
     }
     const SlotUse& use = program_.slots[known->second];

@@ -18,14 +18,14 @@ struct MemoryRange {
 };
 
 inline MemoryRange rangeOf(const Tensor& tensor) {
-  const int64_t space = static_cast<int64_t>(tensor.space) << 32;
+  const int64_t space = static_cast<int64_t>(tensor.space) << 32, bytes = tensor.bytes();
   switch (tensor.space) {
     case Space::arena:
-      return {space, tensor.offset * kLineBytes, tensor.offset * kLineBytes + tensor.bytes()};
+      return {.region = space, .begin = tensor.offset * kLineBytes, .end = tensor.offset * kLineBytes + bytes};
     case Space::constant:
-      return {space, tensor.offset * int64_t{4}, tensor.offset * int64_t{4} + tensor.bytes()};
+      return {.region = space, .begin = tensor.offset * int64_t{4}, .end = tensor.offset * int64_t{4} + bytes};
     default:
-      return {space | static_cast<uint32_t>(tensor.offset), 0, tensor.bytes()};
+      return {.region = space | static_cast<uint32_t>(tensor.offset), .begin = 0, .end = bytes};
   }
 }
 

@@ -84,7 +84,7 @@ class PageKeeper {
 
   void addAhead(uintptr_t begin, uintptr_t end) {
     std::lock_guard<std::mutex> lock(mutex_);
-    ahead_.push_back({begin, begin, end});
+    ahead_.push_back({.begin = begin, .next = begin, .end = end});
     wake();
   }
 

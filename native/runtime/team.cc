@@ -69,7 +69,13 @@ class Team::Missing {
 
 Team::Phase Team::Phase::unpack(uint64_t word) {
   const auto part = [word](int from) { return static_cast<uint32_t>(word >> from & 0x1ff); };
-  return {static_cast<uint32_t>(word >> 32), part(0), part(9), part(18), (word >> 27 & 1) != 0};
+  return {
+      .generation = static_cast<uint32_t>(word >> 32),
+      .size = part(0),
+      .present = part(9),
+      .arrived = part(18),
+      .isOpen = (word >> 27 & 1) != 0,
+  };
 }
 
 uint64_t Team::Phase::pack() const {
@@ -101,7 +107,8 @@ void Team::open(const Undertaking& undertaking, Member* leader) {
   position_.store(0, std::memory_order_relaxed);
   limit_.store(limit, std::memory_order_relaxed);
   gathering_.store(generation, std::memory_order_relaxed);
-  phase_.store(Phase{generation, 1, 1, 0, true}.pack(), std::memory_order_release);
+  const Phase first = {.generation = generation, .size = 1, .present = 1, .arrived = 0, .isOpen = true};
+  phase_.store(first.pack(), std::memory_order_release);
   released_.advance();
   call(limit - 1);
   if (expected > 1) gather(expected);
@@ -192,7 +199,13 @@ bool Team::arrive(Member* member, Barrier barrier, size_t position) {
 void Team::release(const Phase& complete, Barrier barrier, size_t position) {
   const int limitBefore = limit_.load(std::memory_order_relaxed);
   int limit = limitBefore;
-  Phase next = {complete.generation + 1, complete.size, complete.present, 0, false};
+  Phase next = {
+      .generation = complete.generation + 1,
+      .size = complete.size,
+      .present = complete.present,
+      .arrived = 0,
+      .isOpen = false,
+  };
   switch (barrier) {
     case Barrier::plain:
       break;
