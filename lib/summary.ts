@@ -22,6 +22,7 @@ import { mean } from './ops/reduce';
 import { sgd } from './optim/sgd';
 import { nativeQueries } from './runtime/queries';
 import { callModel, checkModel, inferenceGraph, type BatchForm } from './train/graphs';
+import { makeKept, type Kept } from './train/kept';
 import { trainingGraph } from './train/trainingGraph';
 
 export interface SummaryOptions {
@@ -222,12 +223,12 @@ function planModel(model: Module, shape: Shape, batch: number): PlannedMemory {
   const inferenceBytes = plannedBytes(inferenceGraph(model, form));
   if (!model.parameters().some((parameter) => parameter.requiresGrad)) return { batch, inferenceBytes };
   const optimizer = sgd({ lr: 0.1, momentum: 0.9 });
-  const slotsOf = (parameter: Parameter): Variable[] => optimizer.slots.map(() => new Variable(parameter.shape));
+  const keptOf = (parameter: Parameter): Kept => makeKept(optimizer, parameter);
   try {
     return {
       batch,
       inferenceBytes,
-      trainingBytes: plannedBytes(trainingGraph({ model, loss: anyLoss, accuracy: false, optimizer, slotsOf }, form)),
+      trainingBytes: plannedBytes(trainingGraph({ model, loss: anyLoss, accuracy: false, optimizer, keptOf }, form)),
     };
   } catch (error) {
     if (error instanceof StridenetError && error.code === 'ERR_NOT_DIFFERENTIABLE') return { batch, inferenceBytes };

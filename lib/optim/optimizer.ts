@@ -3,7 +3,7 @@
  * (momentum) are slots that the trainer keeps beside each parameter and that checkpoints hold under names made here.
  */
 
-import { checkNumber, formatValue, readArray, StridenetError } from '../errors';
+import { checkFunction, checkNumber, formatValue, readArray, StridenetError } from '../errors';
 import type { Update } from '../graph/graph';
 import type { Tensor } from '../graph/tensor';
 
@@ -30,17 +30,29 @@ export interface Optimizer {
   /** 'sgd'; written into checkpoints. */
   readonly name: string;
   /** What it was made with, as plain data: a checkpoint makes one of `optim` again. */
-  readonly options: Readonly<Record<string, number | boolean>>;
+  readonly options: Readonly<Record<string, number | boolean | readonly number[]>>;
   /** The learning rate that a schedule multiplies. */
   readonly lr: number;
   /** Names of the variables kept for each parameter, of its shape, zero at first; those of PyTorch's state, such as 'exp_avg'. */
   readonly slots: readonly string[];
+  /** Where the slots of a parameter begin; default 0. */
+  slotStart?(parameter: Tensor): number;
+  /** Names of single numbers kept for each parameter, such as the steps that it took; default none. */
+  readonly scalars?: readonly string[];
+  /** Where those begin that do not begin with 0. */
+  readonly scalarStart?: Readonly<Record<string, number>>;
   /**
    * How one parameter and its slots change: assignments, or what another optimizer gives, as it is. Values are tensors of what all of them
    * held before the step; one whose loss is not finite leaves everything as it was.
-   * @param lr scalar @param slots in the order of `this.slots`
+   * @param lr scalar @param slots in the order of `this.slots` @param scalars in that of `this.scalars`
    */
-  updates(parameter: Tensor, gradient: Tensor, lr: Tensor, slots: readonly Tensor[]): readonly (Assignment | Update)[];
+  updates(
+    parameter: Tensor,
+    gradient: Tensor,
+    lr: Tensor,
+    slots: readonly Tensor[],
+    scalars?: readonly Tensor[],
+  ): readonly (Assignment | Update)[];
 }
 
 // A slash, since no path of a module has one.
@@ -71,7 +83,7 @@ export function isBuiltIn(optimizer: Optimizer): boolean {
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT */
 export function checkOptimizer(where: string, optimizer: unknown): Optimizer {
-  const { name, lr, slots, updates } = (optimizer ?? {}) as Partial<Optimizer>;
+  const { name, lr, slots, slotStart, scalars, scalarStart, updates } = (optimizer ?? {}) as Partial<Optimizer>;
   if (typeof updates !== 'function') {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
@@ -82,12 +94,16 @@ export function checkOptimizer(where: string, optimizer: unknown): Optimizer {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects optimizer.name to be a text but got ${formatValue(name)}.`);
   }
   checkNumber(where, 'optimizer.lr', lr, 0);
-  const names = readArray(slots);
-  if (!names || names.some((slot) => typeof slot !== 'string' || slot === '') || new Set(names).size < names.length) {
+  const kept = { slots: readArray(slots), scalars: scalars === undefined ? [] : readArray(scalars) };
+  for (const [which, names] of Object.entries(kept)) {
+    const all = [...(kept.slots ?? []), ...(kept.scalars ?? [])];
+    if (names && !names.some((slot) => typeof slot !== 'string' || slot === '') && new Set(all).size === all.length) continue;
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
-      `${where} expects optimizer.slots to be different names, [] if it keeps nothing, but got ${formatValue(slots)}.`,
+      `${where} expects optimizer.${which} to be different names, [] if it keeps nothing, but got ${formatValue(which === 'slots' ? slots : scalars)}.`,
     );
   }
+  if (slotStart !== undefined) checkFunction(where, 'optimizer.slotStart', slotStart);
+  for (const [which, start] of Object.entries(scalarStart ?? {})) checkNumber(where, `optimizer.scalarStart.${which}`, start);
   return optimizer as Optimizer;
 }

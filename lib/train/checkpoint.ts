@@ -17,6 +17,7 @@ import { moduleFrom, type ModuleRecipe } from '../nn/recipe';
 import { isSlotName, type Optimizer } from '../optim/optimizer';
 import * as optimizers from '../optim/optimizers';
 import { randomState, restoreRandomState } from '../random';
+import type { ClippingOptions } from './clipping';
 import { formatProgress, parseProgress, type FitProgress } from './fitProgress';
 import type { TrainerOptions } from './trainerOptions';
 
@@ -62,7 +63,7 @@ export interface TrainerRecipe {
   readonly frozenModules?: readonly string[];
   readonly optimizer: Optimizer['options'];
   readonly loss: LossRecipe;
-  readonly options: Pick<TrainerOptions, 'input' | 'batchSize' | 'metrics' | 'preprocess' | 'algorithm'>;
+  readonly options: Pick<TrainerOptions, 'input' | 'batchSize' | 'metrics' | 'preprocess' | 'algorithm' | keyof ClippingOptions>;
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT for metadata that is no text or takes a name that checkpoints use */

@@ -6,10 +6,12 @@ import { checkBoolean, checkInteger, checkOptions, formatValue, StridenetError }
 import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import type { Optimizer } from '../optim/optimizer';
-import { constant, cosine, type Schedule } from '../optim/schedule';
+import * as schedules from '../optim/schedule';
+import type { Schedule } from '../optim/schedule';
 import { nextTurn } from '../runtime/task';
 import { checkImageShape } from './batches';
 import { checkCallbacks, Notifier, type Callback } from './callbacks';
+import { CLIPPING_OPTIONS, type ClippingOptions } from './clipping';
 import { readCheckpoint } from './checkpoint';
 import { claim } from './claims';
 import { checkClassLoss, datasetReading, type Metric } from './evaluate';
@@ -24,7 +26,7 @@ import { Trainer } from './trainer';
 import { optionsOf } from './trainerOptions';
 
 /** Options of `fit`. */
-export interface FitOptions extends ExecutionOptions {
+export interface FitOptions extends ExecutionOptions, ClippingOptions {
   /** Passes over the data set, those before `initialEpoch` or `resume` included. */
   epochs: number;
   /** Images of a step; the last step of an epoch takes what is left (see `dropLast`). Default 32. */
@@ -78,6 +80,7 @@ const OPTIONS = [
     'resume',
     'initialEpoch',
     'progress',
+    ...CLIPPING_OPTIONS,
     ...EXECUTION_OPTIONS,
   ],
 ];
@@ -124,6 +127,8 @@ export async function fit(model: Module, data: DatasetLike, options: FitOptions)
     threads: options.threads,
     algorithm: options.algorithm,
     seed: options.seed,
+    gradientClipNorm: options.gradientClipNorm,
+    gradientClipValue: options.gradientClipValue,
     ...datasetReading(dataset),
   });
   const trainer = new Trainer(model, trainerOptions);
@@ -228,8 +233,8 @@ function withHistory(error: unknown, history: History): unknown {
 }
 
 function checkSchedule(schedule: unknown): Schedule {
-  if (schedule === undefined) return constant();
-  const maker = [constant, cosine].find((each) => each === schedule);
+  if (schedule === undefined) return schedules.constant();
+  const maker = Object.values(schedules).find((each) => each === schedule);
   if (maker) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',

@@ -2,7 +2,7 @@
 
 import { performance } from 'node:perf_hooks';
 import type { Dataset } from '../data/dataset';
-import type { Schedule } from '../optim/schedule';
+import type { Schedule, ScheduleRecord } from '../optim/schedule';
 import { Philox, PURPOSE } from '../random';
 import { Task } from '../runtime/task';
 import { batches, pipeline } from './batches';
@@ -94,7 +94,8 @@ export class Fitting {
       this.notify.wantsBatches ? 1 : DEPTH,
       async (batch) => {
         const step = (epoch - 1) * stepsPerEpoch + this.submitted++;
-        trainer.schedule(this.plan.schedule({ step, totalSteps: stepsPerEpoch * this.plan.epochs, stepsPerEpoch }));
+        const records = this.history.epochs as unknown as readonly ScheduleRecord[];
+        trainer.schedule(this.plan.schedule({ step, totalSteps: stepsPerEpoch * this.plan.epochs, stepsPerEpoch, records }));
         return { count: batch.count, ...(await trainer.step(batch.images, batch.labels)) };
       },
       async ({ count, loss, accuracy }) => {

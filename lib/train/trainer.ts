@@ -25,6 +25,7 @@ import {
   type TrainerRecipe,
 } from './checkpoint';
 import { claim } from './claims';
+import { checkClipping, type ClippingOptions } from './clipping';
 import { checkMetrics, score, type EvaluateOptions, type Score } from './evaluate';
 import type { FitProgress } from './fitProgress';
 import { checkLoss, checkModel, classCount } from './graphs';
@@ -40,6 +41,7 @@ import {
   type ReadingOptions,
   type Targets,
 } from './images';
+import { makeKept, type Kept } from './kept';
 import { ModelForm } from './modelForm';
 import { Programs, type FeedValues } from './programs';
 import { ownerOf, TRAINER_OPTIONS, type TrainerOptions } from './trainerOptions';
@@ -89,7 +91,8 @@ export class Trainer {
   preprocess: Preprocessing;
   /** @internal */
   readonly programs: Programs;
-  private readonly slots = new Map<Parameter, readonly Variable[]>();
+  private readonly clipping: ClippingOptions;
+  private readonly kept = new Map<Parameter, Kept>();
   /** @internal Where the `fit` of this trainer will stand when the steps submitted so far are done. */
   progress?: () => Promise<FitProgress>;
   /** @internal Whether no step is taken after one that failed. */
@@ -130,6 +133,7 @@ export class Trainer {
     this.optimizer = checkOptimizer(where, options?.optimizer);
     this.loss = checkLoss(where, options.loss);
     this.accuracy = checkMetrics(where, this.loss, options.metrics);
+    this.clipping = checkClipping(where, options);
     this.input = checkInputShape(where, options.input);
     this.batchSize = checkInteger(where, 'batchSize', options.batchSize, 1);
     this.said = { preprocess: options.preprocess, layout: options.layout };
@@ -360,7 +364,14 @@ export class Trainer {
       frozen: this.model.parameters().flatMap(({ name, requiresGrad }) => (requiresGrad ? [] : [name])),
       optimizer: this.optimizer.options,
       loss,
-      options: { input, batchSize, preprocess, metrics: accuracy ? ['accuracy'] : [], algorithm: this.programs.algorithm },
+      options: {
+        input,
+        batchSize,
+        preprocess,
+        metrics: accuracy ? ['accuracy'] : [],
+        algorithm: this.programs.algorithm,
+        ...this.clipping,
+      },
     };
   }
 
@@ -398,27 +409,29 @@ export class Trainer {
         loss: this.loss,
         accuracy: this.accuracy,
         optimizer: this.optimizer,
-        slotsOf: (parameter) => this.slotsOf(parameter),
+        keptOf: (parameter) => this.keptOf(parameter),
         lastApplied: this.lastApplied,
+        clipping: this.clipping,
       },
       form,
     );
   }
 
   /** Made when they are first asked for: layers may be replaced while this trainer lives. */
-  private slotsOf(parameter: Parameter): readonly Variable[] {
-    let slots = this.slots.get(parameter);
-    if (!slots) this.slots.set(parameter, (slots = this.optimizer.slots.map(() => new Variable(parameter.shape))));
-    return slots;
+  private keptOf(parameter: Parameter): Kept {
+    let kept = this.kept.get(parameter);
+    if (!kept) this.kept.set(parameter, (kept = makeKept(this.optimizer, parameter)));
+    return kept;
   }
 
-  /** Optimizer slots by their names in a checkpoint. */
+  /** What the optimizer keeps, by its names in a checkpoint. */
   private slotVariables(): Map<string, Variable> {
-    const named = this.model
-      .parameters()
-      .flatMap((parameter) =>
-        this.optimizer.slots.map((slot, i) => [slotName(slot, parameter.name), this.slotsOf(parameter)[i]!] as const),
-      );
+    const { slots = [], scalars = [] } = this.optimizer;
+    const names = [...slots, ...scalars];
+    const named = this.model.parameters().flatMap((parameter) => {
+      const kept = this.keptOf(parameter);
+      return [...kept.slots, ...kept.scalars].map((variable, i) => [slotName(names[i]!, parameter.name), variable] as const);
+    });
     return new Map(named);
   }
 }

@@ -3,12 +3,13 @@
 import type { Shape } from '../graph/types';
 import type { Loss } from '../nn/loss';
 import type { Optimizer } from '../optim/optimizer';
+import { CLIPPING_OPTIONS, type ClippingOptions } from './clipping';
 import type { Metric } from './evaluate';
 import { READING_OPTIONS, type ReadingOptions } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 
 /** Options of `Trainer`. */
-export interface TrainerOptions extends ExecutionOptions, ReadingOptions {
+export interface TrainerOptions extends ExecutionOptions, ReadingOptions, ClippingOptions {
   /** Such as `optim.sgd({ lr: 0.1 })`. */
   optimizer: Optimizer;
   /** Default `nn.crossEntropy()`. */
@@ -23,7 +24,12 @@ export interface TrainerOptions extends ExecutionOptions, ReadingOptions {
   seed?: number | undefined;
 }
 
-export const TRAINER_OPTIONS = ['optimizer', 'loss', 'input', 'batchSize', 'metrics', 'seed', ...READING_OPTIONS, ...EXECUTION_OPTIONS];
+export const TRAINER_OPTIONS = [
+  ...['optimizer', 'loss', 'input', 'batchSize', 'metrics', 'seed'],
+  ...CLIPPING_OPTIONS,
+  ...READING_OPTIONS,
+  ...EXECUTION_OPTIONS,
+];
 
 /** Of options that a function of the package made for a trainer of its own: that function, which errors name. */
 const owners = new WeakMap<TrainerOptions, string>();

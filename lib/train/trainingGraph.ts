@@ -14,7 +14,9 @@ import { differentiate } from '../ops/differentiate';
 import { withRandomStep } from '../ops/dropout';
 import { add, mul, sub } from '../ops/elementwise';
 import { collectUpdates, isUpdate, replacement } from '../ops/update';
+import { clipGradients, type ClippingOptions } from './clipping';
 import { scoredGraph, type BatchForm } from './graphs';
+import type { Kept } from './kept';
 import type { FeedValues } from './programs';
 
 /** What a training graph is built from. */
@@ -24,9 +26,11 @@ export interface Training {
   /** Whether to count correct rows. */
   readonly accuracy: boolean;
   readonly optimizer: Optimizer;
-  slotsOf(parameter: Parameter): readonly Variable[];
+  keptOf(parameter: Parameter): Kept;
   /** A scalar that holds the mark of the last step that was applied; absent when no step is tied to the one before. */
   readonly lastApplied?: Variable;
+  /** Default none. */
+  readonly clipping?: ClippingOptions;
 }
 
 /**
@@ -52,7 +56,7 @@ export function chainValues(number: number, first: boolean): FeedValues {
  *
  * @throws StridenetError ERR_INVALID_ARGUMENT when nothing trains, when the model reads parameters that it does not list, or for updates that are none
  */
-export function trainingGraph({ model, loss, accuracy, optimizer, slotsOf, lastApplied }: Training, form: BatchForm): Graph {
+export function trainingGraph({ model, loss, accuracy, optimizer, keptOf, lastApplied, clipping = {} }: Training, form: BatchForm): Graph {
   const random = inputTensor({ name: 'randomStep', feedDType: 'int32', layout: 'nchw' }, [3], 'int32');
   const {
     result: { result, updates: asked },
@@ -64,14 +68,14 @@ export function trainingGraph({ model, loss, accuracy, optimizer, slotsOf, lastA
   const rate = scalarFeed('learningRate');
   const chain = lastApplied && chainTo(lastApplied);
   const trainable = model.parameters().filter((parameter) => parameter.requiresGrad);
-  const gradients = differentiate(outputs[0]!, trainable);
+  const gradients = clipGradients(differentiate(outputs[0]!, trainable), clipping);
   // The rate itself while the loss is finite and the step before was applied; else NaN, with which an update changes nothing.
   const guardedRate = add(rate, mul(chain ? add(outputs[0]!, chain.fault) : outputs[0]!, 0));
   const updates: Update[] = [];
   for (const [i, parameter] of trainable.entries()) {
     const gradient = gradients[i];
     // A parameter that the loss does not depend on stays as it is, as in PyTorch.
-    if (gradient) updates.push(...optimizerUpdates(optimizer, parameter, gradient, guardedRate, slotsOf(parameter)));
+    if (gradient) updates.push(...optimizerUpdates(optimizer, parameter, gradient, guardedRate, keptOf(parameter)));
   }
   if (updates.length === 0) {
     throw new StridenetError(
@@ -119,22 +123,16 @@ function refuseHidden(model: Module, listed: ReadonlySet<Tensor>, heads: readonl
 }
 
 /** What the optimizer wants for one parameter; assignments get the guard that the updates of our optimizers have in themselves. */
-function optimizerUpdates(
-  optimizer: Optimizer,
-  parameter: Parameter,
-  gradient: Tensor,
-  rate: Tensor,
-  slots: readonly Variable[],
-): Update[] {
+function optimizerUpdates(optimizer: Optimizer, parameter: Parameter, gradient: Tensor, rate: Tensor, { slots, scalars }: Kept): Update[] {
   const where = `The updates of optimizer ${formatValue(optimizer.name)} for ${parameter.name || 'a parameter'}`;
-  const given: unknown = optimizer.updates(parameter, gradient, rate, slots);
+  const given: unknown = optimizer.updates(parameter, gradient, rate, slots, scalars);
   const updates = readArray(given) ?? [];
   if (updates.length === 0) {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} must be an array of { variable, value } but are ${formatValue(given)}.`);
   }
   const seen = new Set<Tensor>();
   const checkVariable = (variable: Tensor, i: number): void => {
-    if ((variable !== parameter && !slots.some((slot) => slot === variable)) || seen.has(variable)) {
+    if (![parameter, ...slots, ...scalars].some((own) => own === variable) || seen.has(variable)) {
       throw new StridenetError(
         'ERR_INVALID_ARGUMENT',
         `${where} must set the parameter and its slots, each at most once, but number ${i} sets ${seen.has(variable) ? 'one again' : 'another variable'}.`,

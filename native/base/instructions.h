@@ -8,7 +8,7 @@
 namespace stridenet {
 
 // The hash of the ops.def that this was made from.
-constexpr uint32_t kInstructionsHash = 3569961227u;
+constexpr uint32_t kInstructionsHash = 2883649108u;
 
 enum class Opcode : int32_t {
   feed,
@@ -59,8 +59,16 @@ enum class Opcode : int32_t {
   count_correct,
   dropout,
   sgd,
+  adam,
+  nadam,
+  rmsprop,
+  rmsprop_centered,
+  adagrad,
+  adadelta,
+  lars,
+  lamb,
 };
-constexpr int kOpcodeCount = 48;
+constexpr int kOpcodeCount = 56;
 
 struct Feed {
   static constexpr Opcode kOpcode = Opcode::feed;
@@ -561,11 +569,99 @@ struct Dropout {
 
 struct Sgd {
   static constexpr Opcode kOpcode = Opcode::sgd;
-  static constexpr int grad = 0, lr = 1, param = 2, velocity = 3;
+  static constexpr int grad = 0, lr = 1, steps = 2, param = 3, velocity = 4;
+  struct Attributes {
+    float momentum = 0;
+    float dampening = 0;
+    float weightDecay = 0;
+    int32_t nesterov = 0;
+  };
+};
+
+struct Adam {
+  static constexpr Opcode kOpcode = Opcode::adam;
+  static constexpr int grad = 0, lr = 1, steps = 2, param = 3, expAvg = 4, expAvgSq = 5, maxExpAvgSq = 6;
+  struct Attributes {
+    float gain1 = 0;
+    float gain2 = 0;
+    float eps = 0;
+    float weightDecay = 0;
+    int32_t decoupled = 0;
+  };
+};
+
+struct Nadam {
+  static constexpr Opcode kOpcode = Opcode::nadam;
+  static constexpr int grad = 0, lr = 1, steps = 2, mu = 3, next = 4, product = 5, param = 6, expAvg = 7, expAvgSq = 8;
+  struct Attributes {
+    float gain1 = 0;
+    float gain2 = 0;
+    float eps = 0;
+    float weightDecay = 0;
+    int32_t decoupled = 0;
+  };
+};
+
+struct Rmsprop {
+  static constexpr Opcode kOpcode = Opcode::rmsprop;
+  static constexpr int grad = 0, lr = 1, param = 2, squareAvg = 3, momentumBuffer = 4;
+  struct Attributes {
+    float gain = 0;
+    float eps = 0;
+    float weightDecay = 0;
+    float momentum = 0;
+  };
+};
+
+struct RmspropCentered {
+  static constexpr Opcode kOpcode = Opcode::rmsprop_centered;
+  static constexpr int grad = 0, lr = 1, param = 2, squareAvg = 3, gradAvg = 4, momentumBuffer = 5;
+  struct Attributes {
+    float gain = 0;
+    float eps = 0;
+    float weightDecay = 0;
+    float momentum = 0;
+  };
+};
+
+struct Adagrad {
+  static constexpr Opcode kOpcode = Opcode::adagrad;
+  static constexpr int grad = 0, lr = 1, steps = 2, param = 3, sum = 4;
+  struct Attributes {
+    float lrDecay = 0;
+    float eps = 0;
+    float weightDecay = 0;
+  };
+};
+
+struct Adadelta {
+  static constexpr Opcode kOpcode = Opcode::adadelta;
+  static constexpr int grad = 0, lr = 1, param = 2, squareAvg = 3, accDelta = 4;
+  struct Attributes {
+    float gain = 0;
+    float eps = 0;
+    float weightDecay = 0;
+  };
+};
+
+struct Lars {
+  static constexpr Opcode kOpcode = Opcode::lars;
+  static constexpr int grad = 0, lr = 1, trust = 2, param = 3, velocity = 4;
   struct Attributes {
     float momentum = 0;
     float weightDecay = 0;
     int32_t nesterov = 0;
+  };
+};
+
+struct Lamb {
+  static constexpr Opcode kOpcode = Opcode::lamb;
+  static constexpr int grad = 0, lr = 1, correction1 = 2, correction2 = 3, trust = 4, param = 5, expAvg = 6, expAvgSq = 7;
+  struct Attributes {
+    float gain1 = 0;
+    float gain2 = 0;
+    float eps = 0;
+    float weightDecay = 0;
   };
 };
 
@@ -619,11 +715,27 @@ struct Sgd {
   entry(OneHot, oneHot) \
   entry(CountCorrect, countCorrect) \
   entry(Dropout, dropout) \
-  entry(Sgd, sgd)
+  entry(Sgd, sgd) \
+  entry(Adam, adam) \
+  entry(Nadam, nadam) \
+  entry(Rmsprop, rmsprop) \
+  entry(RmspropCentered, rmspropCentered) \
+  entry(Adagrad, adagrad) \
+  entry(Adadelta, adadelta) \
+  entry(Lars, lars) \
+  entry(Lamb, lamb)
 
 #define STRIDENET_UPDATES(entry) \
   entry(RunningAverage, runningAverage) \
-  entry(Sgd, sgd)
+  entry(Sgd, sgd) \
+  entry(Adam, adam) \
+  entry(Nadam, nadam) \
+  entry(Rmsprop, rmsprop) \
+  entry(RmspropCentered, rmspropCentered) \
+  entry(Adagrad, adagrad) \
+  entry(Adadelta, adadelta) \
+  entry(Lars, lars) \
+  entry(Lamb, lamb)
 // clang-format on
 
 }  // namespace stridenet

@@ -82,9 +82,9 @@ test('decoding gives every instruction back', () => {
 
 test('float attributes travel as bits', () => {
   for (const value of [0, -0, 0.1, 1e-30, -3.5, Infinity]) expect(floatFromBits(floatBits(value))).toBe(Math.fround(value));
-  const { lists } = trainingLists({ momentum: 0.9, weight_decay: 5e-4, nesterov: 1 });
+  const { lists } = trainingLists({ momentum: 0.9, dampening: 0.25, weight_decay: 5e-4, nesterov: 1 });
   const attrs = decode(encode(lists, planMemory(lists)).words).step[0]!.attrs;
-  expect(attrs).toEqual({ momentum: Math.fround(0.9), weight_decay: Math.fround(5e-4), nesterov: 1 });
+  expect(attrs).toEqual({ momentum: Math.fround(0.9), dampening: 0.25, weight_decay: Math.fround(5e-4), nesterov: 1 });
 });
 
 function trainingLists(attrs: Record<string, number>): { lists: InstructionLists } {
@@ -93,7 +93,7 @@ function trainingLists(attrs: Record<string, number>): { lists: InstructionLists
   const lr = buffers.make([1], { space: 'feed', index: 1 });
   const [parameter, velocity] = [variable([4], 'w'), variable([4], 'w/velocity')];
   const outputs = [parameter, velocity].map((v) => buffers.make([4], { space: 'state', variable: v }));
-  const lists = { prepare: [], step: [instruction('sgd', [gradient, lr], outputs, attrs, 'w')], feeds: [gradient, lr], fetches: [] };
+  const lists = { prepare: [], step: [instruction('sgd', [gradient, lr, null], outputs, attrs, 'w')], feeds: [gradient, lr], fetches: [] };
   return { lists };
 }
 
@@ -172,6 +172,7 @@ describe('opcodes.ts', () => {
       inputs: [
         { name: 'grad', optional: false, updated: false },
         { name: 'lr', optional: false, updated: false },
+        { name: 'steps', optional: true, updated: false },
       ],
       outputs: [
         { name: 'param', optional: false, updated: true },
@@ -179,6 +180,7 @@ describe('opcodes.ts', () => {
       ],
       attrs: [
         { name: 'momentum', float: true },
+        { name: 'dampening', float: true },
         { name: 'weight_decay', float: true },
         { name: 'nesterov', float: false },
       ],

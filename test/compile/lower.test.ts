@@ -29,7 +29,7 @@ function trainingGraph(batch: number): Graph {
   const lr = inputTensor({ name: 'lr', feedDType: 'float32', layout: 'nchw' }, [], 'float32');
   const loss = ops.crossEntropy(model.forward(x), labels);
   const gradients = differentiate(loss, parameters);
-  const attributes = { momentum: 0.9, weightDecay: 5e-4, nesterov: false };
+  const attributes = { momentum: 0.9, dampening: 0, weightDecay: 5e-4, nesterov: false };
   const updates = parameters.map((p, i) =>
     makeUpdate('sgd', [p, variable(p.shape, `${p.name}/velocity`)], [gradients[i]!, lr], attributes),
   );

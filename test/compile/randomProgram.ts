@@ -110,7 +110,7 @@ export function randomLists(seed: number): InstructionLists {
     const [gradient, scaled] = [buffers.make(state.shape), buffers.make(state.shape)];
     step.push(instruction('matmul_at_b', [choose(values), choose(values)], [gradient, null], {}, `gradient${i}`));
     step.push(instruction('binary', [gradient, state], [scaled], {}, `decay${i}`));
-    updates.push(instruction('sgd', [scaled, feeds[0]!], [state, null], {}, `sgd${i}`));
+    updates.push(instruction('sgd', [scaled, feeds[0]!, null], [state, null], {}, `sgd${i}`));
   }
   const fetches = Array.from({ length: integer(1, 3) }, (_, index) => {
     const x = choose(values);

@@ -12,6 +12,7 @@ import { sgd } from '../../lib/optim/sgd';
 import { nativeQueries } from '../../lib/runtime/queries';
 import { Session } from '../../lib/runtime/session';
 import { State } from '../../lib/runtime/state';
+import { makeKept, type Kept } from '../../lib/train/kept';
 import { trainingGraph } from '../../lib/train/trainingGraph';
 
 /** A residual block between convolutions; every batch normalisation of it is at least 1 MiB at batch 4. */
@@ -35,10 +36,10 @@ function train(recompute: boolean): { program: Program; values: number[][] } {
   manualSeed(3);
   const net = new Net();
   const optimizer = sgd({ lr: 0.1, momentum: 0.9 });
-  const slots = new Map(net.parameters().map((parameter) => [parameter, optimizer.slots.map(() => new nn.Variable(parameter.shape))]));
+  const kept = new Map(net.parameters().map((parameter) => [parameter, makeKept(optimizer, parameter)]));
   const form = { count: 4, dtype: 'float32' as const, input: [3, 64, 64], preprocess: {} };
-  const slotsOf = (parameter: nn.Parameter): nn.Variable[] => slots.get(parameter)!;
-  const graph = trainingGraph({ model: net, loss: nn.crossEntropy(), accuracy: false, optimizer, slotsOf }, form);
+  const keptOf = (parameter: nn.Parameter): Kept => kept.get(parameter)!;
+  const graph = trainingGraph({ model: net, loss: nn.crossEntropy(), accuracy: false, optimizer, keptOf }, form);
   const program = compileGraph(graph, nativeQueries(), { recompute });
   const session = new Session({ state: new State(), threads: 2 });
   try {

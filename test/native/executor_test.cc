@@ -317,7 +317,7 @@ void testRefusals() {
       [](Builder& b) {
         const int derived = b.slot(1, {4}), one = b.constant({1}, {1});
         b.prepare(Opcode::unary, {b.slot(0, {4}), derived}, {kCopy});
-        b.prepare<Sgd>({b.slot(0, {4}), one, derived, -1}, {});
+        b.prepare<Sgd>({b.slot(0, {4}), one, -1, derived, -1}, {});
       },
       "updates a slot in the prepare list");
 }

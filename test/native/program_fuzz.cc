@@ -113,10 +113,10 @@ Words trainingWords() {
     b.step<Conv2dGradInput>({dy1, packedGrad, dx}, geometry.of<Conv2dGradInput>({.algorithm = algorithm, .widen = 1}));
   }
   b.step(Opcode::reduce, {dx, total}, {static_cast<int>(Reduction::sum)});
-  b.step<Sgd>({dw1, lr, w1, v1}, {.momentum = 0.9f, .weightDecay = 1e-4f, .nesterov = 1});
-  b.step<Sgd>({db1, lr, b1, -1}, {});
-  b.step<Sgd>({dw2, lr, w2, -1}, {});
-  b.step<Sgd>({db2, lr, b2, -1}, {});
+  b.step<Sgd>({dw1, lr, -1, w1, v1}, {.momentum = 0.9f, .weightDecay = 1e-4f, .nesterov = 1});
+  b.step<Sgd>({db1, lr, -1, b1, -1}, {});
+  b.step<Sgd>({dw2, lr, -1, w2, -1}, {});
+  b.step<Sgd>({db2, lr, -1, b2, -1}, {});
   return b.words();
 }
 
@@ -196,8 +196,8 @@ Words depthwiseWords() {
   b.step<Conv2dGradInput>({y, packedGrad, dx}, geometry.of<Conv2dGradInput>({.algorithm = kDepthwise, .widen = 1}));
   const int dw = b.arena({channels, 3, 2, 1}), db = b.arena({channels});
   b.step<Conv2dGradWeight>({x, y, dw, db}, geometry.of<Conv2dGradWeight>({.algorithm = kDepthwise}));
-  b.step<Sgd>({dw, lr, w, -1}, {});
-  b.step<Sgd>({db, lr, bias, -1}, {});
+  b.step<Sgd>({dw, lr, -1, w, -1}, {});
+  b.step<Sgd>({db, lr, -1, bias, -1}, {});
   return b.words();
 }
 
@@ -238,8 +238,8 @@ Words poolingWords() {
   const int dy = b.feed({n, 4, 4, 5}), dw = b.arena({5, 3, 3, 2}), db = b.arena({5});
   const auto gradAttrs = geometry.of<Conv2dMaxPool2dGradWeight>({.poolH = 2, .poolW = 2});
   b.step<Conv2dMaxPool2dGradWeight>({x, dy, position, dw, db}, gradAttrs);
-  b.step<Sgd>({dw, lr, w, -1}, {});
-  b.step<Sgd>({db, lr, bias, -1}, {});
+  b.step<Sgd>({dw, lr, -1, w, -1}, {});
+  b.step<Sgd>({db, lr, -1, bias, -1}, {});
   return b.words();
 }
 

@@ -8,6 +8,7 @@ import { manualSeed } from '../../lib/random';
 import { nativeQueries } from '../../lib/runtime/queries';
 import { Session } from '../../lib/runtime/session';
 import { State } from '../../lib/runtime/state';
+import { makeKept, type Kept } from '../../lib/train/kept';
 import { trainingGraph } from '../../lib/train/trainingGraph';
 
 function train(sharesMemory: boolean): { bytes: number; losses: number[]; weights: number[][] } {
@@ -15,8 +16,8 @@ function train(sharesMemory: boolean): { bytes: number; losses: number[]; weight
   const model = models.lenet5({ classes: 10 });
   const optimizer = optim.sgd({ lr: 0.1, momentum: 0.9, nesterov: true });
   const form = { count: 16, dtype: 'uint8', input: [1, 28, 28], preprocess: {} } as const;
-  const slotsOf = ({ shape }: nn.Parameter): nn.Variable[] => [new nn.Variable(shape)];
-  const graph = trainingGraph({ model, loss: nn.crossEntropy(), accuracy: true, optimizer, slotsOf }, form);
+  const keptOf = (parameter: nn.Parameter): Kept => makeKept(optimizer, parameter);
+  const graph = trainingGraph({ model, loss: nn.crossEntropy(), accuracy: true, optimizer, keptOf }, form);
   using session = new Session({ state: new State(), threads: 2 });
   const loaded = session.load(compileGraph(graph, nativeQueries(), { sharesMemory }));
   const images = Uint8Array.from({ length: 16 * 784 }, (_, i) => (i * 2654435761) >>> 24);

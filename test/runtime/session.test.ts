@@ -45,7 +45,7 @@ function descent(w: Tensor): Program {
   const before = buffers.make(shape, { space: 'fetch', index: 0 });
   const step = [
     instruction('unary', [state], [before], { kind: UNARY_KIND.copy }, 'before'),
-    instruction('sgd', [gradient, lr], [state, null], {}, 'w/update'),
+    instruction('sgd', [gradient, lr, null], [state, null], {}, 'w/update'),
   ];
   return finish([], step, [gradient, lr], [before]);
 }

@@ -25,6 +25,7 @@ export function checkUpdateRow(row: UpdateRow): string[] {
   return SHAPES.flatMap((shape) => {
     // What is kept of a parameter may be a mean of squares, so no variable is negative.
     const before = Array.from({ length: row.variables }, (_, k) => Float32Array.from(valuesOf({ shape, kind: 'positive' }, k)));
+    row.fit?.(before);
     const value = Float32Array.from(valuesOf({ shape }, row.variables));
     const run = (number: number, threads: number): Float32Array[] => runUpdate(row, shape, before, value, number, threads);
     const where = `${row.name} of ${JSON.stringify(shape)}`;

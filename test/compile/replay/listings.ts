@@ -8,6 +8,7 @@ import { compileGraph } from '../../../lib/compile/compile';
 import { disassemble } from '../../../lib/compile/disassemble';
 import type { NativeQueries } from '../../../lib/compile/ir';
 import type { Graph } from '../../../lib/graph/graph';
+import type { Tensor } from '../../../lib/graph/tensor';
 import type { Shape } from '../../../lib/graph/types';
 import * as models from '../../../lib/models';
 import { crossEntropy } from '../../../lib/nn/loss';
@@ -18,6 +19,7 @@ import { manualSeed } from '../../../lib/random';
 import { binding } from '../../../lib/runtime/binding';
 import { makeQueries, planProgram } from '../../../lib/runtime/queries';
 import { inferenceGraph, type BatchForm } from '../../../lib/train/graphs';
+import { makeKept } from '../../../lib/train/kept';
 import { trainingGraph } from '../../../lib/train/trainingGraph';
 
 /** By name, `resnet18 training 8 fast avx2`. */
@@ -62,7 +64,7 @@ function graphsOf({ input, build }: ZooModel): Record<string, Graph> {
     loss: crossEntropy(),
     accuracy: true,
     optimizer,
-    slotsOf: ({ shape }: { shape: Shape }) => optimizer.slots.map(() => new Variable(shape)),
+    keptOf: (parameter: Tensor) => makeKept(optimizer, parameter),
     lastApplied: new Variable([]),
   };
   return {
