@@ -1,6 +1,6 @@
 /** What `stridenet bench kernels --algorithm all` measured of convolutions, one file in bench/costs for each instruction set. */
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { brotliCompressSync, brotliDecompressSync } from 'node:zlib';
 import type { KernelResult } from '../../lib/bench/kernels';
@@ -65,6 +65,7 @@ export function keepMeasurements({ machine, threads, kernels, algorithm }: Repor
       packMilliseconds: usually(result, result.packMilliseconds ?? 0),
     })),
   };
+  mkdirSync(FOLDER, { recursive: true });
   writeFileSync(fileOf(isa), brotliCompressSync(JSON.stringify(kept)));
   return isa;
 }
