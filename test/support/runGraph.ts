@@ -100,14 +100,20 @@ function nameOf(algorithm: number): ConvForm['algorithm'] {
 }
 
 /** Packing costs nothing, so that variables take the same algorithms as constants: variations agree to the bit. */
-const withoutPacking: NativeQueries = {
-  ...nativeQueries(),
-  candidates: (...asked) => nativeQueries().candidates(...asked).map((found) => ({ ...found, packSeconds: 0, packedLength: 0 })), // prettier-ignore
-};
+function withoutPacking(): NativeQueries {
+  const free = (found: Candidate): Candidate => ({ ...found, packSeconds: 0, packedLength: 0 });
+  return {
+    ...nativeQueries(),
+    candidates: (...asked) =>
+      nativeQueries()
+        .candidates(...asked)
+        .map(free),
+  };
+}
 
 function compileVariation(outputs: readonly Tensor[], { form, variables, fuse = true, sharesMemory = true }: Variation): Program {
   const graph = { feeds: [], outputs: variables ? asVariables(outputs) : outputs, updates: [] };
-  if (!form) return compileGraph(graph, withoutPacking, { fuse, sharesMemory, algorithm: 'exact', validate: true });
+  if (!form) return compileGraph(graph, withoutPacking(), { fuse, sharesMemory, algorithm: 'exact', validate: true });
   let fitting = 0;
   const queries: NativeQueries = {
     ...nativeQueries(),
