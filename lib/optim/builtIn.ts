@@ -3,8 +3,8 @@
 import { checkNumber, checkOptions, formatNames, formatValue, readArray, StridenetError } from '../errors';
 import type { Update } from '../graph/graph';
 import type { Tensor } from '../graph/tensor';
-import { add, div, greater, mul, sqrt, sub } from '../ops/elementwise';
 import { sum } from '../ops/broadcast';
+import { add, div, greater, mul, sqrt, sub } from '../ops/elementwise';
 import { replacement } from '../ops/update';
 import { groupParameters, type ParameterGroup } from './groups';
 import { asBuiltIn, type Assignment, type Optimizer } from './optimizer';
@@ -51,9 +51,9 @@ export function makeOptimizer<Settings extends { readonly lr: number }>(recipe: 
   const base = recipe.settings(where, own);
   const grouping = groupParameters(where, base, given, (at, settings) => recipe.settings(at, settings as Record<string, unknown>));
   const keptOf = (settings: Settings): string[] => [...recipe.slots(settings), ...(recipe.scalars?.(settings) ?? [])];
-  const slots = recipe.slots(base);
+  const kept = keptOf(base);
   for (const [i, group] of grouping.groups.entries()) {
-    const [kept, others] = [keptOf(base), keptOf(group.options)];
+    const others = keptOf(group.options);
     if (group.options.lr !== base.lr && base.lr === 0) {
       throw new StridenetError(
         'ERR_INVALID_ARGUMENT',
@@ -71,14 +71,14 @@ export function makeOptimizer<Settings extends { readonly lr: number }>(recipe: 
     name: recipe.name,
     options: base,
     lr: base.lr,
-    slots,
+    slots: recipe.slots(base),
     scalars: recipe.scalars?.(base) ?? [],
     scalarStart: recipe.scalarStart ?? {},
     slotStart: (parameter) => recipe.slotStart?.(grouping.of(parameter)) ?? 0,
-    updates: (parameter, gradient, rate, kept, scalars = []) => {
+    updates: (parameter, gradient, rate, slots, scalars = []) => {
       const settings = grouping.of(parameter);
       const lr = settings.lr === base.lr ? rate : mul(rate, settings.lr / base.lr);
-      return recipe.updates({ parameter, gradient, lr, slots: kept, scalars }, settings);
+      return recipe.updates({ parameter, gradient, lr, slots, scalars }, settings);
     },
   };
   // A checkpoint cannot hold what a group's function is.

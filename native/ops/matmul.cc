@@ -103,10 +103,8 @@ Status verifyMatmul(const Call& call) {
   }
   if (!isPlain(call)) return checkPacked(call, call.operands[Matmul::packed], shape.k, shape.n);
   if (shape.plain.k == shape.k && shape.plain.n == shape.n) return Status::ok();
-  return refuse(call,
-                "expects b [k, n], or [n, k] transposed, "
-                "for a %s and y %s, got %s",
-                ShapeText(a).text, ShapeText(y).text, ShapeText(call.operands[Plain::b]).text);
+  return refuse(call, "expects b [k, n], or [n, k] transposed, for a %s and y %s, got %s", ShapeText(a).text, ShapeText(y).text,
+                ShapeText(call.operands[Plain::b]).text);
 }
 
 Plan planMatmul(const Call& call) {
