@@ -4,8 +4,17 @@ import { checkOptions, formatShape, formatValue, StridenetError } from '../error
 import type { Preprocessing } from '../graph/preprocess';
 import { Tensor } from '../graph/tensor';
 import { elementCount, type Shape } from '../graph/types';
-import { alphaAdvice, checkClassNames, checkImageShapeOf, readDataset, type Dataset } from './dataset';
-import { readClassNumbers, readPixels, type ClassNumbers, type Pixels } from './values';
+import {
+  alphaAdvice,
+  checkClassNames,
+  checkImageShapeOf,
+  checkTargetShape,
+  readDataset,
+  readLabels,
+  type Dataset,
+  type LabelArray,
+} from './dataset';
+import { readPixels, type ClassNumbers, type Pixels } from './values';
 
 /** Options of `data.arrays`. */
 export interface ArraysOptions extends Preprocessing {
@@ -13,6 +22,8 @@ export interface ArraysOptions extends Preprocessing {
   shape?: readonly [number, number, number] | undefined;
   /** Names of the classes, in label order. Default: the labels '0', '1', ... up to the greatest. */
   classes?: readonly string[] | undefined;
+  /** Shape of what the model should give for one image; default [], or a Tensor's without its first axis. [H, W] for masks, [k] for k values. */
+  targetShape?: Shape | undefined;
 }
 
 /** A greater label without names of classes is no class number but something else. */
@@ -22,17 +33,18 @@ const MOST_CLASSES = 1_000_000;
  * A data set of images and labels in memory, which it shares where it can.
  *
  * @param images one image after the other in the order that `layout` says, or a Tensor [n, channels, height, width]
- * @param targets the class of each image
+ * @param targets the class of each image; with `targetShape` classes of each pixel; as a Float32Array or float32 Tensor, values: several labels of 0 and
+ *   1, probabilities, numbers, images
  * @param options `layout: 'nhwc'` for pixels whose channels lie side by side; `scale`, `mean` and `std` as in `Dataset`
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_SHAPE_MISMATCH for values that are no number of images
  * @example
  * const { data: pixels } = await sharp('cat.jpg').resize(64, 64).removeAlpha().raw().toBuffer({ resolveWithObject: true });
  * const set = data.arrays(pixels, [0], { shape: [3, 64, 64], layout: 'nhwc', classes: ['cat', 'dog'] });
  */
-export function arrays(images: Tensor | Pixels, targets: Tensor | ClassNumbers, options: ArraysOptions = {}): Dataset {
+export function arrays(images: Tensor | Pixels, targets: Tensor | ClassNumbers | Float32Array, options: ArraysOptions = {}): Dataset {
   const where = 'data.arrays';
-  checkOptions(where, options, ['shape', 'classes', 'scale', 'mean', 'std', 'layout']);
-  const { classes, layout = 'nchw', ...preprocessing } = options;
+  checkOptions(where, options, ['shape', 'classes', 'targetShape', 'scale', 'mean', 'std', 'layout']);
+  const { classes, layout = 'nchw', scale, mean, std } = options;
   const ofTensor = Tensor.is(images);
   const shape = ofTensor ? tensorShape(images, options) : checkImageShapeOf(where, 'shape', options.shape);
   const pixels = readPixels(where, 'images', ofTensor ? (images.value ?? images.dataSync()) : images);
@@ -44,16 +56,11 @@ export function arrays(images: Tensor | Pixels, targets: Tensor | ClassNumbers, 
       `${where} expects a multiple of ${size} values (one image is ${formatShape(shape)}) but got ${pixels.length}.${alphaAdvice(pixels.length, shape)}`,
     );
   }
-  const labels = readClassNumbers(where, 'targets', Tensor.is(targets) ? (targets.value ?? targets.dataSync()) : targets, length);
-  const names = classes === undefined ? numberedClasses(labels) : checkClassNames(where, 'classes', classes);
-  const bad = labels.findIndex((label) => label < 0 || label >= names.length);
-  if (bad >= 0) {
-    throw new StridenetError(
-      'ERR_INVALID_ARGUMENT',
-      `${where} expects targets in [0, ${names.length - 1}] (there are ${names.length} classes) but label ${bad} is ${labels[bad]}.`,
-    );
-  }
-  return readDataset(where, { ...preprocessing, images: pixels, labels, shape, classes: names, length, layout });
+  const targetShape = checkTargetShape(where, 'targetShape', options.targetShape ?? (Tensor.is(targets) ? targets.shape.slice(1) : undefined));
+  const values = Tensor.is(targets) ? (targets.value ?? targets.dataSync()) : targets;
+  const labels = readLabels(where, 'targets', values, length * elementCount(targetShape));
+  const names = classNames(classes, labels);
+  return readDataset(where, { scale, mean, std, images: pixels, labels, shape, targetShape, classes: names, length, layout });
 }
 
 /** The shape of one image of a batch; a Tensor has its channels first, whatever lies elsewhere. */
@@ -69,6 +76,18 @@ function tensorShape({ shape: batch }: Tensor, { shape, layout }: ArraysOptions)
   throw new StridenetError(
     'ERR_SHAPE_MISMATCH',
     `data.arrays expects images of shape [n, ${(shape ?? ['channels', 'height', 'width']).join(', ')}] but got a tensor of shape ${formatShape(batch)}.`,
+  );
+}
+
+/** Names of classes that the labels are in; of values there need be none. @throws StridenetError ERR_INVALID_ARGUMENT */
+function classNames(classes: unknown, labels: LabelArray): readonly string[] {
+  if (labels instanceof Float32Array) return classes === undefined ? [] : checkClassNames('data.arrays', 'classes', classes);
+  const names = classes === undefined ? numberedClasses(labels) : checkClassNames('data.arrays', 'classes', classes);
+  const bad = labels.findIndex((label) => label < 0 || label >= names.length);
+  if (bad < 0) return names;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `data.arrays expects targets in [0, ${names.length - 1}] (there are ${names.length} classes) but label ${bad} is ${labels[bad]}.`,
   );
 }
 

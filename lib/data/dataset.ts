@@ -9,20 +9,16 @@ import { checkShape } from '../graph/leaves';
 import { checkPreprocessing, type ImageLayout } from '../graph/preprocess';
 import { elementCount, type Shape } from '../graph/types';
 import { printableName } from '../printable';
-import { kindOf, NO_ALPHA, readClassNumbers, readPixels, type ClassNumbers, type Pixels } from './values';
+import { kindOf, NO_ALPHA, readClassNumbers, readPixels, readValues, type ClassNumbers, type Pixels } from './values';
 
-/** Labelled images, all of one shape. */
-export interface Dataset {
-  /** `length` images one after the other, each in C, H, W order unless `layout` says otherwise. */
-  readonly images: Uint8Array | Float32Array;
-  /** The class of each image, in [0, classes.length). */
-  readonly labels: Uint8Array | Int32Array;
+/** What every data set says of its examples, wherever they are. */
+export interface DatasetFacts {
   /** [channels, height, width] of one image, whatever the layout. */
   readonly shape: readonly [number, number, number];
-  /** Names of the classes, in label order. */
+  /** Shape of what the model should give for one image: [] (default) for the number of its class, [H, W] for a class for each pixel, ... */
+  readonly targetShape?: Shape;
+  /** Names of the classes, in label order; [] where the labels are no classes. */
   readonly classes: readonly string[];
-  /** Number of images. */
-  readonly length: number;
   /** Order of the values of an image; default 'nchw'. */
   readonly layout?: ImageLayout;
   /** A stored value times `scale` is what the model sees, before mean and deviation. Default 1/255 for uint8 values, 1 for float32. */
@@ -31,6 +27,50 @@ export interface Dataset {
   readonly mean?: readonly number[];
   /** Divides the scaled value less the mean, one per channel. Default 1. */
   readonly std?: readonly number[];
+}
+
+/** Labelled images in memory, all of one shape. */
+export interface Dataset extends DatasetFacts {
+  /** `length` images one after the other, each in C, H, W order unless `layout` says otherwise. */
+  readonly images: Uint8Array | Float32Array;
+  /** What the model should give, `targetShape` for each image: integers are classes, in [0, classes.length); float32 numbers are values. */
+  readonly labels: LabelArray;
+  /** Number of images. */
+  readonly length: number;
+}
+
+/** What the model should give, one image after the other. */
+export type LabelArray = Uint8Array | Int32Array | Float32Array;
+
+/** Labelled pictures that are read from where they are kept when they are needed, such as the files of a folder. */
+export interface LazyDataset extends DatasetFacts {
+  /** As in `Dataset`; known before any picture is read. */
+  readonly labels: LabelArray;
+  /** Number of pictures. */
+  readonly length: number;
+  /**
+   * Reads pictures, off the event loop. @param indices places in the data set @param into gets them one after the other
+   * @returns the places in `indices` of pictures that could not be read and are to be left out; their part of `into` means nothing
+   */
+  read(indices: Int32Array, into: Uint8Array): Promise<readonly number[]>;
+}
+
+/** One image and what the model should give for it. */
+export interface Example {
+  /** `shape` values. */
+  readonly image: Pixels;
+  /** The number of a class or, with a `targetShape`, so many values. */
+  readonly label: number | ArrayLike<number>;
+}
+
+/** Examples that come one after the other, in an order of their own. */
+export interface DatasetStream extends DatasetFacts {
+  /** Element type of what the model should give; default 'int32': classes. */
+  readonly labelType?: 'int32' | 'float32';
+  /** Number of examples of a pass, where it is known. */
+  readonly length?: number;
+  /** The examples of pass number `epoch`, which counts from 1. Only so many are asked for as are needed. */
+  examples(epoch: number): AsyncIterable<Example> | Iterable<Example>;
 }
 
 /** Of one image: a batch of them is a tensor. */
@@ -44,9 +84,12 @@ const PRINTED_CLASSES = 10;
 export type DatasetLike = Omit<Dataset, 'images' | 'labels'> & {
   /** `length` images one after the other. */
   readonly images: Pixels;
-  /** The class of each image. */
-  readonly labels: ClassNumbers;
+  /** The class of each image or, as a Float32Array, values: `targetShape` for each. */
+  readonly labels: ClassNumbers | Float32Array;
 };
+
+/** What `fit` and `evaluate` take. */
+export type AnyDataset = DatasetLike | LazyDataset | DatasetStream;
 
 /** A data set with its usual division. */
 export interface TrainTest {
@@ -63,7 +106,7 @@ export interface TrainTest {
  * @throws StridenetError ERR_INVALID_ARGUMENT naming the field, ERR_SHAPE_MISMATCH unless the parts fit each other
  */
 export function readDataset(where: string, dataset: unknown): Dataset {
-  const { images: pixels, labels: numbers, shape: extents, classes, length: count, ...rest } = (dataset ?? {}) as Partial<DatasetLike>;
+  const { images: pixels, labels: numbers, shape: extents, classes, length: count, targetShape, ...rest } = (dataset ?? {}) as Partial<DatasetLike>;
   if (typeof dataset !== 'object' || (pixels === undefined && numbers === undefined)) {
     const parts = Object.keys(rest).filter((name) => ['train', 'test', 'validation'].includes(name));
     const advice = parts.length > 0 ? ` Pass one of its parts: ${parts.join(', ')}.` : '';
@@ -76,19 +119,23 @@ export function readDataset(where: string, dataset: unknown): Dataset {
   const images = readPixels(where, "the data set's images", pixels);
   const size = elementCount(shape);
   const length = checkLength(where, count, images.length / size);
+  const target = checkTargetShape(where, "the data set's targetShape", targetShape);
   const labelCount = kindOf(numbers) === undefined ? undefined : numbers?.length;
-  if (images.length !== length * size || (labelCount !== undefined && labelCount !== length)) {
+  const wanted = length * elementCount(target);
+  if (images.length !== length * size || (labelCount !== undefined && labelCount !== wanted)) {
+    const labels = target.length === 0 ? 'as many labels' : `labels of shape ${formatShape(target)} (${wanted} values)`;
     throw new StridenetError(
       'ERR_SHAPE_MISMATCH',
-      `${where} expects ${length} images of shape ${formatShape(shape)} (${length * size} values) and as many labels but the data set has ` +
+      `${where} expects ${length} images of shape ${formatShape(shape)} (${length * size} values) and ${labels} but the data set has ` +
         `${images.length} values and ${labelCount ?? 'no'} labels.${alphaAdvice(images.length, shape, length)}`,
     );
   }
   const { scale, mean, std, layout } = rest;
   return printedDataset({
     images,
-    labels: readClassNumbers(where, "the data set's labels", numbers, length),
+    labels: readLabels(where, "the data set's labels", numbers, wanted),
     shape: shape as Dataset['shape'],
+    ...(target.length > 0 && { targetShape: target }),
     classes: readArray(classes ?? [], 0) ? [] : checkClassNames(where, "the data set's classes", classes),
     length,
     ...checkPreprocessing(where, { scale, mean, std, layout }, shape, "the data set's "),
@@ -106,6 +153,29 @@ export function checkImageShapeOf(where: string, what: string, shape: unknown): 
     'ERR_INVALID_ARGUMENT',
     `${where} expects ${what} to be the shape of one image without the batch, such as [1, 28, 28], but got ${formatValue(shape)}.`,
   );
+}
+
+/**
+ * The shape of what the model should give for one image. @param what the argument, for messages
+ * @throws StridenetError ERR_INVALID_ARGUMENT
+ */
+export function checkTargetShape(where: string, what: string, shape: unknown): Shape {
+  if (shape === undefined) return [];
+  const extents = readArray(shape, MAX_IMAGE_RANK);
+  if (extents?.every((d) => Number.isSafeInteger(d) && (d as number) > 0)) return checkShape(where, extents);
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects ${what} to be the shape of what the model should give for one image, such as [] for a class or [4] for four values, but got ` +
+      `${formatValue(shape)}.`,
+  );
+}
+
+/**
+ * Classes or, as a Float32Array, values. @param count how many there must be
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH
+ */
+export function readLabels(where: string, what: string, labels: unknown, count: number): LabelArray {
+  return kindOf(labels) === 'Float32Array' ? readValues(where, what, labels, count) : readClassNumbers(where, what, labels, count);
 }
 
 /** Names of classes, in label order. @throws StridenetError ERR_INVALID_ARGUMENT */
@@ -139,7 +209,8 @@ export function take(dataset: DatasetLike, n: number): Dataset {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `data.take expects n to be at most ${whole.length}, the length of the data set, but got ${n}.`);
   }
   const size = elementCount(whole.shape);
-  return printedDataset({ ...whole, images: whole.images.subarray(0, n * size), labels: whole.labels.subarray(0, n), length: n });
+  const labels = whole.labels.subarray(0, n * labelSize(whole));
+  return printedDataset({ ...whole, images: whole.images.subarray(0, n * size), labels, length: n });
 }
 
 /**
@@ -152,14 +223,20 @@ export function subset(dataset: DatasetLike, indices: ArrayLike<number>): Datase
   const length = checkIndices(indices, whole.length);
   const size = elementCount(whole.shape);
   const images = sameKind(whole.images, length * size);
-  const labels = sameKind(whole.labels, length);
+  const perLabel = labelSize(whole);
+  const labels = sameKind(whole.labels, length * perLabel);
   for (let i = 0; i < length; i++) {
     // Checked again: what a getter gives may be another index by now.
     const index = checkIndex(i, indices[i], whole.length);
     images.set(whole.images.subarray(index * size, (index + 1) * size), i * size);
-    labels[i] = whole.labels[index]!;
+    labels.set(whole.labels.subarray(index * perLabel, (index + 1) * perLabel), i * perLabel);
   }
   return printedDataset({ ...whole, images, labels, length });
+}
+
+/** Values of what the model should give for one image. */
+export function labelSize({ targetShape = [] }: DatasetFacts): number {
+  return elementCount(targetShape);
 }
 
 /** An array of zeros of the element type of `like`. @throws StridenetError ERR_OUT_OF_MEMORY */
@@ -207,10 +284,10 @@ export function printedDataset(dataset: Dataset): Dataset {
   return printedAs(dataset, 'Dataset', (style) => formatDataset(dataset, style));
 }
 
-function formatDataset({ length, shape, images, labels, classes, layout, scale, mean, std }: Dataset, style: Style): string {
+function formatDataset({ length, shape, targetShape, images, labels, classes, layout, scale, mean, std }: Dataset, style: Style): string {
   const names = classes.slice(0, PRINTED_CLASSES).map((name) => style.stylize(`'${printableName(name)}'`, 'string'));
   const rest = classes.length > PRINTED_CLASSES ? [`... ${classes.length - PRINTED_CLASSES} more`] : [];
-  const counts = formatFields({ length, shape }, style);
+  const counts = formatFields({ length, shape, targetShape }, style);
   const arrays = `images: ${images.constructor.name}, labels: ${labels.constructor.name}, classes: [${[...names, ...rest].join(', ')}]`;
   const reading = formatFields({ layout: layout === 'nchw' ? undefined : layout, scale, mean, std }, style);
   return `${style.stylize('Dataset', 'special')}(${[counts, arrays, reading].filter(Boolean).join(', ')})`;

@@ -64,6 +64,19 @@ export function readClassNumbers(where: string, what: string, data: unknown, cou
   }
 }
 
+/**
+ * Values that a model should give, as float32.
+ * @throws StridenetError ERR_INVALID_ARGUMENT for another type or memory that was given away, ERR_SHAPE_MISMATCH for another number of them
+ */
+export function readValues(where: string, what: string, data: unknown, count: number): Float32Array {
+  if (kindOf(data) !== 'Float32Array') {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${what} as a Float32Array but got ${formatValue(data)}.`);
+  }
+  const values = viewOf(where, what, data as Float32Array, Float32Array);
+  if (values.length === count) return values;
+  throw new StridenetError('ERR_SHAPE_MISMATCH', `${where} expects ${what} to be ${count} values but got ${values.length}.`);
+}
+
 /** Copies all but every fourth value. */
 export const NO_ALPHA = '(_, i) => i % 4 < 3';
 
