@@ -21,7 +21,7 @@ import { mul } from './ops/elementwise';
 import { mean } from './ops/reduce';
 import { sgd } from './optim/sgd';
 import { nativeQueries } from './runtime/queries';
-import { callModel, checkModel, inferenceGraph, type BatchForm } from './train/graphs';
+import { callModel, checkModel, CLASS_NUMBERS, inferenceGraph, type BatchForm } from './train/graphs';
 import { makeKept, type Kept } from './train/kept';
 import { trainingGraph } from './train/trainingGraph';
 
@@ -228,7 +228,7 @@ function planModel(model: Module, shape: Shape, batch: number): PlannedMemory {
     return {
       batch,
       inferenceBytes,
-      trainingBytes: plannedBytes(trainingGraph({ model, loss: anyLoss, accuracy: false, optimizer, keptOf }, form)),
+      trainingBytes: plannedBytes(trainingGraph({ model, loss: anyLoss, metrics: [], optimizer, keptOf }, form, CLASS_NUMBERS)),
     };
   } catch (error) {
     if (error instanceof StridenetError && error.code === 'ERR_NOT_DIFFERENTIABLE') return { batch, inferenceBytes };

@@ -248,7 +248,8 @@ export function sameKind<T extends Uint8Array | Int32Array | Float32Array>(like:
   }
 }
 
-function checkLength(where: string, length: unknown, images: number): number {
+/** @param images number of images that there are, for messages; NaN when that is not known */
+export function checkLength(where: string, length: unknown, images: number): number {
   if (Number.isSafeInteger(length) && (length as number) > 0) return length as number;
   if (length === 0) throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects a data set of at least one image but this one is empty.`);
   const advice = Number.isInteger(images) && images > 0 ? ` Its images are ${images} of its shape.` : '';

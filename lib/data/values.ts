@@ -40,22 +40,22 @@ export function readPixels(where: string, what: string, data: unknown): Float32A
 /**
  * Class numbers as int32 or, where they lie so already, uint8.
  * @param what the argument, for messages
- * @param count number of images
+ * @param count how many there must be @param images that they belong to
  * @throws StridenetError ERR_INVALID_ARGUMENT for another type and for what is no integer, ERR_SHAPE_MISMATCH for another number of them
  */
-export function readClassNumbers(where: string, what: string, data: unknown, count: number): Int32Array | Uint8Array {
+export function readClassNumbers(where: string, what: string, data: unknown, count: number, images = count): Int32Array | Uint8Array {
   switch (kindOf(data)) {
     case 'Int32Array':
-      return checkCount(where, viewOf(where, what, data as Int32Array, Int32Array), count);
+      return checkCount(where, viewOf(where, what, data as Int32Array, Int32Array), count, images);
     case 'Uint8Array':
     case 'Uint8ClampedArray':
-      return checkCount(where, viewOf(where, what, data as Uint8Array, Uint8Array), count);
+      return checkCount(where, viewOf(where, what, data as Uint8Array, Uint8Array), count, images);
     case 'Array':
     case 'Int8Array':
     case 'Int16Array':
     case 'Uint16Array':
     case 'Uint32Array':
-      return toInt32(where, what, checkCount(where, data as ArrayLike<unknown>, count));
+      return toInt32(where, what, checkCount(where, data as ArrayLike<unknown>, count, images));
     default:
       throw new StridenetError(
         'ERR_INVALID_ARGUMENT',
@@ -102,9 +102,10 @@ function viewOf<T extends Fed>(
   }
 }
 
-function checkCount<T extends ArrayLike<unknown>>(where: string, labels: T, count: number): T {
+function checkCount<T extends ArrayLike<unknown>>(where: string, labels: T, count: number, images: number): T {
   if (labels.length === count) return labels;
-  throw new StridenetError('ERR_SHAPE_MISMATCH', `${where} expects one label for each of the ${count} images but got ${labels.length}.`);
+  const labelsOfOne = count === images ? 'one label' : `${count / images} labels`;
+  throw new StridenetError('ERR_SHAPE_MISMATCH', `${where} expects ${labelsOfOne} for each of the ${images} images but got ${labels.length}.`);
 }
 
 function toInt32(where: string, what: string, values: ArrayLike<unknown>): Int32Array {

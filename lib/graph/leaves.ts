@@ -179,6 +179,11 @@ export function inputTensor(spec: InputSpec, shape: Shape, dtype: DType): Tensor
   return makeLeaf({ kind: 'input', input: spec }, shape, dtype, spec.name);
 }
 
+/** A placeholder of one float32 number. */
+export function scalarFeed(name: string): Tensor {
+  return inputTensor({ name, feedDType: 'float32', layout: 'nchw' }, [], 'float32');
+}
+
 function makeLeaf(leaf: Leaf, shape: Shape, dtype: DType, name: string): Tensor {
   return Tensor.make({ op: leaf.kind, inputs: [], attrs: {}, shape, dtype, name, leaf });
 }

@@ -1,8 +1,10 @@
-/** Cutting a data set into batches, and keeping more than one of them under way. */
+/** Cutting a data set into batches, reading ahead where reading takes time, and keeping more than one batch under way. */
 
 import { performance } from 'node:perf_hooks';
-import { sameKind, type Dataset } from '../data/dataset';
-import { formatShape, StridenetError } from '../errors';
+import { isLazy, isStream, type ReadyDataset } from '../data/anyDataset';
+import { labelSize, sameKind, type Dataset, type DatasetStream, type Example, type LabelArray, type LazyDataset } from '../data/dataset';
+import { readPixels } from '../data/values';
+import { formatShape, formatValue, StridenetError } from '../errors';
 import { elementCount, type Shape } from '../graph/types';
 import { nextTurn } from '../runtime/task';
 import type { StopSignal } from '../stopSignal';
@@ -10,17 +12,52 @@ import type { StopSignal } from '../stopSignal';
 export interface Batch {
   /** Valid until the next batch is asked for: a run copies its feeds before it returns. */
   readonly images: Uint8Array | Float32Array;
-  readonly labels: Uint8Array | Int32Array;
+  /** What the model should give, `targetShape` for each image. */
+  readonly labels: LabelArray;
   readonly count: number;
+  /** Places of the images in the data set, or in the pass of a stream. */
+  readonly indices: Int32Array;
 }
 
-/** Consecutive batches, of the images that `order` names if given, else of all; the last one may be smaller. */
-export function* batches(dataset: Dataset, batchSize: number, order?: Int32Array): Generator<Batch> {
+/** One pass over a data set. */
+export interface Pass {
+  readonly batchSize: number;
+  /** Counts from 1. */
+  readonly epoch: number;
+  /** Places of the images, in the order of the pass; default that of the data set. Not for streams, which have an order of their own. */
+  readonly order?: Int32Array | undefined;
+  /** So many batches at the beginning are left out; default 0. */
+  readonly first?: number;
+  /** So many batches, those left out included; default all. */
+  readonly limit?: number | undefined;
+  /** Whether a batch that is not full is left out. */
+  readonly dropLast?: boolean;
+}
+
+/** Batches that are read while one before is computed, where reading takes time. */
+const AHEAD = 2;
+
+/** The batches of a pass. @throws StridenetError what reading throws; ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT for examples that do not fit */
+export function readBatches(where: string, dataset: ReadyDataset, pass: Pass): AsyncIterable<Batch> | Iterable<Batch> {
+  const { batchSize, epoch, first = 0, limit = Infinity, dropLast = false } = pass;
+  if (isStream(dataset)) {
+    return ahead(part(streamBatches(where, dataset, epoch, batchSize, dropLast), first, limit));
+  }
+  const whole = pass.order ?? Int32Array.from({ length: dataset.length }, (_, i) => i);
+  const length = dropLast ? whole.length - (whole.length % batchSize) : whole.length;
+  const order = whole.subarray(Math.min(first * batchSize, length), Math.min(limit * batchSize, length));
+  if (isLazy(dataset)) return ahead(lazyBatches(dataset, batchSize, order));
+  return batches(dataset, batchSize, pass.order && order, first, limit);
+}
+
+/** Consecutive batches of images in memory, of those that `order` names if given, else of all; the last one may be smaller. */
+export function* batches(dataset: Dataset, batchSize: number, order?: Int32Array, first = 0, limit = Infinity): Generator<Batch> {
   const { images, labels } = dataset;
-  const length = order?.length ?? dataset.length;
+  const length = Math.min(order?.length ?? dataset.length, order ? Infinity : limit * batchSize);
   const size = elementCount(dataset.shape);
-  const gathered = order && { images: sameKind(images, batchSize * size), labels: sameKind(labels, batchSize) };
-  for (let start = 0; start < length; start += batchSize) {
+  const perLabel = labelSize(dataset);
+  const gathered = order && { images: sameKind(images, batchSize * size), labels: sameKind(labels, batchSize * perLabel) };
+  for (let start = order ? 0 : first * batchSize; start < length; start += batchSize) {
     const count = Math.min(batchSize, length - start);
     if (images.length === 0 || labels.length === 0) {
       throw new StridenetError(
@@ -29,21 +66,159 @@ export function* batches(dataset: Dataset, batchSize: number, order?: Int32Array
           'their memory was transferred elsewhere.',
       );
     }
+    const indices = order?.subarray(start, start + count) ?? Int32Array.from({ length: count }, (_, i) => start + i);
     if (!gathered) {
-      yield { images: images.subarray(start * size, (start + count) * size), labels: labels.subarray(start, start + count), count };
+      const end = start + count;
+      yield {
+        images: images.subarray(start * size, end * size),
+        labels: labels.subarray(start * perLabel, end * perLabel),
+        count,
+        indices,
+      };
       continue;
     }
     for (let i = 0; i < count; i++) {
       const from = order[start + i]!;
       gathered.images.set(images.subarray(from * size, (from + 1) * size), i * size);
-      gathered.labels[i] = labels[from]!;
+      gathered.labels.set(labels.subarray(from * perLabel, (from + 1) * perLabel), i * perLabel);
     }
-    yield { images: gathered.images.subarray(0, count * size), labels: gathered.labels.subarray(0, count), count };
+    yield { images: gathered.images.subarray(0, count * size), labels: gathered.labels.subarray(0, count * perLabel), count, indices };
+  }
+}
+
+/** The same of pictures that are read when they are needed; those that cannot be read make their batch smaller. */
+async function* lazyBatches(dataset: LazyDataset, batchSize: number, order: Int32Array): AsyncGenerator<Batch> {
+  const size = elementCount(dataset.shape);
+  const memory = new Ring(() => new Uint8Array(batchSize * size));
+  for (let start = 0; start < order.length; start += batchSize) {
+    const wanted = order.subarray(start, start + batchSize);
+    const images = memory.next().subarray(0, wanted.length * size);
+    const missing = new Set(await dataset.read(wanted, images));
+    const present = [...wanted.keys()].filter((i) => !missing.has(i));
+    if (present.length === 0) continue;
+    for (const [to, from] of present.entries()) if (to < from) images.copyWithin(to * size, from * size, (from + 1) * size);
+    const indices = Int32Array.from(present, (i) => wanted[i]!);
+    yield { images: images.subarray(0, present.length * size), labels: labelsAt(dataset, indices), count: present.length, indices };
+  }
+}
+
+function labelsAt(dataset: LazyDataset, indices: Int32Array): LabelArray {
+  const perLabel = labelSize(dataset);
+  const labels = sameKind(dataset.labels, indices.length * perLabel);
+  for (const [i, from] of indices.entries()) labels.set(dataset.labels.subarray(from * perLabel, (from + 1) * perLabel), i * perLabel);
+  return labels;
+}
+
+async function* streamBatches(
+  where: string,
+  stream: DatasetStream,
+  epoch: number,
+  batchSize: number,
+  dropLast: boolean,
+): AsyncGenerator<Batch> {
+  const size = elementCount(stream.shape);
+  const perLabel = labelSize(stream);
+  const memory = { uint8: new Ring(() => new Uint8Array(batchSize * size)), float32: new Ring(() => new Float32Array(batchSize * size)) };
+  let images: Uint8Array | Float32Array | undefined;
+  let labels: Int32Array | Float32Array = new Int32Array(0);
+  let [count, place] = [0, 0];
+  const batch = (): Batch => ({
+    images: images!.subarray(0, count * size),
+    labels: labels.subarray(0, count * perLabel),
+    count,
+    indices: Int32Array.from({ length: count }, (_, i) => place - count + i),
+  });
+  for await (const example of stream.examples(epoch)) {
+    const pixels = readExample(where, example, place, stream);
+    if (count === 0) {
+      images = memory[pixels instanceof Float32Array ? 'float32' : 'uint8'].next();
+      labels = new (stream.labelType === 'float32' ? Float32Array : Int32Array)(batchSize * perLabel);
+    } else if (pixels instanceof Float32Array !== images instanceof Float32Array) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `${where} expects the images of a stream to be all of one type but example ${place} is a ${formatValue(pixels)}.`,
+      );
+    }
+    images!.set(pixels, count * size);
+    const { label } = example;
+    for (let i = 0; i < perLabel; i++) labels[count * perLabel + i] = typeof label === 'number' ? label : label[i]!;
+    count++;
+    place++;
+    if (count < batchSize) continue;
+    yield batch();
+    count = 0;
+  }
+  if (count > 0 && !dropLast) yield batch();
+}
+
+/** The pixels of an example. @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH that name it by its place */
+function readExample(where: string, example: Example, place: number, stream: DatasetStream): Uint8Array | Float32Array {
+  const { image, label } = (example ?? {}) as Partial<Example>;
+  const pixels = readPixels(where, `the image of example ${place}`, image);
+  const size = elementCount(stream.shape);
+  if (pixels.length !== size) {
+    throw new StridenetError(
+      'ERR_SHAPE_MISMATCH',
+      `${where} expects images of shape ${formatShape(stream.shape)} (${size} values) but that of example ${place} has ${pixels.length} values.`,
+    );
+  }
+  const perLabel = labelSize(stream);
+  const labels: ArrayLike<unknown> = typeof label === 'number' ? [label] : (label ?? []);
+  const isNumber = stream.labelType === 'float32' ? (v: unknown) => typeof v === 'number' : Number.isSafeInteger;
+  if (labels.length === perLabel && Array.prototype.every.call(labels, isNumber)) return pixels;
+  const wanted = stream.labelType === 'float32' ? 'numbers' : 'class numbers';
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects the label of example ${place} to be ${perLabel === 1 ? `one of ${wanted}` : `${perLabel} ${wanted}`} but got ${formatValue(label)}.`,
+  );
+}
+
+/** Batches from number `first` to before number `limit`. */
+async function* part(items: AsyncGenerator<Batch>, first: number, limit: number): AsyncGenerator<Batch> {
+  let number = 0;
+  if (first >= limit) return;
+  for await (const item of items) {
+    if (number++ >= first) yield item;
+    if (number >= limit) return;
+  }
+}
+
+/** Memory that is used in turns: as many pieces as there are batches that are being read, are ready, or are being handed over. */
+class Ring<T> {
+  private readonly pieces: T[] = [];
+  private uses = 0;
+
+  constructor(private readonly make: () => T) {}
+
+  next(): T {
+    const at = this.uses++ % (AHEAD + 2);
+    return (this.pieces[at] ??= this.make());
+  }
+}
+
+/** The same items, each asked for before it is needed. */
+async function* ahead<T>(items: AsyncGenerator<T>): AsyncGenerator<T> {
+  const asked: Promise<IteratorResult<T>>[] = [];
+  const ask = (): void => {
+    const next = items.next();
+    next.catch(() => undefined); // it is awaited in its turn; until then a rejection must not count as unhandled
+    asked.push(next);
+  };
+  try {
+    for (let i = 0; i < AHEAD; i++) ask();
+    for (;;) {
+      const { done, value } = await asked.shift()!;
+      if (done) return;
+      ask();
+      yield value;
+    }
+  } finally {
+    await Promise.allSettled([...asked, items.return(undefined)]);
   }
 }
 
 /** @throws StridenetError ERR_SHAPE_MISMATCH unless the images have the shape that the model was made ready for */
-export function checkImageShape(where: string, dataset: Dataset, input: Shape): void {
+export function checkImageShape(where: string, dataset: { readonly shape: Shape }, input: Shape): void {
   if (formatShape(dataset.shape) === formatShape(input)) return;
   throw new StridenetError(
     'ERR_SHAPE_MISMATCH',
@@ -60,7 +235,7 @@ const MILLISECONDS_A_TURN = 8;
  * finished.
  */
 export async function pipeline<Item, Result>(
-  items: Iterable<Item>,
+  items: AsyncIterable<Item> | Iterable<Item>,
   depth: number,
   submit: (item: Item) => Promise<Result>,
   done: (result: Result) => unknown,
@@ -69,7 +244,7 @@ export async function pipeline<Item, Result>(
   const outstanding: Promise<Result>[] = [];
   let turnDue = performance.now() + MILLISECONDS_A_TURN;
   try {
-    for (const item of items) {
+    for await (const item of items) {
       if (signal?.aborted) break;
       const result = submit(item);
       // It is awaited in its turn; until then a rejection must not count as unhandled.

@@ -16,19 +16,29 @@ export interface FitContext {
 
 /** Functions that `fit` awaits. What one throws ends training and is what `fit` rejects with. */
 export interface Callback {
+  /** Under which checkpoints keep what `saveState` gives; needed with it. */
+  readonly name?: string;
+  /** What is to be kept in checkpoints, as plain data. */
+  saveState?(): unknown;
+  /** Gets that back, before `onTrainBegin`, when training is resumed. */
+  loadState?(state: unknown): void;
   /** Before the first epoch. */
   onTrainBegin?(context: FitContext): unknown;
   /** Not called when training ends early. */
   onTrainEnd?(history: History, context: FitContext): unknown;
   /** Before each epoch, which counts from 1. */
   onEpochBegin?(epoch: number, context: FitContext): unknown;
+  /** However training ends, also by an error: to close files, say. */
+  onFinally?(context: FitContext): unknown;
   /** After each epoch and its validation. */
   onEpochEnd?(record: EpochRecord, context: FitContext): unknown;
   /** With one of these, the next batch waits for it: gathering and computing no longer overlap. */
   onBatchEnd?(record: BatchRecord, context: FitContext): unknown;
 }
 
-const EVENTS = ['onTrainBegin', 'onTrainEnd', 'onEpochBegin', 'onEpochEnd', 'onBatchEnd'] as const;
+const EVENTS = ['onTrainBegin', 'onTrainEnd', 'onFinally', 'onEpochBegin', 'onEpochEnd', 'onBatchEnd', 'saveState', 'loadState'] as const;
+
+type EventName = (typeof EVENTS)[number];
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT; ERR_UNKNOWN_OPTION for a misspelled event of a plain object */
 export function checkCallbacks(where: string, callbacks: unknown): readonly Callback[] {
@@ -45,14 +55,14 @@ export function checkCallbacks(where: string, callbacks: unknown): readonly Call
       );
     }
     // An instance of a class may have fields of its own.
-    if (isPlainObject(callback)) checkOptions(`${where} callbacks[${i}]`, callback, EVENTS);
+    if (isPlainObject(callback)) checkOptions(`${where} callbacks[${i}]`, callback, ['name', ...EVENTS]);
     for (const event of EVENTS) handlerOf(where, i, callback, event);
   }
   return list as Callback[];
 }
 
 /** What a callback has for an event at present. @throws StridenetError ERR_INVALID_ARGUMENT for what is no function */
-function handlerOf<E extends keyof Callback>(where: string, i: number, callback: Callback, event: E): Callback[E] {
+function handlerOf<E extends EventName>(where: string, i: number, callback: Callback, event: E): Callback[E] {
   const handler: unknown = callback[event] ?? undefined;
   if (handler !== undefined) checkFunction(where, `callbacks[${i}].${event}`, handler);
   return handler as Callback[E];
@@ -89,8 +99,34 @@ export class Notifier {
     await this.call('onBatchEnd', record, this.context);
   }
 
+  /** Every callback is told, also when one before it throws. @throws what the first threw */
+  async finally(): Promise<void> {
+    const thrown: unknown[] = [];
+    for (const [i, callback] of this.callbacks.entries()) {
+      try {
+        await handlerOf('fit', i, callback, 'onFinally')?.call(callback, this.context);
+      } catch (error) {
+        thrown.push(error);
+      }
+    }
+    if (thrown.length > 0) throw thrown[0];
+  }
+
+  /** What callbacks keep in checkpoints, by their names. */
+  states(): Record<string, unknown> {
+    const kept = this.callbacks.filter(({ name, saveState }) => name !== undefined && saveState !== undefined);
+    return Object.fromEntries(kept.map((callback) => [callback.name!, callback.saveState!()]));
+  }
+
+  /** Gives callbacks back what they kept. */
+  loadStates(states: Readonly<Record<string, unknown>>): void {
+    for (const callback of this.callbacks) {
+      if (callback.name !== undefined && Object.hasOwn(states, callback.name)) callback.loadState?.(states[callback.name]);
+    }
+  }
+
   /** What an event calls is looked up every time: a callback may change it. */
-  private async call<E extends keyof Callback>(event: E, ...args: Parameters<NonNullable<Callback[E]>>): Promise<void> {
+  private async call<E extends EventName>(event: E, ...args: Parameters<NonNullable<Callback[E]>>): Promise<void> {
     for (const [i, callback] of this.callbacks.entries()) {
       const handler = handlerOf('fit', i, callback, event) as ((...args: unknown[]) => unknown) | undefined;
       await handler?.apply(callback, args);

@@ -14,7 +14,7 @@ import { takeOver } from '../nn/loadStateDict';
 import type { Module } from '../nn/module';
 import { withVariableLimit, type Variable } from '../nn/parameter';
 import { moduleFrom, type ModuleRecipe } from '../nn/recipe';
-import { isSlotName, type Optimizer } from '../optim/optimizer';
+import { isSlotName, slotName, type Optimizer } from '../optim/optimizer';
 import * as optimizers from '../optim/optimizers';
 import { randomState, restoreRandomState } from '../random';
 import type { ClippingOptions } from './clipping';
@@ -38,6 +38,10 @@ export interface CheckpointState {
   /** Without the factor of a schedule. */
   readonly learningRate: number;
   readonly seed: number;
+  /** Steps of a group under way, with gradient accumulation. */
+  readonly inGroup?: number | undefined;
+  /** Updates that averages of the weights have followed. */
+  readonly averaged?: number | undefined;
 }
 
 /** A checkpoint, read at one go: its parts belong together even if another file takes its place meanwhile. */
@@ -63,7 +67,19 @@ export interface TrainerRecipe {
   readonly frozenModules?: readonly string[];
   readonly optimizer: Optimizer['options'];
   readonly loss: LossRecipe;
-  readonly options: Pick<TrainerOptions, 'input' | 'batchSize' | 'metrics' | 'preprocess' | 'algorithm' | keyof ClippingOptions>;
+  readonly options: Pick<
+    TrainerOptions,
+    | 'input'
+    | 'batchSize'
+    | 'targets'
+    | 'targetShape'
+    | 'metrics'
+    | 'preprocess'
+    | 'algorithm'
+    | 'accumulate'
+    | 'ema'
+    | keyof ClippingOptions
+  >;
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT for metadata that is no text or takes a name that checkpoints use */
@@ -146,6 +162,11 @@ export function rebuildFromCheckpoint({ path, state, recipe: text, weights }: Ch
   }
 }
 
+/** Whether there are values of a slot. */
+export function holdsSlot({ slots }: Checkpoint, slot: string): boolean {
+  return [...slots.keys()].some((name) => name.startsWith(slotName(slot, '')));
+}
+
 /** @throws Error for a name that the table does not have; StridenetError for options that the optimizer refuses */
 function optimizerFrom(name: string, options: Optimizer['options']): Optimizer {
   const make: unknown = Object.hasOwn(optimizers, name) ? optimizers[name as keyof typeof optimizers] : undefined;
@@ -189,6 +210,8 @@ function parseMetadata(path: string, metadata: Record<string, string>): Pick<Che
     parsed.random?.['seed'],
     parsed.random?.['nextStream'],
   ];
+  const optional = [parsed.state?.['inGroup'], parsed.state?.['averaged']].filter((n) => n !== undefined);
+  counts.push(...optional);
   const rate = parsed.state?.['learningRate'];
   if (counts.some((n) => !Number.isSafeInteger(n) || (n as number) < 0) || typeof rate !== 'number' || !(rate >= 0)) {
     refuse('its metadata lacks epoch, step, learning rate or random state');

@@ -1,29 +1,32 @@
 /** evaluate: loss and accuracy of a model on a data set. Changes nothing. */
 
-import { readDataset, type Dataset, type DatasetLike } from '../data/dataset';
-import { checkInteger, checkOptions, formatValue, readArray, StridenetError } from '../errors';
+import { hasValues, knownLabels, readAnyDataset, type ReadyDataset } from '../data/anyDataset';
+import type { AnyDataset, DatasetFacts, LabelArray } from '../data/dataset';
+import { checkInteger, checkOptions, StridenetError } from '../errors';
 import { exactKey } from '../graph/exactKey';
-import type { Graph } from '../graph/graph';
+import { rewrite } from '../graph/graph';
 import type { Preprocessing } from '../graph/preprocess';
+import type { Tensor } from '../graph/tensor';
 import type { Shape } from '../graph/types';
+import { accuracy } from '../metrics/accuracy';
+import { checkMetricList, type Metric, type MetricLike, type MetricValue } from '../metrics/metric';
 import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
-import { batches, checkImageShape, pipeline } from './batches';
-import { checkLoss, checkModel, classCount, evaluationGraph } from './graphs';
-import { checkClasses, readImages, readingOf, readLabels, type ReadingOptions } from './images';
+import { checkImageShape, pipeline, readBatches } from './batches';
+import { checkLoss, checkModel, classCount, evaluationGraph, targetKey, targetName, type ScoringGraph, type TargetForm } from './graphs';
+import { checkClasses, readImages, readingOf, readWanted, type ReadingOptions } from './images';
 import { formOf } from './modelForm';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 import { checkSignal, type StopSignal } from '../stopSignal';
+import { batchScore, Tally } from './tally';
 
-/** What is measured beside the loss. */
-export type Metric = 'accuracy';
-
-/** What `evaluate` finds. */
+/** What `evaluate` finds; further metrics by their names. */
 export interface Score {
   /** Mean over the images. */
   readonly loss: number;
   /** Fraction of correct images; absent without the metric. */
   readonly accuracy?: number;
+  readonly [metric: string]: MetricValue | undefined;
 }
 
 /** Options of `evaluate`. */
@@ -32,8 +35,8 @@ export interface EvaluateOptions extends ExecutionOptions {
   batchSize?: number | undefined;
   /** Default `nn.crossEntropy()`. */
   loss?: Loss | undefined;
-  /** Default ['accuracy']. */
-  metrics?: readonly Metric[] | undefined;
+  /** Default ['accuracy'] where each image has a class, else []. */
+  metrics?: readonly MetricLike[] | undefined;
   /** Stops at the next batch and rejects with its reason. */
   signal?: StopSignal | undefined;
 }
@@ -42,7 +45,8 @@ export interface EvaluateOptions extends ExecutionOptions {
 export interface ScoreTarget {
   readonly model: Module;
   readonly loss: Loss;
-  readonly accuracy: boolean;
+  /** Default: those that fit the data set. */
+  readonly metrics: readonly Metric[] | undefined;
   readonly input: Shape;
   readonly batchSize: number;
   /** Used for data sets that say nothing but the order of their values. */
@@ -60,88 +64,105 @@ export const DEPTH = 2;
  * @throws StridenetError ERR_SHAPE_MISMATCH when images and model do not fit, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  * @example const { loss, accuracy } = await evaluate(model, test);
  */
-export async function evaluate(model: Module, dataset: DatasetLike, options: EvaluateOptions = {}): Promise<Score> {
+export async function evaluate(model: Module, dataset: AnyDataset, options: EvaluateOptions = {}): Promise<Score> {
   checkModel('evaluate', model);
   checkOptions('evaluate', options, ['batchSize', 'loss', 'metrics', 'signal', ...EXECUTION_OPTIONS]);
-  const ready = readDataset('evaluate', dataset);
+  const ready = readAnyDataset('evaluate', dataset);
   const loss = checkLoss('evaluate', options.loss);
-  const accuracy = checkMetrics('evaluate', loss, options.metrics);
+  const metrics = options.metrics === undefined ? undefined : checkMetricList('evaluate', options.metrics);
   const batchSize = checkInteger('evaluate', 'batchSize', options.batchSize ?? 256, 1);
   const programs = new Programs('evaluate', options);
   try {
     const preprocess = readingOf('evaluate', model, ready.shape, {});
-    const target = { model, loss, accuracy, input: ready.shape, batchSize, preprocess, programs };
-    return await score('evaluate', target, ready, options.signal);
+    const target = { model, loss, metrics, input: ready.shape, batchSize, preprocess, programs };
+    return await score('evaluate', target, ready, { signal: options.signal });
   } finally {
     programs.close();
   }
 }
 
+/** What `score` may be told besides. */
+export interface ScoreOptions {
+  readonly signal?: StopSignal | undefined;
+  /** So many batches; default all. */
+  readonly limit?: number | undefined;
+  /** Variables that stand in for parameters, such as their averages. */
+  readonly standIns?: ReadonlyMap<Tensor, Tensor> | undefined;
+}
+
 /** @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT; the signal's reason */
-export async function score(where: string, target: ScoreTarget, given: DatasetLike, signal?: StopSignal): Promise<Score> {
+export async function score(where: string, target: ScoreTarget, given: AnyDataset, options: ScoreOptions = {}): Promise<Score> {
+  const { signal, limit, standIns } = options;
   checkSignal(where, signal);
-  const dataset = readDataset(where, given);
-  const { model, loss, accuracy, input, batchSize, programs } = target;
-  checkClassLoss(where, loss);
+  const dataset = readAnyDataset(where, given);
+  const { model, loss, input, batchSize, programs } = target;
   checkImageShape(where, dataset, input);
   const { preprocess: own, layout } = datasetReading(dataset);
   const preprocess = { ...(own ?? target.preprocess), layout };
+  const form = targetOf(loss, dataset);
+  const metrics = target.metrics ?? defaultMetrics(form);
   // All labels at the first batch, so that one of the last is found before anything runs, by its number in the data set.
   let checked = false;
-  const checkAll = (graph: Graph): void => {
-    if (!checked) checkClasses(where, dataset.labels, classCount(graph));
+  const classesToCheck = (graph: ScoringGraph): number | undefined => {
+    const classes = classCount(graph);
+    const known = knownLabels(dataset);
+    if (!known) return classes;
+    if (!checked) checkClasses(where, known, classes);
     checked = true;
+    return undefined;
   };
-  const form = formOf(model);
-  const totals = { loss: 0, correct: 0 };
+  const modelForm = `${formOf(model)} ${targetKey(form)}${standIns ? ' stand-ins' : ''} ${metrics.map(({ name }) => name).join()}`;
+  const tally = new Tally(metrics);
   await pipeline(
-    batches(dataset, batchSize),
+    readBatches(where, dataset, { batchSize, epoch: 1, limit }),
     DEPTH,
     async (batch) => {
       const { data, dtype, count } = readImages(where, batch.images, input, layout);
-      const key = `evaluate ${count} ${dtype} ${exactKey(preprocess)} ${form}`;
+      const key = `evaluate ${count} ${dtype} ${exactKey(preprocess)} ${modelForm}`;
+      let scored: ScoringGraph | undefined;
       const results = await programs.run(
         key,
-        () => evaluationGraph(model, loss, accuracy, { count, dtype, input, preprocess }),
+        () => standingIn(evaluationGraph({ model, loss, metrics }, { count, dtype, input, preprocess }, form), standIns),
         (graph) => {
-          checkAll(graph);
-          return { images: data, labels: readLabels(where, batch.labels, count, undefined) };
+          scored = graph;
+          const feed = graph.feeds.find(({ leaf }) => leaf?.kind === 'input' && leaf.input.name === targetName(form))!;
+          return { images: data, [targetName(form)]: readWanted(where, asTargets(batch.labels, form), feed, classesToCheck(graph)) };
         },
       );
-      return { count, loss: results[0]![0]!, correct: results[1]?.[0] ?? 0 };
+      return batchScore(scored!, count, results);
     },
-    (result) => {
-      totals.loss += result.loss * result.count;
-      totals.correct += result.correct;
-    },
+    (result) => tally.add(result),
     signal,
   );
-  const mean = totals.loss / dataset.length;
-  return accuracy ? { loss: mean, accuracy: totals.correct / dataset.length } : { loss: mean };
+  if (tally.images === 0)
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects a data set of at least one image but read none.`);
+  const { loss: mean, metrics: values } = tally.score();
+  return { loss: mean, ...values };
 }
 
-/** @throws StridenetError ERR_INVALID_ARGUMENT for a loss of values: the labels of a data set are classes */
-export function checkClassLoss(where: string, loss: Loss): void {
-  if (loss.targets !== 'values') return;
-  throw new StridenetError(
-    'ERR_INVALID_ARGUMENT',
-    `${where} expects a loss of classes, such as nn.crossEntropy(), since the labels of a data set are classes. Use Trainer.step for a loss of values.`,
-  );
+/** The graph with other variables in place of some of its own. */
+function standingIn(graph: ScoringGraph, standIns: ReadonlyMap<Tensor, Tensor> | undefined): ScoringGraph {
+  return standIns ? { ...rewrite(graph, (node) => standIns.get(node) ?? node), measured: graph.measured } : graph;
 }
 
 /** How a data set is read: the order is its own, and so are scale, mean and deviation when it says anything of them. */
-export function datasetReading({ scale, mean, std, layout = 'nchw' }: Dataset): ReadingOptions {
+export function datasetReading({ scale, mean, std, layout = 'nchw' }: DatasetFacts): ReadingOptions {
   const silent = scale === undefined && mean === undefined && std === undefined;
   return { preprocess: silent ? undefined : { scale, mean, std }, layout };
 }
 
-/** Whether accuracy is wanted; by default where the targets are classes. @throws StridenetError ERR_INVALID_ARGUMENT */
-export function checkMetrics(where: string, loss: Loss, metrics?: unknown): boolean {
-  if (metrics === undefined) return loss.targets !== 'values';
-  const names = readArray(metrics);
-  if (names?.every((metric) => metric === 'accuracy')) {
-    if (names.length === 0 || loss.targets !== 'values') return names.length > 0;
-    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects metrics to be [] with a loss of values: accuracy compares classes.`);
-  }
-  throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects metrics to be [] or ['accuracy'] but got ${formatValue(metrics)}.`);
+/** What the model should give for an image of a data set. */
+export function targetOf(loss: Loss, dataset: ReadyDataset): TargetForm {
+  const isValues = loss.targets === 'values' || hasValues(dataset);
+  return { kind: isValues ? 'values' : 'classes', shape: dataset.targetShape ?? [] };
+}
+
+/** Labels of a data set as they are fed: class numbers that are compared as values become numbers. */
+export function asTargets(labels: LabelArray, { kind }: TargetForm): LabelArray {
+  return kind === 'values' && !(labels instanceof Float32Array) ? Float32Array.from(labels) : labels;
+}
+
+/** What is measured unless options say otherwise: accuracy where each image has a class. */
+export function defaultMetrics({ kind, shape }: TargetForm): readonly Metric[] {
+  return kind === 'classes' && shape.length === 0 ? [accuracy()] : [];
 }

@@ -1,9 +1,10 @@
 /** fit: trains a model on a data set for some epochs and reports how it went. */
 
-import { types } from 'node:util';
-import { readDataset, type Dataset, type DatasetLike } from '../data/dataset';
+import { imageTypeOf, isStream, knownLabels, readAnyDataset, type ReadyDataset } from '../data/anyDataset';
+import type { AnyDataset } from '../data/dataset';
 import { checkBoolean, checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
-import type { Loss } from '../nn/loss';
+import type { MetricLike } from '../metrics/metric';
+import { crossEntropy, type Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import type { Optimizer } from '../optim/optimizer';
 import * as schedules from '../optim/schedule';
@@ -14,9 +15,10 @@ import { checkCallbacks, Notifier, type Callback } from './callbacks';
 import { CLIPPING_OPTIONS, type ClippingOptions } from './clipping';
 import { readCheckpoint } from './checkpoint';
 import { claim } from './claims';
-import { checkClassLoss, datasetReading, type Metric } from './evaluate';
+import { datasetReading, targetOf } from './evaluate';
 import type { FitProgress } from './fitProgress';
-import { countSteps, Fitting } from './fitting';
+import { countSteps, Fitting, type FitPlan } from './fitting';
+import { checkLoss } from './graphs';
 import type { History } from './history';
 import { checkClasses } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
@@ -24,6 +26,7 @@ import { ProgressBar } from './progress';
 import { checkSignal, type StopSignal } from '../stopSignal';
 import { Trainer } from './trainer';
 import { optionsOf } from './trainerOptions';
+import type { EmaOptions } from './weightAverage';
 
 /** Options of `fit`. */
 export interface FitOptions extends ExecutionOptions, ClippingOptions {
@@ -31,16 +34,22 @@ export interface FitOptions extends ExecutionOptions, ClippingOptions {
   epochs: number;
   /** Images of a step; the last step of an epoch takes what is left (see `dropLast`). Default 32. */
   batchSize?: number | undefined;
-  /** Measured after every epoch. */
-  validation?: DatasetLike | undefined;
+  /** Measured after every epoch (see `validationEvery`). */
+  validation?: AnyDataset | undefined;
   /** Default `nn.crossEntropy()`. */
   loss?: Loss | undefined;
-  /** Default ['accuracy']. */
-  metrics?: readonly Metric[] | undefined;
+  /** 'balanced' (images / (classes * images of the class)), or a weight for each class, in the default loss. Default: all 1. */
+  classWeights?: 'balanced' | readonly number[] | undefined;
+  /** Default ['accuracy'] where each image has a class, else []. */
+  metrics?: readonly MetricLike[] | undefined;
   /** Such as `optim.sgd({ lr: 0.1, momentum: 0.9 })`. */
   optimizer: Optimizer;
-  /** Factor on the learning rate by step; default `optim.constant()`. */
+  /** Factor on the learning rate by update; default `optim.constant()`. Another needs to know how long an epoch is. */
   schedule?: Schedule | undefined;
+  /** So many batches make one update, of the mean of their gradients: the last ones of an epoch too, of as many as are left. Default 1. */
+  accumulate?: number | undefined;
+  /** Keep an exponential moving average of the weights: the validation set is measured with it, and the model ends with it. Default none. */
+  ema?: EmaOptions | undefined;
   /** Default none. */
   callbacks?: readonly Callback[] | undefined;
   /**
@@ -50,8 +59,18 @@ export interface FitOptions extends ExecutionOptions, ClippingOptions {
   signal?: StopSignal | undefined;
   /** Seed of the order of the images. Default: drawn from `manualSeed`. The same seed and weights give bit-identical results. */
   seed?: number | undefined;
+  /** Whether every epoch has its images in an order of its own; default true. Streams have an order of their own in any case. */
+  shuffle?: boolean | undefined;
   /** Leave out the images of an epoch that do not fill a batch; others in every epoch. Default false: they are a smaller batch. */
   dropLast?: boolean | undefined;
+  /** Batches of an epoch, at most: a number of them or, below 1, a fraction. Default: all. The validation set is limited likewise. */
+  limitBatches?: number | undefined;
+  /** Measure the validation set after every so many epochs, and after the last. Default 1. */
+  validationEvery?: number | undefined;
+  /** Train on the same so many batches in every epoch, and measure on the data set itself: what learns at all gets them right. Default off. */
+  overfitBatches?: number | undefined;
+  /** One epoch of one batch (or of so many) and as much validation, to see that everything runs. Default false. */
+  fastDevRun?: boolean | number | undefined;
   /**
    * A file that `trainer.save` wrote, in a callback say: weights, optimizer slots, epoch, step, seed, learning rate, history and the global
    * random state are taken from it, and training goes on up to `epochs`: nothing is left to do when it has as many behind it, and one that
@@ -70,13 +89,21 @@ const OPTIONS = [
     'batchSize',
     'validation',
     'loss',
+    'classWeights',
     'metrics',
     'optimizer',
     'schedule',
+    'accumulate',
+    'ema',
     'callbacks',
     'signal',
     'seed',
+    'shuffle',
     'dropLast',
+    'limitBatches',
+    'validationEvery',
+    'overfitBatches',
+    'fastDevRun',
     'resume',
     'initialEpoch',
     'progress',
@@ -107,23 +134,26 @@ const OPTIONS = [
  *   resume: existsSync('last.safetensors') ? 'last.safetensors' : undefined,
  * });
  */
-export async function fit(model: Module, data: DatasetLike, options: FitOptions): Promise<History> {
+export async function fit(model: Module, data: AnyDataset, options: FitOptions): Promise<History> {
   checkOptions('fit', options, OPTIONS);
-  const dataset = readDataset('fit', data);
-  const validation = options?.validation === undefined ? undefined : readDataset('fit validation', options.validation);
-  const epochs = checkInteger('fit', 'epochs', options?.epochs, 1);
-  const schedule = checkSchedule(options.schedule);
+  const dataset = readAnyDataset('fit', data);
+  checkInteger('fit', 'epochs', options?.epochs, 1);
+  const validation = options.validation === undefined ? undefined : readAnyDataset('fit validation', options.validation);
+  const plan = planOf(dataset, validation, options);
   const callbacks = checkCallbacks('fit', options.callbacks);
-  const dropLast = checkBoolean('fit', 'dropLast', options.dropLast ?? false);
-  const { signal } = options;
-  checkSignal('fit', signal);
-  signal?.throwIfAborted();
+  plan.signal?.throwIfAborted();
+  const loss = lossOf(options, dataset);
+  const { kind, shape: targetShape } = targetOf(loss, dataset);
   const trainerOptions = optionsOf('fit', {
     optimizer: options.optimizer,
-    loss: options.loss,
+    loss,
+    targets: kind,
+    targetShape,
     metrics: options.metrics,
+    accumulate: plan.accumulate,
+    ema: options.ema,
     input: dataset.shape,
-    batchSize: batchSizeOf(options.batchSize, dataset, dropLast),
+    batchSize: batchSizeOf(options.batchSize, dataset, plan.dropLast),
     threads: options.threads,
     algorithm: options.algorithm,
     seed: options.seed,
@@ -133,33 +163,122 @@ export async function fit(model: Module, data: DatasetLike, options: FitOptions)
   });
   const trainer = new Trainer(model, trainerOptions);
   const bar = options.progress === false ? undefined : new ProgressBar();
+  const notify = new Notifier(callbacks, { model, trainer });
   let fitting: Fitting | undefined;
   let release: (() => void) | undefined;
   try {
     release = claim('fit', trainer.changing, trainer);
-    checkClassLoss('fit', trainer.loss);
     // All of it before the first step, so that a mistake in the last image does not leave a model trained in part.
-    checkClasses('fit', dataset.labels, trainer.classes);
+    checkKnownClasses('fit', dataset, trainer.classes);
     if (validation) {
       checkImageShape('fit validation', validation, dataset.shape);
-      checkClasses('fit validation', validation.labels, trainer.classes);
+      checkKnownClasses('fit validation', validation, trainer.classes);
     }
     await nextTurn(); // the trainer has built a graph, and the first step will build its own
-    if (!dropLast) await prepareLast(trainer, dataset);
-    const start = await begin(trainer, dataset, options, dropLast);
-    const notify = new Notifier(callbacks, { model, trainer });
-    fitting = new Fitting(trainer, dataset, { epochs, schedule, dropLast, validation, signal }, notify, bar, start);
-    return await fitting.run();
+    await prepareLast(trainer, dataset, plan);
+    const start = await begin(trainer, dataset, options, plan);
+    fitting = new Fitting(trainer, dataset, plan, notify, bar, start);
+    const history = await fitting.run();
+    const told = notify.finally();
+    fitting = undefined; // what follows is no longer training
+    await told;
+    return history;
   } catch (error) {
-    throw fitting ? withHistory(error, fitting.history) : error;
+    if (!fitting) throw error;
+    await notify.finally().catch(() => undefined); // what ended training is what counts
+    throw withHistory(error, fitting.history);
   } finally {
     bar?.clear();
     await trainer.closeInSlices().finally(release);
   }
 }
 
-function batchSizeOf(wanted: unknown, { length }: Dataset, dropLast: boolean): number {
+/** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION for options that do not fit */
+function planOf(dataset: ReadyDataset, validation: ReadyDataset | undefined, options: FitOptions): FitPlan {
+  const { fastDevRun = false, overfitBatches, signal } = options;
+  checkSignal('fit', signal);
+  const dropLast = checkBoolean('fit', 'dropLast', options.dropLast ?? false);
+  const batchSize = batchSizeOf(options.batchSize, dataset, dropLast);
+  const tryOut = fastDevRun === false ? undefined : checkInteger('fit', 'fastDevRun', fastDevRun === true ? 1 : fastDevRun, 1);
+  const { epochs } = options;
+  if (overfitBatches !== undefined) {
+    checkInteger('fit', 'overfitBatches', overfitBatches, 1);
+    if (isStream(dataset)) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        'fit expects a data set that can be read again with overfitBatches but got a stream. Pass images in memory.',
+      );
+    }
+  }
+  const limit = tryOut ?? overfitBatches ?? options.limitBatches;
+  const whole = dataset.length === undefined ? undefined : countSteps(dataset.length, batchSize, dropLast);
+  const ofValidation = validation?.length === undefined ? undefined : countSteps(validation.length, batchSize, false);
+  const plan = {
+    epochs: tryOut === undefined ? epochs : 1,
+    batchesPerEpoch: limitOf(limit, whole),
+    accumulate: checkInteger('fit', 'accumulate', options.accumulate ?? 1, 1),
+    schedule: options.schedule === undefined ? undefined : checkSchedule(options.schedule),
+    dropLast,
+    shuffle: checkBoolean('fit', 'shuffle', options.shuffle ?? true) && overfitBatches === undefined,
+    validation,
+    validationEvery: checkInteger('fit', 'validationEvery', options.validationEvery ?? 1, 1),
+    limitValidation: limitOf(tryOut ?? options.limitBatches, ofValidation),
+    signal,
+  };
+  if (!plan.schedule || plan.batchesPerEpoch !== undefined) return plan;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    'fit expects to know how long an epoch is with a schedule but the stream does not say its length. Give it one, data.from(examples, { length }), or pass limitBatches.',
+  );
+}
+
+/** Batches of an epoch. @param whole all that there are, if that is known @throws StridenetError ERR_INVALID_ARGUMENT */
+function limitOf(limit: unknown, whole: number | undefined): number | undefined {
+  if (limit === undefined) return whole;
+  if (typeof limit === 'number' && limit > 0 && limit < 1) {
+    if (whole !== undefined) return Math.max(1, Math.floor(limit * whole));
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `fit expects limitBatches to be a number of batches where a stream does not say its length but got ${limit}.`,
+    );
+  }
+  return Math.min(checkInteger('fit', 'limitBatches', limit, 1), whole ?? Infinity);
+}
+
+/** The loss, with weights of classes where they are asked for. @throws StridenetError ERR_INVALID_ARGUMENT */
+function lossOf({ loss, classWeights }: FitOptions, dataset: ReadyDataset): Loss {
+  if (classWeights === undefined) return checkLoss('fit', loss);
+  if (loss !== undefined) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      'fit expects either loss or classWeights. Give the loss its weights: nn.crossEntropy({ weight }).',
+    );
+  }
+  return crossEntropy({ weight: classWeights === 'balanced' ? balancedWeights(dataset) : classWeights });
+}
+
+function balancedWeights(dataset: ReadyDataset): number[] {
+  const labels = knownLabels(dataset);
+  if (!labels || labels instanceof Float32Array) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      "fit expects a data set whose classes are known before it is read with classWeights: 'balanced'. Pass a weight for each class.",
+    );
+  }
+  const counts = new Array<number>(dataset.classes.length).fill(0);
+  for (const label of labels) if (label >= 0 && label < counts.length) counts[label]!++;
+  return counts.map((count) => (count === 0 ? 0 : labels.length / (counts.length * count)));
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT for a label that is no class of the model */
+function checkKnownClasses(where: string, dataset: ReadyDataset, classes: number | undefined): void {
+  const labels = knownLabels(dataset);
+  if (labels) checkClasses(where, labels, classes);
+}
+
+function batchSizeOf(wanted: unknown, { length }: ReadyDataset, dropLast: boolean): number {
   const batchSize = checkInteger('fit', 'batchSize', wanted ?? 32, 1);
+  if (length === undefined) return batchSize;
   if (!dropLast || batchSize <= length) return Math.min(batchSize, length);
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
@@ -171,11 +290,14 @@ function batchSizeOf(wanted: unknown, { length }: Dataset, dropLast: boolean): n
  * The program of the images that do not fill a batch, before the first step: a model may not take so few, as batch normalisation does not
  * one pixel.
  */
-async function prepareLast(trainer: Trainer, { images, length }: Dataset): Promise<void> {
+async function prepareLast(trainer: Trainer, dataset: ReadyDataset, { dropLast, batchesPerEpoch }: FitPlan): Promise<void> {
+  const { length } = dataset;
+  const type = imageTypeOf(dataset);
+  if (dropLast || length === undefined || type === undefined) return;
   const count = length % trainer.batchSize;
-  if (count === 0) return;
+  if (count === 0 || batchesPerEpoch! * trainer.batchSize < length) return;
   try {
-    await trainer.prepare(count, types.isUint8Array(images) ? 'uint8' : 'float32');
+    await trainer.prepare(count, type);
   } catch (error) {
     if (!(error instanceof StridenetError)) throw error;
     throw new StridenetError(
@@ -187,11 +309,11 @@ async function prepareLast(trainer: Trainer, { images, length }: Dataset): Promi
 }
 
 /** Puts the trainer where training is to begin, and gives what a fit before this one had got to. */
-async function begin(trainer: Trainer, dataset: Dataset, options: FitOptions, dropLast: boolean): Promise<FitProgress | undefined> {
+async function begin(trainer: Trainer, dataset: ReadyDataset, options: FitOptions, plan: FitPlan): Promise<FitProgress | undefined> {
   const { resume, initialEpoch, seed } = options;
   if (resume === undefined) {
     const epoch = checkInteger('fit', 'initialEpoch', initialEpoch ?? 0, 0);
-    trainer.startAt(epoch, epoch * countSteps(dataset.length, trainer.batchSize, dropLast));
+    trainer.startAt(epoch, epoch * (plan.batchesPerEpoch ?? 0));
     return undefined;
   }
   if (typeof resume !== 'string' || resume === '') {
@@ -205,7 +327,8 @@ async function begin(trainer: Trainer, dataset: Dataset, options: FitOptions, dr
   if (checkpoint.progress && checkpoint.progress.totals.batches > 0) {
     // Which images are left to an epoch depends on these.
     checkSame(resume, 'batchSize', checkpoint.progress.batchSize, trainer.batchSize);
-    checkSame(resume, 'number of images', checkpoint.progress.images, dataset.length);
+    checkSame(resume, 'number of images', checkpoint.progress.images, dataset.length ?? 0);
+    checkSameMetrics(resume, checkpoint.progress, trainer);
   }
   // The weights of so many epochs are not those that were asked for.
   const reached = checkpoint.state.epoch + (checkpoint.progress && checkpoint.progress.totals.batches > 0 ? 1 : 0);
@@ -224,6 +347,17 @@ function checkSame(path: string, name: string, saved: number, given: number): vo
   throw new StridenetError('ERR_INVALID_ARGUMENT', `fit expects the ${name} that ${path} was saved with, ${saved}, but got ${given}.`);
 }
 
+/** Sums of an epoch that is half done cannot be made up for. @throws StridenetError ERR_INVALID_ARGUMENT */
+function checkSameMetrics(path: string, { totals }: FitProgress, { metrics }: Trainer): void {
+  const missing = metrics.find(({ name }) => !Object.hasOwn(totals.sums, name));
+  if (!missing) return;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `fit expects the metrics that ${path} was saved with, ${Object.keys(totals.sums).join(', ') || 'none'}, but got ${missing.name} besides: it was saved in ` +
+      'the middle of an epoch.',
+  );
+}
+
 /** What ended training, with the records so far as `history` where it can have properties. */
 function withHistory(error: unknown, history: History): unknown {
   const isObject = (typeof error === 'object' && error !== null) || typeof error === 'function';
@@ -233,7 +367,6 @@ function withHistory(error: unknown, history: History): unknown {
 }
 
 function checkSchedule(schedule: unknown): Schedule {
-  if (schedule === undefined) return schedules.constant();
   const maker = Object.values(schedules).find((each) => each === schedule);
   if (maker) {
     throw new StridenetError(

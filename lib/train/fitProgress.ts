@@ -1,60 +1,97 @@
 /** Where a `fit` stands: what it keeps in checkpoints, so that another one goes on from there to the same bits. */
 
+import { elementCount } from '../graph/types';
 import { parseJson } from '../io/json';
 import type { EpochRecord } from './history';
+import type { SavedTotal } from './tally';
 
 /** Sums over the batches of an epoch so far. */
 export interface Totals {
-  batches: number;
-  images: number;
+  readonly batches: number;
+  readonly images: number;
   /** Of the images' losses. */
-  loss: number;
-  correct: number;
-  seconds: number;
+  readonly loss: number;
+  readonly seconds: number;
+  /** Of the last step; version 0.1 did not save it. */
+  readonly learningRate?: number;
+  /** What each metric has summed up, by its name. */
+  readonly sums: Readonly<Record<string, readonly SavedTotal[]>>;
 }
 
 export interface FitProgress {
   /** Those that are over. */
   readonly epochs: readonly EpochRecord[];
   /** Of the epoch under way; all 0 between epochs. */
-  readonly totals: Readonly<Totals>;
-  /** Images of an epoch and of a step: what the batches of the epoch under way depend on. */
+  readonly totals: Totals;
+  /** Images of an epoch (0 where that is not known) and of a step: what the batches of the epoch under way depend on. */
   readonly images: number;
   readonly batchSize: number;
+  /** What callbacks keep, by their names. */
+  readonly callbacks?: Readonly<Record<string, unknown>>;
 }
 
-export const NO_TOTALS: Readonly<Totals> = { batches: 0, images: 0, loss: 0, correct: 0, seconds: 0 };
+export const NO_TOTALS: Totals = { batches: 0, images: 0, loss: 0, seconds: 0, sums: {} };
 
 /** As text; JSON alone would lose a validation loss that is not finite. */
 export function formatProgress(progress: FitProgress): string {
   return JSON.stringify(progress, (_, value: unknown) => (typeof value === 'number' && !Number.isFinite(value) ? String(value) : value));
 }
 
-const REQUIRED = ['epoch', 'loss', 'imagesPerSecond', 'seconds'] as const;
-const OPTIONAL = ['accuracy', 'valLoss', 'valAccuracy'] as const;
+const RECORD_NUMBERS = ['epoch', 'loss', 'imagesPerSecond', 'seconds'] as const;
+const TOTAL_NUMBERS = ['batches', 'images', 'loss', 'seconds'] as const;
 
 /** Undefined for what `formatProgress` has not written. @throws JsonFault */
 export function parseProgress(text: string): FitProgress | undefined {
-  const { epochs, totals, images, batchSize } = (parseJson(text) ?? {}) as Record<string, unknown>;
-  if (!Array.isArray(epochs) || !isCount(images, 1) || !isCount(batchSize, 1)) return undefined;
-  const records = epochs.map((record) => numbersOf(record, REQUIRED, OPTIONAL));
-  const sums = numbersOf(totals, Object.keys(NO_TOTALS));
-  if (!sums || !isCount(sums['batches'], 0) || records.includes(undefined)) return undefined;
-  return { epochs: records as unknown as EpochRecord[], totals: sums as unknown as Totals, images, batchSize };
+  const { epochs, totals, images, batchSize, callbacks } = (parseJson(text) ?? {}) as Record<string, unknown>;
+  if (!Array.isArray(epochs) || !isCount(images, 0) || !isCount(batchSize, 1)) return undefined;
+  const records = epochs.map(parseRecord);
+  const parsed = parseTotals(totals);
+  if (!parsed || records.includes(undefined)) return undefined;
+  if (callbacks !== undefined && (typeof callbacks !== 'object' || callbacks === null || Array.isArray(callbacks))) return undefined;
+  const states = callbacks === undefined ? {} : { callbacks: callbacks as Readonly<Record<string, unknown>> };
+  return { epochs: records as EpochRecord[], totals: parsed, images, batchSize, ...states };
 }
 
-function numbersOf(
-  value: unknown,
-  required: readonly string[],
-  optional: readonly string[] = [],
-): Readonly<Record<string, number>> | undefined {
-  const given = (value ?? {}) as Record<string, unknown>;
-  const names = [...required, ...optional.filter((name) => given[name] !== undefined)];
-  const numbers = names.map((name): [string, number] => {
-    const number = given[name];
-    return [name, typeof number === 'string' ? Number(number) : (number as number)];
+/** A record of an epoch: the numbers that all have, and metrics by name. */
+function parseRecord(given: unknown): EpochRecord | undefined {
+  const record = parseNumbers(given);
+  if (!record || RECORD_NUMBERS.some((name) => typeof record[name] !== 'number')) return undefined;
+  return record as unknown as EpochRecord;
+}
+
+function parseTotals(given: unknown): Totals | undefined {
+  const { sums, correct, ...counts } = (given ?? {}) as Record<string, unknown>;
+  const numbers = parseNumbers(counts);
+  if (!numbers || TOTAL_NUMBERS.some((name) => typeof numbers[name] !== 'number') || !isCount(numbers['batches'], 0)) return undefined;
+  // Version 0.1 knew one metric.
+  const saved = sums ?? (typeof correct === 'number' ? { accuracy: [{ shape: [], values: [correct] }] } : undefined);
+  if (typeof saved !== 'object' || saved === null || !Object.values(saved).every(isSums)) return undefined;
+  return { ...numbers, sums: saved } as unknown as Totals;
+}
+
+function isSums(given: unknown): boolean {
+  if (!Array.isArray(given)) return false;
+  return given.every((total: unknown) => {
+    const { shape, values } = (total ?? {}) as Partial<SavedTotal>;
+    if (!Array.isArray(shape) || !shape.every((extent) => isCount(extent, 1))) return false;
+    return Array.isArray(values) && values.length === elementCount(shape) && values.every((value) => typeof value === 'number');
   });
-  return numbers.every(([, number]) => typeof number === 'number') ? Object.fromEntries(numbers) : undefined;
+}
+
+/** Numbers, also those that JSON does not know, and arrays of them. Undefined for anything else. */
+function parseNumbers(given: unknown): Readonly<Record<string, unknown>> | undefined {
+  if (typeof given !== 'object' || given === null) return undefined;
+  const entries = Object.entries(given).map(([name, value]) => [name, parseNumber(value)] as const);
+  return entries.every(([, value]) => value !== undefined) ? Object.fromEntries(entries) : undefined;
+}
+
+function parseNumber(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    const values = value.map(parseNumber);
+    return values.includes(undefined) ? undefined : values;
+  }
+  if (typeof value === 'number') return value;
+  return value === 'NaN' || value === 'Infinity' || value === '-Infinity' ? Number(value) : undefined;
 }
 
 function isCount(value: unknown, min: number): value is number {

@@ -1,53 +1,80 @@
 /** The epochs of a `fit`: steps in order, what they sum up to, and who is told. */
 
 import { performance } from 'node:perf_hooks';
-import type { Dataset } from '../data/dataset';
+import { isStream, type ReadyDataset } from '../data/anyDataset';
 import type { Schedule, ScheduleRecord } from '../optim/schedule';
 import { Philox, PURPOSE } from '../random';
+import { StridenetError } from '../errors';
 import { Task } from '../runtime/task';
-import { batches, pipeline } from './batches';
+import { pipeline, readBatches, type Batch } from './batches';
 import type { Notifier } from './callbacks';
-import { DEPTH, score } from './evaluate';
-import { NO_TOTALS, type FitProgress, type Totals } from './fitProgress';
+import { asTargets, DEPTH, type Score } from './evaluate';
+import type { FitProgress } from './fitProgress';
 import { printedHistory } from './formatHistory';
 import type { EpochRecord, History } from './history';
 import type { ProgressBar } from './progress';
 import type { StopSignal } from '../stopSignal';
+import { metricValues, Tally, type BatchScore } from './tally';
 import type { Trainer } from './trainer';
 
 /** What is to be done. */
 export interface FitPlan {
   readonly epochs: number;
-  readonly schedule: Schedule;
+  /** Batches of an epoch; undefined for a stream that does not say how long it is. */
+  readonly batchesPerEpoch: number | undefined;
+  /** So many steps make one update. */
+  readonly accumulate: number;
+  /** Undefined: the learning rate stays as it is. */
+  readonly schedule: Schedule | undefined;
   /** Whether an epoch leaves out the images that do not fill a batch. */
   readonly dropLast: boolean;
-  readonly validation: Dataset | undefined;
+  /** Whether every epoch has the images in an order of its own. */
+  readonly shuffle: boolean;
+  readonly validation: ReadyDataset | undefined;
+  /** The validation set is measured after so many epochs, and after the last. */
+  readonly validationEvery: number;
+  /** So many batches of the validation set; undefined: all. */
+  readonly limitValidation: number | undefined;
   readonly signal: StopSignal | undefined;
+}
+
+/** The epoch under way. */
+interface EpochState {
+  /** Batches that are done. */
+  batches: number;
+  seconds: number;
+  /** Of the last step. */
+  learningRate: number;
+  readonly tally: Tally;
 }
 
 export class Fitting {
   readonly history: { epochs: EpochRecord[] };
-  private readonly stepsPerEpoch: number;
-  /** Of the epoch under way. */
-  private totals: Totals;
+  private current: EpochState;
   /** Batches of the epoch under way that were handed over. */
   private submitted: number;
+  /** Whether the epoch under way has come to its end. */
+  private isWhole = false;
   /** Resolve the promises of those who wait for the totals of a number of batches. */
   private readonly waiting: { batches: number; resolve: (progress: FitProgress) => void; reject: (reason: unknown) => void }[] = [];
 
   /** @param start where a fit before this one stood */
   constructor(
     private readonly trainer: Trainer,
-    private readonly dataset: Dataset,
+    private readonly dataset: ReadyDataset,
     private readonly plan: FitPlan,
     private readonly notify: Notifier,
     private readonly bar: ProgressBar | undefined,
     start: FitProgress | undefined,
   ) {
-    this.stepsPerEpoch = countSteps(dataset.length, trainer.batchSize, plan.dropLast);
     this.history = printedHistory([...(start?.epochs ?? [])]);
-    this.totals = { ...(start?.totals ?? NO_TOTALS) };
-    this.submitted = this.totals.batches;
+    const totals = start?.totals;
+    const sums = trainer.metrics.map(({ name }) => totals?.sums[name] ?? []);
+    const learningRate = totals?.learningRate ?? trainer.learningRate;
+    const tally = new Tally(trainer.metrics, totals && { ...totals, sums });
+    this.current = { batches: totals?.batches ?? 0, seconds: totals?.seconds ?? 0, learningRate, tally };
+    this.submitted = this.current.batches;
+    if (start?.callbacks) notify.loadStates(start.callbacks);
   }
 
   async run(): Promise<History> {
@@ -57,11 +84,12 @@ export class Fitting {
     try {
       await this.notify.trainBegin();
       for (let epoch = this.trainer.epoch + 1; epoch <= this.plan.epochs && !this.trainer.stopped; epoch++) await this.epoch(epoch);
+      await this.trainer.finish();
       await this.notify.trainEnd(this.history);
       return this.history;
     } catch (error) {
       for (const { reject } of this.waiting.splice(0)) reject(error);
-      this.submitted = this.totals.batches; // steps that failed are not part of a checkpoint that is saved now
+      this.submitted = this.current.batches; // steps that failed are not part of a checkpoint that is saved now
       throw error;
     }
   }
@@ -69,93 +97,138 @@ export class Fitting {
   private async epoch(epoch: number): Promise<void> {
     await this.notify.epochBegin(epoch);
     await this.steps(epoch);
-    const { batches: done } = this.totals;
-    if (done === 0) return; // stopped before its first step
+    if (this.current.batches === 0) return this.noSteps(epoch);
     const record = await this.record(epoch);
     this.history.epochs.push(record);
-    if (done === this.stepsPerEpoch) {
+    if (this.isWhole) {
       this.trainer.epoch = epoch;
-      this.totals = { ...NO_TOTALS };
+      this.current = { batches: 0, seconds: 0, learningRate: this.trainer.learningRate, tally: new Tally(this.trainer.metrics) };
       this.submitted = 0;
     }
     this.bar?.finish(formatEpoch(record, this.plan.epochs));
     await this.notify.epochEnd(record);
   }
 
+  /** An epoch was stopped before its first step, or had nothing to read. */
+  private noSteps(epoch: number): void {
+    if (this.trainer.stopped) return;
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `fit expects a data set of at least one image that can be read but epoch ${epoch} had none.`,
+    );
+  }
+
   private async steps(epoch: number): Promise<void> {
-    const { trainer, dataset, totals, stepsPerEpoch } = this;
-    const { batchSize } = trainer;
-    const start = performance.now() - 1000 * totals.seconds;
-    const order = await new Task(new Philox(trainer.seed, epoch, PURPOSE.shuffle).permuting(dataset.length)).inSlices();
-    const images = order.subarray(totals.batches * batchSize, stepsPerEpoch * batchSize);
+    const { trainer, dataset, plan, current } = this;
+    const { batchesPerEpoch, dropLast } = plan;
+    const start = performance.now() - 1000 * current.seconds;
+    const order = isStream(dataset) ? undefined : await this.order(epoch, dataset.length);
+    const pass = { batchSize: trainer.batchSize, epoch, order, first: current.batches, limit: batchesPerEpoch, dropLast };
     await pipeline(
-      untilStopped(trainer, batches(dataset, batchSize, images)),
+      untilStopped(trainer, readBatches('fit', dataset, pass)),
       // A callback between batches sees the weights of its batch, so nothing may run ahead.
       this.notify.wantsBatches ? 1 : DEPTH,
-      async (batch) => {
-        const step = (epoch - 1) * stepsPerEpoch + this.submitted++;
-        const records = this.history.epochs as unknown as readonly ScheduleRecord[];
-        trainer.schedule(this.plan.schedule({ step, totalSteps: stepsPerEpoch * this.plan.epochs, stepsPerEpoch, records }));
-        return { count: batch.count, ...(await trainer.step(batch.images, batch.labels)) };
-      },
-      async ({ count, loss, accuracy }) => {
-        totals.batches++;
-        totals.images += count;
-        totals.loss += loss * count;
-        totals.correct += (accuracy ?? 0) * count;
-        totals.seconds = (performance.now() - start) / 1000;
+      async (batch) => this.step(epoch, batch, this.submitted++),
+      async (scored) => {
+        current.batches++;
+        current.tally.add(scored);
+        current.seconds = (performance.now() - start) / 1000;
+        current.learningRate = trainer.learningRate;
         this.answerWaiting();
         this.showProgress(epoch);
-        await this.notify.batchEnd({ epoch, batch: totals.batches, step: trainer.steps, loss, accuracy });
+        const values = metricValues(trainer.metrics, scored.measured, scored.count);
+        const { loss } = scored;
+        const step = trainer.steps;
+        await this.notify.batchEnd({ epoch, batch: current.batches, step, loss, learningRate: trainer.learningRate, ...values });
       },
-      this.plan.signal,
+      plan.signal,
     );
+    this.isWhole = batchesPerEpoch === undefined ? !trainer.stopped : current.batches === batchesPerEpoch;
+  }
+
+  /** The places of an epoch's images; undefined: as they are. */
+  private async order(epoch: number, length: number): Promise<Int32Array | undefined> {
+    if (!this.plan.shuffle) return undefined;
+    return new Task(new Philox(this.trainer.seed, epoch, PURPOSE.shuffle).permuting(length)).inSlices();
+  }
+
+  /** @param place of the batch in its epoch */
+  private async step(epoch: number, { images, labels }: Batch, place: number): Promise<BatchScore> {
+    const { trainer } = this;
+    const { accumulate, batchesPerEpoch, schedule, epochs } = this.plan;
+    if (schedule) {
+      const stepsPerEpoch = Math.ceil(batchesPerEpoch! / accumulate);
+      const step = (epoch - 1) * stepsPerEpoch + Math.floor(place / accumulate);
+      const records = this.history.epochs as readonly object[] as readonly ScheduleRecord[];
+      trainer.schedule(schedule({ step, totalSteps: stepsPerEpoch * epochs, stepsPerEpoch, records }));
+    }
+    // The last group of an epoch may be of fewer batches.
+    const left = batchesPerEpoch === undefined ? Infinity : batchesPerEpoch - (place - (place % accumulate));
+    return trainer.takeStep(images, asTargets(labels, trainer.target), Math.min(accumulate, left));
   }
 
   /** The record of the epoch under way, after measuring the validation set. */
   private async record(epoch: number): Promise<EpochRecord> {
-    const { trainer, plan, totals } = this;
+    const { trainer, plan, current } = this;
     const start = performance.now();
-    const validation = plan.validation && (await score('fit validation', trainer, plan.validation, plan.signal));
+    const isDue = epoch % plan.validationEvery === 0 || epoch === plan.epochs || trainer.stopped;
+    const options = { signal: plan.signal, limit: plan.limitValidation };
+    const validation = plan.validation && isDue ? await trainer.score('fit validation', plan.validation, options) : undefined;
+    const { loss, metrics } = current.tally.score();
     return {
       epoch,
-      loss: totals.loss / totals.images,
-      ...(trainer.accuracy ? { accuracy: totals.correct / totals.images } : {}),
-      ...(validation ? { valLoss: validation.loss } : {}),
-      ...(validation?.accuracy === undefined ? {} : { valAccuracy: validation.accuracy }),
-      imagesPerSecond: totals.images / totals.seconds,
-      seconds: totals.seconds + (performance.now() - start) / 1000,
+      loss,
+      ...metrics,
+      ...(validation && withPrefix(validation)),
+      learningRate: current.learningRate,
+      imagesPerSecond: current.tally.images / current.seconds,
+      seconds: current.seconds + (performance.now() - start) / 1000,
     };
   }
 
   /** Where this fit stands when the steps handed over so far are done. A record of an epoch that was stopped early is not part of it. */
   private async progress(): Promise<FitProgress> {
     const { submitted } = this;
-    if (this.totals.batches === submitted) return this.snapshot();
+    if (this.current.batches === submitted) return this.snapshot();
     return new Promise((resolve, reject) => this.waiting.push({ batches: submitted, resolve, reject }));
   }
 
   private answerWaiting(): void {
-    while (this.waiting[0]?.batches === this.totals.batches) this.waiting.shift()!.resolve(this.snapshot());
+    while (this.waiting[0]?.batches === this.current.batches) this.waiting.shift()!.resolve(this.snapshot());
   }
 
   private snapshot(): FitProgress {
-    const epochs = this.history.epochs.filter(({ epoch }) => epoch <= this.trainer.epoch);
-    return { epochs, totals: { ...this.totals }, images: this.dataset.length, batchSize: this.trainer.batchSize };
+    const { trainer, current, dataset } = this;
+    const { batches, seconds, learningRate, tally } = current;
+    const sums = Object.fromEntries(trainer.metrics.map(({ name }, i) => [name, tally.sums[i]!]));
+    return {
+      epochs: this.history.epochs.filter(({ epoch }) => epoch <= trainer.epoch),
+      totals: { batches, images: tally.images, loss: tally.loss, seconds, learningRate, sums },
+      images: dataset.length ?? 0,
+      batchSize: trainer.batchSize,
+      callbacks: this.notify.states(),
+    };
   }
 
   private showProgress(epoch: number): void {
-    const { totals } = this;
-    this.bar?.update({
+    const { batches, seconds, tally } = this.current;
+    if (!this.bar?.isDue) return;
+    const { loss, metrics } = tally.score();
+    this.bar.update({
       epoch,
       epochs: this.plan.epochs,
-      batch: totals.batches,
-      batches: this.stepsPerEpoch,
-      loss: totals.loss / totals.images,
-      accuracy: this.trainer.accuracy ? totals.correct / totals.images : undefined,
-      imagesPerSecond: totals.images / totals.seconds,
+      batch: batches,
+      batches: this.plan.batchesPerEpoch,
+      loss,
+      accuracy: metrics['accuracy'] as number | undefined,
+      imagesPerSecond: tally.images / seconds,
     });
   }
+}
+
+/** A score of the validation set by the names of a record: valLoss for loss. */
+function withPrefix(score: Score): Record<string, Score[string]> {
+  return Object.fromEntries(Object.entries(score).map(([name, value]) => [`val${name[0]!.toUpperCase()}${name.slice(1)}`, value]));
 }
 
 /** Steps of an epoch. */
@@ -163,8 +236,8 @@ export function countSteps(images: number, batchSize: number, dropLast: boolean)
   return dropLast ? Math.floor(images / batchSize) : Math.ceil(images / batchSize);
 }
 
-function* untilStopped<Item>(trainer: Trainer, items: Iterable<Item>): Generator<Item> {
-  for (const item of items) {
+async function* untilStopped<Item>(trainer: Trainer, items: AsyncIterable<Item> | Iterable<Item>): AsyncGenerator<Item> {
+  for await (const item of items) {
     if (trainer.stopped) return;
     yield item;
   }

@@ -5,6 +5,8 @@ import type { EpochRecord, History } from './history';
 
 /** Rows that are printed at each end of a long history. */
 const EDGE = 10;
+/** Digits of a learning rate, which may be small. */
+const RATE_DIGITS = 4;
 /** Decimals by column; other columns get four where a number is no integer. */
 const DECIMALS: Readonly<Record<string, number>> = { epoch: 0, imagesPerSecond: 0, seconds: 1 };
 
@@ -31,6 +33,7 @@ function formatHistory({ epochs }: History, style: Style): string {
 
 function formatNumber(column: string, value: unknown): string {
   if (typeof value !== 'number') return value === undefined ? '' : String(value);
+  if (column === 'learningRate') return String(Number(value.toPrecision(RATE_DIGITS)));
   const decimals = DECIMALS[column] ?? (Number.isInteger(value) ? 0 : 4);
   return Number.isFinite(value) ? value.toFixed(decimals) : String(value);
 }

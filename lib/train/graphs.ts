@@ -1,6 +1,6 @@
 /** The graphs of a model for one batch size: inference, evaluation, and what `trainingGraph` makes a training step of. */
 
-import { formatShape, formatValue, StridenetError } from '../errors';
+import { formatShape, formatValue, readArray, StridenetError } from '../errors';
 import type { Graph } from '../graph/graph';
 import { inputTensor } from '../graph/leaves';
 import type { Preprocessing } from '../graph/preprocess';
@@ -10,8 +10,8 @@ import type { Shape } from '../graph/types';
 import { bceWithLogits, crossEntropy, mseLoss, type Loss } from '../nn/loss';
 import { Module } from '../nn/module';
 import { add, mul } from '../ops/elementwise';
-import { countCorrect } from '../ops/softmax';
-import { imageInput, labelInput, targetInput, type ImageDType } from './images';
+import type { Metric } from '../metrics/metric';
+import { imageInput, targetInput, type ImageDType } from './images';
 
 /** What a graph is specialised for. */
 export interface BatchForm {
@@ -19,6 +19,38 @@ export interface BatchForm {
   readonly dtype: ImageDType;
   readonly input: Shape;
   readonly preprocess: Preprocessing;
+}
+
+/** What the model should give for one image: class numbers, int32, or float32 values. */
+export interface TargetForm {
+  readonly kind: 'classes' | 'values';
+  readonly shape: Shape;
+}
+
+/** Of class numbers, one for each image. */
+export const CLASS_NUMBERS: TargetForm = { kind: 'classes', shape: [] };
+
+/** A text that differs when the forms do. */
+export function targetKey({ kind, shape }: TargetForm): string {
+  return `${kind}${formatShape(shape)}`;
+}
+
+/** The name of the feed. */
+export function targetName({ kind }: TargetForm): string {
+  return kind === 'classes' ? 'labels' : 'targets';
+}
+
+/** A graph whose outputs are the loss and what metrics measure. */
+export interface ScoringGraph extends Graph {
+  /** For each metric its outputs, behind that of the loss. */
+  readonly measured: readonly (readonly Tensor[])[];
+}
+
+/** What outputs are compared with, and how. */
+export interface Scoring {
+  readonly model: Module;
+  readonly loss: Loss;
+  readonly metrics: readonly Metric[];
 }
 
 /** Feeds: images. Outputs: what the model gives, [n, ...]. */
@@ -50,15 +82,15 @@ function checkRows(model: Module, count: number, { shape }: Tensor, output: Shap
   );
 }
 
-/** Feeds: images, and labels or, for a loss of values, targets. Outputs: mean loss and, with `accuracy`, the number of correct rows. */
-export function evaluationGraph(model: Module, loss: Loss, accuracy: boolean, form: BatchForm): Graph {
-  const { images, labels, outputs } = scoredGraph(model, loss, accuracy, form, false);
-  return { feeds: [images, labels], outputs, updates: [] };
+/** Feeds: images, and `targets`. Outputs: mean loss, then what each metric measures. */
+export function evaluationGraph(scoring: Scoring, form: BatchForm, target: TargetForm): ScoringGraph {
+  const { images, targets, outputs, measured } = scoredGraph(scoring, form, target, false);
+  return { feeds: [images, targets], outputs, updates: [], measured };
 }
 
 /** The number of classes when the graph takes labels for class numbers, so that they can be checked. */
 export function classCount(graph: Graph): number | undefined {
-  const labels = graph.feeds.find(({ name }) => name === 'labels');
+  const labels = graph.feeds.find(({ leaf }) => leaf?.kind === 'input' && leaf.input.name === 'labels');
   if (!labels) return undefined;
   const reads = ({ op, inputs }: Tensor): boolean => inputs.includes(labels) && ['countCorrect', 'crossEntropy', 'oneHot'].includes(op);
   const reader = topologicalOrder(graph.outputs).find(reads);
@@ -66,31 +98,45 @@ export function classCount(graph: Graph): number | undefined {
   return reader?.op === 'oneHot' ? reader.shape[1] : reader?.inputs[0]!.shape[1];
 }
 
-/** Images and labels, what the model makes of the images (the output first), and what a graph gives: loss and, with `accuracy`, correct rows. */
-export function scoredGraph(
-  model: Module,
-  loss: Loss,
-  accuracy: boolean,
-  form: BatchForm,
-  training: boolean,
-): { images: Tensor; labels: Tensor; heads: readonly Tensor[]; outputs: Tensor[] } {
+/** What `scoredGraph` gives. */
+interface Scored extends Pick<ScoringGraph, 'measured'> {
+  readonly images: Tensor;
+  readonly targets: Tensor;
+  /** What the model makes of the images, the output first. */
+  readonly heads: readonly Tensor[];
+  /** The loss, then what metrics measure. */
+  readonly outputs: readonly Tensor[];
+}
+
+export function scoredGraph({ model, loss, metrics }: Scoring, form: BatchForm, target: TargetForm, training: boolean): Scored {
   const images = imageInput(form.count, form.input, form.dtype, form.preprocess);
   const heads = callHeads(model, images, training);
   const [output, ...auxiliary] = heads;
   // A loss of classes sees that itself; target values have the shape of the output, whatever that is.
-  if (loss.targets === 'values') checkRows(model, form.count, output);
-  const labels = loss.targets === 'values' ? targetInput(output.shape) : labelInput(form.count);
-  let value = scoreOf(loss, output, labels);
-  for (const logits of auxiliary) value = add(value, mul(scoreOf(loss, logits, labels), (model as AuxiliaryHeads).auxiliaryWeight));
-  return { images, labels, heads, outputs: accuracy ? [value, countCorrect(output, labels)] : [value] };
+  if (target.kind === 'values') checkRows(model, form.count, output);
+  const targets = targetInput(form.count, target, output.shape);
+  let value = scoreOf(loss, output, targets);
+  for (const logits of auxiliary) value = add(value, mul(scoreOf(loss, logits, targets), (model as AuxiliaryHeads).auxiliaryWeight));
+  const measured = metrics.map((metric) => measure(metric, output, targets));
+  return { images, targets, heads, outputs: [value, ...measured.flat()], measured };
 }
 
-function scoreOf(loss: Loss, output: Tensor, labels: Tensor): Tensor {
+function measure(metric: Metric, output: Tensor, targets: Tensor): readonly Tensor[] {
+  const given: unknown = metric.measure(output, targets);
+  const tensors = Tensor.is(given) ? [given] : (readArray(given) ?? []);
+  if (tensors.length > 0 && tensors.every(Tensor.is)) return tensors;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `Metric ${formatValue(metric.name)} must give a Tensor or an array of Tensors for a batch but gave ${formatValue(given)}.`,
+  );
+}
+
+function scoreOf(loss: Loss, output: Tensor, targets: Tensor): Tensor {
   let value: unknown;
   try {
-    value = loss(output, labels);
+    value = loss(output, targets);
   } catch (error) {
-    throw comparesValues(loss, output) ? saysClasses(error) : error;
+    throw targets.dtype === 'int32' && comparesValues(loss, output) ? saysClasses(error) : error;
   }
   if (Tensor.is(value) && value.size === 1) return value;
   const got = Tensor.is(value) ? `shape ${formatShape(value.shape)}` : formatValue(value);
@@ -104,7 +150,7 @@ function scoreOf(loss: Loss, output: Tensor, labels: Tensor): Tensor {
 function comparesValues(loss: Loss, output: Tensor): boolean {
   if (loss.targets === 'values') return false;
   try {
-    return Tensor.is(loss(output, targetInput(output.shape)));
+    return Tensor.is(loss(output, targetInput(output.shape[0]!, { kind: 'values', shape: [] }, output.shape)));
   } catch {
     return false;
   }

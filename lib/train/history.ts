@@ -1,6 +1,8 @@
 /** What `fit` reports: records of batches and epochs, and the history that they make. */
 
-/** One pass over the data set. */
+import type { MetricValue } from '../metrics/metric';
+
+/** One pass over the data set; further metrics by their names, those of the validation set as `valTop5` for `top5`. */
 export interface EpochRecord {
   /** From 1. */
   readonly epoch: number;
@@ -12,13 +14,16 @@ export interface EpochRecord {
   readonly valLoss?: number;
   /** Fraction of correct images of the validation set after the epoch. */
   readonly valAccuracy?: number;
+  /** Of the last step. */
+  readonly learningRate: number;
   /** Training images by time, without validation. */
   readonly imagesPerSecond: number;
   /** The whole epoch, with validation. */
   readonly seconds: number;
+  readonly [metric: string]: MetricValue | undefined;
 }
 
-/** One step. */
+/** One step; further metrics by their names. */
 export interface BatchRecord {
   /** From 1. */
   readonly epoch: number;
@@ -30,6 +35,9 @@ export interface BatchRecord {
   readonly loss: number;
   /** Fraction of correct images of the batch, before its update; absent without the metric. */
   readonly accuracy?: number;
+  /** That the step had, or the next update has. */
+  readonly learningRate: number;
+  readonly [metric: string]: MetricValue | undefined;
 }
 
 /** What `fit` gives; `console.log` prints it as a table. */

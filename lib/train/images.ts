@@ -1,6 +1,6 @@
 /** Batches of images and labels as they are handed over by a caller: what may come, how it is scaled, how it is fed. */
 
-import { alphaAdvice, checkImageShapeOf } from '../data/dataset';
+import { alphaAdvice, checkImageShapeOf, type LabelArray } from '../data/dataset';
 import { kindOf, readClassNumbers, readPixels, type ClassNumbers, type Pixels } from '../data/values';
 import { formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { inputTensor } from '../graph/leaves';
@@ -8,6 +8,7 @@ import { affine, checkLayout, checkPreprocessing, statedPreprocessing, type Imag
 import { Tensor } from '../graph/tensor';
 import { elementCount, type Shape, type TypedArray } from '../graph/types';
 import type { Module } from '../nn/module';
+import type { TargetForm } from './graphs';
 
 /** Images one after the other, in the order that the layout says; a Tensor has shape [n, ...input] or, for one image, the input's. */
 export type Images = Tensor | Pixels;
@@ -63,14 +64,15 @@ export function imageInput(n: number, input: Shape, dtype: ImageDType, preproces
   );
 }
 
-/** The placeholder of `n` labels. */
-export function labelInput(n: number): Tensor {
-  return inputTensor({ name: 'labels', feedDType: 'int32', layout: 'nchw' }, [n], 'int32');
-}
-
-/** The placeholder of target values for an output of `shape`. */
-export function targetInput(shape: Shape): Tensor {
-  return inputTensor({ name: 'targets', feedDType: 'float32', layout: 'nchw' }, shape, 'float32');
+/**
+ * The placeholder of what the model should give for `n` images. Values have the shape of the output where there are as many.
+ * @param output shape of what the model gives
+ */
+export function targetInput(n: number, { kind, shape }: TargetForm, output: Shape): Tensor {
+  const own = [n, ...shape];
+  if (kind === 'classes') return inputTensor({ name: 'labels', feedDType: 'int32', layout: 'nchw' }, own, 'int32');
+  const isOutputs = shape.length === 0 || elementCount(own) === elementCount(output);
+  return inputTensor({ name: 'targets', feedDType: 'float32', layout: 'nchw' }, isOutputs ? output : own, 'float32');
 }
 
 /**
@@ -119,11 +121,11 @@ function interleave<T extends TypedArray>(planes: T, [channels, height, width]: 
 }
 
 /**
- * Labels as they are fed. @param classes when given, labels must lie below it
+ * Labels as they are fed. @param classes when given, labels must lie below it @param images that `count` labels belong to
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH
  */
-export function readLabels(where: string, labels: Labels, count: number, classes: number | undefined): Int32Array {
-  const values = readClassNumbers(where, 'labels', Tensor.is(labels) ? (labels.value ?? labels.dataSync()) : labels, count);
+export function readLabels(where: string, labels: Labels, count: number, classes: number | undefined, images = count): Int32Array {
+  const values = readClassNumbers(where, 'labels', Tensor.is(labels) ? (labels.value ?? labels.dataSync()) : labels, count, images);
   checkClasses(where, values, classes);
   return values instanceof Int32Array ? values : Int32Array.from(values);
 }
@@ -154,9 +156,19 @@ export function readTargets(where: string, targets: unknown, shape: Shape): Floa
   );
 }
 
+/**
+ * What the model should give, as the placeholder `feed` of `targetInput` takes it.
+ * @param classes when given, class numbers must lie below it
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH
+ */
+export function readWanted(where: string, wanted: Labels | Targets, feed: Tensor, classes: number | undefined): Int32Array | Float32Array {
+  if (feed.dtype === 'float32') return readTargets(where, wanted, feed.shape);
+  return readLabels(where, wanted as Labels, feed.size, classes, feed.shape[0]);
+}
+
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless every label lies in [0, classes); nothing is checked without `classes` */
-export function checkClasses(where: string, labels: Int32Array | Uint8Array, classes: number | undefined): void {
-  if (classes === undefined) return;
+export function checkClasses(where: string, labels: LabelArray, classes: number | undefined): void {
+  if (classes === undefined || labels instanceof Float32Array) return;
   // A plain loop: there may be millions, and nothing else happens meanwhile.
   let bad = 0;
   while (bad < labels.length && labels[bad]! >= 0 && labels[bad]! < classes) bad++;

@@ -2,7 +2,8 @@
 
 export type { Callback, FitContext } from './callbacks';
 export { compile, CompiledModel, type CompileModelOptions, type WarmUpOptions } from './compile';
-export { evaluate, type EvaluateOptions, type Metric, type Score } from './evaluate';
+export { evaluate, type EvaluateOptions, type Score } from './evaluate';
+export type { EmaOptions } from './weightAverage';
 export { fit, type FitOptions } from './fit';
 export type { BatchRecord, EpochRecord, History } from './history';
 export type { ImageLayout, Preprocessing } from '../graph/preprocess';

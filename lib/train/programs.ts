@@ -90,10 +90,10 @@ export class Programs {
    * promise, the variables are taken as they are then, and the feeds may be reused.
    * @throws StridenetError as Session.run
    */
-  async run(key: string, build: () => Graph, feed: (graph: Graph) => FeedValues): Promise<TypedArray[]> {
+  async run<G extends Graph>(key: string, build: () => G, feed: (graph: G) => FeedValues): Promise<TypedArray[]> {
     const entry = this.entry(key, build);
     const { graph } = entry.value;
-    const feeds = inOrder(graph, feed(graph));
+    const feeds = inOrder(graph, feed(graph as G)); // the graph of a key is what its `build` gave
     return this.counting(entry, () => this.start(entry.value, feeds));
   }
 

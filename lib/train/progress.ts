@@ -7,11 +7,12 @@ const WIDTH = 24;
 export interface Progress {
   readonly epoch: number;
   readonly epochs: number;
-  /** Batches done and in all. */
+  /** Batches done. */
   readonly batch: number;
-  readonly batches: number;
+  /** Batches in all, if that is known. */
+  readonly batches: number | undefined;
   readonly loss: number;
-  readonly accuracy?: number;
+  readonly accuracy?: number | undefined;
   readonly imagesPerSecond: number;
 }
 
@@ -28,11 +29,15 @@ export class ProgressBar {
 
   constructor(private readonly terminal: Terminal = process.stderr) {}
 
-  /** Shows where training stands, unless the line is fresh enough or this is no terminal. */
+  /** Whether there is a terminal, with a line that is not fresh enough. */
+  get isDue(): boolean {
+    return Boolean(this.terminal.isTTY) && !(this.visible && Date.now() - this.drawnAt < INTERVAL_MS);
+  }
+
+  /** Shows where training stands, if that is due. */
   update(progress: Progress): void {
-    const now = Date.now();
-    if (!this.terminal.isTTY || (this.visible && now - this.drawnAt < INTERVAL_MS)) return;
-    this.drawnAt = now;
+    if (!this.isDue) return;
+    this.drawnAt = Date.now();
     this.draw(formatProgress(progress));
   }
 
@@ -58,10 +63,10 @@ export class ProgressBar {
 
 /** `epoch 2/10 [=====>     ] 120/235  loss 0.4321  accuracy 0.8456  61,000 images/s` */
 export function formatProgress(p: Progress): string {
-  const filled = Math.round((WIDTH * p.batch) / p.batches);
+  const filled = p.batches === undefined ? 0 : Math.round((WIDTH * p.batch) / p.batches);
   const bar = `${'='.repeat(filled)}${filled < WIDTH ? '>' : ''}`.slice(0, WIDTH).padEnd(WIDTH);
   const parts = [
-    `epoch ${p.epoch}/${p.epochs} [${bar}] ${p.batch}/${p.batches}`,
+    `epoch ${p.epoch}/${p.epochs} [${bar}] ${p.batch}/${p.batches ?? '?'}`,
     `loss ${p.loss.toFixed(4)}`,
     ...(p.accuracy === undefined ? [] : [`accuracy ${p.accuracy.toFixed(4)}`]),
     `${Math.round(p.imagesPerSecond).toLocaleString('en-US')} images/s`,

@@ -1,12 +1,13 @@
 /** Trainer: one model, one optimizer, one step at a time. What `fit` is made of, and for training loops of one's own. */
 
 import { checkInteger, checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
-import type { DatasetLike } from '../data/dataset';
+import { checkTargetShape, type AnyDataset } from '../data/dataset';
 import type { Graph } from '../graph/graph';
 import { rememberPreprocessing, type Preprocessing } from '../graph/preprocess';
 import { formatObject, INSPECT, styleOf, type InspectOptions } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
-import type { Shape } from '../graph/types';
+import type { Shape, TypedArray } from '../graph/types';
+import { checkMetricList, type Metric, type MetricValue } from '../metrics/metric';
 import * as models from '../models';
 import { lossRecipe, type Loss } from '../nn/loss';
 import { isFrozen, type Module } from '../nn/module';
@@ -17,6 +18,7 @@ import { checkOptimizer, isBuiltIn, slotName, type Optimizer } from '../optim/op
 import { Philox } from '../random';
 import {
   checkNotes,
+  holdsSlot,
   readCheckpoint,
   rebuildFromCheckpoint,
   restoreCheckpoint,
@@ -26,15 +28,14 @@ import {
 } from './checkpoint';
 import { claim } from './claims';
 import { checkClipping, type ClippingOptions } from './clipping';
-import { checkMetrics, score, type EvaluateOptions, type Score } from './evaluate';
+import { defaultMetrics, score, type EvaluateOptions, type Score, type ScoreOptions } from './evaluate';
 import type { FitProgress } from './fitProgress';
-import { checkLoss, checkModel, classCount } from './graphs';
+import { checkLoss, checkModel, classCount, targetName, type ScoringGraph, type TargetForm } from './graphs';
 import {
   checkInputShape,
   readImages,
   readingOf,
-  readLabels,
-  readTargets,
+  readWanted,
   type ImageDType,
   type Images,
   type Labels,
@@ -43,9 +44,12 @@ import {
 } from './images';
 import { makeKept, type Kept } from './kept';
 import { ModelForm } from './modelForm';
-import { Programs, type FeedValues } from './programs';
+import { Programs } from './programs';
+import { batchScore, metricValues, type BatchScore } from './tally';
 import { ownerOf, TRAINER_OPTIONS, type TrainerOptions } from './trainerOptions';
-import { chainValues, trainingGraph } from './trainingGraph';
+import { chainValues, trainingGraph, type Group } from './trainingGraph';
+import { checkEma, WeightAverage } from './weightAverage';
+import { WeightCopies } from './weightCopies';
 
 /** Options of `trainer.save`. */
 export interface TrainerSaveOptions {
@@ -53,12 +57,13 @@ export interface TrainerSaveOptions {
   metadata?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Outcome of one step, measured before the update. */
+/** Outcome of one step, measured before the update; further metrics by their names. */
 export interface StepResult {
   /** Mean loss of the batch. */
   readonly loss: number;
   /** Fraction of correct images; absent without the metric. */
   readonly accuracy?: number;
+  readonly [metric: string]: MetricValue | undefined;
 }
 
 /**
@@ -85,8 +90,19 @@ export class Trainer {
 
   /** @internal */
   readonly loss: Loss;
-  /** @internal */
-  readonly accuracy: boolean;
+  /** @internal What steps measure. */
+  readonly metrics: readonly Metric[];
+  /** @internal What the model should give for one image. */
+  readonly target: TargetForm;
+  /** So many steps make one update. */
+  private readonly groupSize: number;
+  /** Steps of the group under way that were submitted. */
+  private inGroup = 0;
+  private readonly accumulators = new Map<Parameter, Variable>();
+  private readonly average: WeightAverage | undefined;
+  /** @internal The best weights so far, as a callback keeps them. */
+  readonly best: WeightCopies;
+  private hasBest = false;
   /** @internal */
   preprocess: Preprocessing;
   /** @internal */
@@ -104,6 +120,11 @@ export class Trainer {
   private baseRate: number;
   private factor = 1;
   private stopRequested = false;
+  /** What whole data sets are measured by. */
+  private readonly evaluated: readonly Metric[];
+  private readonly metricsGiven: boolean;
+  /** Whether the model has the weights that it is to end with. */
+  private tookFinal = false;
   /** What the options say of how images are read, and whether the model knows how they are. */
   private readonly said: ReadingOptions;
   private remembered = false;
@@ -132,7 +153,13 @@ export class Trainer {
     checkOptions(where, options, TRAINER_OPTIONS);
     this.optimizer = checkOptimizer(where, options?.optimizer);
     this.loss = checkLoss(where, options.loss);
-    this.accuracy = checkMetrics(where, this.loss, options.metrics);
+    this.target = targetFormOf(where, this.loss, options);
+    const metrics = options.metrics === undefined ? defaultMetrics(this.target) : checkMetricList(where, options.metrics);
+    // What needs the outputs of all batches at once is measured of whole data sets alone.
+    this.metrics = metrics.filter(({ gather }) => gather !== 'concat');
+    this.evaluated = metrics;
+    this.metricsGiven = options.metrics !== undefined;
+    this.groupSize = checkInteger(where, 'accumulate', options.accumulate ?? 1, 1);
     this.clipping = checkClipping(where, options);
     this.input = checkInputShape(where, options.input);
     this.batchSize = checkInteger(where, 'batchSize', options.batchSize, 1);
@@ -141,6 +168,8 @@ export class Trainer {
     this.shuffleSeed = checkInteger(where, 'seed', options.seed ?? Philox.next().uint32(), 0);
     this.rate = this.baseRate = this.optimizer.lr;
     this.form = new ModelForm(model);
+    this.average = options.ema === undefined ? undefined : new WeightAverage(model, checkEma(where, options.ema), this.lastApplied);
+    this.best = new WeightCopies('best', model, 'all');
     // Mistakes of shape are reported here and not by the first step.
     const graph = this.buildGraph(this.batchSize, 'float32');
     this.classesOf(() => graph);
@@ -210,6 +239,15 @@ export class Trainer {
    * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT; ERR_NOT_FINITE when the loss is NaN or infinite; ERR_CLOSED
    */
   async step(images: Images, labels: Labels | Targets): Promise<StepResult> {
+    const { loss, measured, count } = await this.takeStep(images, labels);
+    return { loss, ...metricValues(this.metrics, measured, count) };
+  }
+
+  /**
+   * @internal The same, with what was measured as it is.
+   * @param groupSize how many steps the group has that begins now, when it is not `accumulate`
+   */
+  async takeStep(images: Images, labels: Labels | Targets, groupSize = this.groupSize): Promise<BatchScore> {
     const batch = readImages('Trainer.step', images, this.input, this.preprocess.layout);
     if (batch.count > this.batchSize) {
       throw new StridenetError(
@@ -221,26 +259,33 @@ export class Trainer {
     const { failure } = this.chain;
     if (failure && this.endsAtFailure) throw notApplied(this.submitted + 1, failure);
     const chain = (this.chain = failure ? {} : this.chain);
+    const group = { size: groupSize, isLast: this.inGroup + 1 >= groupSize };
     let step = 0;
     let release: () => void = () => undefined;
-    let results: number[];
+    let scored: BatchScore;
     try {
+      let graph: ScoringGraph | undefined;
       const running = this.programs.run(
-        this.programKey(batch.count, batch.dtype),
-        () => this.buildGraph(batch.count, batch.dtype),
-        (graph) => {
-          const wanted = this.readWanted(labels, batch.count, graph);
-          release = claim('Trainer.step', changedBy(graph), this);
+        this.programKey(batch.count, batch.dtype, group),
+        () => this.buildGraph(batch.count, batch.dtype, group),
+        (built) => {
+          graph = built;
+          const wanted = this.readWanted(labels, built);
+          release = claim('Trainer.step', changedBy(built), this);
           if (!this.remembered) rememberPreprocessing(this.model, this.preprocess);
           this.remembered = true;
           const randomStep = randomStepValue(this.shuffleSeed, this.submitted);
           step = ++this.submitted;
           const links = chainValues(step, chain.last === undefined);
           chain.last = step;
-          return { images: batch.data, ...wanted, learningRate: Float32Array.of(rate), ...links, randomStep };
+          this.inGroup = group.isLast ? 0 : this.inGroup + 1;
+          return { images: batch.data, [targetName(this.target)]: wanted, learningRate: Float32Array.of(rate), ...links, randomStep };
         },
       );
-      results = (await running).map((values) => values[0]!);
+      const averaging = group.isLast && step > 0 ? this.average?.follow(this.programs, this.form.toString(), step) : undefined;
+      averaging?.catch(() => undefined); // awaited below; a step that fails is what counts
+      scored = batchScore(graph!, batch.count, await running);
+      await averaging;
     } catch (error) {
       if (step > 0) chain.failure ??= { step, error };
       throw error;
@@ -249,11 +294,10 @@ export class Trainer {
     }
     this.completed = step;
     if (chain.failure) throw notApplied(step, chain.failure);
-    const [loss, correct] = results;
-    if (Number.isFinite(loss)) return this.accuracy ? { loss: loss!, accuracy: correct! / batch.count } : { loss: loss! };
+    if (Number.isFinite(scored.loss)) return scored;
     const error = new StridenetError(
       'ERR_NOT_FINITE',
-      `Training step ${step} gave a loss of ${loss} (learning rate ${rate}). Lower the learning rate, or check the images for NaN. ` +
+      `Training step ${step} gave a loss of ${scored.loss} (learning rate ${rate}). Lower the learning rate, or check the images for NaN. ` +
         'The weights are those of before this step.',
     );
     chain.failure = { step, error };
@@ -264,9 +308,59 @@ export class Trainer {
    * Loss and accuracy on a data set, with the weights as they are when the steps so far are done.
    * @throws StridenetError as `evaluate`
    */
-  async evaluate(dataset: DatasetLike, options: Pick<EvaluateOptions, 'signal'> = {}): Promise<Score> {
+  async evaluate(dataset: AnyDataset, options: Pick<EvaluateOptions, 'signal'> = {}): Promise<Score> {
     checkOptions('Trainer.evaluate', options, ['signal']);
-    return score('Trainer.evaluate', this, dataset, options.signal);
+    return this.score('Trainer.evaluate', dataset, options);
+  }
+
+  /** @internal The same for `where`, of `limit` batches. Averages stand in for the weights where there are some. */
+  async score(where: string, dataset: AnyDataset, options: Pick<ScoreOptions, 'signal' | 'limit'>): Promise<Score> {
+    const { model, loss, input, batchSize, preprocess, programs } = this;
+    // What accuracy is by default depends on the data set.
+    const metrics = this.metricsGiven ? this.evaluated : undefined;
+    const target = { model, loss, metrics, input, batchSize, preprocess, programs };
+    return score(where, target, dataset, { ...options, standIns: this.average?.standIns });
+  }
+
+  /** Keeps a copy of the weights as they are when the steps so far are done (their averages, with `ema`), for `restoreBest`. */
+  async keepBest(): Promise<void> {
+    const standIns = this.average?.standIns;
+    this.hasBest = true;
+    await this.programs.run(
+      `keep best ${this.form.toString()}${standIns ? ' of averages' : ''}`,
+      () => this.best.averaging(0, { standIns }),
+      () => ({}),
+    );
+  }
+
+  /** Puts the weights of the last `keepBest` back; without one, nothing changes. */
+  async restoreBest(): Promise<void> {
+    if (!this.hasBest) return;
+    this.tookFinal = true;
+    await this.writeModel(`restore best ${this.form.toString()}`, () => this.best.puttingBack);
+  }
+
+  /** With `ema`: the model takes the averages of its weights, as `fit` does at its end. Without, or before the first update, nothing changes. */
+  async useAverage(): Promise<void> {
+    const copies = this.average?.copies;
+    if (copies) await this.writeModel(`use average ${this.form.toString()}`, () => copies.puttingBack);
+  }
+
+  /** @internal What the model ends with: its averages, unless the best weights were put back. */
+  async finish(): Promise<void> {
+    if (!this.tookFinal) await this.useAverage();
+  }
+
+  private async writeModel(key: string, build: () => Graph): Promise<void> {
+    let release: () => void = () => undefined;
+    try {
+      await this.programs.run(key, build, (graph) => {
+        release = claim('Trainer', changedBy(graph), this);
+        return {};
+      });
+    } finally {
+      release();
+    }
   }
 
   /**
@@ -277,9 +371,10 @@ export class Trainer {
   async save(path: string, options: TrainerSaveOptions = {}): Promise<void> {
     checkOptions('Trainer.save', options, ['metadata']);
     const notes = checkNotes('Trainer.save', options.metadata);
-    const { epoch, submitted: step, baseRate: learningRate, seed } = this;
+    const { epoch, submitted: step, baseRate: learningRate, seed, inGroup } = this;
+    const averaged = this.average?.updates;
     const recipe = this.recipe();
-    const state = { optimizer: this.optimizer.name, epoch, step, learningRate, seed };
+    const state = { optimizer: this.optimizer.name, epoch, step, learningRate, seed, inGroup, averaged };
     const progress = this.progress?.();
     progress?.catch(() => undefined); // it is awaited in its turn; until then a rejection must not count as unhandled
     await this.programs.between(
@@ -313,7 +408,10 @@ export class Trainer {
 
   /** @internal Goes on from a checkpoint; nothing changes unless it fits. @throws StridenetError ERR_STATE_DICT_MISMATCH */
   restore(checkpoint: Checkpoint): void {
+    this.hasBest = holdsSlot(checkpoint, this.best.slot);
+    this.average?.resume(checkpoint.state.averaged ?? 0);
     restoreCheckpoint(checkpoint, this.model, this.slotVariables(), this.optimizer.name);
+    this.inGroup = checkpoint.state.inGroup ?? 0;
     // The model knows by now how images were read; nothing is compiled yet.
     if (this.said.preprocess === undefined) this.preprocess = readingOf('Trainer', this.model, this.input, this.said);
     const { epoch, step, learningRate, seed } = checkpoint.state;
@@ -354,7 +452,8 @@ export class Trainer {
     const model = recipeOf(this.model, models);
     const loss = lossRecipe(this.loss);
     if (!model || !isBuiltIn(this.optimizer) || !loss) return undefined;
-    const { input, batchSize, preprocess, accuracy } = this;
+    const { input, batchSize, preprocess, target } = this;
+    if (this.evaluated.some(({ name }) => name !== 'accuracy')) return undefined;
     const pathsOf = (has: (module: Module) => boolean): string[] =>
       this.model.namedModules().flatMap(([path, module]) => (has(module) ? [path] : []));
     return {
@@ -368,8 +467,12 @@ export class Trainer {
         input,
         batchSize,
         preprocess,
-        metrics: accuracy ? ['accuracy'] : [],
+        targets: target.kind,
+        targetShape: target.shape,
+        metrics: this.evaluated.map(() => 'accuracy'),
         algorithm: this.programs.algorithm,
+        ...(this.groupSize > 1 && { accumulate: this.groupSize }),
+        ...(this.average && { ema: this.average.options }),
         ...this.clipping,
       },
     };
@@ -377,21 +480,18 @@ export class Trainer {
 
   /** @internal Makes the program of steps of `count` images. @throws StridenetError when the model does not take so many */
   async prepare(count: number, dtype: ImageDType): Promise<void> {
-    await this.programs.prepare(this.programKey(count, dtype), () => this.buildGraph(count, dtype));
+    const group = { size: this.groupSize, isLast: true };
+    await this.programs.prepare(this.programKey(count, dtype, group), () => this.buildGraph(count, dtype, group));
   }
 
-  /** What the model should give for `count` images, as `graph` is fed with it. */
-  private readWanted(labels: Labels | Targets, count: number, graph: Graph): FeedValues {
-    if (this.loss.targets !== 'values') {
-      const classes = this.classesOf(() => graph);
-      return { labels: readLabels('Trainer.step', labels as Labels, count, classes) };
-    }
-    const targets = graph.feeds.find(({ name }) => name === 'targets')!;
-    return { targets: readTargets('Trainer.step', labels, targets.shape) };
+  /** What the model should give, as `graph` is fed with it. */
+  private readWanted(labels: Labels | Targets, graph: Graph): TypedArray {
+    const feed = graph.feeds.find(({ name }) => name === targetName(this.target))!;
+    return readWanted('Trainer.step', labels, feed, this.target.kind === 'classes' ? this.classesOf(() => graph) : undefined);
   }
 
-  private programKey(count: number, dtype: ImageDType): string {
-    return `train ${count} ${dtype} ${this.form.toString()}`;
+  private programKey(count: number, dtype: ImageDType, { size, isLast }: Group): string {
+    return `train ${count} ${dtype} ${isLast ? 'last' : 'one'} of ${size} ${this.form.toString()}`;
   }
 
   /** @param build a graph of steps with the model as it is */
@@ -401,20 +501,29 @@ export class Trainer {
     return this.counted.classes;
   }
 
-  private buildGraph(count: number, dtype: ImageDType): Graph {
+  private buildGraph(count: number, dtype: ImageDType, group?: Group): ScoringGraph {
     const form = { count, dtype, input: this.input, preprocess: this.preprocess };
     return trainingGraph(
       {
         model: this.model,
         loss: this.loss,
-        accuracy: this.accuracy,
+        metrics: this.metrics,
         optimizer: this.optimizer,
         keptOf: (parameter) => this.keptOf(parameter),
         lastApplied: this.lastApplied,
         clipping: this.clipping,
+        accumulatorOf: (parameter) => this.accumulatorOf(parameter),
       },
       form,
+      this.target,
+      group,
     );
+  }
+
+  private accumulatorOf(parameter: Parameter): Variable {
+    let accumulator = this.accumulators.get(parameter);
+    if (!accumulator) this.accumulators.set(parameter, (accumulator = new Variable(parameter.shape)));
+    return accumulator;
   }
 
   /** Made when they are first asked for: layers may be replaced while this trainer lives. */
@@ -432,7 +541,12 @@ export class Trainer {
       const kept = this.keptOf(parameter);
       return [...kept.slots, ...kept.scalars].map((variable, i) => [slotName(names[i]!, parameter.name), variable] as const);
     });
-    return new Map(named);
+    const copies = [this.average?.copies, this.hasBest ? this.best : undefined].flatMap((kept) =>
+      (kept?.pairs ?? []).map(({ name, copy }) => [slotName(kept!.slot, name), copy] as const),
+    );
+    const sums = this.groupSize === 1 ? [] : this.model.parameters().filter(({ requiresGrad }) => requiresGrad);
+    const accumulated = sums.map((parameter) => [slotName('accumulated', parameter.name), this.accumulatorOf(parameter)] as const);
+    return new Map([...named, ...accumulated, ...copies]);
   }
 }
 
@@ -445,6 +559,15 @@ function trainerOfFile(path: string, model: Module, options: TrainerOptions): Tr
     if (code !== 'ERR_UNKNOWN_OPTION' && code !== 'ERR_INVALID_ARGUMENT' && code !== 'ERR_SHAPE_MISMATCH') throw error;
     throw new StridenetError('ERR_BAD_FILE', `${formatValue(path)} does not say how its trainer is built: ${message}`, { cause: error });
   }
+}
+
+/** What the model should give, by the options or, where they do not say, by the loss. */
+function targetFormOf(where: string, loss: Loss, { targets, targetShape }: TrainerOptions): TargetForm {
+  const kind = targets ?? loss.targets ?? 'classes';
+  if (kind !== 'classes' && kind !== 'values') {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects targets to be 'classes' or 'values' but got ${formatValue(kind)}.`);
+  }
+  return { kind, shape: checkTargetShape(where, 'targetShape', targetShape) };
 }
 
 function changedBy({ updates }: Graph): Tensor[] {

@@ -4,9 +4,11 @@ import type { Shape } from '../graph/types';
 import type { Loss } from '../nn/loss';
 import type { Optimizer } from '../optim/optimizer';
 import { CLIPPING_OPTIONS, type ClippingOptions } from './clipping';
-import type { Metric } from './evaluate';
+import type { MetricLike } from '../metrics/metric';
+import type { TargetForm } from './graphs';
 import { READING_OPTIONS, type ReadingOptions } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
+import type { EmaOptions } from './weightAverage';
 
 /** Options of `Trainer`. */
 export interface TrainerOptions extends ExecutionOptions, ReadingOptions, ClippingOptions {
@@ -18,14 +20,22 @@ export interface TrainerOptions extends ExecutionOptions, ReadingOptions, Clippi
   input: Shape;
   /** Largest number of images of a step. */
   batchSize: number;
-  /** Default ['accuracy'], or [] with a loss of values. */
-  metrics?: readonly Metric[] | undefined;
+  /** What the model should give: classes, or values of which each image has `targetShape` or the shape of the output. Default: what the loss takes. */
+  targets?: TargetForm['kind'] | undefined;
+  /** Of one image: [H, W] for a class of each pixel. Default []: one class, or values of the output's shape. */
+  targetShape?: Shape | undefined;
+  /** Default ['accuracy'] where each image has a class, else []. */
+  metrics?: readonly MetricLike[] | undefined;
+  /** So many steps add up their gradients, of which the mean makes one update; the batch norms of each step are its own. Default 1. */
+  accumulate?: number | undefined;
+  /** Keep an exponential moving average of the weights, which `evaluate` and the validation of `fit` measure and which `fit` leaves in the model. */
+  ema?: EmaOptions | undefined;
   /** For dropout and for shuffling by `fit`; kept in checkpoints. Default: drawn from `manualSeed`. */
   seed?: number | undefined;
 }
 
 export const TRAINER_OPTIONS = [
-  ...['optimizer', 'loss', 'input', 'batchSize', 'metrics', 'seed'],
+  ...['optimizer', 'loss', 'input', 'batchSize', 'targets', 'targetShape', 'metrics', 'accumulate', 'ema', 'seed'],
   ...CLIPPING_OPTIONS,
   ...READING_OPTIONS,
   ...EXECUTION_OPTIONS,

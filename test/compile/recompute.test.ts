@@ -13,6 +13,7 @@ import { nativeQueries } from '../../lib/runtime/queries';
 import { Session } from '../../lib/runtime/session';
 import { State } from '../../lib/runtime/state';
 import { makeKept, type Kept } from '../../lib/train/kept';
+import { CLASS_NUMBERS } from '../../lib/train/graphs';
 import { trainingGraph } from '../../lib/train/trainingGraph';
 
 /** A residual block between convolutions; every batch normalisation of it is at least 1 MiB at batch 4. */
@@ -39,7 +40,7 @@ function train(recompute: boolean): { program: Program; values: number[][] } {
   const kept = new Map(net.parameters().map((parameter) => [parameter, makeKept(optimizer, parameter)]));
   const form = { count: 4, dtype: 'float32' as const, input: [3, 64, 64], preprocess: {} };
   const keptOf = (parameter: nn.Parameter): Kept => kept.get(parameter)!;
-  const graph = trainingGraph({ model: net, loss: nn.crossEntropy(), accuracy: false, optimizer, keptOf }, form);
+  const graph = trainingGraph({ model: net, loss: nn.crossEntropy(), metrics: [], optimizer, keptOf }, form, CLASS_NUMBERS);
   const program = compileGraph(graph, nativeQueries(), { recompute });
   const session = new Session({ state: new State(), threads: 2 });
   try {

@@ -9,6 +9,8 @@ import { nativeQueries } from '../../lib/runtime/queries';
 import { Session } from '../../lib/runtime/session';
 import { State } from '../../lib/runtime/state';
 import { makeKept, type Kept } from '../../lib/train/kept';
+import { accuracy } from '../../lib/metrics/accuracy';
+import { CLASS_NUMBERS } from '../../lib/train/graphs';
 import { trainingGraph } from '../../lib/train/trainingGraph';
 
 function train(sharesMemory: boolean): { bytes: number; losses: number[]; weights: number[][] } {
@@ -17,7 +19,7 @@ function train(sharesMemory: boolean): { bytes: number; losses: number[]; weight
   const optimizer = optim.sgd({ lr: 0.1, momentum: 0.9, nesterov: true });
   const form = { count: 16, dtype: 'uint8', input: [1, 28, 28], preprocess: {} } as const;
   const keptOf = (parameter: nn.Parameter): Kept => makeKept(optimizer, parameter);
-  const graph = trainingGraph({ model, loss: nn.crossEntropy(), accuracy: true, optimizer, keptOf }, form);
+  const graph = trainingGraph({ model, loss: nn.crossEntropy(), metrics: [accuracy()], optimizer, keptOf }, form, CLASS_NUMBERS);
   using session = new Session({ state: new State(), threads: 2 });
   const loaded = session.load(compileGraph(graph, nativeQueries(), { sharesMemory }));
   const images = Uint8Array.from({ length: 16 * 784 }, (_, i) => (i * 2654435761) >>> 24);

@@ -30,7 +30,16 @@ test('learns, and reports every epoch', async () => {
   const history = await fit(model, points(500), base({ epochs: 5, validation: points(200, 2) }));
   expect(history.epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4, 5]);
   const last = history.epochs.at(-1)!;
-  expect(Object.keys(last).sort()).toEqual(['accuracy', 'epoch', 'imagesPerSecond', 'loss', 'seconds', 'valAccuracy', 'valLoss']);
+  expect(Object.keys(last).sort()).toEqual([
+    'accuracy',
+    'epoch',
+    'imagesPerSecond',
+    'learningRate',
+    'loss',
+    'seconds',
+    'valAccuracy',
+    'valLoss',
+  ]);
   expect(last.accuracy).toBeGreaterThan(0.95);
   expect(last.loss).toBeLessThan(history.epochs[0]!.loss);
   // After fit, the module has the weights that the last validation saw.

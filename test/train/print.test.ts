@@ -10,15 +10,15 @@ const images = (length: number) =>
 
 test('a history is a table, a row for each epoch, with the columns that the records have', () => {
   const history = printedHistory([
-    { epoch: 1, loss: 2.30259, accuracy: 0.1, imagesPerSecond: 12345.6, seconds: 1.25 },
-    { epoch: 2, loss: NaN, accuracy: 0.925, valLoss: 0.5, imagesPerSecond: 99, seconds: 10 },
+    { epoch: 1, loss: 2.30259, accuracy: 0.1, learningRate: 0.1, imagesPerSecond: 12345.6, seconds: 1.25 },
+    { epoch: 2, loss: NaN, accuracy: 0.925, valLoss: 0.5, learningRate: 0.05, imagesPerSecond: 99, seconds: 10 },
   ]);
   expect(inspect(history)).toBe(
     [
       'History(2 epochs)',
-      'epoch    loss  accuracy  imagesPerSecond  seconds  valLoss',
-      '    1  2.3026    0.1000            12346      1.3         ',
-      '    2     NaN    0.9250               99     10.0   0.5000',
+      'epoch    loss  accuracy  learningRate  imagesPerSecond  seconds  valLoss',
+      '    1  2.3026    0.1000           0.1            12346      1.3         ',
+      '    2     NaN    0.9250          0.05               99     10.0   0.5000',
     ].join('\n'),
   );
   expect(inspect({ history })).toContain('history: History(2 epochs)');
@@ -34,7 +34,7 @@ test('of a long history both ends are printed, of an empty one nothing', () => {
 
 test('fit returns one, which is otherwise a plain object', async () => {
   const history = await fit(model(), images(8), { epochs: 1, optimizer: optim.sgd(), progress: false, seed: 1 });
-  expect(inspect(history)).toMatch(/^History\(1 epoch\)\nepoch +loss +accuracy +imagesPerSecond +seconds\n +1 /);
+  expect(inspect(history)).toMatch(/^History\(1 epoch\)\nepoch +loss +accuracy +learningRate +imagesPerSecond +seconds\n +1 /);
   expect(history).toStrictEqual({ epochs: [expect.any(Object)] });
   expect(Object.keys(history)).toEqual(['epochs']);
 });

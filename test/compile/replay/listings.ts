@@ -18,8 +18,9 @@ import { sgd } from '../../../lib/optim/sgd';
 import { manualSeed } from '../../../lib/random';
 import { binding } from '../../../lib/runtime/binding';
 import { makeQueries, planProgram } from '../../../lib/runtime/queries';
-import { inferenceGraph, type BatchForm } from '../../../lib/train/graphs';
+import { CLASS_NUMBERS, inferenceGraph, type BatchForm } from '../../../lib/train/graphs';
 import { makeKept } from '../../../lib/train/kept';
+import { accuracy } from '../../../lib/metrics/accuracy';
 import { trainingGraph } from '../../../lib/train/trainingGraph';
 
 /** By name, `resnet18 training 8 fast avx2`. */
@@ -62,7 +63,7 @@ function graphsOf({ input, build }: ZooModel): Record<string, Graph> {
   const training = {
     model,
     loss: crossEntropy(),
-    accuracy: true,
+    metrics: [accuracy()],
     optimizer,
     keptOf: (parameter: Tensor) => makeKept(optimizer, parameter),
     lastApplied: new Variable([]),
@@ -70,7 +71,7 @@ function graphsOf({ input, build }: ZooModel): Record<string, Graph> {
   return {
     'inference 1': inferenceGraph(model, form(1)),
     'inference 8': inferenceGraph(model, form(8)),
-    'training 8': trainingGraph(training, form(8)),
+    'training 8': trainingGraph(training, form(8), CLASS_NUMBERS),
   };
 }
 

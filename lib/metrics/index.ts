@@ -1,0 +1,4 @@
+/** The public namespace `metrics`. */
+
+export { accuracy } from './accuracy';
+export type { Metric, MetricLike, MetricValue, Total } from './metric';
