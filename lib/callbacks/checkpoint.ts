@@ -69,10 +69,11 @@ export function checkpoint(options: CheckpointOptions): Callback {
       monitor.best = typeof best === 'number' ? best : undefined;
       saved = Array.isArray(files) ? files.filter(isSaved) : [];
     },
-    async onEpochEnd(record, { trainer }) {
+    async onEpochEnd(record, context) {
+      const { trainer } = context;
       const file = fill(where, path, { ...record, step: trainer.steps });
       if (!monitored) return write(trainer, file);
-      const value = monitor.valueOf(record);
+      const value = monitor.valueOf(record, context);
       if (value === undefined) return;
       const isBest = monitor.improves(value);
       if (keep === 'best') return isBest ? write(trainer, file) : undefined;

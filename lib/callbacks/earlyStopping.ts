@@ -50,9 +50,10 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
       monitor.best = typeof best === 'number' ? best : undefined;
       wait = typeof waited === 'number' ? waited : 0;
     },
-    async onEpochEnd(record, { trainer }) {
+    async onEpochEnd(record, context) {
+      const { trainer } = context;
       if (record.epoch < startFromEpoch) return;
-      const value = monitor.valueOf(record);
+      const value = monitor.valueOf(record, context);
       if (value === undefined) return;
       wait++;
       if (monitor.improves(value)) {

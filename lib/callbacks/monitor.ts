@@ -1,6 +1,7 @@
 /** What callbacks watch: one number of the records of epochs, and whether more of it or less is better. */
 
 import { checkNumber, formatValue, StridenetError } from '../errors';
+import type { FitContext } from '../train/callbacks';
 import type { EpochRecord } from '../train/history';
 
 /** Whether the least or the greatest value is the best; 'auto' tells by the name. */
@@ -39,16 +40,16 @@ export class Monitor {
   }
 
   /** What is watched, or undefined in an epoch without validation. @throws StridenetError ERR_INVALID_ARGUMENT when records have no such number */
-  valueOf(record: EpochRecord): number | undefined {
+  valueOf(record: EpochRecord, { params }: FitContext): number | undefined {
     const value = record[this.name];
     if (typeof value === 'number') return value;
     const isOfValidation = this.name.startsWith('val');
-    if (value === undefined && isOfValidation && this.seen) return undefined;
+    if (isOfValidation && params.hasValidation && record.valLoss === undefined) return undefined;
     const numbers = Object.keys(record).filter((name) => typeof record[name] === 'number');
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `${this.where} expects records to have a number ${formatValue(this.name)} to monitor but they have ${numbers.join(', ')}.` +
-        (isOfValidation ? ' Pass validation to fit.' : ''),
+        (isOfValidation && !params.hasValidation ? ' Pass validation to fit.' : ''),
     );
   }
 
@@ -62,9 +63,5 @@ export class Monitor {
   /** Below 0 if `a` is better than `b`. */
   compare(a: number, b: number): number {
     return this.sign * (b - a);
-  }
-
-  private get seen(): boolean {
-    return this.best !== undefined;
   }
 }

@@ -12,6 +12,17 @@ export interface FitContext {
   readonly model: Module;
   /** For `save`, `learningRate` and `evaluate`. */
   readonly trainer: Trainer;
+  /** What training is to be. */
+  readonly params: FitParams;
+}
+
+/** What a fit was asked for. */
+export interface FitParams {
+  readonly epochs: number;
+  /** Batches of an epoch; undefined for a stream that does not say how long it is. */
+  readonly batchesPerEpoch: number | undefined;
+  /** Whether there is a validation set. */
+  readonly hasValidation: boolean;
 }
 
 /** Functions that `fit` awaits. What one throws ends training and is what `fit` rejects with. */

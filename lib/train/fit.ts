@@ -163,7 +163,9 @@ export async function fit(model: Module, data: AnyDataset, options: FitOptions):
   });
   const trainer = new Trainer(model, trainerOptions);
   const bar = options.progress === false ? undefined : new ProgressBar();
-  const notify = new Notifier(callbacks, { model, trainer });
+  const { epochs, batchesPerEpoch } = plan;
+  const params = { epochs, batchesPerEpoch, hasValidation: validation !== undefined };
+  const notify = new Notifier(callbacks, { model, trainer, params });
   let fitting: Fitting | undefined;
   let release: (() => void) | undefined;
   try {

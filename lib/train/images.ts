@@ -144,7 +144,8 @@ export function readTargets(where: string, targets: unknown, shape: Shape): Floa
     const got = Tensor.is(targets) ? `a tensor of shape ${formatShape(targets.shape)}` : `${length} values`;
     throw new StridenetError(
       'ERR_SHAPE_MISMATCH',
-      `${where} expects targets of the shape of the model's output, ${formatShape(shape)} (${count} values), but got ${got}.`,
+      `${where} expects targets of the shape of the model's output, ${formatShape(shape)} (${count} values), but got ${got}.` +
+        (length === shape[0] ? ' Numbers of classes are for a loss of classes, such as nn.crossEntropy().' : ''),
     );
   }
   const numbers = Array.isArray(given) ? readArray(given, count) : undefined;

@@ -1,6 +1,6 @@
 /** Training and inference on whole models. */
 
-export type { Callback, FitContext } from './callbacks';
+export type { Callback, FitContext, FitParams } from './callbacks';
 export { compile, CompiledModel, type CompileModelOptions, type WarmUpOptions } from './compile';
 export { evaluate, type EvaluateOptions, type Score } from './evaluate';
 export type { EmaOptions } from './weightAverage';

@@ -259,7 +259,13 @@ export class Trainer {
     const { failure } = this.chain;
     if (failure && this.endsAtFailure) throw notApplied(this.submitted + 1, failure);
     const chain = (this.chain = failure ? {} : this.chain);
-    const group = { size: groupSize, isLast: this.inGroup + 1 >= groupSize };
+    const { inGroup } = this;
+    const group = { size: groupSize, isLast: inGroup + 1 >= groupSize };
+    const fail = (error: unknown): void => {
+      if (chain.failure) return;
+      chain.failure = { step, error };
+      this.inGroup = inGroup; // nor do the steps behind this one count
+    };
     let step = 0;
     let release: () => void = () => undefined;
     let scored: BatchScore;
@@ -278,7 +284,7 @@ export class Trainer {
           step = ++this.submitted;
           const links = chainValues(step, chain.last === undefined);
           chain.last = step;
-          this.inGroup = group.isLast ? 0 : this.inGroup + 1;
+          this.inGroup = group.isLast ? 0 : inGroup + 1;
           return { images: batch.data, [targetName(this.target)]: wanted, learningRate: Float32Array.of(rate), ...links, randomStep };
         },
       );
@@ -287,7 +293,7 @@ export class Trainer {
       scored = batchScore(graph!, batch.count, await running);
       await averaging;
     } catch (error) {
-      if (step > 0) chain.failure ??= { step, error };
+      if (step > 0) fail(error);
       throw error;
     } finally {
       release();
@@ -300,7 +306,7 @@ export class Trainer {
       `Training step ${step} gave a loss of ${scored.loss} (learning rate ${rate}). Lower the learning rate, or check the images for NaN. ` +
         'The weights are those of before this step.',
     );
-    chain.failure = { step, error };
+    fail(error);
     throw error;
   }
 

@@ -215,9 +215,9 @@ describe('losses of values', () => {
     );
     const dataset = { images: IMAGES, labels: LABELS, shape: [2, 1, 1] as const, classes: ['a', 'b'], length: 2 };
     const model = new nn.Sequential(new nn.Flatten(), twoByTwo());
-    await expectRejection('ERR_INVALID_ARGUMENT', evaluate(model, dataset, { loss: nn.mseLoss() }), 'Trainer.step');
+    await expectRejection('ERR_SHAPE_MISMATCH', evaluate(model, dataset, { loss: nn.mseLoss() }), 'nn.crossEntropy()');
     const fitted = fit(model, dataset, { epochs: 1, loss: nn.bceWithLogits(), optimizer: optim.sgd({ lr: 0.1 }), progress: false });
-    await expectRejection('ERR_INVALID_ARGUMENT', fitted, 'labels of a data set are classes');
+    await expectRejection('ERR_SHAPE_MISMATCH', fitted, 'Numbers of classes are for a loss of classes');
   });
 });
 
