@@ -6,7 +6,7 @@ import type { Schedule, ScheduleRecord } from '../optim/schedule';
 import { Philox, PURPOSE } from '../random';
 import { StridenetError } from '../errors';
 import { Task } from '../runtime/task';
-import { pipeline, readBatches, type Batch } from './batches';
+import { pipeline, readBatches, type Batch, type Pass } from './batches';
 import type { Notifier } from './callbacks';
 import { asTargets, DEPTH, type Score } from './evaluate';
 import type { FitProgress } from './fitProgress';
@@ -53,6 +53,8 @@ export class Fitting {
   private current: EpochState;
   /** Batches of the epoch under way that were handed over. */
   private submitted: number;
+  /** What is read of the data set in it. */
+  private pass: Pass | undefined;
   /** Whether the epoch under way has come to its end. */
   private isWhole = false;
   /** Resolve the promises of those who wait for the totals of a number of batches. */
@@ -90,8 +92,25 @@ export class Fitting {
     } catch (error) {
       for (const { reject } of this.waiting.splice(0)) reject(error);
       this.submitted = this.current.batches; // steps that failed are not part of a checkpoint that is saved now
-      throw error;
+      throw await this.withCause(error);
     }
+  }
+
+  /** A loss that is not finite, with what was the first such value. */
+  private async withCause(error: unknown): Promise<unknown> {
+    const { trainer, dataset, current, pass } = this;
+    if (!(error instanceof StridenetError) || error.code !== 'ERR_NOT_FINITE' || isStream(dataset) || !pass) return error;
+    try {
+      const at = { ...pass, first: current.batches, limit: current.batches + 1 };
+      for await (const { images, labels } of readBatches('fit', dataset, at)) {
+        const first = await trainer.firstNotFinite(images, asTargets(labels, trainer.target), trainer.steps);
+        if (first)
+          return new StridenetError(error.code, `${error.message} The first value that is not finite is in ${first}.`, { cause: error });
+      }
+    } catch {
+      // The images cannot be read again, or there is no memory for this: what ended training is known without.
+    }
+    return error;
   }
 
   private async epoch(epoch: number): Promise<void> {
@@ -124,6 +143,7 @@ export class Fitting {
     const start = performance.now() - 1000 * current.seconds;
     const order = isStream(dataset) ? undefined : await this.order(epoch, dataset.length);
     const pass = { batchSize: trainer.batchSize, epoch, order, first: current.batches, limit: batchesPerEpoch, dropLast };
+    this.pass = pass;
     await pipeline(
       untilStopped(trainer, readBatches('fit', dataset, pass)),
       // A callback between batches sees the weights of its batch, so nothing may run ahead.

@@ -29,6 +29,7 @@ import {
 import { claim } from './claims';
 import { checkClipping, type ClippingOptions } from './clipping';
 import { defaultMetrics, score, type EvaluateOptions, type Score, type ScoreOptions } from './evaluate';
+import { finitenessGraph } from './firstNotFinite';
 import type { FitProgress } from './fitProgress';
 import { checkLoss, checkModel, classCount, targetName, type ScoringGraph, type TargetForm } from './graphs';
 import {
@@ -355,6 +356,23 @@ export class Trainer {
   /** @internal What the model ends with: its averages, unless the best weights were put back. */
   async finish(): Promise<void> {
     if (!this.tookFinal) await this.useAverage();
+  }
+
+  /** @internal What was the first value of step number `step` that is not finite, in words, with the weights as they are. */
+  async firstNotFinite(images: Images, labels: Labels | Targets, step: number): Promise<string | undefined> {
+    const { data, dtype, count } = readImages('Trainer.step', images, this.input, this.preprocess.layout);
+    const form = { count, dtype, input: this.input, preprocess: this.preprocess };
+    let values: readonly string[] = [];
+    const flags = await this.programs.run(
+      `finiteness ${count} ${dtype} ${this.form.toString()}`,
+      () => finitenessGraph(this, form, this.target),
+      (graph) => {
+        values = graph.values;
+        const randomStep = randomStepValue(this.shuffleSeed, step - 1);
+        return { images: data, [targetName(this.target)]: this.readWanted(labels, graph), randomStep };
+      },
+    );
+    return values[flags.findIndex(([flag]) => !Number.isFinite(flag))];
   }
 
   private async writeModel(key: string, build: () => Graph): Promise<void> {
