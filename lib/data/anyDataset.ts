@@ -2,7 +2,6 @@
 
 import { checkFunction, formatValue, StridenetError } from '../errors';
 import { checkPreprocessing } from '../graph/preprocess';
-import { elementCount } from '../graph/types';
 import {
   checkClassNames,
   checkImageShapeOf,
@@ -55,7 +54,7 @@ function checkLazy(where: string, dataset: LazyDataset): LazyDataset {
   checkFunction(where, "the data set's read", dataset.read);
   const facts = checkFacts(where, dataset);
   const length = checkLength(where, dataset.length, NaN);
-  const labels = readLabels(where, "the data set's labels", dataset.labels, length * elementCount(facts.targetShape ?? []));
+  const labels = readLabels(where, "the data set's labels", dataset.labels, length, facts.targetShape ?? [], facts.classes);
   return { ...facts, length, labels, read: async (indices, into) => dataset.read(indices, into) };
 }
 

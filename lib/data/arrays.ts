@@ -58,7 +58,7 @@ export function arrays(images: Tensor | Pixels, targets: Tensor | ClassNumbers |
   }
   const targetShape = checkTargetShape(where, 'targetShape', options.targetShape ?? (Tensor.is(targets) ? targets.shape.slice(1) : undefined));
   const values = Tensor.is(targets) ? (targets.value ?? targets.dataSync()) : targets;
-  const labels = readLabels(where, 'targets', values, length * elementCount(targetShape));
+  const labels = readLabels(where, 'targets', values, length, targetShape, classes);
   const names = classNames(classes, labels);
   return readDataset(where, { scale, mean, std, images: pixels, labels, shape, targetShape, classes: names, length, layout });
 }

@@ -133,7 +133,7 @@ export function readDataset(where: string, dataset: unknown): Dataset {
   const { scale, mean, std, layout } = rest;
   return printedDataset({
     images,
-    labels: readLabels(where, "the data set's labels", numbers, wanted),
+    labels: readLabels(where, "the data set's labels", numbers, length, target, classes),
     shape: shape as Dataset['shape'],
     ...(target.length > 0 && { targetShape: target }),
     classes: readArray(classes ?? [], 0) ? [] : checkClassNames(where, "the data set's classes", classes),
@@ -171,11 +171,15 @@ export function checkTargetShape(where: string, what: string, shape: unknown): S
 }
 
 /**
- * Classes or, as a Float32Array, values. @param count how many there must be
+ * Classes or, as a Float32Array, values; where classes have names and each image has one number, that is the number of a class.
+ * @param count number of images
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH
  */
-export function readLabels(where: string, what: string, labels: unknown, count: number): LabelArray {
-  return kindOf(labels) === 'Float32Array' ? readValues(where, what, labels, count) : readClassNumbers(where, what, labels, count);
+export function readLabels(where: string, what: string, labels: unknown, count: number, target: Shape, classes: unknown): LabelArray {
+  const total = count * elementCount(target);
+  const areClasses = target.length === 0 && (readArray(classes, MOST_CLASSES) ?? []).length > 0;
+  if (kindOf(labels) === 'Float32Array' && !areClasses) return readValues(where, what, labels, total);
+  return readClassNumbers(where, what, labels, total, count);
 }
 
 /** Names of classes, in label order. @throws StridenetError ERR_INVALID_ARGUMENT */

@@ -28,7 +28,9 @@ export interface Metric {
 
 /** What batches gave of one tensor. */
 export interface Total {
+  /** Of the tensor, for 'concat' with all batches along axis 0. */
   readonly shape: Shape;
+  /** One after the other, in row-major order. */
   readonly values: ArrayLike<number>;
 }
 

@@ -43,21 +43,30 @@ export function readBatches(where: string, dataset: ReadyDataset, pass: Pass): A
   if (isStream(dataset)) {
     return ahead(part(streamBatches(where, dataset, epoch, batchSize, dropLast), first, limit));
   }
-  const whole = pass.order ?? Int32Array.from({ length: dataset.length }, (_, i) => i);
-  const length = dropLast ? whole.length - (whole.length % batchSize) : whole.length;
-  const order = whole.subarray(Math.min(first * batchSize, length), Math.min(limit * batchSize, length));
-  if (isLazy(dataset)) return ahead(lazyBatches(dataset, batchSize, order));
-  return batches(dataset, batchSize, pass.order && order, first, limit);
+  const length = dropLast ? dataset.length - (dataset.length % batchSize) : dataset.length;
+  const [start, end] = [Math.min(first * batchSize, length), Math.min(limit * batchSize, length)];
+  if (isLazy(dataset)) return ahead(lazyBatches(dataset, batchSize, (pass.order ?? placesTo(end)).subarray(start, end)));
+  return batches(dataset, batchSize, pass.order?.subarray(start, end), start, end);
 }
 
-/** Consecutive batches of images in memory, of those that `order` names if given, else of all; the last one may be smaller. */
-export function* batches(dataset: Dataset, batchSize: number, order?: Int32Array, first = 0, limit = Infinity): Generator<Batch> {
+/** 0, 1, ... up to `end`. */
+function placesTo(end: number): Int32Array {
+  const places = new Int32Array(end);
+  for (let i = 0; i < end; i++) places[i] = i;
+  return places;
+}
+
+/**
+ * Consecutive batches of images in memory, of those that `order` names if given, else of those from `first` to before `end`; the last one may be
+ * smaller.
+ */
+export function* batches(dataset: Dataset, batchSize: number, order?: Int32Array, first = 0, end = dataset.length): Generator<Batch> {
   const { images, labels } = dataset;
-  const length = Math.min(order?.length ?? dataset.length, order ? Infinity : limit * batchSize);
+  const length = order?.length ?? end;
   const size = elementCount(dataset.shape);
   const perLabel = labelSize(dataset);
   const gathered = order && { images: sameKind(images, batchSize * size), labels: sameKind(labels, batchSize * perLabel) };
-  for (let start = order ? 0 : first * batchSize; start < length; start += batchSize) {
+  for (let start = order ? 0 : first; start < length; start += batchSize) {
     const count = Math.min(batchSize, length - start);
     if (images.length === 0 || labels.length === 0) {
       throw new StridenetError(

@@ -18,6 +18,7 @@ export interface FitContext {
 
 /** What a fit was asked for. */
 export interface FitParams {
+  /** Passes over the data set. */
   readonly epochs: number;
   /** Batches of an epoch; undefined for a stream that does not say how long it is. */
   readonly batchesPerEpoch: number | undefined;
