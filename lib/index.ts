@@ -18,6 +18,7 @@ export * as ops from './ops';
 export * as nn from './nn';
 export * as models from './models';
 export * as optim from './optim';
+export * as transforms from './transforms';
 export * as data from './data';
 export * from './train';
 export { summary, type LayerSummary, type Summary } from './summary';
