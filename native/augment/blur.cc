@@ -1,6 +1,7 @@
 // Levels mixed with those of their neighbours.
 
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "native/augment/operations.h"
@@ -69,25 +70,32 @@ void gaussianBlur(Picture& picture, int kernelWidth, int kernelHeight, double si
   }
 }
 
+namespace {
+
 // x + (1 - factor) (smooth - x) away from the border, where smooth is the mean of the 3x3 pixels around, the middle one five times as
 // heavy.
+void sharpenRow(const uint8_t* above, const uint8_t* middle, const uint8_t* below, float rest, uint8_t* __restrict out, int width) {
+  for (int x = 1; x < width - 1; ++x) {
+    const int around = above[x - 1] + above[x] + above[x + 1] + middle[x - 1] + middle[x + 1] + below[x - 1] + below[x] + below[x + 1];
+    const int smooth = static_cast<int>(static_cast<float>(around + 5 * middle[x]) * (1.0f / 13.0f) + 0.5f);
+    out[x] = cutLevel(static_cast<float>(middle[x]) + rest * static_cast<float>(smooth - middle[x]));
+  }
+}
+
+}  // namespace
+
 void adjustSharpness(Picture& picture, double factor) {
   const PictureShape shape = picture.shape();
   if (shape.height <= 2 || shape.width <= 2) return;
-  const auto rest = static_cast<float>(1.0 - factor);
+  const int width = shape.width;
   uint8_t* out = picture.result(shape);
+  std::memcpy(out, picture.plane(0), shape.size());
   for (int c = 0; c < shape.channels; ++c) {
-    for (int y = 0; y < shape.height; ++y, out += shape.width) {
+    uint8_t* plane = out + static_cast<size_t>(c) * shape.plane();
+    for (int y = 1; y < shape.height - 1; ++y) {
       const uint8_t* middle = picture.row(c, y);
-      const bool isBorder = y == 0 || y == shape.height - 1;
-      for (int x = 0; x < shape.width; ++x) out[x] = middle[x];
-      if (isBorder) continue;
-      const uint8_t *above = middle - shape.width, *below = middle + shape.width;
-      for (int x = 1; x < shape.width - 1; ++x) {
-        const int around = above[x - 1] + above[x] + above[x + 1] + middle[x - 1] + middle[x + 1] + below[x - 1] + below[x] + below[x + 1];
-        const int smooth = static_cast<int>(static_cast<float>(around + 5 * middle[x]) * (1.0f / 13.0f) + 0.5f);
-        out[x] = cutLevel(static_cast<float>(middle[x]) + rest * static_cast<float>(smooth - middle[x]));
-      }
+      uint8_t* row = plane + static_cast<size_t>(y) * static_cast<size_t>(width);
+      sharpenRow(middle - width, middle, middle + width, static_cast<float>(1.0 - factor), row, width);
     }
   }
   picture.replace();

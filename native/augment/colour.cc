@@ -1,6 +1,7 @@
 // Levels changed pixel by pixel: by a table where a channel is enough, else by arithmetic on all three.
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "native/augment/operations.h"
@@ -73,36 +74,38 @@ void adjustSaturation(Picture& picture, double factor) {
 
 namespace {
 
-// One channel of a pixel of hue `h` (in sixths of the circle), as v - v s clamp(min(k, 4 - k), 0, 1) with k = n + h mod 6; n is 5 for red,
-// 3 for green and 1 for blue. `chroma` is v s.
-inline uint8_t channelOf(float n, float h, float v, float chroma) {
-  float k = n + h;
-  k -= k >= 6.0f ? 6.0f : 0.0f;
-  const float ramp = k < 4.0f - k ? k : 4.0f - k;
-  const float part = ramp > 0.0f ? (ramp < 1.0f ? ramp : 1.0f) : 0.0f;
-  return cutLevel((v - chroma * part) * 255.999f);
+// A sixth of the circle of hues. Hues are whole numbers, among which compilers choose without branches.
+constexpr int kSixth = 4096;
+
+// One channel of a pixel of hue `h`, as v - v s clamp(min(k, 4 - k), 0, 1) with k = n + h mod 6 (in sixths); n is 5 for red, 3 for green
+// and 1 for blue. `chroma` is v s.
+inline uint8_t channelOf(int n, int h, float v, float chroma) {
+  int k = n * kSixth + h;
+  k -= k >= 6 * kSixth ? 6 * kSixth : 0;
+  const int part = std::clamp(std::min(k, 4 * kSixth - k), 0, kSixth);
+  return static_cast<uint8_t>(static_cast<int>((v - chroma * (1.0f / kSixth) * static_cast<float>(part)) * (255.999f / 255.0f)));
 }
 
 }  // namespace
 
 void adjustHue(Picture& picture, double factor) {
   if (picture.shape().channels == 1) return;
-  const auto turn = static_cast<float>(6 * (factor < 0 ? factor + 1 : factor));
+  const int turn = static_cast<int>(std::lround(6 * kSixth * (factor < 0 ? factor + 1 : factor)));
   uint8_t* __restrict red = picture.plane(0), * __restrict green = picture.plane(1), * __restrict blue = picture.plane(2);
   const size_t count = picture.shape().plane();
-  constexpr float kScale = 1.0f / 255.0f;
   for (size_t i = 0; i < count; ++i) {
-    const float r = red[i] * kScale, g = green[i] * kScale, b = blue[i] * kScale;
-    const float gb = g > b ? g : b, bg = g > b ? b : g;
-    const float v = r > gb ? r : gb, least = r > bg ? bg : r, chroma = v - least;
-    const float divisor = chroma > 0.0f ? chroma : 1.0f;
-    const float ofRed = (g - b) / divisor, ofGreen = 2.0f + (b - r) / divisor, ofBlue = 4.0f + (r - g) / divisor;
-    float h = v == r ? ofRed : (v == g ? ofGreen : ofBlue);
-    h += turn + (h < 0.0f ? 6.0f : 0.0f);
-    h -= h >= 6.0f ? 6.0f : 0.0f;
-    red[i] = channelOf(5.0f, h, v, chroma);
-    green[i] = channelOf(3.0f, h, v, chroma);
-    blue[i] = channelOf(1.0f, h, v, chroma);
+    const int r = red[i], g = green[i], b = blue[i];
+    const int most = std::max(r, std::max(g, b)), chroma = most - std::min(r, std::min(g, b));
+    const int ofGreen = most == g ? b - r : r - g, greenStart = most == g ? 2 * kSixth : 4 * kSixth;
+    const int difference = most == r ? g - b : ofGreen, start = most == r ? 0 : greenStart;
+    const float part = static_cast<float>(difference) / static_cast<float>(std::max(chroma, 1));
+    int h = start + turn + static_cast<int>(part * kSixth);
+    h += h < 0 ? 6 * kSixth : 0;
+    h -= h >= 6 * kSixth ? 6 * kSixth : 0;
+    const auto v = static_cast<float>(most), c = static_cast<float>(chroma);
+    red[i] = channelOf(5, h, v, c);
+    green[i] = channelOf(3, h, v, c);
+    blue[i] = channelOf(1, h, v, c);
   }
 }
 

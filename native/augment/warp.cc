@@ -41,14 +41,16 @@ inline float roundPlace(float at) {
   return (at + kShift) - kShift;
 }
 
+constexpr int kOneBits = 11, kOne = 1 << kOneBits;
+
 // The places of one row of the result, and what is derived from them.
 struct RowPlaces {
   explicit RowPlaces(int width)
       : x(static_cast<size_t>(width)), y(x.size()), inside(x.size()), right(x.size()), lower(x.size()), offset(x.size()) {}
   std::vector<float> x, y;
-  std::vector<float> inside;        // the weight of the pixels inside the picture
-  std::vector<float> right, lower;  // the weight of the pixel to the right, and of the one below
-  std::vector<int> offset;          // of the upper left pixel, or of the nearest, in the copy
+  std::vector<float> inside;      // the weight of the pixels inside the picture
+  std::vector<int> right, lower;  // the weight of the pixel to the right, and of the one below, in 2048ths
+  std::vector<int> offset;        // of the upper left pixel, or of the nearest, in the copy
 };
 
 void findNearest(RowPlaces& places, const PictureShape& shape) {
@@ -61,23 +63,24 @@ void findNearest(RowPlaces& places, const PictureShape& shape) {
   }
 }
 
-// How much of the weights at place `at` falls on [0, extent).
-inline float insideOf(float at, float extent) {
-  const float part = at + 1.0f < extent - at ? at + 1.0f : extent - at;
-  return part < 1.0f ? part : 1.0f;
+// How much of the weights at place `at`, counted from -1, falls on [0, extent).
+inline int insideOf(int at, int extent) {
+  return std::min(std::min(at, (extent + 1) * kOne - at), kOne);
 }
 
 void findFour(RowPlaces& places, const PictureShape& shape) {
   const int stride = shape.width + kBefore + kBehind;
   const auto width = static_cast<float>(shape.width), height = static_cast<float>(shape.height);
-  for (size_t i = 0; i < places.x.size(); ++i) {
-    const float x = cutPlace(places.x[i], width), y = cutPlace(places.y[i], height);
+  const size_t count = places.x.size();
+  const float *xs = places.x.data(), *ys = places.y.data();
+  for (size_t i = 0; i < count; ++i) {
     // Places are not below -1, so that cutting the fraction off rounds down.
-    const int left = static_cast<int>(x + 1.0f), top = static_cast<int>(y + 1.0f);
-    places.right[i] = x + 1.0f - static_cast<float>(left);
-    places.lower[i] = y + 1.0f - static_cast<float>(top);
-    places.inside[i] = insideOf(x, width) * insideOf(y, height);
-    places.offset[i] = top * stride + left;
+    const int x = static_cast<int>((cutPlace(xs[i], width) + 1.0f) * kOne + 0.5f);
+    const int y = static_cast<int>((cutPlace(ys[i], height) + 1.0f) * kOne + 0.5f);
+    places.right[i] = x & (kOne - 1);
+    places.lower[i] = y & (kOne - 1);
+    places.inside[i] = static_cast<float>(insideOf(x, shape.width)) * static_cast<float>(insideOf(y, shape.height)) * (1.0f / kOne / kOne);
+    places.offset[i] = (y >> kOneBits) * stride + (x >> kOneBits);
   }
 }
 
@@ -85,19 +88,25 @@ void takeNearest(const uint8_t* plane, const RowPlaces& places, uint8_t* out) {
   for (size_t i = 0; i < places.x.size(); ++i) out[i] = plane[places.offset[i]];
 }
 
-// The weighted mean, then mask (mean - fill) + fill as torchvision has it: pixels at the border fade into the fill twice as fast.
-void mixFour(const uint8_t* plane, size_t stride, const RowPlaces& places, bool hasFill, float fill, uint8_t* out) {
-  for (size_t i = 0; i < places.x.size(); ++i) {
+// The weighted mean, then mask (mean - fill) + fill as torchvision has it: pixels at the border fade into the fill twice as fast. Weights
+// are in 2048ths; `means` holds a row.
+void mixFour(const uint8_t* plane, size_t stride, const RowPlaces& places, bool hasFill, float fill, int* means, uint8_t* out) {
+  const size_t width = places.x.size();
+  for (size_t i = 0; i < width; ++i) {
     const uint8_t *upper = plane + places.offset[i], *lower = upper + stride;
-    const float right = places.right[i];
-    const float above = static_cast<float>(upper[0]) + right * static_cast<float>(upper[1] - upper[0]);
-    const float below = static_cast<float>(lower[0]) + right * static_cast<float>(lower[1] - lower[0]);
-    const float mean = above + places.lower[i] * (below - above);
-    out[i] = roundLevel(hasFill ? places.inside[i] * (mean - fill) + fill : mean);
+    const int right = places.right[i], above = upper[0] * kOne + right * (upper[1] - upper[0]);
+    const int below = lower[0] * kOne + right * (lower[1] - lower[0]);
+    means[i] = above + ((places.lower[i] * ((below - above) >> 2)) >> (kOneBits - 2));
+  }
+  const float* inside = places.inside.data();
+  if (hasFill) {
+    for (size_t i = 0; i < width; ++i) out[i] = roundLevel(inside[i] * (static_cast<float>(means[i]) * (1.0f / kOne) - fill) + fill);
+  } else {
+    for (size_t i = 0; i < width; ++i) out[i] = static_cast<uint8_t>((means[i] + kOne / 2) >> kOneBits);
   }
 }
 
-// `rowPlaces(y, x, y of places)` says where the pixels of row y come from.
+// `rowOf(y, xs, ys)` says where the pixels of row y come from.
 template <typename RowOf>
 void sample(Picture& picture, const Sampling& sampling, RowOf rowOf) {
   const PictureShape shape = picture.shape();
@@ -109,6 +118,7 @@ void sample(Picture& picture, const Sampling& sampling, RowOf rowOf) {
   }
   uint8_t* out = picture.result(shape);
   RowPlaces places(shape.width);
+  std::vector<int> means(places.x.size());
   for (int y = 0; y < shape.height; ++y) {
     rowOf(y, places.x.data(), places.y.data());
     nearest ? findNearest(places, shape) : findFour(places, shape);
@@ -117,7 +127,7 @@ void sample(Picture& picture, const Sampling& sampling, RowOf rowOf) {
       if (nearest) {
         takeNearest(planes[c], places, row);
       } else {
-        mixFour(planes[c], stride, places, sampling.hasFill, sampling.fill.levels[c], row);
+        mixFour(planes[c], stride, places, sampling.hasFill, sampling.fill.levels[c], means.data(), row);
       }
     }
   }
