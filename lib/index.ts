@@ -19,6 +19,7 @@ export * as nn from './nn';
 export * as models from './models';
 export * as optim from './optim';
 export * as callbacks from './callbacks';
+export * as transforms from './transforms';
 export * as data from './data';
 export * as metrics from './metrics';
 export * from './train';

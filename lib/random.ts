@@ -18,7 +18,7 @@ const ROUNDS = 10;
 const TWO_32 = 2 ** 32;
 
 /** What a stream is drawn for; streams of different purposes are independent although they share seed and stream number. */
-export const PURPOSE = { values: 0, shuffle: 1, dropout: 2 } as const;
+export const PURPOSE = { values: 0, shuffle: 1, dropout: 2, augment: 3, mix: 4 } as const;
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];
 
 /** The block function: four words from a counter of four words and a key of two, written to `out`. */

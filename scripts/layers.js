@@ -13,24 +13,26 @@ const libLayers = {
   models: ['graph', 'ops', 'nn'],
   optim: ['graph', 'ops'],
   io: ['graph'],
-  data: ['graph', 'io'],
-  train: ['graph', 'ops', 'compile', 'runtime', 'nn', 'models', 'optim', 'io', 'data'],
+  transforms: ['graph', 'runtime'],
+  data: ['graph', 'io', 'transforms'],
+  train: ['graph', 'ops', 'compile', 'runtime', 'nn', 'models', 'optim', 'io', 'transforms', 'data'],
   summary: ['graph', 'ops', 'compile', 'runtime', 'nn', 'optim', 'train'],
-  index: ['graph', 'ops', 'runtime', 'nn', 'models', 'optim', 'io', 'data', 'train', 'summary'],
+  index: ['graph', 'ops', 'runtime', 'nn', 'models', 'optim', 'io', 'transforms', 'data', 'train', 'summary'],
   onnx: ['graph', 'ops', 'compile', 'runtime', 'nn', 'io', 'train'],
   bench: ['graph', 'ops', 'compile', 'runtime', 'nn', 'models', 'optim', 'io', 'train', 'onnx'],
-  cli: ['graph', 'ops', 'runtime', 'nn', 'models', 'optim', 'io', 'data', 'train', 'summary', 'bench'],
+  cli: ['graph', 'ops', 'runtime', 'nn', 'models', 'optim', 'io', 'transforms', 'data', 'train', 'summary', 'bench'],
 };
 
 /** Folders of native/, whose files may include those of their own and of the layers that these name. */
 const nativeLayers = {
   base: [],
+  augment: ['base'],
   kernels: ['base'],
   isa: ['base', 'kernels'],
   program: ['base', 'kernels'],
   ops: ['base', 'kernels', 'program'],
   runtime: ['base', 'kernels', 'program', 'ops'],
-  addon: ['base', 'kernels', 'program', 'ops', 'runtime'],
+  addon: ['base', 'augment', 'kernels', 'program', 'ops', 'runtime'],
 };
 
 module.exports = { libBase, libLayers, nativeLayers };

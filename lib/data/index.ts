@@ -18,4 +18,5 @@ export { directory, type DirectoryOptions } from './directory';
 export { readIdx, type IdxArray } from './idx';
 export { mini } from './mini';
 export { fashionMnist, mnist, type MnistOptions } from './mnist';
+export { preview, type PreviewOptions } from './preview';
 export type { ClassNumbers, Pixels } from './values';

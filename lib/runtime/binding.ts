@@ -101,6 +101,28 @@ export interface NativeBinding {
   packedLength(opcode: number, weightShape: Int32Array, attrs: Int32Array, isa: string): number;
   /** `RandomFill` of lib/random.ts with plain arguments. */
   fillRandom(normal: boolean, counters: Int32Array, first: number, second: number, out: Float32Array): void;
+  /** The names of the transforms, in the order of the numbers that lib/transforms/augmenter.ts writes. */
+  transformNames(): string[];
+  /**
+   * Transforms pictures on a thread of libuv's pool. The arrays must stay where they are until the promise settles: no other thread may
+   * take their memory.
+   * @param picture channels, height, width, and 1 if channels lie side by side
+   * @param key seed low and high, epoch
+   */
+  augment(
+    transforms: Float64Array,
+    picture: Int32Array,
+    key: Int32Array,
+    images: Uint8Array,
+    indices: Int32Array,
+    into: Uint8Array,
+  ): Promise<void>;
+  /** Mixes each picture with the one before it, in place, as `augment` runs. @param own the share that it keeps */
+  mixup(picture: Int32Array, images: Uint8Array, own: number): Promise<void>;
+  /** The same with a box of the other one. @param box top, left, height, width */
+  cutmix(picture: Int32Array, images: Uint8Array, box: Int32Array): Promise<void>;
+  /** One operation with numbers that are given (native/augment/fixed.cc), at once: for comparisons with torchvision. */
+  applyOperation(name: string, numbers: Float64Array, picture: Int32Array, image: Uint8Array): Uint8Array;
 }
 
 /** Where a binary may lie. A local build comes first: in a clone it is newer than what `npm run prebuild` left. */

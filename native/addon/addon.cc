@@ -1,6 +1,7 @@
 // The module: the classes and functions that lib/runtime/binding.ts declares. Keeps nothing per environment: the exports object holds
 // the classes, and type tags tell their instances from other objects.
 
+#include "native/addon/augment.h"
 #include "native/addon/program_wrap.h"
 #include "native/addon/session_wrap.h"
 #include "native/addon/state_wrap.h"
@@ -294,6 +295,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("State", StateWrap::define(env));
   exports.Set("Program", ProgramWrap::define(env));
   exports.Set("Session", SessionWrap::define(env));
+  defineAugmentation(env, exports);
   const napi_property_descriptor functions[] = {
       {"info", nullptr, info, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"plan", nullptr, plan, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
