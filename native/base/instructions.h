@@ -8,7 +8,7 @@
 namespace stridenet {
 
 // The hash of the ops.def that this was made from.
-constexpr uint32_t kInstructionsHash = 2883649108u;
+constexpr uint32_t kInstructionsHash = 3012723536u;
 
 enum class Opcode : int32_t {
   feed,
@@ -537,6 +537,8 @@ struct CrossEntropy {
   static constexpr int logits = 0, labels = 1, loss = 2;
   struct Attributes {
     float labelSmoothing = 0;
+    int32_t ignore = 0;
+    LossReduction reduction = LossReduction::none;
   };
 };
 
@@ -545,12 +547,17 @@ struct CrossEntropyGrad {
   static constexpr int logits = 0, labels = 1, scale = 2, dlogits = 3;
   struct Attributes {
     float labelSmoothing = 0;
+    int32_t ignore = 0;
+    LossReduction reduction = LossReduction::none;
   };
 };
 
 struct OneHot {
   static constexpr Opcode kOpcode = Opcode::one_hot;
   static constexpr int labels = 0, y = 1;
+  struct Attributes {
+    int32_t ignore = 0;
+  };
 };
 
 struct CountCorrect {

@@ -53,12 +53,13 @@ inline void softmaxRows(const float* x, float* y, int64_t rows, int64_t classes,
   }
 }
 
-inline void crossEntropyRows(const float* logits, const int32_t* labels, float* losses, int64_t rows, int64_t classes, float smoothing) {
+inline void crossEntropyRows(const float* logits, const int32_t* labels, float* losses, int64_t rows, int64_t classes, float smoothing,
+                             int32_t ignore) {
   for (int64_t r = 0; r < rows; ++r) {
     const float* x = logits + r * classes;
     const int32_t label = labels[r];
-    if (label < 0 || label >= classes) {
-      losses[r] = kNaN;
+    if (label == ignore || label < 0 || label >= classes) {
+      losses[r] = label == ignore ? 0.0f : kNaN;
       continue;
     }
     const float m = rowMax(x, classes), logSum = logOf(sumExp(x, classes, m, nullptr));
@@ -72,17 +73,19 @@ inline void crossEntropyRows(const float* logits, const int32_t* labels, float* 
   }
 }
 
-inline void crossEntropyGradRows(const float* logits, const int32_t* labels, float scale, float* dlogits, int64_t rows, int64_t classes,
-                                 float smoothing) {
+inline void crossEntropyGradRows(const float* logits, const int32_t* labels, const float* scales, int64_t scaleStep, float* dlogits,
+                                 int64_t rows, int64_t classes, float smoothing, int32_t ignore) {
   const float others = smoothing / static_cast<float>(classes);
   for (int64_t r = 0; r < rows; ++r) {
     float* dx = dlogits + r * classes;
     const int32_t label = labels[r];
-    if (label < 0 || label >= classes) {
-      mapVectors(classes, dx, [] { return set1(kNaN); });
+    if (label == ignore || label < 0 || label >= classes) {
+      const Vec all = set1(label == ignore ? 0.0f : kNaN);
+      mapVectors(classes, dx, [=] { return all; });
       continue;
     }
     const float* x = logits + r * classes;
+    const float scale = scales[r * scaleStep];
     const float sum = sumExp(x, classes, rowMax(x, classes), dx);
     const float atLabel = scale * (dx[label] / sum - (1.0f - smoothing) - others);
     const Vec total = set1(sum), q = set1(others), factor = set1(scale);

@@ -1,6 +1,7 @@
 /** Losses made of other operations: every option, targets that are differentiated too. */
 
-import { bceWithLogits, crossEntropy, mseLoss } from '../../lib/ops/loss';
+import { crossEntropy } from '../../lib/ops/crossEntropy';
+import { bceWithLogits, mseLoss } from '../../lib/ops/valueLoss';
 import type { OpRow, OpTable } from '../support/opRow';
 
 const SIZES = [
