@@ -17,6 +17,7 @@ export { manualSeed } from './random';
 export * as ops from './ops';
 export * as nn from './nn';
 export * as models from './models';
+export * as metrics from './metrics';
 export * as optim from './optim';
 export * as data from './data';
 export * from './train';

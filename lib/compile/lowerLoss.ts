@@ -1,10 +1,11 @@
-/** Cross entropy and labels as rows of 0 and 1: native code knows rows of classes, the graph has classes on axis 1. */
+/** Cross entropy, labels as rows of 0 and 1, and counts: native code knows rows of classes, the graph has classes on axis 1. */
 
 import type { Tensor } from '../graph/tensor';
 import { physicalAxes, physicalShape } from '../graph/types';
+import { IGNORE_INDEX } from '../ops/labels';
 import type { Buffer } from './ir';
 import type { Lower, Lowering } from './lowering';
-import type { WordAttrs } from './lowerShared';
+import { result, type WordAttrs } from './lowerShared';
 import { LOSS_REDUCTION } from './opcodes';
 
 /** Rows of the numbers of the classes, axis 1, which are brought to the end of the physical order unless they are there, as in images. */
@@ -62,4 +63,20 @@ export const lowerOneHot: Lower = (l, node) => {
   const rows = l.allocate('float32', [node.size / node.shape[1]!, node.shape[1]!], '');
   l.emit('one_hot', [labels], [rows], { ignore: node.attrs.ignoreIndex as number });
   return fromClassRows(l, rows, node);
+};
+
+/** The number of right answers, alone or before the number of all; without attributes of labels that are all classes. */
+export const lowerTopK: Lower = (l, node) => {
+  const [logits, labels] = node.inputs as [Tensor, Tensor];
+  const { k = 1, ignoreIndex = IGNORE_INDEX } = node.attrs as { k?: number; ignoreIndex?: number };
+  const count = result(l, node);
+  l.emit('count_correct', [classRows(l, logits), asColumn(l, labels)], [count], { k, ignore: ignoreIndex });
+  return count;
+};
+
+export const lowerConfusionCounts: Lower = (l, node) => {
+  const [logits, labels] = node.inputs as [Tensor, Tensor];
+  const counts = result(l, node);
+  l.emit('confusion_counts', [classRows(l, logits), asColumn(l, labels)], [counts], { ignore: node.attrs.ignoreIndex as number });
+  return counts;
 };

@@ -10,7 +10,7 @@ import type { ResponseNormAttrs } from '../ops/responseNorm';
 import type { Buffer, Instruction } from './ir';
 import { lowerConvGradWeight, lowerConvolution } from './lowerConv';
 import type { Lower, Lowering } from './lowering';
-import { lowerCrossEntropy, lowerCrossEntropyGrad, lowerOneHot } from './lowerLoss';
+import { lowerConfusionCounts, lowerCrossEntropy, lowerCrossEntropyGrad, lowerOneHot, lowerTopK } from './lowerLoss';
 import { activationOf, epilogueOperands, findColumnSum, result, withColumnSum, type WordAttrs } from './lowerShared';
 import { snakeCase } from './opcodeNames';
 import { BINARY_KIND, DIRECTION, OPCODES, PAD_MODE, REDUCTION, type OpcodeName, UNARY_KIND } from './opcodes';
@@ -334,10 +334,7 @@ export const LOWERINGS: Readonly<Record<string, Lower | undefined>> = {
   logSoftmax: lowerSoftmax(1),
   crossEntropy: lowerCrossEntropy,
   crossEntropyGrad: lowerCrossEntropyGrad,
-  countCorrect(l, node) {
-    const inputs = node.inputs.map((input) => l.bufferOf(input));
-    const output = result(l, node);
-    l.emit('count_correct', inputs, [output]);
-    return output;
-  },
+  countCorrect: lowerTopK,
+  countTopK: lowerTopK,
+  confusionCounts: lowerConfusionCounts,
 };

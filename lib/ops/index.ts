@@ -33,6 +33,7 @@ export { diceLoss, focalLoss, type DiceLossOptions, type FocalLossOptions } from
 export { cosineEmbeddingLoss, tripletMarginLoss } from './embeddingLoss';
 export type { CosineEmbeddingLossOptions, TripletMarginLossOptions } from './embeddingLoss';
 export type { LossOptions, LossReduction } from './reduction';
+export { confusionCounts, countTopK, type CountOptions } from './counts';
 export { countCorrect, logSoftmax, softmax, type SoftmaxOptions } from './softmax';
 export { grad } from './differentiate';
 export type { OpOptions } from './builder';

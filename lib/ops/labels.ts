@@ -23,6 +23,12 @@ export function checkIgnoreIndex(where: string, value: unknown = IGNORE_INDEX): 
  * @throws StridenetError ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH; ERR_INVALID_ARGUMENT for known labels that are neither a class nor ignored
  */
 export function checkLabels(where: string, what: string, x: Tensor, labels: Tensor, ignoreIndex: number): void {
+  checkLabelShape(where, what, x, labels);
+  checkKnownLabels(where, what, x, labels, ignoreIndex);
+}
+
+/** The part of it that takes any label. @throws StridenetError ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH */
+export function checkLabelShape(where: string, what: string, x: Tensor, labels: Tensor): void {
   checkDType(where, what, x, 'float32');
   if (x.rank < 2) {
     throw new StridenetError(
@@ -36,7 +42,7 @@ export function checkLabels(where: string, what: string, x: Tensor, labels: Tens
       `${where} expects labels of type int32 but got ${labels.dtype}. Make them with tensor(values, shape, { dtype: 'int32' }).`,
     );
   }
-  const [rows, classes, ...rest] = x.shape;
+  const [rows, , ...rest] = x.shape;
   const wanted = [rows!, ...rest];
   if (labels.rank !== wanted.length || labels.shape.some((d, i) => d !== wanted[i])) {
     throw new StridenetError(
@@ -44,10 +50,10 @@ export function checkLabels(where: string, what: string, x: Tensor, labels: Tens
       `${where} expects one label for each ${rest.length > 0 ? 'position' : 'row'}: shape ${formatShape(wanted)} for ${what} ${formatShape(x.shape)}, but got ${formatShape(labels.shape)}.`,
     );
   }
-  checkKnownLabels(where, what, x, labels, classes!, ignoreIndex);
 }
 
-function checkKnownLabels(where: string, what: string, x: Tensor, labels: Tensor, classes: number, ignoreIndex: number): void {
+function checkKnownLabels(where: string, what: string, x: Tensor, labels: Tensor, ignoreIndex: number): void {
+  const classes = x.shape[1]!;
   const known = labels.value;
   const bad = known ? known.findIndex((label) => label !== ignoreIndex && (label < 0 || label >= classes)) : -1;
   if (bad < 0) return;

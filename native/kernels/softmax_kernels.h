@@ -16,8 +16,11 @@ struct SoftmaxKernels {
   // dlogits[r] = scale[r * scaleStep] * (softmax(logits[r]) - q). dlogits may be logits.
   void (*crossEntropyGrad)(const float* logits, const int32_t* labels, const float* scale, int64_t scaleStep, float* dlogits, int64_t rows,
                            int64_t classes, float smoothing, int32_t ignore);
-  // The number of rows whose first maximum (the first NaN, if there is one) is at the label.
-  int64_t (*countCorrect)(const float* logits, const int32_t* labels, int64_t rows, int64_t classes);
+  // Adds to correct the rows of whose logits fewer than k come before the label's, and to known those whose label is a class.
+  void (*countCorrect)(const float* logits, const int32_t* labels, int64_t rows, int64_t classes, int32_t k, int32_t ignore,
+                       int64_t* correct, int64_t* known);
+  // classOf[r] = the first maximum of row r (the first NaN, if there is one).
+  void (*argMax)(const float* logits, int32_t* classOf, int64_t rows, int64_t classes);
 };
 
 }  // namespace stridenet

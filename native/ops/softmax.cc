@@ -1,26 +1,14 @@
-// softmax, cross_entropy, cross_entropy_grad and count_correct over rows of the last axis. Tiles are runs of rows; losses and counts go
+// softmax, cross_entropy, cross_entropy_grad and one_hot over rows of the last axis. Tiles are runs of rows; losses that are reduced go
 // to scratch and are added in order, in the same tile when there is only one, else in a second phase.
 #include <algorithm>
 #include <limits>
 
-#include "native/ops/checks.h"
+#include "native/ops/labelled_rows.h"
 
 namespace stridenet {
 namespace {
 
-constexpr int64_t kTileLogits = 4096;  // fewer than of elementwise work, since an exponential takes longer
 constexpr int64_t kSumChunk = 4096;
-
-struct Rows {
-  int64_t classes, rows, perTile, tiles;
-
-  explicit Rows(const Operand& logits) {
-    classes = logits.rank > 0 ? logits.dims[logits.rank - 1] : 1;
-    rows = logits.count / classes;
-    perTile = std::max<int64_t>(1, kTileLogits / classes);
-    tiles = ceilDiv(rows, perTile);
-  }
-};
 
 Status verifySoftmax(const Call& call) {
   const int32_t log = call.attributes<Softmax>().log;
@@ -43,18 +31,6 @@ void runSoftmax(const Call& call, const Worker& worker) {
   const int64_t first = own.first * r.classes;
   const bool isLog = call.attributes<Softmax>().log != 0;
   call.kernels->softmax.softmax(x.f32() + first, y.f32() + first, own.count(), r.classes, isLog);
-}
-
-// Checks that logits are float32 [n, classes], labels int32 [n], and all other operands float32.
-template <typename Instruction>
-Status checkLabelled(const Call& call) {
-  const Operand &logits = call.operands[Instruction::logits], &labels = call.operands[Instruction::labels];
-  if (Status status = expectFloats(call, Instruction::labels); !status.isOk()) return status;
-  if (Status status = expectDType(call, Instruction::labels, DType::int32, "int32"); !status.isOk()) return status;
-  if (logits.rank != 2 || labels.rank != 1 || labels.dims[0] != logits.dims[0]) {
-    return refuse(call, "expects logits [n, classes] and labels [n], got %s and %s", ShapeText(logits).text, ShapeText(labels).text);
-  }
-  return Status::ok();
 }
 
 Status checkOne(const Call& call, int operand) {
@@ -189,46 +165,12 @@ void runOneHot(const Call& call, const Worker& worker) {
   }
 }
 
-Status verifyCountCorrect(const Call& call) {
-  for (const Status& status : {checkLabelled<CountCorrect>(call), checkOne(call, CountCorrect::count)})
-    if (!status.isOk()) return status;
-  return Status::ok();
-}
-
-Plan planCountCorrect(const Call& call) {
-  const Rows r(call.operands[CountCorrect::logits]);
-  Plan plan = planOf(call, static_cast<double>(call.operands[CountCorrect::logits].count), r.tiles > 1 ? 2 : 1);
-  plan.sharedScratch = static_cast<size_t>(r.tiles) * sizeof(int64_t);
-  return plan;
-}
-
-void runCountCorrect(const Call& call, const Worker& worker) {
-  const Rows r(call.operands[CountCorrect::logits]);
-  int64_t* counts = static_cast<int64_t*>(worker.sharedScratch);
-  const Range own = worker.share(r.tiles);
-  if (worker.phase == 0) {
-    for (const int64_t tile : own) {
-      const int64_t first = tile * r.perTile;
-      const float* logits = call.operands[CountCorrect::logits].f32() + first * r.classes;
-      const int32_t* labels = call.operands[CountCorrect::labels].i32() + first;
-      const int64_t rows = std::min(r.perTile, r.rows - first);
-      counts[tile] = call.kernels->softmax.countCorrect(logits, labels, rows, r.classes);
-    }
-  }
-  const bool isLast = r.tiles == 1 ? !own.isEmpty() : worker.phase == 1 && worker.thread == 0;
-  if (!isLast) return;
-  int64_t total = 0;
-  for (int64_t tile = 0; tile < r.tiles; ++tile) total += counts[tile];
-  *call.operands[CountCorrect::count].f32() = static_cast<float>(total);
-}
-
 }  // namespace
 
-extern const Op kSoftmaxOp, kCrossEntropyOp, kCrossEntropyGradOp, kOneHotOp, kCountCorrectOp;
+extern const Op kSoftmaxOp, kCrossEntropyOp, kCrossEntropyGradOp, kOneHotOp;
 const Op kSoftmaxOp = {verifySoftmax, planSoftmax, runSoftmax};
 const Op kCrossEntropyOp = {verifyCrossEntropy, planCrossEntropy, runCrossEntropy};
 const Op kCrossEntropyGradOp = {verifyCrossEntropyGrad, planCrossEntropyGrad, runCrossEntropyGrad};
 const Op kOneHotOp = {verifyOneHot, planOneHot, runOneHot};
-const Op kCountCorrectOp = {verifyCountCorrect, planCountCorrect, runCountCorrect};
 
 }  // namespace stridenet

@@ -206,10 +206,90 @@ def embedding_losses():
             case("cosineEmbeddingLoss", ours, operands, lambda a, b, c: F.cosine_embedding_loss(a, b, c, **ours), fixed=[2])
 
 
+metrics = []
+
+
+def metric(name, options, operands, value):
+    value = numpy.asarray(value, dtype=numpy.float64)
+    metrics.append({"metric": name, "options": options, "operands": operands, "value": numpy.vectorize(lambda v: float(f"{v:.10g}"))(value).tolist()})
+
+
+def class_scores(hits, wrong, missed):
+    """By name: the score of each class, and of all answers together."""
+    def ratio(a, b):
+        return numpy.where(b > 0, a / numpy.maximum(b, 1), 0.0)
+    formulas = {"precision": lambda h, w, m: ratio(h, h + w), "recall": lambda h, w, m: ratio(h, h + m),
+                "f1": lambda h, w, m: ratio(2 * h, 2 * h + w + m), "iou": lambda h, w, m: ratio(h, h + w + m)}
+    return {k: (f(hits, wrong, missed), f(hits.sum(), wrong.sum(), missed.sum())) for k, f in formulas.items()}
+
+
+def averages(options, operands, hits, wrong, missed):
+    hits, wrong, missed = (x.astype(numpy.float64) for x in (hits, wrong, missed))
+    present, support = hits + wrong + missed > 0, hits + missed
+    for name, (each, together) in class_scores(hits, wrong, missed).items():
+        metric(name, options, operands, each[present].mean())
+        metric(name, {**options, "average": "micro"}, operands, together)
+        metric(name, {**options, "average": "weighted"}, operands, (each * support).sum() / support.sum())
+        metric(name, {**options, "average": "none"}, operands, each)
+        metric(name, {**options, "class": 1}, operands, each[1])
+
+
+def area(yes, no):
+    """The share of pairs in order, equal ones counting half."""
+    return ((yes[:, None] > no).sum() + 0.5 * (yes[:, None] == no).sum()) / (len(yes) * len(no))
+
+
+def class_metrics():
+    for shape, more in [([40, 5], {}), ([40, 2], {}), ([6, 3, 4, 5], {"every": [3, -100]}), ([6, 3, 4, 5], {"every": [3, 255]}), ([8, 4, 6], {})]:
+        rows = [shape[0], *shape[2:]]
+        # A class more than there are would be out of range: those labels are passed over.
+        operands = [values(shape, 1), classes(rows, 1, shape[1] - (shape[1] > 3), **more)]
+        x, t = (make(o).numpy() for o in operands)
+        x, t = numpy.moveaxis(x, 1, -1).reshape(-1, shape[1]), t.reshape(-1)
+        for ignore in [-100, 0]:
+            options = {} if ignore == -100 else {"ignoreIndex": ignore}
+            known = (t >= 0) & (t < shape[1]) & (t != ignore)
+            xs, ts = x[known], t[known]
+            answer = xs.argmax(1)
+            metric("accuracy", options, operands, (answer == ts).mean())
+            metric("topK", {**options, "k": 2}, operands, [row in order[:2] for row, order in zip(ts, (-xs).argsort(1))].count(True) / len(ts))
+            matrix = numpy.zeros((shape[1], shape[1]))
+            numpy.add.at(matrix, (ts, answer), 1)
+            metric("confusionMatrix", options, operands, matrix)
+            hits = matrix.diagonal()
+            averages(options, operands, hits, matrix.sum(0) - hits, matrix.sum(1) - hits)
+        if len(shape) == 2:
+            p = numpy.exp(x) / numpy.exp(x).sum(1, keepdims=True)
+            which = [1] if shape[1] == 2 else [c for c in range(shape[1]) if (t == c).any()]
+            metric("auc", {}, operands, numpy.mean([area(p[t == c, c], p[t != c, c]) for c in which]))
+
+
+def value_metrics():
+    for shape in [[30, 4], [6, 2, 3, 4]]:
+        operands = [values(shape, 1, 3.0), unit(shape, 2)]
+        x, t = (make(o).numpy() for o in operands)
+        for threshold in [0.5, 0.3]:
+            answer, truth = 1 / (1 + numpy.exp(-x)) > threshold, t > 0.5
+            axes = tuple(i for i in range(len(shape)) if i != 1)
+            metric("accuracy", {"threshold": threshold}, operands, (answer == truth).mean())
+            averages({"threshold": threshold}, operands, (answer & truth).sum(axes), (answer & ~truth).sum(axes), (~answer & truth).sum(axes))
+        metric("meanAbsoluteError", {}, operands, numpy.abs(x - t).mean())
+        metric("meanSquaredError", {}, operands, ((x - t) ** 2).mean())
+    # Rounded outputs, of which many are equal.
+    operands = [{"kind": "values", "shape": [60, 3], "seed": 1, "scale": 3.0, "every": [2, 0.5]}, unit([60, 3], 2)]
+    x, t = (make(o).numpy() for o in operands)
+    each = [area(x[t[:, c] > 0.5, c], x[t[:, c] <= 0.5, c]) for c in range(3)]
+    metric("auc", {}, operands, numpy.mean(each))
+    metric("auc", {"average": "none"}, operands, each)
+
+
 label_losses()
 value_losses()
 class_losses()
 embedding_losses()
+class_metrics()
+value_metrics()
 rows = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
-(HERE / "losses.json").write_text(f'{{"versions": {json.dumps(VERSIONS)},\n"cases": [\n{rows}\n]}}\n')
-print(len(cases), "cases")
+scores = ",\n".join(json.dumps(m, separators=(",", ":")) for m in metrics)
+(HERE / "losses.json").write_text(f'{{"versions": {json.dumps(VERSIONS)},\n"cases": [\n{rows}\n],\n"metrics": [\n{scores}\n]}}\n')
+print(len(cases), "losses,", len(metrics), "metrics")

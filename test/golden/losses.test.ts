@@ -1,8 +1,9 @@
-/** Losses with their options, values and gradients, against PyTorch (generateLosses.py), through the public API on native code. */
+/** Losses with their options, values and gradients, against PyTorch, and metrics by definition (generateLosses.py), on native code. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { nn, ops, tensor, type Tensor } from 'stridenet';
+import { metrics, nn, ops, tensor, type Tensor } from 'stridenet';
+import { scoreOf } from '../metrics/score';
 import { formula, labels } from './formula';
 
 interface Operand {
@@ -25,7 +26,17 @@ interface Case {
   readonly gradients: readonly (readonly number[] | null)[];
 }
 
-const { cases } = JSON.parse(readFileSync(join(__dirname, 'losses.json'), 'utf8')) as { cases: readonly Case[] };
+interface MetricCase {
+  readonly metric: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly operands: readonly [output: Operand, target: Operand];
+  readonly value: unknown;
+}
+
+const { cases, metrics: metricCases } = JSON.parse(readFileSync(join(__dirname, 'losses.json'), 'utf8')) as {
+  cases: readonly Case[];
+  metrics: readonly MetricCase[];
+};
 
 /** As `make` in generateLosses.py. */
 function make({ kind, shape, seed, scale, classes, every }: Operand): Tensor {
@@ -79,10 +90,26 @@ test.each(Object.keys(MAKERS).map((loss) => [loss, cases.filter((c) => c.loss ==
 /** Float32: a few millionths of the largest value, or of what cancels in a sum. */
 function expectClose({ loss, options, operands }: Case, what: string, actual: ArrayLike<number>, expected: readonly number[]): void {
   expect(actual.length).toBe(expected.length);
-  const tolerance = 3e-6 * Math.max(...expected.map(Math.abs), 0.02);
+  const cancelled = options['reduction'] === 'sum' && what === 'value' ? 1 : 0.02;
+  const tolerance = 3e-6 * Math.max(...expected.map(Math.abs), cancelled);
   expected.forEach((e, i) => {
     if (Math.abs(actual[i]! - e) <= tolerance) return;
     const text = `${loss} ${JSON.stringify(options)} of ${JSON.stringify(operands)}`;
     throw new Error(`${text}: ${what} ${i} is ${actual[i]}, expected ${e} +- ${tolerance}`);
   });
 }
+
+type Maker = (...args: unknown[]) => metrics.Metric;
+
+test.each([...new Set(metricCases.map((c) => c.metric))])('metrics.%s', async (name) => {
+  for (const { metric, options, operands, value } of metricCases.filter((c) => c.metric === name)) {
+    const { k, ...rest } = options;
+    const maker = (metrics as unknown as Record<string, Maker>)[metric]!;
+    const measured = k === undefined ? maker(rest) : maker(k, rest);
+    const [output, target] = operands.map(make) as [Tensor, Tensor];
+    const [actual, expected] = [await scoreOf(measured, output, target), value].map((v) => [v].flat(2) as number[]);
+    expect({ metric, options, operands, count: actual!.length }).toEqual({ metric, options, operands, count: expected!.length });
+    const largest = Math.max(...actual!.map((v, i) => Math.abs(v - expected![i]!)));
+    expect({ metric, options, operands, close: largest <= 1e-6 }).toEqual({ metric, options, operands, close: true });
+  }
+});

@@ -91,7 +91,8 @@ Words trainingWords() {
   const int logits = b.arena({n, classes});
   b.step(Opcode::matmul, {rows, packed2, b2, -1, logits}, {0});
   b.step<CrossEntropy>({logits, labels, loss}, {.labelSmoothing = 0.1f, .ignore = -100, .reduction = LossReduction::mean});
-  b.step(Opcode::count_correct, {logits, labels, correct}, {});
+  b.step<CountCorrect>({logits, labels, correct}, {.k = 1, .ignore = -100});
+  b.step<ConfusionCounts>({logits, labels, b.arena({classes, classes})}, {.ignore = -100});
   const int dlogits = b.arena({n, classes}), dw2 = b.arena({classes, 96}), db2 = b.arena({classes});
   b.step<CrossEntropyGrad>({logits, labels, one, dlogits}, {.labelSmoothing = 0.1f, .ignore = -100, .reduction = LossReduction::mean});
   b.step(Opcode::matmul_at_b, {dlogits, rows, dw2, db2}, {});

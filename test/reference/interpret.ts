@@ -27,7 +27,7 @@ import {
 import { reduce } from './reduce';
 import { concat, pad, pad2d, pad2dGrad, slice, type Padding2d } from './slice';
 import { reshape, transpose } from './shape';
-import { countCorrect, crossEntropy, crossEntropyGrad, oneHot, softmaxOver, type LossAttrs } from './softmax';
+import { confusionCounts, countCorrect, countTopK, crossEntropy, crossEntropyGrad, oneHot, softmaxOver, type LossAttrs } from './softmax';
 
 export type Values = Map<Tensor, Array64>;
 
@@ -144,6 +144,10 @@ export function evaluateNode(node: Tensor, inputs: readonly Array64[]): Array64 
       return leakyReluGrad(a, b, attr<number>(node, 'negativeSlope'));
     case 'countCorrect':
       return countCorrect(a, b);
+    case 'countTopK':
+      return countTopK(a, b, attr<number>(node, 'k'), attr<number>(node, 'ignoreIndex'));
+    case 'confusionCounts':
+      return confusionCounts(a, b, attr<number>(node, 'ignoreIndex'));
     default:
       if (node.op in unaryFunctions) return unary(node.op, a);
       if (node.op in binaryFunctions) return binary(node.op, a, b);

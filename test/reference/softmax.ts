@@ -108,14 +108,34 @@ export function oneHot(labels: Array64, classes: number, ignoreIndex: number): A
   return fromClassRows(y, [n!, classes, ...rest]);
 }
 
+/** The classes of a row from the largest logit to the smallest, of equal ones the lower class first. */
+function ranked(row: Float64Array): number[] {
+  return [...row.keys()].sort((a, b) => row[b]! - row[a]! || a - b);
+}
+
+/** For each position its label and the classes in the order of their logits; positions whose label is ignored or no class are left out. */
+function answers(logits: Array64, labels: Array64, ignoreIndex: number): { label: number; order: number[] }[] {
+  const { data } = classRows(logits);
+  const length = logits.shape[1]!;
+  const all = [...labels.data].map((label, r) => ({ label, order: ranked(data.subarray(r * length, (r + 1) * length)) }));
+  return all.filter(({ label }) => label !== ignoreIndex && label >= 0 && label < length);
+}
+
+/** [labels that are among the first k classes, labels] */
+export function countTopK(logits: Array64, labels: Array64, k: number, ignoreIndex: number): Array64 {
+  const found = answers(logits, labels, ignoreIndex);
+  return array64([2], [found.filter(({ label, order }) => order.indexOf(label) < k).length, found.length]);
+}
+
+/** [label, first class of the order] */
+export function confusionCounts(logits: Array64, labels: Array64, ignoreIndex: number): Array64 {
+  const classes = logits.shape[1]!;
+  const counts = array64([classes, classes]);
+  for (const { label, order } of answers(logits, labels, ignoreIndex)) counts.data[label * classes + order[0]!]!++;
+  return counts;
+}
+
 /** The number of rows whose first largest logit is the label's. */
 export function countCorrect(logits: Array64, labels: Array64): Array64 {
-  const { count, length } = rows(logits);
-  let correct = 0;
-  for (let r = 0; r < count; r++) {
-    let best = 0;
-    for (let k = 1; k < length; k++) if (logits.data[r * length + k]! > logits.data[r * length + best]!) best = k;
-    if (best === labels.data[r]) correct++;
-  }
-  return array64([], [correct]);
+  return array64([], [countTopK(logits, labels, 1, -1).data[0]!]);
 }
