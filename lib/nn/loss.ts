@@ -30,7 +30,7 @@ export function lossFrom(recipe: LossRecipe): Loss {
     ...{ crossEntropy, nll, focal, dice, mseLoss, l1, smoothL1, huber, hinge, klDiv, bceWithLogits },
   };
   if (Object.hasOwn(makers, recipe.name)) return makers[recipe.name](recipe.options as never);
-  throw new StridenetError('ERR_BAD_FILE', `A recipe of a loss expects a known name but is ${formatValue(recipe)}.`);
+  throw new StridenetError('ERR_BAD_FILE', `A recipe of a loss expects a known name but is ${formatValue(recipe.name)}.`);
 }
 
 /** Options that several losses have. */
@@ -354,7 +354,7 @@ export interface TripletMarginOptions extends Reduced {
 /**
  * The loss of anchors, of examples of the same kind and of examples of another, for steps of one's own: `fit` gives a loss one output.
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
- * @example const loss = nn.tripletMargin({ margin: 0.2 })(anchor, positive, negative);
+ * @example nn.tripletMargin({ margin: 0.2 })(x, a, b) // anchor, positive, negative
  * @see ops.tripletMarginLoss
  */
 export function tripletMargin(options: TripletMarginOptions = {}): (anchor: Tensor, positive: Tensor, negative: Tensor) => Tensor {

@@ -89,7 +89,7 @@ export interface CrossEntropyOptions extends NllLossOptions {
  * @returns a scalar, or [N, ...] with reduction 'none'; NaN if a label is out of range that was not known when the graph was built, and for the
  *   mean of no label at all
  * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_DTYPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
- * @example ops.crossEntropy(logits, masks, { ignoreIndex: 255 }) // logits [8, 21, 64, 64], masks int32 [8, 64, 64]
+ * @example ops.crossEntropy(a, b, { ignoreIndex: 255 }) // logits [8, 21, 64, 64], masks of type int32, [8, 64, 64]
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor<'float32'> {
   checkOptions('crossEntropy', options, ['labelSmoothing', 'weight', 'ignoreIndex', 'reduction', 'name']);
