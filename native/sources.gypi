@@ -66,6 +66,7 @@
       "native/ops/packed_length.cc",
       "native/ops/rank_update.cc",
       "native/ops/adaptive_pool.cc",
+      "native/ops/counts.cc",
       "native/ops/dropout.cc",
       "native/ops/elementwise.cc",
       "native/ops/feed.cc",

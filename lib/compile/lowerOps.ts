@@ -10,6 +10,7 @@ import type { ResponseNormAttrs } from '../ops/responseNorm';
 import type { Buffer, Instruction } from './ir';
 import { lowerConvGradWeight, lowerConvolution } from './lowerConv';
 import type { Lower, Lowering } from './lowering';
+import { lowerConfusionCounts, lowerCrossEntropy, lowerCrossEntropyGrad, lowerOneHot, lowerTopK } from './lowerLoss';
 import { activationOf, epilogueOperands, findColumnSum, result, withColumnSum, type WordAttrs } from './lowerShared';
 import { snakeCase } from './opcodeNames';
 import { BINARY_KIND, DIRECTION, OPCODES, PAD_MODE, REDUCTION, type OpcodeName, UNARY_KIND } from './opcodes';
@@ -173,15 +174,6 @@ function lowerSoftmax(log: number): Lower {
   };
 }
 
-function lowerLoss(opcode: 'cross_entropy' | 'cross_entropy_grad'): Lower {
-  return (l, node) => {
-    const inputs = node.inputs.map((input) => l.bufferOf(input));
-    const output = result(l, node);
-    l.emit(opcode, inputs, [output], { label_smoothing: node.attrs.labelSmoothing as number });
-    return output;
-  };
-}
-
 const PAIR_WORDS = {
   batch_norm_stats: (): WordAttrs => ({}),
   batch_norm_grad_stats: normGradAttrs,
@@ -300,7 +292,7 @@ export const LOWERINGS: Readonly<Record<string, Lower | undefined>> = {
   clampGrad: lowerWithAttrs('clamp_grad', clampWords),
   leakyRelu: lowerWithAttrs('leaky_relu', leakyReluWords),
   leakyReluGrad: lowerWithAttrs('leaky_relu_grad', leakyReluWords),
-  oneHot: lowerWithAttrs('one_hot', () => ({})),
+  oneHot: lowerOneHot,
   broadcastTo: lowerUnary(UNARY_KIND.copy),
   sum: lowerSum,
   mean: lowerReduction(REDUCTION.mean),
@@ -340,12 +332,9 @@ export const LOWERINGS: Readonly<Record<string, Lower | undefined>> = {
   linear: (l, node) => lowerProduct(l, node, true),
   softmax: lowerSoftmax(0),
   logSoftmax: lowerSoftmax(1),
-  crossEntropy: lowerLoss('cross_entropy'),
-  crossEntropyGrad: lowerLoss('cross_entropy_grad'),
-  countCorrect(l, node) {
-    const inputs = node.inputs.map((input) => l.bufferOf(input));
-    const output = result(l, node);
-    l.emit('count_correct', inputs, [output]);
-    return output;
-  },
+  crossEntropy: lowerCrossEntropy,
+  crossEntropyGrad: lowerCrossEntropyGrad,
+  countCorrect: lowerTopK,
+  countTopK: lowerTopK,
+  confusionCounts: lowerConfusionCounts,
 };

@@ -1,84 +1,93 @@
-/** Metrics: what `fit` and `evaluate` measure beside the loss, in the same native program. */
+/** What a metric is: what each batch contributes, computed beside the loss, and one value of what all batches contributed. */
 
-import { formatValue, readArray, StridenetError } from '../errors';
+import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import { Tensor } from '../graph/tensor';
-import type { Shape } from '../graph/types';
-import { accuracy } from './accuracy';
 
-/** A number, one for each class, or a table. */
+/** A number, one for each class, or a matrix. */
 export type MetricValue = number | readonly number[] | readonly (readonly number[])[];
 
-/** What is measured of a model's outputs; one of `metrics`, or one of a user's own. */
+/**
+ * What `fit`, `evaluate` and `Trainer` measure beside the loss.
+ * @example
+ * const largest: metrics.Metric = {
+ *   name: 'meanLargest',
+ *   measure: (output) => output.max({ axis: 1 }).sum(),
+ *   value: ([total], examples) => total![0]! / examples,
+ * };
+ */
 export interface Metric {
-  /** Its name in records and scores, such as 'accuracy'. */
+  /** The key in records and scores, a word in camelCase: 'accuracy', 'top5'. */
   readonly name: string;
-  /** Whether what batches give is added up (default) or put one after the other along axis 0, which `fit` does for the validation set alone. */
-  readonly gather?: 'sum' | 'concat';
+  /** What becomes of the contributions of the batches: they are added up (default), or put one after the other along axis 0. */
+  readonly gather?: 'sum' | 'concat' | undefined;
   /**
-   * What one batch gives, computed with `ops`.
-   * @param output what the model gives @param target class numbers, int32 [n, ...], or float32 values
+   * What a batch contributes, in the same native program as the loss: one tensor of float32 or several, with 'concat' also of int32. The
+   * arguments are never to be changed in number or kind between batches; only their first extent, the number of examples, may be smaller.
+   * @param output what the model gives, [n, ...] @param target class numbers, int32 [n, ...], or values, float32
    */
   measure(output: Tensor, target: Tensor): Tensor | readonly Tensor[];
   /**
-   * The metric of all batches. @param totals of each tensor of `measure`, the sums or all values, with the shape that they have
-   * @param examples number of images
+   * The metric, from what the batches contributed: an array of numbers for each tensor of `measure`, in row-major order (Float64Array for sums,
+   * Float32Array or Int32Array one after the other).
+   * @param examples how many examples there were, at least 1
    */
-  value(totals: readonly Total[], examples: number): MetricValue;
+  value(totals: readonly ArrayLike<number>[], examples: number): MetricValue | Promise<MetricValue>;
 }
 
-/** What batches gave of one tensor. */
-export interface Total {
-  /** Of the tensor, for 'concat' with all batches along axis 0. */
-  readonly shape: Shape;
-  /** One after the other, in row-major order. */
-  readonly values: ArrayLike<number>;
+/** A metric as a function of Tensors: a scalar, the mean over the examples of a batch. Its name is the function's. */
+export type MetricFunction = (output: Tensor, target: Tensor) => Tensor;
+
+/** Options that all metrics of the package have. */
+export interface MetricOptions {
+  /** The key in records and scores, a word in camelCase; default: the metric's own name. */
+  name?: string | undefined;
 }
 
-/** A metric as options name it: by name, as an object or as a function that gives the mean over a batch as a tensor of one element. */
-export type MetricLike = 'accuracy' | Metric | ((output: Tensor, target: Tensor) => Tensor);
+/** Keys that records of `fit` have anyway. */
+const TAKEN = ['epoch', 'loss', 'imagesPerSecond', 'learningRate', 'seconds'];
 
-/** @throws StridenetError ERR_INVALID_ARGUMENT for what is no list of metrics, and for two of one name */
-export function checkMetricList(where: string, given: unknown): readonly Metric[] {
-  const list = readArray(given);
-  if (!list) {
+/** @throws StridenetError ERR_INVALID_ARGUMENT unless it is a word in camelCase that is not the key of anything else */
+export function checkMetricName(where: string, name: unknown): string {
+  if (typeof name === 'string' && /^[a-z][A-Za-z0-9]{0,63}$/.test(name) && !TAKEN.includes(name) && !/^val[A-Z]/.test(name)) return name;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects the name of a metric to be a word in camelCase such as 'accuracy', other than ${TAKEN.join(', ')} and val..., but got ${formatValue(name)}.`,
+  );
+}
+
+/** Checks the keys of options and gives the metric's name. @throws StridenetError ERR_UNKNOWN_OPTION, ERR_INVALID_ARGUMENT */
+export function metricName(where: string, options: MetricOptions, known: readonly string[], fallback: string): string {
+  checkOptions(where, options, [...known, 'name']);
+  return checkMetricName(where, options.name ?? fallback);
+}
+
+/**
+ * What a metric contributes for a batch, checked: the Tensors of `measure`.
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_DTYPE_MISMATCH, ERR_SHAPE_MISMATCH
+ */
+export function measureBatch(metric: Metric, output: Tensor, target: Tensor): readonly Tensor[] {
+  const given: unknown = metric.measure(output, target);
+  const tensors: readonly unknown[] = Array.isArray(given) ? given : [given];
+  const where = `The metric ${formatValue(metric.name)}`;
+  if (tensors.length === 0 || !tensors.every(Tensor.is)) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
-      `${where} expects metrics to be an array, such as ['accuracy'], but got ${formatValue(given)}.`,
+      `${where} expects measure to return a Tensor or several but it returned ${formatValue(given)}.`,
     );
   }
-  const metrics = list.map((metric, i) => checkMetric(where, metric, i));
-  const twice = metrics.find(({ name }, i) => metrics.findIndex((other) => other.name === name) < i);
-  if (!twice) return metrics;
-  throw new StridenetError(
-    'ERR_INVALID_ARGUMENT',
-    `${where} expects metrics of different names but two are called ${formatValue(twice.name)}.`,
-  );
-}
-
-function checkMetric(where: string, metric: unknown, i: number): Metric {
-  if (metric === 'accuracy') return accuracy();
-  if (typeof metric === 'function') return meanOf(metric as (output: Tensor, target: Tensor) => Tensor, i);
-  const { name, measure, value } = (metric ?? {}) as Partial<Metric>;
-  if (typeof name === 'string' && name !== '' && typeof measure === 'function' && typeof value === 'function') return metric as Metric;
-  throw new StridenetError(
-    'ERR_INVALID_ARGUMENT',
-    `${where} expects metrics[${i}] to be 'accuracy', one of metrics such as metrics.topK(5), or a function (output, target) => Tensor, but got ${formatValue(metric)}.`,
-  );
-}
-
-/** The mean over the images of what a function gives as the mean of a batch. */
-function meanOf(mean: (output: Tensor, target: Tensor) => Tensor, i: number): Metric {
-  const name = mean.name || `metric${i}`;
-  return {
-    name,
-    measure(output, target) {
-      const value: unknown = mean(output, target);
-      if (Tensor.is(value) && value.size === 1) return value.reshape([]).mul(output.shape[0]!);
+  for (const { dtype, shape } of tensors) {
+    if (metric.gather !== 'concat' && dtype !== 'float32') {
       throw new StridenetError(
-        'ERR_INVALID_ARGUMENT',
-        `Metric ${formatValue(name)} must return a tensor of one element, the mean over the batch, but returned ${formatValue(value)}.`,
+        'ERR_DTYPE_MISMATCH',
+        `${where} expects measure to return float32, to be added up, but it returned ${dtype}.`,
       );
-    },
-    value: ([sum], examples) => sum!.values[0]! / examples,
-  };
+    }
+    if (metric.gather === 'concat' && shape[0] !== output.shape[0]) {
+      throw new StridenetError(
+        'ERR_SHAPE_MISMATCH',
+        `${where} expects measure to return a row for each of ${output.shape[0]} examples, to be put one after the other, but it returned ${formatShape(shape)}.`,
+      );
+    }
+  }
+  return tensors;
 }

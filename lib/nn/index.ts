@@ -13,8 +13,38 @@ export { ModuleDict, ModuleList } from './containers';
 export { Conv2d, type Conv2dLayerOptions } from './conv';
 export { Dropout, Dropout2d } from './dropout';
 export { Linear, type LinearLayerOptions } from './linear';
-export { bceWithLogits, crossEntropy, mseLoss } from './loss';
-export type { BceWithLogitsLossOptions, CrossEntropyLossOptions, Loss, MseLossOptions } from './loss';
+export {
+  bceWithLogits,
+  cosineEmbedding,
+  crossEntropy,
+  dice,
+  focal,
+  hinge,
+  huber,
+  klDiv,
+  l1,
+  mse,
+  mseLoss,
+  nll,
+  smoothL1,
+  tripletMargin,
+} from './loss';
+export type {
+  BceWithLogitsLossOptions,
+  CosineEmbeddingOptions,
+  CrossEntropyLossOptions,
+  DiceLossOptions,
+  FocalLossOptions,
+  HingeLossOptions,
+  HuberLossOptions,
+  KlDivLossOptions,
+  L1LossOptions,
+  Loss,
+  MseLossOptions,
+  NllLossOptions,
+  SmoothL1LossOptions,
+  TripletMarginOptions,
+} from './loss';
 export { type LoadedStateDict, type LoadStateDictOptions } from './loadStateDict';
 export { Module } from './module';
 export { ReflectionPad2d, ReplicationPad2d, ZeroPad2d } from './pad';

@@ -46,6 +46,11 @@ export function withDefaultName<T>(name: string, body: () => T): T {
   }
 }
 
+/** Builds an operation that is composed of others under the name that it was given, if any. */
+export function withName<T>(name: string | undefined, body: () => T): T {
+  return name ? withDefaultName(name, body) : body();
+}
+
 /** Makes a node. @throws StridenetError as the operation's shape rule says */
 export function build(op: string, inputs: readonly Tensor[], attrs: Attrs = {}, givenName = ''): Tensor {
   const name = givenName === '' ? scopeName : givenName;

@@ -17,8 +17,23 @@ export { max, mean } from './reduce';
 export { detach, flatten, reshape, transpose } from './shape';
 export { clamp, gelu, hardswish, leakyRelu, relu6, silu } from './activation';
 export type { ClampOptions, GeluApproximation, GeluOptions, LeakyReluOptions } from './activation';
-export { bceWithLogits, crossEntropy, mseLoss } from './loss';
-export type { BceWithLogitsOptions, CrossEntropyOptions, LossReduction, MseLossOptions } from './loss';
+export { crossEntropy, nllLoss, type CrossEntropyOptions, type NllLossOptions } from './crossEntropy';
+export { bceWithLogits, hingeLoss, huberLoss, klDiv, l1Loss, mseLoss, smoothL1Loss } from './valueLoss';
+export type {
+  BceWithLogitsOptions,
+  HingeLossOptions,
+  HuberLossOptions,
+  KlDivOptions,
+  KlDivReduction,
+  L1LossOptions,
+  MseLossOptions,
+  SmoothL1LossOptions,
+} from './valueLoss';
+export { diceLoss, focalLoss, type DiceLossOptions, type FocalLossOptions } from './classLoss';
+export { cosineEmbeddingLoss, tripletMarginLoss } from './embeddingLoss';
+export type { CosineEmbeddingLossOptions, TripletMarginLossOptions } from './embeddingLoss';
+export type { LossOptions, LossReduction } from './reduction';
+export { confusionCounts, countTopK, type CountOptions } from './counts';
 export { countCorrect, logSoftmax, softmax, type SoftmaxOptions } from './softmax';
 export { grad } from './differentiate';
 export type { OpOptions } from './builder';

@@ -9,11 +9,22 @@ import type { Preprocessing } from '../graph/preprocess';
 import type { Tensor } from '../graph/tensor';
 import type { Shape } from '../graph/types';
 import { accuracy } from '../metrics/accuracy';
-import { checkMetricList, type Metric, type MetricLike, type MetricValue } from '../metrics/metric';
+import { checkMetricList, type MetricEntry } from '../metrics/list';
+import type { Metric, MetricValue } from '../metrics/metric';
 import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import { checkImageShape, pipeline, readBatches } from './batches';
-import { checkLoss, checkModel, classCount, evaluationGraph, targetKey, targetName, type ScoringGraph, type TargetForm } from './graphs';
+import {
+  checkLoss,
+  checkModel,
+  classesOf,
+  evaluationGraph,
+  targetKey,
+  targetName,
+  type Classes,
+  type ScoringGraph,
+  type TargetForm,
+} from './graphs';
 import { checkClasses, readImages, readingOf, readWanted, type ReadingOptions } from './images';
 import { formOf } from './modelForm';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
@@ -35,8 +46,8 @@ export interface EvaluateOptions extends ExecutionOptions {
   batchSize?: number | undefined;
   /** Default `nn.crossEntropy()`. */
   loss?: Loss | undefined;
-  /** Default ['accuracy'] where each image has a class, else []. */
-  metrics?: readonly MetricLike[] | undefined;
+  /** Default ['accuracy'] where targets are classes, else []. */
+  metrics?: readonly MetricEntry[] | undefined;
   /** Stops at the next batch and rejects with its reason. */
   signal?: StopSignal | undefined;
 }
@@ -103,8 +114,8 @@ export async function score(where: string, target: ScoreTarget, given: AnyDatase
   const metrics = target.metrics ?? defaultMetrics(form);
   // All labels at the first batch, so that one of the last is found before anything runs, by its number in the data set.
   let checked = false;
-  const classesToCheck = (graph: ScoringGraph): number | undefined => {
-    const classes = classCount(graph);
+  const classesToCheck = (graph: ScoringGraph): Classes | undefined => {
+    const classes = classesOf(graph);
     const known = knownLabels(dataset);
     if (!known) return classes;
     if (!checked) checkClasses(where, known, classes);
@@ -136,8 +147,7 @@ export async function score(where: string, target: ScoreTarget, given: AnyDatase
   );
   if (tally.images === 0)
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects a data set of at least one image but read none.`);
-  const { loss: mean, metrics: values } = tally.score();
-  return { loss: mean, ...values };
+  return { loss: tally.meanLoss, ...(await tally.metricValues()) };
 }
 
 /** The graph with other variables in place of some of its own. */
@@ -162,7 +172,7 @@ export function asTargets(labels: LabelArray, { kind }: TargetForm): LabelArray 
   return kind === 'values' && !(labels instanceof Float32Array) ? Float32Array.from(labels) : labels;
 }
 
-/** What is measured unless options say otherwise: accuracy where each image has a class. */
-export function defaultMetrics({ kind, shape }: TargetForm): readonly Metric[] {
-  return kind === 'classes' && shape.length === 0 ? [accuracy()] : [];
+/** What is measured unless options say otherwise: accuracy where targets are classes. */
+export function defaultMetrics({ kind }: TargetForm): readonly Metric[] {
+  return kind === 'classes' ? [accuracy()] : [];
 }

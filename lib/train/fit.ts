@@ -3,7 +3,7 @@
 import { imageTypeOf, isStream, knownLabels, readAnyDataset, type ReadyDataset } from '../data/anyDataset';
 import type { AnyDataset } from '../data/dataset';
 import { checkBoolean, checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
-import type { MetricLike } from '../metrics/metric';
+import type { MetricEntry } from '../metrics/list';
 import { crossEntropy, type Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import type { Optimizer } from '../optim/optimizer';
@@ -18,7 +18,7 @@ import { claim } from './claims';
 import { datasetReading, targetOf } from './evaluate';
 import type { FitProgress } from './fitProgress';
 import { countSteps, Fitting, type FitPlan } from './fitting';
-import { checkLoss } from './graphs';
+import { checkLoss, type Classes } from './graphs';
 import type { History } from './history';
 import { checkClasses } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
@@ -40,8 +40,8 @@ export interface FitOptions extends ExecutionOptions, ClippingOptions {
   loss?: Loss | undefined;
   /** 'balanced' (images / (classes * images of the class)), or a weight for each class, in the default loss. Default: all 1. */
   classWeights?: 'balanced' | readonly number[] | undefined;
-  /** Default ['accuracy'] where each image has a class, else []. */
-  metrics?: readonly MetricLike[] | undefined;
+  /** Default ['accuracy'] where targets are classes, else []. */
+  metrics?: readonly MetricEntry[] | undefined;
   /** Such as `optim.sgd({ lr: 0.1, momentum: 0.9 })`. */
   optimizer: Optimizer;
   /** Factor on the learning rate by update; default `optim.constant()`. Another needs to know how long an epoch is. */
@@ -171,10 +171,10 @@ export async function fit(model: Module, data: AnyDataset, options: FitOptions):
   try {
     release = claim('fit', trainer.changing, trainer);
     // All of it before the first step, so that a mistake in the last image does not leave a model trained in part.
-    checkKnownClasses('fit', dataset, trainer.classes);
+    checkKnownClasses('fit', dataset, trainer.labelClasses);
     if (validation) {
       checkImageShape('fit validation', validation, dataset.shape);
-      checkKnownClasses('fit validation', validation, trainer.classes);
+      checkKnownClasses('fit validation', validation, trainer.labelClasses);
     }
     await nextTurn(); // the trainer has built a graph, and the first step will build its own
     await prepareLast(trainer, dataset, plan);
@@ -273,7 +273,7 @@ function balancedWeights(dataset: ReadyDataset): number[] {
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT for a label that is no class of the model */
-function checkKnownClasses(where: string, dataset: ReadyDataset, classes: number | undefined): void {
+function checkKnownClasses(where: string, dataset: ReadyDataset, classes: Classes | undefined): void {
   const labels = knownLabels(dataset);
   if (labels) checkClasses(where, labels, classes);
 }

@@ -1,9 +1,7 @@
 /** Where a `fit` stands: what it keeps in checkpoints, so that another one goes on from there to the same bits. */
 
-import { elementCount } from '../graph/types';
 import { parseJson } from '../io/json';
 import type { EpochRecord } from './history';
-import type { SavedTotal } from './tally';
 
 /** Sums over the batches of an epoch so far. */
 export interface Totals {
@@ -15,7 +13,7 @@ export interface Totals {
   /** Of the last step; version 0.1 did not save it. */
   readonly learningRate?: number;
   /** What each metric has summed up, by its name. */
-  readonly sums: Readonly<Record<string, readonly SavedTotal[]>>;
+  readonly sums: Readonly<Record<string, readonly (readonly number[])[]>>;
 }
 
 export interface FitProgress {
@@ -64,18 +62,14 @@ function parseTotals(given: unknown): Totals | undefined {
   const numbers = parseNumbers(counts);
   if (!numbers || TOTAL_NUMBERS.some((name) => typeof numbers[name] !== 'number') || !isCount(numbers['batches'], 0)) return undefined;
   // Version 0.1 knew one metric.
-  const saved = sums ?? (typeof correct === 'number' ? { accuracy: [{ shape: [], values: [correct] }] } : undefined);
+  const saved = sums ?? (typeof correct === 'number' ? { accuracy: [[correct, numbers['images']]] } : undefined);
   if (typeof saved !== 'object' || saved === null || !Object.values(saved).every(isSums)) return undefined;
   return { ...numbers, sums: saved } as unknown as Totals;
 }
 
 function isSums(given: unknown): boolean {
   if (!Array.isArray(given)) return false;
-  return given.every((total: unknown) => {
-    const { shape, values } = (total ?? {}) as Partial<SavedTotal>;
-    if (!Array.isArray(shape) || !shape.every((extent) => isCount(extent, 1))) return false;
-    return Array.isArray(values) && values.length === elementCount(shape) && values.every((value) => typeof value === 'number');
-  });
+  return given.every((total: unknown) => Array.isArray(total) && total.every((value) => typeof value === 'number'));
 }
 
 /** Numbers, also those that JSON does not know, and arrays of them. Undefined for anything else. */

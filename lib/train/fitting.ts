@@ -155,8 +155,8 @@ export class Fitting {
         current.seconds = (performance.now() - start) / 1000;
         current.learningRate = trainer.learningRate;
         this.answerWaiting();
-        this.showProgress(epoch);
-        const values = metricValues(trainer.metrics, scored.measured, scored.count);
+        await this.showProgress(epoch);
+        const values = this.notify.wantsBatches ? await metricValues(trainer.metrics, scored.measured, scored.count) : {};
         const { loss } = scored;
         const step = trainer.steps;
         await this.notify.batchEnd({ epoch, batch: current.batches, step, loss, learningRate: trainer.learningRate, ...values });
@@ -194,11 +194,10 @@ export class Fitting {
     const isDue = epoch % plan.validationEvery === 0 || epoch === plan.epochs || trainer.stopped;
     const options = { signal: plan.signal, limit: plan.limitValidation };
     const validation = plan.validation && isDue ? await trainer.score('fit validation', plan.validation, options) : undefined;
-    const { loss, metrics } = current.tally.score();
     return {
       epoch,
-      loss,
-      ...metrics,
+      loss: current.tally.meanLoss,
+      ...(await current.tally.metricValues()),
       ...(validation && withPrefix(validation)),
       learningRate: current.learningRate,
       imagesPerSecond: current.tally.images / current.seconds,
@@ -230,16 +229,16 @@ export class Fitting {
     };
   }
 
-  private showProgress(epoch: number): void {
+  private async showProgress(epoch: number): Promise<void> {
     const { batches, seconds, tally } = this.current;
     if (!this.bar?.isDue) return;
-    const { loss, metrics } = tally.score();
+    const metrics = await tally.metricValues();
     this.bar.update({
       epoch,
       epochs: this.plan.epochs,
       batch: batches,
       batches: this.plan.batchesPerEpoch,
-      loss,
+      loss: tally.meanLoss,
       accuracy: metrics['accuracy'] as number | undefined,
       imagesPerSecond: tally.images / seconds,
     });

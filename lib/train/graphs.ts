@@ -1,6 +1,6 @@
 /** The graphs of a model for one batch size: inference, evaluation, and what `trainingGraph` makes a training step of. */
 
-import { formatShape, formatValue, readArray, StridenetError } from '../errors';
+import { formatShape, formatValue, StridenetError } from '../errors';
 import type { Graph } from '../graph/graph';
 import { inputTensor } from '../graph/leaves';
 import type { Preprocessing } from '../graph/preprocess';
@@ -10,7 +10,7 @@ import type { Shape } from '../graph/types';
 import { bceWithLogits, crossEntropy, mseLoss, type Loss } from '../nn/loss';
 import { Module } from '../nn/module';
 import { add, mul } from '../ops/elementwise';
-import type { Metric } from '../metrics/metric';
+import { measureBatch, type Metric } from '../metrics/metric';
 import { imageInput, targetInput, type ImageDType } from './images';
 
 /** What a graph is specialised for. */
@@ -88,14 +88,26 @@ export function evaluationGraph(scoring: Scoring, form: BatchForm, target: Targe
   return { feeds: [images, targets], outputs, updates: [], measured };
 }
 
-/** The number of classes when the graph takes labels for class numbers, so that they can be checked. */
-export function classCount(graph: Graph): number | undefined {
-  const labels = graph.feeds.find(({ leaf }) => leaf?.kind === 'input' && leaf.input.name === 'labels');
+/** What class numbers may be. */
+export interface Classes {
+  readonly count: number;
+  /** A label that is passed over. */
+  readonly ignoreIndex?: number | undefined;
+}
+
+/** Operations that take class numbers for what they are, those of losses first: a metric may pass over what a loss must not. */
+const READERS = ['crossEntropy', 'oneHot', 'countTopK', 'confusionCounts'];
+
+/** What labels may be when the graph takes them for class numbers, so that they can be checked. */
+export function classesOf(graph: Graph): Classes | undefined {
+  const labels = graph.feeds.find(({ name }) => name === 'labels');
   if (!labels) return undefined;
-  const reads = ({ op, inputs }: Tensor): boolean => inputs.includes(labels) && ['countCorrect', 'crossEntropy', 'oneHot'].includes(op);
-  const reader = topologicalOrder(graph.outputs).find(reads);
-  // oneHot stands in losses that are composed, of class weights for one.
-  return reader?.op === 'oneHot' ? reader.shape[1] : reader?.inputs[0]!.shape[1];
+  const nodes = topologicalOrder(graph.outputs);
+  const readers = nodes.filter(({ op, inputs }) => inputs.includes(labels) && READERS.includes(op));
+  const [reader] = readers.sort((a, b) => READERS.indexOf(a.op) - READERS.indexOf(b.op));
+  if (!reader) return undefined;
+  const { ignoreIndex } = reader.attrs as { ignoreIndex?: number };
+  return { count: (reader.op === 'oneHot' ? reader : reader.inputs[0]!).shape[1]!, ignoreIndex };
 }
 
 /** What `scoredGraph` gives. */
@@ -117,18 +129,8 @@ export function scoredGraph({ model, loss, metrics }: Scoring, form: BatchForm, 
   const targets = targetInput(form.count, target, output.shape);
   let value = scoreOf(loss, output, targets);
   for (const logits of auxiliary) value = add(value, mul(scoreOf(loss, logits, targets), (model as AuxiliaryHeads).auxiliaryWeight));
-  const measured = metrics.map((metric) => measure(metric, output, targets));
+  const measured = metrics.map((metric) => measureBatch(metric, output, targets));
   return { images, targets, heads, outputs: [value, ...measured.flat()], measured };
-}
-
-function measure(metric: Metric, output: Tensor, targets: Tensor): readonly Tensor[] {
-  const given: unknown = metric.measure(output, targets);
-  const tensors = Tensor.is(given) ? [given] : (readArray(given) ?? []);
-  if (tensors.length > 0 && tensors.every(Tensor.is)) return tensors;
-  throw new StridenetError(
-    'ERR_INVALID_ARGUMENT',
-    `Metric ${formatValue(metric.name)} must give a Tensor or an array of Tensors for a batch but gave ${formatValue(given)}.`,
-  );
 }
 
 function scoreOf(loss: Loss, output: Tensor, targets: Tensor): Tensor {

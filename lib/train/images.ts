@@ -8,7 +8,7 @@ import { affine, checkLayout, checkPreprocessing, statedPreprocessing, type Imag
 import { Tensor } from '../graph/tensor';
 import { elementCount, type Shape, type TypedArray } from '../graph/types';
 import type { Module } from '../nn/module';
-import type { TargetForm } from './graphs';
+import type { Classes, TargetForm } from './graphs';
 
 /** Images one after the other, in the order that the layout says; a Tensor has shape [n, ...input] or, for one image, the input's. */
 export type Images = Tensor | Pixels;
@@ -124,7 +124,7 @@ function interleave<T extends TypedArray>(planes: T, [channels, height, width]: 
  * Labels as they are fed. @param classes when given, labels must lie below it @param images that `count` labels belong to
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH
  */
-export function readLabels(where: string, labels: Labels, count: number, classes: number | undefined, images = count): Int32Array {
+export function readLabels(where: string, labels: Labels, count: number, classes: Classes | undefined, images = count): Int32Array {
   const values = readClassNumbers(where, 'labels', Tensor.is(labels) ? (labels.value ?? labels.dataSync()) : labels, count, images);
   checkClasses(where, values, classes);
   return values instanceof Int32Array ? values : Int32Array.from(values);
@@ -162,20 +162,21 @@ export function readTargets(where: string, targets: unknown, shape: Shape): Floa
  * @param classes when given, class numbers must lie below it
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH
  */
-export function readWanted(where: string, wanted: Labels | Targets, feed: Tensor, classes: number | undefined): Int32Array | Float32Array {
+export function readWanted(where: string, wanted: Labels | Targets, feed: Tensor, classes: Classes | undefined): Int32Array | Float32Array {
   if (feed.dtype === 'float32') return readTargets(where, wanted, feed.shape);
   return readLabels(where, wanted as Labels, feed.size, classes, feed.shape[0]);
 }
 
-/** @throws StridenetError ERR_INVALID_ARGUMENT unless every label lies in [0, classes); nothing is checked without `classes` */
-export function checkClasses(where: string, labels: LabelArray, classes: number | undefined): void {
+/** @throws StridenetError ERR_INVALID_ARGUMENT unless every label is a class or passed over; nothing is checked without `classes` */
+export function checkClasses(where: string, labels: LabelArray, classes: Classes | undefined): void {
   if (classes === undefined || labels instanceof Float32Array) return;
+  const { count, ignoreIndex } = classes;
   // A plain loop: there may be millions, and nothing else happens meanwhile.
   let bad = 0;
-  while (bad < labels.length && labels[bad]! >= 0 && labels[bad]! < classes) bad++;
+  while (bad < labels.length && ((labels[bad]! >= 0 && labels[bad]! < count) || labels[bad] === ignoreIndex)) bad++;
   if (bad === labels.length) return;
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
-    `${where} expects labels in [0, ${classes - 1}] (the model has ${classes} outputs) but label ${bad} is ${labels[bad]}.`,
+    `${where} expects labels in [0, ${count - 1}] (the model has ${count} outputs) but label ${bad} is ${labels[bad]}.`,
   );
 }

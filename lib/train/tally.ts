@@ -1,11 +1,11 @@
 /** Adding up what batches give, and the scores that follow from it. */
 
-import type { Metric, MetricValue, Total } from '../metrics/metric';
+import type { Metric, MetricValue } from '../metrics/metric';
 import { newArray, type Shape, type TypedArray } from '../graph/types';
 import type { ScoringGraph } from './graphs';
 
-/** What was measured of one batch: for each metric its tensors. */
-export type Measured = readonly (readonly Total[])[];
+/** What was measured of one batch: for each metric the values of its tensors. */
+export type Measured = readonly (readonly TypedArray[])[];
 
 /** What one batch gave. */
 export interface BatchScore {
@@ -19,16 +19,17 @@ export interface BatchScore {
 /** What a run of a scoring graph gave. */
 export function batchScore({ measured }: ScoringGraph, count: number, results: readonly TypedArray[]): BatchScore {
   let at = 1;
-  return {
-    count,
-    loss: results[0]![0]!,
-    measured: measured.map((tensors) => tensors.map(({ shape }) => ({ shape, values: results[at++]! }))),
-  };
+  return { count, loss: results[0]![0]!, measured: measured.map((tensors) => tensors.map(() => results[at++]!)) };
 }
 
 /** The metrics of what was measured, by name. */
-export function metricValues(metrics: readonly Metric[], measured: Measured, examples: number): Record<string, MetricValue> {
-  return Object.fromEntries(metrics.map((metric, i) => [metric.name, metric.value(measured[i]!, examples)]));
+export async function metricValues(
+  metrics: readonly Metric[],
+  measured: readonly (readonly ArrayLike<number>[])[],
+  examples: number,
+): Promise<Record<string, MetricValue>> {
+  const entries = metrics.map(async ({ name, value }, i) => [name, await value(measured[i]!, examples)] as const);
+  return Object.fromEntries(await Promise.all(entries));
 }
 
 /** Sums over batches. */
@@ -36,17 +37,17 @@ export class Tally {
   images = 0;
   /** Of the images' losses. */
   loss = 0;
-  /** For each metric and tensor, the sums, or the values of every batch. */
-  private readonly totals: { readonly shape: Shape; readonly parts: ArrayLike<number>[] }[][];
+  /** For each metric and tensor, the sums as one array, or the values of every batch. */
+  private readonly totals: ArrayLike<number>[][][];
 
-  /** @param sums of batches before, as `sums` gave them */
+  /** @param start sums of batches before, as `sums` gave them */
   constructor(
     private readonly metrics: readonly Metric[],
-    start?: { readonly images: number; readonly loss: number; readonly sums: readonly (readonly SavedTotal[])[] },
+    start?: { readonly images: number; readonly loss: number; readonly sums: readonly (readonly (readonly number[])[])[] },
   ) {
     this.images = start?.images ?? 0;
     this.loss = start?.loss ?? 0;
-    this.totals = metrics.map((_, i) => (start?.sums[i] ?? []).map(({ shape, values }) => ({ shape, parts: [Float64Array.from(values)] })));
+    this.totals = metrics.map((_, i) => (start?.sums[i] ?? []).map((values) => [Float64Array.from(values)]));
   }
 
   add({ count, loss, measured }: BatchScore): void {
@@ -54,48 +55,47 @@ export class Tally {
     this.loss += loss * count;
     for (const [i, tensors] of measured.entries()) {
       const gathers = this.metrics[i]!.gather === 'concat';
-      for (const [j, { shape, values }] of tensors.entries()) {
-        const total = (this.totals[i]![j] ??= { shape, parts: [] });
-        if (gathers) total.parts.push(values);
-        else addTo((total.parts[0] ??= new Float64Array(values.length)) as Float64Array, values);
+      for (const [j, values] of tensors.entries()) {
+        const total = (this.totals[i]![j] ??= []);
+        if (gathers) total.push(values);
+        else addTo((total[0] ??= new Float64Array(values.length)) as Float64Array, values);
       }
     }
   }
 
-  /** Mean loss, then the metrics by name. */
-  score(): { readonly loss: number; readonly metrics: Readonly<Record<string, MetricValue>> } {
-    const measured = this.totals.map((tensors) => tensors.map(({ shape, parts }) => joined(shape, parts)));
-    return { loss: this.loss / this.images, metrics: metricValues(this.metrics, measured, this.images) };
+  /** Mean of the loss over the images so far. */
+  get meanLoss(): number {
+    return this.loss / this.images;
   }
 
-  /** For a checkpoint. */
-  get sums(): SavedTotal[][] {
-    return this.totals.map((tensors) =>
-      tensors.map(({ shape, parts }) => ({ shape, values: [...Array.from(joined(shape, parts).values)] })),
+  /** The metrics so far, by name. */
+  async metricValues(): Promise<Record<string, MetricValue>> {
+    return metricValues(
+      this.metrics,
+      this.totals.map((tensors) => tensors.map(joined)),
+      this.images,
     );
   }
-}
 
-/** A total as plain data. */
-export interface SavedTotal {
-  readonly shape: Shape;
-  readonly values: readonly number[];
+  /** For a checkpoint, where nothing is gathered. */
+  get sums(): number[][][] {
+    return this.totals.map((tensors) => tensors.map((total) => Array.from(joined(total))));
+  }
 }
 
 function addTo(sum: Float64Array, values: ArrayLike<number>): void {
   for (let i = 0; i < values.length; i++) sum[i]! += values[i]!;
 }
 
-/** The parts one after the other, along the first axis. */
-function joined(shape: Shape, parts: readonly ArrayLike<number>[]): Total {
-  if (parts.length === 1) return { shape, values: parts[0]! };
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const values = newArray('A metric', [length], 'float32');
+/** The parts one after the other. */
+function joined(parts: readonly ArrayLike<number>[]): ArrayLike<number> {
+  if (parts.length === 1) return parts[0]!;
+  const shape: Shape = [parts.reduce((sum, { length }) => sum + length, 0)];
+  const values = newArray('A metric', shape, parts[0] instanceof Int32Array ? 'int32' : 'float32');
   let at = 0;
   for (const part of parts) {
     values.set(part, at);
     at += part.length;
   }
-  const rowSize = shape.slice(1).reduce((product, extent) => product * extent, 1);
-  return { shape: [length / rowSize, ...shape.slice(1)], values };
+  return values;
 }

@@ -7,7 +7,8 @@ import { rememberPreprocessing, type Preprocessing } from '../graph/preprocess';
 import { formatObject, INSPECT, styleOf, type InspectOptions } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
 import type { Shape, TypedArray } from '../graph/types';
-import { checkMetricList, type Metric, type MetricValue } from '../metrics/metric';
+import { checkMetricList } from '../metrics/list';
+import type { Metric, MetricValue } from '../metrics/metric';
 import * as models from '../models';
 import { lossRecipe, type Loss } from '../nn/loss';
 import { isFrozen, type Module } from '../nn/module';
@@ -31,7 +32,7 @@ import { checkClipping, type ClippingOptions } from './clipping';
 import { defaultMetrics, score, type EvaluateOptions, type Score, type ScoreOptions } from './evaluate';
 import { finitenessGraph } from './firstNotFinite';
 import type { FitProgress } from './fitProgress';
-import { checkLoss, checkModel, classCount, targetName, type ScoringGraph, type TargetForm } from './graphs';
+import { checkLoss, checkModel, classesOf, targetName, type Classes, type ScoringGraph, type TargetForm } from './graphs';
 import {
   checkInputShape,
   readImages,
@@ -133,7 +134,7 @@ export class Trainer {
   private completed = 0;
   private readonly form: ModelForm;
   /** The classes of the model in the form that it had when they were counted. */
-  private counted: { readonly form: string; readonly classes: number | undefined } | undefined;
+  private counted: { readonly form: string; readonly classes: Classes | undefined } | undefined;
   private chain: Chain = {};
   private readonly lastApplied = new Variable([]);
   /** @internal What steps change, as long as the model is trained as it is at first. */
@@ -180,6 +181,11 @@ export class Trainer {
 
   /** Number of classes that labels may name, if they are classes; another after the head of the model was replaced by another. */
   get classes(): number | undefined {
+    return this.labelClasses?.count;
+  }
+
+  /** @internal What labels may be. */
+  get labelClasses(): Classes | undefined {
     return this.classesOf(() => this.buildGraph(this.batchSize, 'float32'));
   }
 
@@ -241,7 +247,7 @@ export class Trainer {
    */
   async step(images: Images, labels: Labels | Targets): Promise<StepResult> {
     const { loss, measured, count } = await this.takeStep(images, labels);
-    return { loss, ...metricValues(this.metrics, measured, count) };
+    return { loss, ...(await metricValues(this.metrics, measured, count)) };
   }
 
   /**
@@ -519,9 +525,9 @@ export class Trainer {
   }
 
   /** @param build a graph of steps with the model as it is */
-  private classesOf(build: () => Graph): number | undefined {
+  private classesOf(build: () => Graph): Classes | undefined {
     const form = this.form.toString();
-    if (this.counted?.form !== form) this.counted = { form, classes: classCount(build()) };
+    if (this.counted?.form !== form) this.counted = { form, classes: classesOf(build()) };
     return this.counted.classes;
   }
 

@@ -4,7 +4,7 @@ import type { Shape } from '../graph/types';
 import type { Loss } from '../nn/loss';
 import type { Optimizer } from '../optim/optimizer';
 import { CLIPPING_OPTIONS, type ClippingOptions } from './clipping';
-import type { MetricLike } from '../metrics/metric';
+import type { MetricEntry } from '../metrics/list';
 import type { TargetForm } from './graphs';
 import { READING_OPTIONS, type ReadingOptions } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
@@ -24,8 +24,8 @@ export interface TrainerOptions extends ExecutionOptions, ReadingOptions, Clippi
   targets?: TargetForm['kind'] | undefined;
   /** Of one image: [H, W] for a class of each pixel. Default []: one class, or values of the output's shape. */
   targetShape?: Shape | undefined;
-  /** Default ['accuracy'] where each image has a class, else []. */
-  metrics?: readonly MetricLike[] | undefined;
+  /** Default ['accuracy'] where targets are classes, else []. */
+  metrics?: readonly MetricEntry[] | undefined;
   /** So many steps add up their gradients, of which the mean makes one update; the batch norms of each step are its own. Default 1. */
   accumulate?: number | undefined;
   /** Keep an exponential moving average of the weights, which `evaluate` and the validation of `fit` measure and which `fit` leaves in the model. */

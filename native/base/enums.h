@@ -66,6 +66,7 @@ enum class BinaryKind : int32_t {
 };
 enum class Reduction : int32_t { sum, mean, max };
 enum class PadMode : int32_t { reflect, replicate };
+enum class LossReduction : int32_t { none, sum, mean };
 
 constexpr int kDTypeCount = 3;
 constexpr int kSpaceCount = 5;
@@ -77,5 +78,6 @@ constexpr int kUnaryKindCount = 17;
 constexpr int kBinaryKindCount = 18;
 constexpr int kReductionCount = 3;
 constexpr int kPadModeCount = 2;
+constexpr int kLossReductionCount = 3;
 
 }  // namespace stridenet

@@ -8,7 +8,7 @@
 namespace stridenet {
 
 // The hash of the ops.def that this was made from.
-constexpr uint32_t kInstructionsHash = 2883649108u;
+constexpr uint32_t kInstructionsHash = 854981222u;
 
 enum class Opcode : int32_t {
   feed,
@@ -57,6 +57,7 @@ enum class Opcode : int32_t {
   cross_entropy_grad,
   one_hot,
   count_correct,
+  confusion_counts,
   dropout,
   sgd,
   adam,
@@ -68,7 +69,7 @@ enum class Opcode : int32_t {
   lars,
   lamb,
 };
-constexpr int kOpcodeCount = 56;
+constexpr int kOpcodeCount = 57;
 
 struct Feed {
   static constexpr Opcode kOpcode = Opcode::feed;
@@ -537,6 +538,8 @@ struct CrossEntropy {
   static constexpr int logits = 0, labels = 1, loss = 2;
   struct Attributes {
     float labelSmoothing = 0;
+    int32_t ignore = 0;
+    LossReduction reduction = LossReduction::none;
   };
 };
 
@@ -545,17 +548,34 @@ struct CrossEntropyGrad {
   static constexpr int logits = 0, labels = 1, scale = 2, dlogits = 3;
   struct Attributes {
     float labelSmoothing = 0;
+    int32_t ignore = 0;
+    LossReduction reduction = LossReduction::none;
   };
 };
 
 struct OneHot {
   static constexpr Opcode kOpcode = Opcode::one_hot;
   static constexpr int labels = 0, y = 1;
+  struct Attributes {
+    int32_t ignore = 0;
+  };
 };
 
 struct CountCorrect {
   static constexpr Opcode kOpcode = Opcode::count_correct;
   static constexpr int logits = 0, labels = 1, count = 2;
+  struct Attributes {
+    int32_t k = 0;
+    int32_t ignore = 0;
+  };
+};
+
+struct ConfusionCounts {
+  static constexpr Opcode kOpcode = Opcode::confusion_counts;
+  static constexpr int logits = 0, labels = 1, counts = 2;
+  struct Attributes {
+    int32_t ignore = 0;
+  };
 };
 
 struct Dropout {
@@ -714,6 +734,7 @@ struct Lamb {
   entry(CrossEntropyGrad, crossEntropyGrad) \
   entry(OneHot, oneHot) \
   entry(CountCorrect, countCorrect) \
+  entry(ConfusionCounts, confusionCounts) \
   entry(Dropout, dropout) \
   entry(Sgd, sgd) \
   entry(Adam, adam) \

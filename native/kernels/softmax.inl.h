@@ -53,12 +53,13 @@ inline void softmaxRows(const float* x, float* y, int64_t rows, int64_t classes,
   }
 }
 
-inline void crossEntropyRows(const float* logits, const int32_t* labels, float* losses, int64_t rows, int64_t classes, float smoothing) {
+inline void crossEntropyRows(const float* logits, const int32_t* labels, float* losses, int64_t rows, int64_t classes, float smoothing,
+                             int32_t ignore) {
   for (int64_t r = 0; r < rows; ++r) {
     const float* x = logits + r * classes;
     const int32_t label = labels[r];
-    if (label < 0 || label >= classes) {
-      losses[r] = kNaN;
+    if (label == ignore || label < 0 || label >= classes) {
+      losses[r] = label == ignore ? 0.0f : kNaN;
       continue;
     }
     const float m = rowMax(x, classes), logSum = logOf(sumExp(x, classes, m, nullptr));
@@ -72,17 +73,19 @@ inline void crossEntropyRows(const float* logits, const int32_t* labels, float* 
   }
 }
 
-inline void crossEntropyGradRows(const float* logits, const int32_t* labels, float scale, float* dlogits, int64_t rows, int64_t classes,
-                                 float smoothing) {
+inline void crossEntropyGradRows(const float* logits, const int32_t* labels, const float* scales, int64_t scaleStep, float* dlogits,
+                                 int64_t rows, int64_t classes, float smoothing, int32_t ignore) {
   const float others = smoothing / static_cast<float>(classes);
   for (int64_t r = 0; r < rows; ++r) {
     float* dx = dlogits + r * classes;
     const int32_t label = labels[r];
-    if (label < 0 || label >= classes) {
-      mapVectors(classes, dx, [] { return set1(kNaN); });
+    if (label == ignore || label < 0 || label >= classes) {
+      const Vec all = set1(label == ignore ? 0.0f : kNaN);
+      mapVectors(classes, dx, [=] { return all; });
       continue;
     }
     const float* x = logits + r * classes;
+    const float scale = scales[r * scaleStep];
     const float sum = sumExp(x, classes, rowMax(x, classes), dx);
     const float atLabel = scale * (dx[label] / sum - (1.0f - smoothing) - others);
     const Vec total = set1(sum), q = set1(others), factor = set1(scale);
@@ -92,19 +95,38 @@ inline void crossEntropyGradRows(const float* logits, const int32_t* labels, flo
   }
 }
 
-// The label wins if nothing before it is as large and nothing at all is larger; a NaN is larger than every number.
-inline int64_t countCorrectRows(const float* logits, const int32_t* labels, int64_t rows, int64_t classes) {
-  int64_t correct = 0;
+// How many logits come before the label's: those that are larger, and those that are as large at a lower class; NaN is larger than every
+// number.
+inline int64_t rankOf(const float* x, int64_t label, int64_t classes) {
+  const float own = x[label];
+  int64_t rank = 0;
+  if (own != own) {
+    for (int64_t i = 0; i < label; ++i) rank += x[i] != x[i];
+    return rank;
+  }
+  for (int64_t i = 0; i < label; ++i) rank += !(x[i] < own);
+  for (int64_t i = label + 1; i < classes; ++i) rank += !(x[i] <= own);
+  return rank;
+}
+
+inline void countCorrectRows(const float* logits, const int32_t* labels, int64_t rows, int64_t classes, int32_t k, int32_t ignore,
+                             int64_t* correct, int64_t* known) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const int32_t label = labels[r];
+    if (label == ignore || label < 0 || label >= classes) continue;
+    *known += 1;
+    *correct += rankOf(logits + r * classes, label, classes) < k;
+  }
+}
+
+inline void argMaxRows(const float* logits, int32_t* classOf, int64_t rows, int64_t classes) {
   for (int64_t r = 0; r < rows; ++r) {
     const float* x = logits + r * classes;
-    const int32_t label = labels[r];
-    if (label < 0 || label >= classes) continue;
     int64_t best = 0;
     for (int64_t i = 1; i < classes && x[best] == x[best]; ++i)
       if (x[i] > x[best] || x[i] != x[i]) best = i;
-    correct += best == label;
+    classOf[r] = static_cast<int32_t>(best);
   }
-  return correct;
 }
 
-constexpr SoftmaxKernels kSoftmaxKernels = {softmaxRows, crossEntropyRows, crossEntropyGradRows, countCorrectRows};
+constexpr SoftmaxKernels kSoftmaxKernels = {softmaxRows, crossEntropyRows, crossEntropyGradRows, countCorrectRows, argMaxRows};

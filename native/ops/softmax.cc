@@ -1,26 +1,14 @@
-// softmax, cross_entropy, cross_entropy_grad and count_correct over rows of the last axis. Tiles are runs of rows; losses and counts go
+// softmax, cross_entropy, cross_entropy_grad and one_hot over rows of the last axis. Tiles are runs of rows; losses that are reduced go
 // to scratch and are added in order, in the same tile when there is only one, else in a second phase.
 #include <algorithm>
 #include <limits>
 
-#include "native/ops/checks.h"
+#include "native/ops/labelled_rows.h"
 
 namespace stridenet {
 namespace {
 
-constexpr int64_t kTileLogits = 4096;  // fewer than of elementwise work, since an exponential takes longer
 constexpr int64_t kSumChunk = 4096;
-
-struct Rows {
-  int64_t classes, rows, perTile, tiles;
-
-  explicit Rows(const Operand& logits) {
-    classes = logits.rank > 0 ? logits.dims[logits.rank - 1] : 1;
-    rows = logits.count / classes;
-    perTile = std::max<int64_t>(1, kTileLogits / classes);
-    tiles = ceilDiv(rows, perTile);
-  }
-};
 
 Status verifySoftmax(const Call& call) {
   const int32_t log = call.attributes<Softmax>().log;
@@ -45,18 +33,6 @@ void runSoftmax(const Call& call, const Worker& worker) {
   call.kernels->softmax.softmax(x.f32() + first, y.f32() + first, own.count(), r.classes, isLog);
 }
 
-// Checks that logits are float32 [n, classes], labels int32 [n], and all other operands float32.
-template <typename Instruction>
-Status checkLabelled(const Call& call) {
-  const Operand &logits = call.operands[Instruction::logits], &labels = call.operands[Instruction::labels];
-  if (Status status = expectFloats(call, Instruction::labels); !status.isOk()) return status;
-  if (Status status = expectDType(call, Instruction::labels, DType::int32, "int32"); !status.isOk()) return status;
-  if (logits.rank != 2 || labels.rank != 1 || labels.dims[0] != logits.dims[0]) {
-    return refuse(call, "expects logits [n, classes] and labels [n], got %s and %s", ShapeText(logits).text, ShapeText(labels).text);
-  }
-  return Status::ok();
-}
-
 Status checkOne(const Call& call, int operand) {
   if (call.operands[operand].count == 1) return Status::ok();
   const std::string_view name = signatureOf(call).operand(operand);
@@ -64,57 +40,72 @@ Status checkOne(const Call& call, int operand) {
                 ShapeText(call.operands[operand]).text);
 }
 
+// Checks the attributes of a loss over rows, and that `perRow`, the loss or its scale, has a number for each row or one for all of them.
 template <typename Instruction>
-Status checkSmoothing(const Call& call) {
-  const float smoothing = call.attributes<Instruction>().labelSmoothing;
-  if (smoothing >= 0.0f && smoothing <= 1.0f) return Status::ok();
-  return refuse(call, "label_smoothing must be in [0, 1], got %g", static_cast<double>(smoothing));
+Status checkLoss(const Call& call, int perRow) {
+  const auto attributes = call.attributes<Instruction>();
+  if (attributes.reduction != LossReduction::none) {
+    if (Status status = checkOne(call, perRow); !status.isOk()) return status;
+  } else if (!sameShape(call.operands[Instruction::labels], call.operands[perRow])) {
+    const std::string_view name = signatureOf(call).operand(perRow);
+    return refuse(call, "%.*s must hold a number for each row, got %s", static_cast<int>(name.size()), name.data(),
+                  ShapeText(call.operands[perRow]).text);
+  }
+  if (attributes.labelSmoothing >= 0.0f && attributes.labelSmoothing <= 1.0f) return Status::ok();
+  return refuse(call, "label_smoothing must be in [0, 1], got %g", static_cast<double>(attributes.labelSmoothing));
+}
+
+// What a mean is divided by.
+int64_t countKnown(const Operand& labels, int32_t ignore) {
+  return labels.count - std::count(labels.i32(), labels.i32() + labels.count, ignore);
 }
 
 Status verifyCrossEntropy(const Call& call) {
   Status status = checkLabelled<CrossEntropy>(call);
-  if (status.isOk()) status = checkOne(call, CrossEntropy::loss);
-  return status.isOk() ? checkSmoothing<CrossEntropy>(call) : status;
+  return status.isOk() ? checkLoss<CrossEntropy>(call, CrossEntropy::loss) : status;
 }
 
-// The plan of an op that keeps one number of scratch for each row.
-Plan planOverRows(const Call& call, double flopsPerLogit, size_t bytesPerRow) {
-  const Operand& logits = call.operands[CrossEntropy::logits];
-  const Rows r(logits);
-  Plan plan = planOf(call, flopsPerLogit * static_cast<double>(logits.count), r.tiles > 1 ? 2 : 1);
-  plan.sharedScratch = static_cast<size_t>(r.rows) * bytesPerRow;
-  return plan;
+// A sum is made in a second phase unless there is one tile.
+bool sumsInPhase1(const Rows& r, LossReduction reduction) {
+  return reduction != LossReduction::none && r.tiles > 1;
 }
 
 Plan planCrossEntropy(const Call& call) {
-  return planOverRows(call, 24, sizeof(float));
+  const Operand& logits = call.operands[CrossEntropy::logits];
+  const LossReduction reduction = call.attributes<CrossEntropy>().reduction;
+  const Rows r(logits);
+  Plan plan = planOf(call, 24.0 * static_cast<double>(logits.count), sumsInPhase1(r, reduction) ? 2 : 1);
+  if (reduction != LossReduction::none) plan.sharedScratch = static_cast<size_t>(r.rows) * sizeof(float);
+  return plan;
 }
 
 void runCrossEntropy(const Call& call, const Worker& worker) {
+  const auto attributes = call.attributes<CrossEntropy>();
   const Rows r(call.operands[CrossEntropy::logits]);
-  float* losses = worker.sharedFloats();
+  const Operand &all = call.operands[CrossEntropy::labels], &loss = call.operands[CrossEntropy::loss];
+  const bool reduces = attributes.reduction != LossReduction::none;
+  float* losses = reduces ? worker.sharedFloats() : loss.f32();
   const Range own = worker.share(r.rows, r.perTile);
   if (worker.phase == 0 && !own.isEmpty()) {
     const float* logits = call.operands[CrossEntropy::logits].f32() + own.first * r.classes;
-    const int32_t* labels = call.operands[CrossEntropy::labels].i32() + own.first;
-    const float smoothing = call.attributes<CrossEntropy>().labelSmoothing;
-    call.kernels->softmax.crossEntropy(logits, labels, losses + own.first, own.count(), r.classes, smoothing);
+    call.kernels->softmax.crossEntropy(logits, all.i32() + own.first, losses + own.first, own.count(), r.classes, attributes.labelSmoothing,
+                                       attributes.ignore);
   }
-  const bool isLast = r.tiles == 1 ? !own.isEmpty() : worker.phase == 1 && worker.thread == 0;
-  if (!isLast) return;
+  const bool isLast = sumsInPhase1(r, attributes.reduction) ? worker.phase == 1 && worker.thread == 0 : !own.isEmpty();
+  if (!isLast || !reduces) return;
   double total = 0;
   for (int64_t i = 0; i < r.rows; i += kSumChunk) {
     float part = 0;
     call.kernels->reduce.sum.rows(losses + i, 0, 1, std::min(kSumChunk, r.rows - i), &part);
     total += static_cast<double>(part);
   }
-  *call.operands[CrossEntropy::loss].f32() = static_cast<float>(total / static_cast<double>(r.rows));
+  if (attributes.reduction == LossReduction::mean) total /= static_cast<double>(countKnown(all, attributes.ignore));
+  *loss.f32() = static_cast<float>(total);
 }
 
 Status verifyCrossEntropyGrad(const Call& call) {
   Status status = checkLabelled<CrossEntropyGrad>(call);
-  if (status.isOk()) status = checkOne(call, CrossEntropyGrad::scale);
-  if (status.isOk()) status = checkSmoothing<CrossEntropyGrad>(call);
+  if (status.isOk()) status = checkLoss<CrossEntropyGrad>(call, CrossEntropyGrad::scale);
   if (!status.isOk()) return status;
   const Operand &logits = call.operands[CrossEntropyGrad::logits], &dlogits = call.operands[CrossEntropyGrad::dlogits];
   if (sameShape(logits, dlogits)) return Status::ok();
@@ -126,17 +117,25 @@ Plan planCrossEntropyGrad(const Call& call) {
 }
 
 void runCrossEntropyGrad(const Call& call, const Worker& worker) {
+  const auto attributes = call.attributes<CrossEntropyGrad>();
   const Operand &logits = call.operands[CrossEntropyGrad::logits], &dlogits = call.operands[CrossEntropyGrad::dlogits];
+  const Operand& labels = call.operands[CrossEntropyGrad::labels];
   const Rows r(logits);
   const Range own = worker.share(r.rows, r.perTile);
   if (own.isEmpty()) return;
-  const float scale = *call.operands[CrossEntropyGrad::scale].f32() / static_cast<float>(r.rows);
-  const float smoothing = call.attributes<CrossEntropyGrad>().labelSmoothing;
-  const int32_t* labels = call.operands[CrossEntropyGrad::labels].i32() + own.first;
+  const float* scales = call.operands[CrossEntropyGrad::scale].f32();
+  const bool perRow = attributes.reduction == LossReduction::none;
+  float scale = 0;
+  if (perRow) {
+    scales += own.first;
+  } else {
+    const bool isMean = attributes.reduction == LossReduction::mean;
+    scale = isMean ? *scales / static_cast<float>(countKnown(labels, attributes.ignore)) : *scales;
+    scales = &scale;
+  }
   const int64_t first = own.first * r.classes;
-  const float* from = logits.f32() + first;
-  float* to = dlogits.f32() + first;
-  call.kernels->softmax.crossEntropyGrad(from, labels, scale, to, own.count(), r.classes, smoothing);
+  call.kernels->softmax.crossEntropyGrad(logits.f32() + first, labels.i32() + own.first, scales, perRow ? 1 : 0, dlogits.f32() + first,
+                                         own.count(), r.classes, attributes.labelSmoothing, attributes.ignore);
 }
 
 Status verifyOneHot(const Call& call) {
@@ -158,53 +157,20 @@ void runOneHot(const Call& call, const Worker& worker) {
   const Rows r(call.operands[OneHot::y]);
   for (const int64_t row : worker.share(r.rows, r.perTile)) {
     const int32_t label = call.operands[OneHot::labels].i32()[row];
-    const bool known = label >= 0 && label < r.classes;
+    const bool isIgnored = label == call.attributes<OneHot>().ignore;
+    const bool known = !isIgnored && label >= 0 && label < r.classes;
     float* y = call.operands[OneHot::y].f32() + row * r.classes;
-    std::fill_n(y, r.classes, known ? 0.0f : std::numeric_limits<float>::quiet_NaN());
+    std::fill_n(y, r.classes, known || isIgnored ? 0.0f : std::numeric_limits<float>::quiet_NaN());
     if (known) y[label] = 1.0f;
   }
 }
 
-Status verifyCountCorrect(const Call& call) {
-  for (const Status& status : {checkLabelled<CountCorrect>(call), checkOne(call, CountCorrect::count)})
-    if (!status.isOk()) return status;
-  return Status::ok();
-}
-
-Plan planCountCorrect(const Call& call) {
-  const Rows r(call.operands[CountCorrect::logits]);
-  Plan plan = planOf(call, static_cast<double>(call.operands[CountCorrect::logits].count), r.tiles > 1 ? 2 : 1);
-  plan.sharedScratch = static_cast<size_t>(r.tiles) * sizeof(int64_t);
-  return plan;
-}
-
-void runCountCorrect(const Call& call, const Worker& worker) {
-  const Rows r(call.operands[CountCorrect::logits]);
-  int64_t* counts = static_cast<int64_t*>(worker.sharedScratch);
-  const Range own = worker.share(r.tiles);
-  if (worker.phase == 0) {
-    for (const int64_t tile : own) {
-      const int64_t first = tile * r.perTile;
-      const float* logits = call.operands[CountCorrect::logits].f32() + first * r.classes;
-      const int32_t* labels = call.operands[CountCorrect::labels].i32() + first;
-      const int64_t rows = std::min(r.perTile, r.rows - first);
-      counts[tile] = call.kernels->softmax.countCorrect(logits, labels, rows, r.classes);
-    }
-  }
-  const bool isLast = r.tiles == 1 ? !own.isEmpty() : worker.phase == 1 && worker.thread == 0;
-  if (!isLast) return;
-  int64_t total = 0;
-  for (int64_t tile = 0; tile < r.tiles; ++tile) total += counts[tile];
-  *call.operands[CountCorrect::count].f32() = static_cast<float>(total);
-}
-
 }  // namespace
 
-extern const Op kSoftmaxOp, kCrossEntropyOp, kCrossEntropyGradOp, kOneHotOp, kCountCorrectOp;
+extern const Op kSoftmaxOp, kCrossEntropyOp, kCrossEntropyGradOp, kOneHotOp;
 const Op kSoftmaxOp = {verifySoftmax, planSoftmax, runSoftmax};
 const Op kCrossEntropyOp = {verifyCrossEntropy, planCrossEntropy, runCrossEntropy};
 const Op kCrossEntropyGradOp = {verifyCrossEntropyGrad, planCrossEntropyGrad, runCrossEntropyGrad};
 const Op kOneHotOp = {verifyOneHot, planOneHot, runOneHot};
-const Op kCountCorrectOp = {verifyCountCorrect, planCountCorrect, runCountCorrect};
 
 }  // namespace stridenet

@@ -90,10 +90,11 @@ Words trainingWords() {
   b.step(Opcode::matmul_pack, {w2, packed2}, {1});
   const int logits = b.arena({n, classes});
   b.step(Opcode::matmul, {rows, packed2, b2, -1, logits}, {0});
-  b.step(Opcode::cross_entropy, {logits, labels, loss}, {Builder::bits(0.1f)});
-  b.step(Opcode::count_correct, {logits, labels, correct}, {});
+  b.step<CrossEntropy>({logits, labels, loss}, {.labelSmoothing = 0.1f, .ignore = -100, .reduction = LossReduction::mean});
+  b.step<CountCorrect>({logits, labels, correct}, {.k = 1, .ignore = -100});
+  b.step<ConfusionCounts>({logits, labels, b.arena({classes, classes})}, {.ignore = -100});
   const int dlogits = b.arena({n, classes}), dw2 = b.arena({classes, 96}), db2 = b.arena({classes});
-  b.step(Opcode::cross_entropy_grad, {logits, labels, one, dlogits}, {Builder::bits(0.1f)});
+  b.step<CrossEntropyGrad>({logits, labels, one, dlogits}, {.labelSmoothing = 0.1f, .ignore = -100, .reduction = LossReduction::mean});
   b.step(Opcode::matmul_at_b, {dlogits, rows, dw2, db2}, {});
   const int drows = b.arena({n, 96});
   b.step(Opcode::matmul_plain, {dlogits, w2, -1, -1, drows}, {0, 0});

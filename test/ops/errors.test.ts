@@ -213,7 +213,9 @@ describe('losses', () => {
     expectError('ERR_SHAPE_MISMATCH', () => ops.crossEntropy(logits, labels(1, 2, 3)), 'one label for each row', '[3]');
     expectError('ERR_INVALID_ARGUMENT', () => ops.crossEntropy(logits, labels(1, 10)), '[0, 9]', 'label 1 is 10');
     expectError('ERR_INVALID_ARGUMENT', () => ops.crossEntropy(logits, labels(-1, 0)), 'label 0 is -1');
-    expectError('ERR_SHAPE_MISMATCH', () => ops.crossEntropy(zeros([2, 3, 4]), labels(1, 2)), '[N, classes]', '[2, 3, 4]');
+    expectError('ERR_SHAPE_MISMATCH', () => ops.crossEntropy(zeros([2, 3, 4]), labels(1, 2)), 'for each position', '[2, 4]', '[2, 3, 4]');
+    expectError('ERR_SHAPE_MISMATCH', () => ops.crossEntropy(zeros([2]), labels(1, 2)), '[N, classes]', '[2]');
+    expectError('ERR_INVALID_ARGUMENT', () => ops.nllLoss(logits, labels(-100, 10)), 'log probabilities', 'label 1 is 10');
   });
   test('options', () => {
     expectError(
@@ -238,7 +240,7 @@ describe('losses', () => {
     for (const loss of [ops.mseLoss, ops.bceWithLogits]) {
       expectError('ERR_SHAPE_MISMATCH', () => loss(logits, zeros([2, 1])), '[2, 10]', '[2, 1]');
       expectError('ERR_DTYPE_MISMATCH', () => loss(logits, labels(0, 1)), 'float32', 'int32');
-      expectError('ERR_INVALID_ARGUMENT', () => loss(logits, logits, { reduction: anything('none') }), "'mean' or 'sum'", '"none"');
+      expectError('ERR_INVALID_ARGUMENT', () => loss(logits, logits, { reduction: anything('max') }), "'mean' or 'sum'", '"max"');
       expectError('ERR_UNKNOWN_OPTION', () => loss(logits, logits, anything({ reductions: 'sum' })), 'Did you mean "reduction"?');
     }
     expectError('ERR_SHAPE_MISMATCH', () => ops.bceWithLogits(logits, logits, { posWeight: zeros([2]) }), 'posWeight', '[2, 10]', '[2]');

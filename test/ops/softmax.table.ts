@@ -1,6 +1,6 @@
 /** Softmax, its logarithm, and cross entropy with and without label smoothing; class counts around lane counts. */
 
-import { crossEntropy } from '../../lib/ops/loss';
+import { crossEntropy } from '../../lib/ops/crossEntropy';
 import { countCorrect, logSoftmax, softmax } from '../../lib/ops/softmax';
 import type { OpRow, OpTable } from '../support/opRow';
 

@@ -27,7 +27,7 @@ import {
 import { reduce } from './reduce';
 import { concat, pad, pad2d, pad2dGrad, slice, type Padding2d } from './slice';
 import { reshape, transpose } from './shape';
-import { countCorrect, crossEntropy, crossEntropyGrad, oneHot, softmaxOver } from './softmax';
+import { confusionCounts, countCorrect, countTopK, crossEntropy, crossEntropyGrad, oneHot, softmaxOver, type LossAttrs } from './softmax';
 
 export type Values = Map<Tensor, Array64>;
 
@@ -129,11 +129,11 @@ export function evaluateNode(node: Tensor, inputs: readonly Array64[]): Array64 
     case 'logSoftmax':
       return softmaxOver(a, attr<number>(node, 'axis'), true);
     case 'crossEntropy':
-      return crossEntropy(a, b, attr<number>(node, 'labelSmoothing'));
+      return crossEntropy(a, b, node.attrs as unknown as LossAttrs);
     case 'crossEntropyGrad':
-      return crossEntropyGrad(a, b, c.data[0]!, attr<number>(node, 'labelSmoothing'));
+      return crossEntropyGrad(a, b, c, node.attrs as unknown as LossAttrs);
     case 'oneHot':
-      return oneHot(a, attr<number>(node, 'classes'));
+      return oneHot(a, attr<number>(node, 'classes'), attr<number>(node, 'ignoreIndex'));
     case 'clamp':
       return clamp(a, attr<number>(node, 'min'), attr<number>(node, 'max'));
     case 'clampGrad':
@@ -144,6 +144,10 @@ export function evaluateNode(node: Tensor, inputs: readonly Array64[]): Array64 
       return leakyReluGrad(a, b, attr<number>(node, 'negativeSlope'));
     case 'countCorrect':
       return countCorrect(a, b);
+    case 'countTopK':
+      return countTopK(a, b, attr<number>(node, 'k'), attr<number>(node, 'ignoreIndex'));
+    case 'confusionCounts':
+      return confusionCounts(a, b, attr<number>(node, 'ignoreIndex'));
     default:
       if (node.op in unaryFunctions) return unary(node.op, a);
       if (node.op in binaryFunctions) return binary(node.op, a, b);

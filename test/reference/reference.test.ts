@@ -56,10 +56,11 @@ describe('worked examples of the course', () => {
   test('softmax rows sum to one and cross entropy is the log of the probability', () => {
     const logits = array64([2, 3], [1, 2, 3, 0, 0, 0]);
     const p = softmax(logits);
+    const plain = { labelSmoothing: 0, ignoreIndex: -100, reduction: 'mean' } as const;
     expect(p.data[3]).toBeCloseTo(1 / 3, 14);
     expect(p.data[0]! + p.data[1]! + p.data[2]!).toBeCloseTo(1, 14);
-    expect(crossEntropy(logits, array64([2], [2, 1]), 0).data[0]).toBeCloseTo(-(Math.log(p.data[2]!) + Math.log(1 / 3)) / 2, 14);
-    expect(crossEntropy(logits, array64([2], [3, 1]), 0).data[0]).toBeNaN();
+    expect(crossEntropy(logits, array64([2], [2, 1]), plain).data[0]).toBeCloseTo(-(Math.log(p.data[2]!) + Math.log(1 / 3)) / 2, 14);
+    expect(crossEntropy(logits, array64([2], [3, 1]), plain).data[0]).toBeNaN();
     expect(countCorrect(logits, array64([2], [2, 0])).data[0]).toBe(2);
   });
 });
@@ -143,11 +144,11 @@ function compute(c: OpCase): { y: Array64; gradients: (v: Array64) => Array64[] 
       return { y: logSoftmax(a), gradients: (v) => [binary('sub', v, binary('mul', softmax(a), reduce('sum', v, [1], true)))] };
     case 'crossEntropy': {
       const target = array64([a.shape[0]!], labels(a.shape[0]!, a.shape[1]!, 1));
-      const smoothing = c.attrs['labelSmoothing'] as number;
+      const attrs = { labelSmoothing: c.attrs['labelSmoothing'] as number, ignoreIndex: -100, reduction: 'mean' } as const;
       return {
-        y: crossEntropy(a, target, smoothing),
+        y: crossEntropy(a, target, attrs),
         // The case scales its input inside the loss.
-        gradients: (v) => [crossEntropyGrad(a, target, v.data[0]! * (c.inputScale ?? 1), smoothing)],
+        gradients: (v) => [crossEntropyGrad(a, target, array64([], [v.data[0]! * (c.inputScale ?? 1)]), attrs)],
       };
     }
     default: {

@@ -20,6 +20,7 @@ import { evaluateNode, type Values } from '../reference/interpret';
 import { channelWindowSum, type ResponseNorm } from '../reference/norm';
 import { pad } from '../reference/slice';
 import { transpose } from '../reference/shape';
+import type { LossAttrs } from '../reference/softmax';
 import { isWinograd, winogradRoundings, winogradTerms, type WinogradForm } from './winograd';
 
 /** Unit roundoff of float32. */
@@ -64,6 +65,8 @@ function nodeBound(node: Tensor, inputs: readonly Array64[], errors: readonly Ar
     case 'variable':
     case 'input':
     case 'countCorrect':
+    case 'countTopK':
+    case 'confusionCounts':
     case 'oneHot':
       return new Float64Array(node.size);
     case 'conv2d':
@@ -140,7 +143,7 @@ function nodeBound(node: Tensor, inputs: readonly Array64[], errors: readonly Ar
     }
     case 'crossEntropy':
     case 'crossEntropyGrad':
-      return softmaxBound(node, inputs, errors, output);
+      return lossBound(node, inputs, errors, output);
     default:
       return elementwiseBound(node, inputs, errors, output);
   }
@@ -209,38 +212,60 @@ function elementwiseBound(node: Tensor, inputs: readonly Array64[], errors: read
   });
 }
 
-function softmaxBound(node: Tensor, inputs: readonly Array64[], errors: readonly Array64[], output: Array64): Float64Array {
-  const [logits] = inputs as [Array64];
+/** Of the logarithm of the softmax of each row of the last axis. */
+function logSoftmaxBound(logits: Array64, errors: Array64): Float64Array {
   const length = logits.shape[logits.shape.length - 1]!;
   const rows = logits.data.length / length;
-  const logBound = new Float64Array(logits.data.length);
+  const bound = new Float64Array(logits.data.length);
   for (let r = 0; r < rows; r++) {
     const row = logits.data.subarray(r * length, (r + 1) * length);
-    const error = Math.max(...errors[0]!.data.subarray(r * length, (r + 1) * length));
+    const error = Math.max(...errors.data.subarray(r * length, (r + 1) * length));
     const top = Math.max(...row);
     // x - max rounds once, its exponential inherits that, log(sum) is at most log(length); the row's errors count twice.
-    row.forEach((x, k) => (logBound[r * length + k] = 2 * error + UNIT * (top - x) * 2 + gamma(length) * (1 + Math.log(length))));
+    row.forEach((x, k) => (bound[r * length + k] = 2 * error + UNIT * (top - x) * 2 + gamma(length) * (1 + Math.log(length))));
   }
-  switch (node.op) {
-    case 'logSoftmax':
-      return logBound.map((e, i) => e + FUNCTION * Math.abs(output.data[i]!));
-    case 'softmax':
-      return logBound.map((e, i) => probabilityBound(e, output.data[i]!));
-    case 'crossEntropy': {
-      let total = 0;
-      for (let r = 0; r < rows; r++) total += Math.max(...logBound.subarray(r * length, (r + 1) * length));
-      return Float64Array.of(total / rows + gamma(rows) * Math.abs(output.data[0]!));
-    }
-    default: {
-      // scale / rows (p - q): |p - q| <= 1, the bound of p is that of the logarithm times p <= 1.
-      const scale = Math.abs(inputs[2]!.data[0]!);
-      const scaleError = errors[2]!.data[0]!;
-      return logBound.map((e, i) => {
-        const unscaled = (Math.abs(output.data[i]!) * rows) / (scale || 1);
-        return ((scale + scaleError) * probabilityBound(e, 1) + scaleError * unscaled) / rows;
-      });
-    }
+  return bound;
+}
+
+function softmaxBound(node: Tensor, inputs: readonly Array64[], errors: readonly Array64[], output: Array64): Float64Array {
+  const logBound = logSoftmaxBound(inputs[0]!, errors[0]!);
+  if (node.op === 'logSoftmax') return logBound.map((e, i) => e + FUNCTION * Math.abs(output.data[i]!));
+  return logBound.map((e, i) => probabilityBound(e, output.data[i]!));
+}
+
+/** Cross entropy and its gradient: classes on axis 1, which is brought to the end. */
+function lossBound(node: Tensor, inputs: readonly Array64[], errors: readonly Array64[], output: Array64): Float64Array {
+  const { reduction, ignoreIndex } = node.attrs as unknown as LossAttrs;
+  const { rank } = node.inputs[0]!;
+  const order = [...Array(rank).keys()].filter((axis) => axis !== 1).concat(1);
+  const classesLast = (x: Array64): Array64 => transpose(x, order);
+  const logBound = logSoftmaxBound(classesLast(inputs[0]!), classesLast(errors[0]!));
+  const labels = inputs[1]!.data;
+  const length = logBound.length / labels.length;
+  const known = labels.filter((label) => label !== ignoreIndex).length;
+  const divisor = reduction === 'mean' ? known : 1;
+  if (node.op === 'crossEntropy') {
+    const rows = Float64Array.from(labels, (label, r) =>
+      label === ignoreIndex ? 0 : Math.max(...logBound.subarray(r * length, (r + 1) * length)),
+    );
+    if (reduction === 'none') return rows.map((bound, r) => bound + FUNCTION * Math.abs(output.data[r]!));
+    const total = rows.reduce((a, b) => a + b, 0);
+    return Float64Array.of(total / divisor + gamma(labels.length) * Math.abs(output.data[0]!));
   }
+  // scale / divisor (p - q): |p - q| <= 1, the bound of p is that of the logarithm times p <= 1.
+  const rowOf = (i: number): number => (reduction === 'none' ? Math.floor(i / length) : 0);
+  const turned = classesLast(output);
+  const bound = logBound.map((e, i) => {
+    if (labels[Math.floor(i / length)] === ignoreIndex) return 0;
+    const scale = Math.abs(inputs[2]!.data[rowOf(i)]!);
+    const scaleError = errors[2]!.data[rowOf(i)]!;
+    const unscaled = (Math.abs(turned.data[i]!) * divisor) / (scale || 1);
+    return ((scale + scaleError) * probabilityBound(e, 1) + scaleError * unscaled) / divisor;
+  });
+  return transpose(
+    { shape: turned.shape, data: bound },
+    order.map((_, i) => order.indexOf(i)),
+  ).data;
 }
 
 /** A probability p whose logarithm is off by `e` stays one: between 0 and 1. */

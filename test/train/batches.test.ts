@@ -116,10 +116,10 @@ describe('images', () => {
   });
 
   test('labels must be classes, one for each image', () => {
-    expect(readLabels('step', Uint8Array.of(1, 2), 2, 3)).toEqual(Int32Array.of(1, 2));
-    expect(readLabels('step', tensor([1, 2], [2], { dtype: 'int32' }), 2, 3)).toEqual(Int32Array.of(1, 2));
-    expectError('ERR_SHAPE_MISMATCH', () => readLabels('step', Uint8Array.of(1), 2, 3), 'each of the 2 images but got 1');
-    expectError('ERR_INVALID_ARGUMENT', () => readLabels('step', Uint8Array.of(1, 3), 2, 3), 'in [0, 2]', 'label 1 is 3');
+    expect(readLabels('step', Uint8Array.of(1, 2), 2, { count: 3 })).toEqual(Int32Array.of(1, 2));
+    expect(readLabels('step', tensor([1, 2], [2], { dtype: 'int32' }), 2, { count: 3 })).toEqual(Int32Array.of(1, 2));
+    expectError('ERR_SHAPE_MISMATCH', () => readLabels('step', Uint8Array.of(1), 2, { count: 3 }), 'each of the 2 images but got 1');
+    expectError('ERR_INVALID_ARGUMENT', () => readLabels('step', Uint8Array.of(1, 3), 2, { count: 3 }), 'in [0, 2]', 'label 1 is 3');
   });
 
   test('scale, mean and deviation become one multiplication and one addition', () => {
