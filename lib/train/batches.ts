@@ -7,6 +7,7 @@ import { readPixels } from '../data/values';
 import { formatShape, formatValue, StridenetError } from '../errors';
 import { elementCount, type Shape } from '../graph/types';
 import { nextTurn } from '../runtime/task';
+import type { Augmenter } from '../transforms/augmenter';
 import type { StopSignal } from '../stopSignal';
 
 export interface Batch {
@@ -32,6 +33,17 @@ export interface Pass {
   readonly limit?: number | undefined;
   /** Whether a batch that is not full is left out. */
   readonly dropLast?: boolean;
+  /** What is done to pictures and batches; default nothing. */
+  readonly augmentation?: Augmentation | undefined;
+}
+
+/** How pictures of a pass are changed. */
+export interface Augmentation {
+  readonly augmenter: Augmenter;
+  /** What random changes are drawn from, with the epoch and the place of the picture. */
+  readonly seed: number;
+  /** Number of classes that the labels of mixed pictures are spread over. */
+  readonly classes: number;
 }
 
 /** Batches that are read while one before is computed, where reading takes time. */
@@ -39,6 +51,13 @@ const AHEAD = 2;
 
 /** The batches of a pass. @throws StridenetError what reading throws; ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT for examples that do not fit */
 export function readBatches(where: string, dataset: ReadyDataset, pass: Pass): AsyncIterable<Batch> | Iterable<Batch> {
+  const { augmentation } = pass;
+  if (!augmentation) return storedBatches(where, dataset, pass);
+  return ahead(augmentedBatches(where, storedBatches(where, dataset, pass), pass, augmentation));
+}
+
+/** The same as they are stored. */
+function storedBatches(where: string, dataset: ReadyDataset, pass: Pass): AsyncIterable<Batch> | Iterable<Batch> {
   const { batchSize, epoch, first = 0, limit = Infinity, dropLast = false } = pass;
   if (isStream(dataset)) {
     return ahead(part(streamBatches(where, dataset, epoch, batchSize, dropLast), first, limit));
@@ -95,7 +114,7 @@ export function* batches(dataset: Dataset, batchSize: number, order?: Int32Array
   }
 }
 
-/** The same of pictures that are read when they are needed; those that cannot be read make their batch smaller. */
+/** The same of pictures that are read when they are needed; those that cannot be read make their batch smaller, at worst empty. */
 async function* lazyBatches(dataset: LazyDataset, batchSize: number, order: Int32Array): AsyncGenerator<Batch> {
   const size = elementCount(dataset.shape);
   const memory = new Ring(() => new Uint8Array(batchSize * size));
@@ -104,7 +123,6 @@ async function* lazyBatches(dataset: LazyDataset, batchSize: number, order: Int3
     const images = memory.next().subarray(0, wanted.length * size);
     const missing = new Set(await dataset.read(wanted, images));
     const present = [...wanted.keys()].filter((i) => !missing.has(i));
-    if (present.length === 0) continue;
     for (const [to, from] of present.entries()) if (to < from) images.copyWithin(to * size, from * size, (from + 1) * size);
     const indices = Int32Array.from(present, (i) => wanted[i]!);
     yield { images: images.subarray(0, present.length * size), labels: labelsAt(dataset, indices), count: present.length, indices };
@@ -180,6 +198,30 @@ function readExample(where: string, example: Example, place: number, stream: Dat
     'ERR_INVALID_ARGUMENT',
     `${where} expects the label of example ${place} to be ${perLabel === 1 ? `one of ${wanted}` : `${perLabel} ${wanted}`} but got ${formatValue(label)}.`,
   );
+}
+
+/** Batches of pictures that were changed, and with labels that are spread over the classes of the pictures that were mixed. */
+async function* augmentedBatches(
+  where: string,
+  items: AsyncIterable<Batch> | Iterable<Batch>,
+  { batchSize, epoch, first = 0 }: Pass,
+  { augmenter, seed, classes }: Augmentation,
+): AsyncGenerator<Batch> {
+  const size = elementCount(augmenter.shape);
+  const memory = new Ring(() => new Uint8Array(batchSize * size));
+  let batch = first;
+  for await (const { images, labels, count, indices } of items) {
+    if (images instanceof Float32Array || (augmenter.mixes && labels instanceof Float32Array)) {
+      const what = images instanceof Float32Array ? 'images of uint8 levels to transform' : 'class numbers to mix';
+      throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${what} but the data set has float32 numbers.`);
+    }
+    const changed = memory.next().subarray(0, count * size);
+    if (count > 0) await augmenter.run(images, indices, { seed, epoch }, changed);
+    const mixes = augmenter.mixes && count > 0;
+    const mixed = mixes ? await augmenter.mix(changed, labels as Uint8Array | Int32Array, classes, { seed, epoch, batch }) : labels;
+    batch++;
+    yield { images: changed, labels: mixed, count, indices };
+  }
 }
 
 /** Batches from number `first` to before number `limit`. */

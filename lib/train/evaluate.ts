@@ -29,6 +29,8 @@ import { checkClasses, readImages, readingOf, readWanted, type ReadingOptions } 
 import { formOf } from './modelForm';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 import { checkSignal, type StopSignal } from '../stopSignal';
+import { Augmenter } from '../transforms/augmenter';
+import type { Transform } from '../transforms/transform';
 import { batchScore, Tally } from './tally';
 
 /** What `evaluate` finds; further metrics by their names. */
@@ -44,6 +46,8 @@ export interface Score {
 export interface EvaluateOptions extends ExecutionOptions {
   /** Default 256. */
   batchSize?: number | undefined;
+  /** Done to uint8 pictures first, such as [transforms.centerCrop(224)]; default nothing. */
+  transforms?: readonly Transform[] | undefined;
   /** Default `nn.crossEntropy()`. */
   loss?: Loss | undefined;
   /** Default ['accuracy'] where targets are classes, else []. */
@@ -77,16 +81,18 @@ export const DEPTH = 2;
  */
 export async function evaluate(model: Module, dataset: AnyDataset, options: EvaluateOptions = {}): Promise<Score> {
   checkModel('evaluate', model);
-  checkOptions('evaluate', options, ['batchSize', 'loss', 'metrics', 'signal', ...EXECUTION_OPTIONS]);
+  checkOptions('evaluate', options, ['batchSize', 'transforms', 'loss', 'metrics', 'signal', ...EXECUTION_OPTIONS]);
   const ready = readAnyDataset('evaluate', dataset);
   const loss = checkLoss('evaluate', options.loss);
   const metrics = options.metrics === undefined ? undefined : checkMetricList('evaluate', options.metrics);
   const batchSize = checkInteger('evaluate', 'batchSize', options.batchSize ?? 256, 1);
   const programs = new Programs('evaluate', options);
   try {
-    const preprocess = readingOf('evaluate', model, ready.shape, {});
-    const target = { model, loss, metrics, input: ready.shape, batchSize, preprocess, programs };
-    return await score('evaluate', target, ready, { signal: options.signal });
+    const augmenter = augmenterOf('evaluate', options.transforms, ready);
+    const input = augmenter?.shape ?? ready.shape;
+    const preprocess = readingOf('evaluate', model, input, {});
+    const target = { model, loss, metrics, input, batchSize, preprocess, programs };
+    return await score('evaluate', target, ready, { signal: options.signal, augmenter });
   } finally {
     programs.close();
   }
@@ -97,17 +103,19 @@ export interface ScoreOptions {
   readonly signal?: StopSignal | undefined;
   /** So many batches; default all. */
   readonly limit?: number | undefined;
+  /** What is done to the pictures first. */
+  readonly augmenter?: Augmenter | undefined;
   /** Variables that stand in for parameters, such as their averages. */
   readonly standIns?: ReadonlyMap<Tensor, Tensor> | undefined;
 }
 
 /** @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT; the signal's reason */
 export async function score(where: string, target: ScoreTarget, given: AnyDataset, options: ScoreOptions = {}): Promise<Score> {
-  const { signal, limit, standIns } = options;
+  const { signal, limit, augmenter, standIns } = options;
   checkSignal(where, signal);
   const dataset = readAnyDataset(where, given);
   const { model, loss, input, batchSize, programs } = target;
-  checkImageShape(where, dataset, input);
+  checkImageShape(where, augmenter ?? dataset, input);
   const { preprocess: own, layout } = datasetReading(dataset);
   const preprocess = { ...(own ?? target.preprocess), layout };
   const form = targetOf(loss, dataset);
@@ -125,9 +133,10 @@ export async function score(where: string, target: ScoreTarget, given: AnyDatase
   const modelForm = `${formOf(model)} ${targetKey(form)}${standIns ? ' stand-ins' : ''} ${metrics.map(({ name }) => name).join()}`;
   const tally = new Tally(metrics);
   await pipeline(
-    readBatches(where, dataset, { batchSize, epoch: 1, limit }),
+    readBatches(where, dataset, { batchSize, epoch: 1, limit, augmentation: augmenter && { augmenter, seed: 0, classes: 0 } }),
     DEPTH,
     async (batch) => {
+      if (batch.count === 0) return undefined;
       const { data, dtype, count } = readImages(where, batch.images, input, layout);
       const key = `evaluate ${count} ${dtype} ${exactKey(preprocess)} ${modelForm}`;
       let scored: ScoringGraph | undefined;
@@ -142,7 +151,7 @@ export async function score(where: string, target: ScoreTarget, given: AnyDatase
       );
       return batchScore(scored!, count, results);
     },
-    (result) => tally.add(result),
+    (result) => result && tally.add(result),
     signal,
   );
   if (tally.images === 0)
@@ -153,6 +162,20 @@ export async function score(where: string, target: ScoreTarget, given: AnyDatase
 /** The graph with other variables in place of some of its own. */
 function standingIn(graph: ScoringGraph, standIns: ReadonlyMap<Tensor, Tensor> | undefined): ScoringGraph {
   return standIns ? { ...rewrite(graph, (node) => standIns.get(node) ?? node), measured: graph.measured } : graph;
+}
+
+/**
+ * What changes the pictures of a data set, if anything does.
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH for transforms that do not fit, and for those of a batch
+ */
+export function augmenterOf(where: string, transforms: unknown, dataset: ReadyDataset, mayMix = false): Augmenter | undefined {
+  if (transforms === undefined) return undefined;
+  const augmenter = new Augmenter(where, transforms as readonly Transform[], { shape: dataset.shape, layout: dataset.layout ?? 'nchw' });
+  if (!augmenter.mixes || mayMix) return augmenter;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects transforms of single pictures: mixup and cutmix change what is learned from.`,
+  );
 }
 
 /** How a data set is read: the order is its own, and so are scale, mean and deviation when it says anything of them. */

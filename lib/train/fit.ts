@@ -15,7 +15,7 @@ import { checkCallbacks, Notifier, type Callback } from './callbacks';
 import { CLIPPING_OPTIONS, type ClippingOptions } from './clipping';
 import { readCheckpoint } from './checkpoint';
 import { claim } from './claims';
-import { datasetReading, targetOf } from './evaluate';
+import { augmenterOf, datasetReading, targetOf } from './evaluate';
 import type { FitProgress } from './fitProgress';
 import { countSteps, Fitting, type FitPlan } from './fitting';
 import { checkLoss, type Classes } from './graphs';
@@ -25,6 +25,7 @@ import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 import { ProgressBar } from './progress';
 import { checkSignal, type StopSignal } from '../stopSignal';
 import { Trainer } from './trainer';
+import type { Transform } from '../transforms/transform';
 import { optionsOf } from './trainerOptions';
 import type { EmaOptions } from './weightAverage';
 
@@ -34,6 +35,15 @@ export interface FitOptions extends ExecutionOptions, ClippingOptions {
   epochs: number;
   /** Images of a step; the last step of an epoch takes what is left (see `dropLast`). Default 32. */
   batchSize?: number | undefined;
+  /**
+   * Done to the pictures of a data set of uint8 levels, drawn anew in every epoch by `seed`: [transforms.randomCrop(32, { padding: 4 }), ...]. What they
+   * draw does not depend on threads. Default nothing.
+   */
+  augment?: readonly Transform[] | undefined;
+  /** Done to a batch of pictures and their classes behind `augment`: transforms.mixup() or transforms.cutmix(). Steps measure the loss alone then. */
+  mix?: Transform | undefined;
+  /** Done to the pictures of the validation set, such as [transforms.centerCrop(224)] where `augment` makes them smaller. Default nothing. */
+  validationTransforms?: readonly Transform[] | undefined;
   /** Measured after every epoch (see `validationEvery`). */
   validation?: AnyDataset | undefined;
   /** Default `nn.crossEntropy()`. */
@@ -87,6 +97,9 @@ const OPTIONS = [
   ...[
     'epochs',
     'batchSize',
+    'augment',
+    'mix',
+    'validationTransforms',
     'validation',
     'loss',
     'classWeights',
@@ -139,20 +152,25 @@ export async function fit(model: Module, data: AnyDataset, options: FitOptions):
   const dataset = readAnyDataset('fit', data);
   checkInteger('fit', 'epochs', options?.epochs, 1);
   const validation = options.validation === undefined ? undefined : readAnyDataset('fit validation', options.validation);
-  const plan = planOf(dataset, validation, options);
+  const augmenter = augmenterOf('fit', transformsOf(options), dataset, true);
+  const validationAugmenter = validation && augmenterOf('fit validation', options.validationTransforms, validation);
+  const plan = { ...planOf(dataset, validation, options), validationAugmenter };
   const callbacks = checkCallbacks('fit', options.callbacks);
   plan.signal?.throwIfAborted();
   const loss = lossOf(options, dataset);
   const { kind, shape: targetShape } = targetOf(loss, dataset);
-  const trainerOptions = optionsOf('fit', {
+  const mixes = augmenter?.mixes === true;
+  const input = augmenter?.shape ?? dataset.shape;
+  const ownership = { owner: 'fit', measuresLossAlone: mixes };
+  const trainerOptions = optionsOf(ownership, {
     optimizer: options.optimizer,
     loss,
-    targets: kind,
+    targets: mixes ? 'values' : kind,
     targetShape,
-    metrics: options.metrics,
+    metrics: mixes ? (options.metrics ?? ['accuracy']) : options.metrics,
     accumulate: plan.accumulate,
     ema: options.ema,
-    input: dataset.shape,
+    input,
     batchSize: batchSizeOf(options.batchSize, dataset, plan.dropLast),
     threads: options.threads,
     algorithm: options.algorithm,
@@ -171,15 +189,17 @@ export async function fit(model: Module, data: AnyDataset, options: FitOptions):
   try {
     release = claim('fit', trainer.changing, trainer);
     // All of it before the first step, so that a mistake in the last image does not leave a model trained in part.
-    checkKnownClasses('fit', dataset, trainer.labelClasses);
+    const classes = mixes ? { count: trainer.targetShape[0]! } : trainer.labelClasses;
+    checkKnownClasses('fit', dataset, classes);
     if (validation) {
-      checkImageShape('fit validation', validation, dataset.shape);
-      checkKnownClasses('fit validation', validation, trainer.labelClasses);
+      checkImageShape('fit validation', validationAugmenter ?? validation, input);
+      checkKnownClasses('fit validation', validation, classes);
     }
+    const augmentation = augmenter && { augmenter, seed: trainer.seed, classes: trainer.targetShape[0] ?? 0 };
     await nextTurn(); // the trainer has built a graph, and the first step will build its own
     await prepareLast(trainer, dataset, plan);
     const start = await begin(trainer, dataset, options, plan);
-    fitting = new Fitting(trainer, dataset, plan, notify, bar, start);
+    fitting = new Fitting(trainer, dataset, { ...plan, augmentation }, notify, bar, start);
     const history = await fitting.run();
     const told = notify.finally();
     fitting = undefined; // what follows is no longer training
@@ -195,8 +215,16 @@ export async function fit(model: Module, data: AnyDataset, options: FitOptions):
   }
 }
 
+/** All of it but what is done to pictures. */
+type Plan = Omit<FitPlan, 'augmentation' | 'validationAugmenter'>;
+
+/** What is done to the pictures, then to their batches. */
+function transformsOf({ augment, mix }: FitOptions): readonly Transform[] | undefined {
+  return augment === undefined && mix === undefined ? undefined : [...(augment ?? []), ...(mix === undefined ? [] : [mix])];
+}
+
 /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION for options that do not fit */
-function planOf(dataset: ReadyDataset, validation: ReadyDataset | undefined, options: FitOptions): FitPlan {
+function planOf(dataset: ReadyDataset, validation: ReadyDataset | undefined, options: FitOptions): Plan {
   const { fastDevRun = false, overfitBatches, signal } = options;
   checkSignal('fit', signal);
   const dropLast = checkBoolean('fit', 'dropLast', options.dropLast ?? false);
@@ -292,7 +320,7 @@ function batchSizeOf(wanted: unknown, { length }: ReadyDataset, dropLast: boolea
  * The program of the images that do not fill a batch, before the first step: a model may not take so few, as batch normalisation does not
  * one pixel.
  */
-async function prepareLast(trainer: Trainer, dataset: ReadyDataset, { dropLast, batchesPerEpoch }: FitPlan): Promise<void> {
+async function prepareLast(trainer: Trainer, dataset: ReadyDataset, { dropLast, batchesPerEpoch }: Plan): Promise<void> {
   const { length } = dataset;
   const type = imageTypeOf(dataset);
   if (dropLast || length === undefined || type === undefined) return;
@@ -311,7 +339,7 @@ async function prepareLast(trainer: Trainer, dataset: ReadyDataset, { dropLast, 
 }
 
 /** Puts the trainer where training is to begin, and gives what a fit before this one had got to. */
-async function begin(trainer: Trainer, dataset: ReadyDataset, options: FitOptions, plan: FitPlan): Promise<FitProgress | undefined> {
+async function begin(trainer: Trainer, dataset: ReadyDataset, options: FitOptions, plan: Plan): Promise<FitProgress | undefined> {
   const { resume, initialEpoch, seed } = options;
   if (resume === undefined) {
     const epoch = checkInteger('fit', 'initialEpoch', initialEpoch ?? 0, 0);

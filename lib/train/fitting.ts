@@ -6,7 +6,8 @@ import type { Schedule, ScheduleRecord } from '../optim/schedule';
 import { Philox, PURPOSE } from '../random';
 import { StridenetError } from '../errors';
 import { Task } from '../runtime/task';
-import { pipeline, readBatches, type Batch, type Pass } from './batches';
+import type { Augmenter } from '../transforms/augmenter';
+import { pipeline, readBatches, type Augmentation, type Batch, type Pass } from './batches';
 import type { Notifier } from './callbacks';
 import { asTargets, DEPTH, type Score } from './evaluate';
 import type { FitProgress } from './fitProgress';
@@ -30,7 +31,11 @@ export interface FitPlan {
   readonly dropLast: boolean;
   /** Whether every epoch has the images in an order of its own. */
   readonly shuffle: boolean;
+  /** What is done to the pictures that are learned from. */
+  readonly augmentation: Augmentation | undefined;
   readonly validation: ReadyDataset | undefined;
+  /** What is done to those of the validation set. */
+  readonly validationAugmenter: Augmenter | undefined;
   /** The validation set is measured after so many epochs, and after the last. */
   readonly validationEvery: number;
   /** So many batches of the validation set; undefined: all. */
@@ -116,7 +121,7 @@ export class Fitting {
   private async epoch(epoch: number): Promise<void> {
     await this.notify.epochBegin(epoch);
     await this.steps(epoch);
-    if (this.current.batches === 0) return this.noSteps(epoch);
+    if (this.current.tally.images === 0) return this.noSteps(epoch);
     const record = await this.record(epoch);
     this.history.epochs.push(record);
     if (this.isWhole) {
@@ -139,10 +144,10 @@ export class Fitting {
 
   private async steps(epoch: number): Promise<void> {
     const { trainer, dataset, plan, current } = this;
-    const { batchesPerEpoch, dropLast } = plan;
+    const { batchesPerEpoch, dropLast, augmentation } = plan;
     const start = performance.now() - 1000 * current.seconds;
     const order = isStream(dataset) ? undefined : await this.order(epoch, dataset.length);
-    const pass = { batchSize: trainer.batchSize, epoch, order, first: current.batches, limit: batchesPerEpoch, dropLast };
+    const pass = { batchSize: trainer.batchSize, epoch, order, first: current.batches, limit: batchesPerEpoch, dropLast, augmentation };
     this.pass = pass;
     await pipeline(
       untilStopped(trainer, readBatches('fit', dataset, pass)),
@@ -151,6 +156,7 @@ export class Fitting {
       async (batch) => this.step(epoch, batch, this.submitted++),
       async (scored) => {
         current.batches++;
+        if (!scored) return this.answerWaiting();
         current.tally.add(scored);
         current.seconds = (performance.now() - start) / 1000;
         current.learningRate = trainer.learningRate;
@@ -173,7 +179,8 @@ export class Fitting {
   }
 
   /** @param place of the batch in its epoch */
-  private async step(epoch: number, { images, labels }: Batch, place: number): Promise<BatchScore> {
+  private async step(epoch: number, { images, labels, count }: Batch, place: number): Promise<BatchScore | undefined> {
+    if (count === 0) return undefined; // none of its pictures could be read
     const { trainer } = this;
     const { accumulate, batchesPerEpoch, schedule, epochs } = this.plan;
     if (schedule) {
@@ -192,7 +199,7 @@ export class Fitting {
     const { trainer, plan, current } = this;
     const start = performance.now();
     const isDue = epoch % plan.validationEvery === 0 || epoch === plan.epochs || trainer.stopped;
-    const options = { signal: plan.signal, limit: plan.limitValidation };
+    const options = { signal: plan.signal, limit: plan.limitValidation, augmenter: plan.validationAugmenter };
     const validation = plan.validation && isDue ? await trainer.score('fit validation', plan.validation, options) : undefined;
     return {
       epoch,

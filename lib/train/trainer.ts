@@ -48,7 +48,7 @@ import { makeKept, type Kept } from './kept';
 import { ModelForm } from './modelForm';
 import { Programs } from './programs';
 import { batchScore, metricValues, type BatchScore } from './tally';
-import { ownerOf, TRAINER_OPTIONS, type TrainerOptions } from './trainerOptions';
+import { ownershipOf, TRAINER_OPTIONS, type TrainerOptions } from './trainerOptions';
 import { chainValues, trainingGraph, type Group } from './trainingGraph';
 import { checkEma, WeightAverage } from './weightAverage';
 import { WeightCopies } from './weightCopies';
@@ -96,6 +96,8 @@ export class Trainer {
   readonly metrics: readonly Metric[];
   /** @internal What the model should give for one image. */
   readonly target: TargetForm;
+  /** @internal The shape of what the model should give for one image. */
+  readonly targetShape: Shape;
   /** So many steps make one update. */
   private readonly groupSize: number;
   /** Steps of the group under way that were submitted. */
@@ -150,7 +152,7 @@ export class Trainer {
     readonly model: Module,
     options: TrainerOptions,
   ) {
-    const where = ownerOf(options);
+    const { owner: where, measuresLossAlone = false } = ownershipOf(options);
     checkModel(where, model);
     checkOptions(where, options, TRAINER_OPTIONS);
     this.optimizer = checkOptimizer(where, options?.optimizer);
@@ -158,7 +160,7 @@ export class Trainer {
     this.target = targetFormOf(where, this.loss, options);
     const metrics = options.metrics === undefined ? defaultMetrics(this.target) : checkMetricList(where, options.metrics);
     // What needs the outputs of all batches at once is measured of whole data sets alone.
-    this.metrics = metrics.filter(({ gather }) => gather !== 'concat');
+    this.metrics = measuresLossAlone ? [] : metrics.filter(({ gather }) => gather !== 'concat');
     this.evaluated = metrics;
     this.metricsGiven = options.metrics !== undefined;
     this.groupSize = checkInteger(where, 'accumulate', options.accumulate ?? 1, 1);
@@ -175,6 +177,7 @@ export class Trainer {
     // Mistakes of shape are reported here and not by the first step.
     const graph = this.buildGraph(this.batchSize, 'float32');
     this.classesOf(() => graph);
+    this.targetShape = graph.feeds.find(({ name }) => name === targetName(this.target))!.shape.slice(1);
     this.changing = changedBy(graph);
     this.programs = new Programs(where, options);
   }
@@ -327,7 +330,7 @@ export class Trainer {
   }
 
   /** @internal The same for `where`, of `limit` batches. Averages stand in for the weights where there are some. */
-  async score(where: string, dataset: AnyDataset, options: Pick<ScoreOptions, 'signal' | 'limit'>): Promise<Score> {
+  async score(where: string, dataset: AnyDataset, options: Omit<ScoreOptions, 'standIns'>): Promise<Score> {
     const { model, loss, input, batchSize, preprocess, programs } = this;
     // What accuracy is by default depends on the data set.
     const metrics = this.metricsGiven ? this.evaluated : undefined;

@@ -41,16 +41,23 @@ export const TRAINER_OPTIONS = [
   ...EXECUTION_OPTIONS,
 ];
 
-/** Of options that a function of the package made for a trainer of its own: that function, which errors name. */
-const owners = new WeakMap<TrainerOptions, string>();
+/** What a function of the package says of a trainer of its own. */
+export interface Ownership {
+  /** The function, which errors name. */
+  readonly owner: string;
+  /** Whether steps measure nothing but the loss: their targets are no classes any more. Default false. */
+  readonly measuresLossAlone?: boolean;
+}
 
-/** @internal Options for a trainer that works for the function `owner`. */
-export function optionsOf(owner: string, options: TrainerOptions): TrainerOptions {
-  owners.set(options, owner);
+const ownerships = new WeakMap<TrainerOptions, Ownership>();
+
+/** @internal Options for a trainer that works for a function of the package. */
+export function optionsOf(ownership: Ownership, options: TrainerOptions): TrainerOptions {
+  ownerships.set(options, ownership);
   return options;
 }
 
-/** The function that errors name. */
-export function ownerOf(options: TrainerOptions): string {
-  return owners.get(options) ?? 'Trainer';
+/** Who the trainer works for. */
+export function ownershipOf(options: TrainerOptions): Ownership {
+  return ownerships.get(options) ?? { owner: 'Trainer' };
 }
