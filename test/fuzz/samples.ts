@@ -9,7 +9,7 @@ import type { Tensor } from '../../lib/graph/tensor';
 import type { Dataset } from '../../lib/data/dataset';
 import { REPOSITORY_DATA } from './places';
 
-const { tensor, nn, ops, optim } = stridenet;
+const { tensor, nn, ops, optim, transforms } = stridenet;
 
 /** Small valid values, made anew for every call, since a hostile call may break them. */
 export class World {
@@ -272,7 +272,32 @@ export const SAMPLES: Readonly<Record<string, Arguments>> = {
   'optim.cosine': () => [{ warmupEpochs: 1, minFactor: 0.1 }],
   'optim.constant': none,
 
+  'transforms.create': () => ['randomCrop', { size: 4, padding: [1, 2], fill: [1, 2, 3], paddingMode: 'edge', padIfNeeded: true }],
+  'transforms.randomCrop': () => [[4, 3], { padding: 1, padIfNeeded: true, fill: 3, paddingMode: 'reflect' }],
+  'transforms.centerCrop': () => [[4, 3]],
+  'transforms.randomResizedCrop': () => [4, { scale: [0.2, 1], ratio: [0.5, 2], interpolation: 'bicubic', antialias: false }],
+  'transforms.resize': () => [4, { interpolation: 'nearest', antialias: true }],
+  'transforms.randomRotation': () => [[-5, 9], { interpolation: 'bilinear', fill: [1], center: [1, 2] }],
+  'transforms.randomAffine': () => [{ degrees: 3, translate: [0.1, 0], scale: [1, 2], shear: [1, 2, 3, 4], center: [0, 0] }],
+  'transforms.randomPerspective': () => [{ distortionScale: 0.2, p: 1, fill: 3 }],
+  'transforms.colorJitter': () => [{ brightness: 0.2, contrast: [0.1, 2], saturation: 1, hue: [-0.1, 0.2] }],
+  'transforms.grayscale': () => [{ numOutputChannels: 3 }],
+  'transforms.randomPosterize': () => [3, { p: 1 }],
+  'transforms.randomSolarize': () => [128, { p: 1 }],
+  'transforms.randomAdjustSharpness': () => [2, { p: 1 }],
+  'transforms.gaussianBlur': () => [[3, 5], { sigma: [0.1, 2] }],
+  'transforms.randomErasing': () => [{ p: 1, scale: [0.1, 0.2], ratio: [1, 2], value: 'random' }],
+  'transforms.randAugment': () => [{ numOps: 1, magnitude: 3, numMagnitudeBins: 5, interpolation: 'bilinear', fill: null }],
+  'transforms.trivialAugmentWide': () => [{ numMagnitudeBins: 5, fill: [1, 2, 3] }],
+  'transforms.mixup': () => [{ alpha: 0.2 }],
+  'transforms.cutmix': () => [{ alpha: 0.2 }],
+
   'data.mini': none,
+  'data.preview': (w) => [
+    { ...w.dataset(), images: new Uint8Array(64) },
+    4,
+    { path: 'preview.png', columns: 2, seed: 1, augment: [transforms.randomCrop(3), { name: 'randomInvert', options: { p: 1 } }] },
+  ],
   'data.arrays': () => [
     new Uint8Array(24),
     [0, 1],
