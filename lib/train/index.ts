@@ -2,6 +2,9 @@
 
 export type { Callback, FitContext } from './callbacks';
 export { compile, CompiledModel, type CompileModelOptions, type WarmUpOptions } from './compile';
+export { compileStep, CompiledStep, type CompileStepOptions, type StepResults } from './compileStep';
+export type { StepGraph, StepIO, StepUpdate, Trained } from './stepGraph';
+export type { StepInput, StepShape, StepValues } from './stepInputs';
 export { evaluate, type EvaluateOptions, type Metric, type Score } from './evaluate';
 export { fit, type FitOptions } from './fit';
 export type { BatchRecord, EpochRecord, History } from './history';
