@@ -3,6 +3,7 @@
 export type { Callback, FitContext } from './callbacks';
 export { compile, CompiledModel, type CompileModelOptions, type WarmUpOptions } from './compile';
 export { compileStep, CompiledStep, type CompileStepOptions, type StepResults } from './compileStep';
+export { lrFinder, type LrFinderOptions, type LrFinderResult } from './lrFinder';
 export type { StepGraph, StepIO, StepUpdate, Trained } from './stepGraph';
 export type { StepInput, StepShape, StepValues } from './stepInputs';
 export { evaluate, type EvaluateOptions, type Metric, type Score } from './evaluate';

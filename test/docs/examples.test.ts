@@ -9,7 +9,7 @@ const folders = ['graph', 'ops', 'nn', 'models', 'optim', 'train', 'data', 'io',
 
 /** What the examples take for granted. */
 const prelude = [
-  "import { compile, compileStep, data, evaluate, fit, full, loadSafetensors, manualSeed, models, nn, ones, ops, optim, randn, readSafetensorsMetadata, saveSafetensors, summary, tensor, Tensor, Trainer, zeros } from 'stridenet';",
+  "import { compile, compileStep, data, evaluate, fit, full, loadSafetensors, lrFinder, manualSeed, models, nn, ones, ops, optim, randn, readSafetensorsMetadata, saveSafetensors, summary, tensor, Tensor, Trainer, zeros } from 'stridenet';",
   "import { exportOnnx } from 'stridenet/onnx';",
   "import { existsSync } from 'node:fs';",
   "import sharp from 'sharp';",
