@@ -24,7 +24,8 @@ const STYLE = `text { font: 12px system-ui, sans-serif; fill: #1f2328 } .title {
 /** @returns SVG text, which follows the colour scheme of where it is shown */
 export function lrPlot({ rates, losses, smoothed, suggestion }: Curves): string {
   const [first, last] = [Math.log10(rates[0]!), Math.log10(rates.at(-1)!)];
-  const [low, high] = [Math.min(...smoothed), Math.max(...smoothed)];
+  // Single losses of the steps before the end may be far above all others.
+  const [low, high] = [Math.min(...losses, ...smoothed), Math.max(...smoothed)];
   // A little room above and below; a curve without height is drawn in the middle.
   const margin = 0.05 * (high - low) || 0.5;
   const [bottom, top] = [low - margin, high + margin];
