@@ -1,7 +1,7 @@
 /** compileStep: a training step of one's own, for what is not model(images) -> loss(labels), as one native program. */
 
-import { checkFunction, checkInteger, checkNumber, checkOptions, formatNames, formatShape, formatValue, StridenetError } from '../errors';
 import { types } from 'node:util';
+import { checkFunction, checkInteger, checkNumber, checkOptions, formatNames, formatShape, formatValue, StridenetError } from '../errors';
 import type { Graph } from '../graph/graph';
 import { INSPECT, formatFields, className, printed, styleOf, type InspectOptions } from '../graph/inspect';
 import { constantTensor } from '../graph/leaves';
@@ -49,8 +49,10 @@ export interface CompileStepOptions extends ExecutionOptions {
 const OPTIONS = ['inputs', 'batchSize', 'model', 'optimizer', 'seed', ...EXECUTION_OPTIONS];
 
 /** What a run gives: the loss that the function returns, and its outputs by name. */
-export type StepResults<G extends StepGraph> = (G extends { readonly loss: Tensor } ? { loss: number } : unknown) &
-  (G extends { readonly outputs: infer Outputs } ? { [Name in keyof Outputs]: number | Tensor } : unknown);
+export type StepResults<G extends StepGraph> = StepGraph extends G
+  ? Readonly<Record<string, number | Tensor>>
+  : (G extends { readonly loss: Tensor } ? { loss: number } : unknown) &
+      (G extends { readonly outputs: infer Outputs } ? { [Name in keyof Outputs]: number | Tensor } : unknown);
 
 /** What `stateDict` calls seed and step. */
 const RANDOM = 'random';
@@ -61,7 +63,7 @@ const RATE = 'learningRate/';
  * to inputs. The function builds the graph once for each shape; it is compiled into one native program, which `run` runs off the event loop.
  *
  * All losses and gradients of a step are those before it: the two updates of a GAN step both see the old weights. For one after the other,
- * compile two steps. A step of which a minimised loss is not finite changes nothing. What is frozen stays as it is, and layers in `eval()` stay so.
+ * compile two steps that take turns. A step of which a minimised loss is not finite changes nothing. What is frozen stays as it is, and layers in `eval()` stay so.
  *
  * @param build called now, and again when a run has another number of rows or when a layer was frozen, put to `eval()` or replaced: modules and
  *   optimizers must be made outside of it. Returns `{ updates, outputs }`, or `{ loss }` with a `model` and an `optimizer` in the options.
@@ -90,8 +92,6 @@ export function compileStep<Results extends Readonly<Record<string, number | Ten
   options: CompileStepOptions,
 ): CompiledStep<Results>;
 export function compileStep(build: (io: StepIO) => StepGraph, options: CompileStepOptions): CompiledStep<Record<string, number | Tensor>> {
-  checkFunction('compileStep', 'build', build);
-  checkOptions('compileStep', options ?? null, OPTIONS);
   return new CompiledStep(build, options);
 }
 
@@ -116,6 +116,8 @@ export class CompiledStep<Results> {
   /** @internal `compileStep` makes it. */
   constructor(build: (io: StepIO) => unknown, options: CompileStepOptions) {
     const where = 'compileStep';
+    checkFunction(where, 'build', build);
+    checkOptions(where, options ?? null, OPTIONS);
     const { batchSize, model, optimizer, seed } = options;
     const largest = batchSize === undefined ? undefined : checkInteger(where, 'batchSize', batchSize, 1);
     const inputs = new StepInputs(where, options.inputs, largest);

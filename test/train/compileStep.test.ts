@@ -198,6 +198,46 @@ describe('a GAN', () => {
     }
   });
 
+  test('takes one step after the other as two steps that take turns', async () => {
+    const [generator, discriminator] = [makeGenerator(), makeDiscriminator()];
+    const twins = [copyOf(makeGenerator, generator), copyOf(makeDiscriminator, discriminator)] as const;
+    const [gOptimizer, dOptimizer] = [optim.sgd({ lr: 0.2 }), optim.sgd({ lr: 0.1 })];
+    using dStep = compileStep(
+      (io) => {
+        const fake = io.call(discriminator, io.call(generator, io.input('noise')));
+        const { dLoss } = losses(io.call(discriminator, io.input('real')), fake);
+        return { updates: [io.minimize(dLoss, discriminator, dOptimizer)] };
+      },
+      { inputs: { real: [N, 4], noise: [N, 3] } },
+    );
+    using gStep = compileStep(
+      (io) => {
+        const fake = io.call(discriminator, io.call(generator, io.input('noise')));
+        return { loss: losses(fake, fake).gLoss };
+      },
+      { inputs: { noise: [N, 3] }, model: generator, optimizer: gOptimizer },
+    );
+    const [g, d] = twins;
+    const descend = async (model: nn.Module, loss: Tensor, lr: number): Promise<void> => {
+      const parameters = model.parameters();
+      const gradients = ops.grad(loss, parameters);
+      const moved = await Promise.all(parameters.map((parameter, i) => parameter.sub(gradients[i]!.mul(lr)).data()));
+      model.loadStateDict(new Map(parameters.map(({ name, shape }, i) => [name, tensor(moved[i]!, shape)])));
+    };
+    for (let i = 0; i < 2; i++) {
+      const [real, noise] = [randn([N, 4], { seed: i }), randn([N, 3], { seed: 10 + i })];
+      await descend(d, losses(d.forward(real), d.forward(g.forward(noise))).dLoss, 0.1);
+      const fake = d.forward(g.forward(noise));
+      const { gLoss } = losses(fake, fake);
+      const expected = await gLoss.item();
+      await descend(g, gLoss, 0.2);
+      await dStep.run({ real, noise });
+      expect((await gStep.run({ noise })).loss).toBeCloseTo(expected, 5);
+    }
+    valuesOf(generator).forEach((values, p) => values.forEach((v, k) => expect(v).toBeCloseTo(valuesOf(g)[p]![k]!, 5)));
+    valuesOf(discriminator).forEach((values, p) => values.forEach((v, k) => expect(v).toBeCloseTo(valuesOf(d)[p]![k]!, 5)));
+  });
+
   test('has two learning rates: 0 leaves one of the models as it is', async () => {
     const [generator, discriminator] = [makeGenerator(), makeDiscriminator()];
     const [gOptimizer, dOptimizer] = [optim.adam({ lr: 0.01 }), optim.adam({ lr: 0.02 })];
