@@ -99,7 +99,7 @@ async function accuracy(tower: nn.Module, { left, right, same }: Pairs): Promise
   const net = await compile(tower, { input: [1, 28, 28], maxBatch: 256 });
   try {
     const points: Float32Array[] = [];
-    for (const side of [left, right]) points.push((await (await net.run(side)).data()));
+    for (const side of [left, right]) points.push(await (await net.run(side)).data());
     const [a, b] = points as [Float32Array, Float32Array];
     let hits = 0;
     for (let i = 0; i < same.length; i++) {
