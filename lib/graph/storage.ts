@@ -150,8 +150,8 @@ export class VariableStorage {
     this.replace({ kind: 'stored', stored });
   }
 
-  /** Replaces the value by that of a rule, or by what `initial` makes on first use. */
-  initialize(initial: FillRule | (() => Float32Array)): void {
+  /** Replaces the value by that of a rule, by what `initial` makes on first use, or by a content that this object had before. */
+  initialize(initial: FillRule | (() => Float32Array) | Content): void {
     this.replace(contentOf(initial));
   }
 

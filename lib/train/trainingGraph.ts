@@ -1,21 +1,20 @@
 /** The graph of a training step: loss, gradients, and the updates of the optimizer and of layers that move something by themselves. */
 
-import { formatShape, formatValue, readArray, StridenetError } from '../errors';
+import { StridenetError } from '../errors';
 import type { Update } from '../graph/graph';
 import { inputTensor, scalarFeed } from '../graph/leaves';
-import { Tensor } from '../graph/tensor';
-import { topologicalOrder } from '../graph/traverse';
-import type { Module } from '../nn/module';
-import { Parameter, type Variable } from '../nn/parameter';
-import type { Assignment, Optimizer } from '../optim/optimizer';
-import { describe } from '../ops/builder';
+import type { Tensor } from '../graph/tensor';
+import type { Parameter, Variable } from '../nn/parameter';
+import type { Optimizer } from '../optim/optimizer';
 import { differentiate } from '../ops/differentiate';
 import { withRandomStep } from '../ops/dropout';
 import { add, mul, sub } from '../ops/elementwise';
-import { collectUpdates, isUpdate, replacement, runningAverage } from '../ops/update';
+import { collectUpdates, runningAverage, replacement } from '../ops/update';
 import { clipGradients, type ClippingOptions } from './clipping';
 import { scoredGraph, type BatchForm, type Scoring, type ScoringGraph, type TargetForm } from './graphs';
+import { refuseHidden } from './hidden';
 import type { Kept } from './kept';
+import { optimizerUpdates } from './optimizerUpdates';
 import type { FeedValues } from './programs';
 
 /** What a training graph is built from. */
@@ -120,71 +119,7 @@ function withAccumulated({ accumulatorOf }: Training, parameter: Parameter, grad
 }
 
 /** The feeds of `chainValues`; `fault` is 0, or infinite when the step before was not applied. */
-function chainTo(lastApplied: Tensor): { feeds: Tensor[]; mark: Tensor; fault: Tensor } {
+export function chainTo(lastApplied: Tensor): { feeds: Tensor[]; mark: Tensor; fault: Tensor } {
   const [mark, before, severity] = ['mark', 'markBefore', 'severity'].map(scalarFeed) as [Tensor, Tensor, Tensor];
   return { feeds: [mark, before, severity], mark, fault: mul(sub(lastApplied, before), severity) };
-}
-
-/**
- * Refuses parameters that would be neither trained nor saved: layers in places that `namedModules` does not look into. A frozen one may be
- * kept anywhere.
- */
-function refuseHidden(model: Module, listed: ReadonlySet<Tensor>, heads: readonly Tensor[], asked: readonly { variable: Tensor }[]): void {
-  const isHidden = (node: Tensor): boolean => node instanceof Parameter && node.requiresGrad && !listed.has(node);
-  const order = topologicalOrder(heads);
-  const reader = order.find((node) => node.inputs.some(isHidden));
-  const parameter = reader?.inputs.find(isHidden) ?? order.find(isHidden);
-  const moved = asked.find(({ variable }) => !listed.has(variable))?.variable;
-  if (!parameter && !moved) return;
-  const name = model.constructor.name;
-  const what = parameter
-    ? `reads a parameter of shape ${formatShape(parameter.shape)}${reader ? ` in ${describe(reader.op, reader.name)}` : ''} that ${name}.parameters() does not list`
-    : `moves running statistics of shape ${formatShape(moved!.shape)} that ${name}.stateDict() does not list`;
-  throw new StridenetError(
-    'ERR_INVALID_ARGUMENT',
-    `Training expects a model that lists what it learns, but ${name}.forward ${what}: it would be neither trained nor saved. ` +
-      'Keep layers in fields of modules (also in arrays, Maps, plain objects, nn.ModuleList or nn.ModuleDict), not in #private fields, Sets or ' +
-      'variables outside; or freeze() the layer if it is to stay as it is.',
-  );
-}
-
-/** What the optimizer wants for one parameter; assignments get the guard that the updates of our optimizers have in themselves. */
-function optimizerUpdates(optimizer: Optimizer, parameter: Parameter, gradient: Tensor, rate: Tensor, { slots, scalars }: Kept): Update[] {
-  const where = `The updates of optimizer ${formatValue(optimizer.name)} for ${parameter.name || 'a parameter'}`;
-  const given: unknown = optimizer.updates(parameter, gradient, rate, slots, scalars);
-  const updates = readArray(given) ?? [];
-  if (updates.length === 0) {
-    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} must be an array of { variable, value } but are ${formatValue(given)}.`);
-  }
-  const seen = new Set<Tensor>();
-  const checkVariable = (variable: Tensor, i: number): void => {
-    if (![parameter, ...slots, ...scalars].some((own) => own === variable) || seen.has(variable)) {
-      throw new StridenetError(
-        'ERR_INVALID_ARGUMENT',
-        `${where} must set the parameter and its slots, each at most once, but number ${i} sets ${seen.has(variable) ? 'one again' : 'another variable'}.`,
-      );
-    }
-    seen.add(variable);
-  };
-  return updates.map((update: unknown, i) => {
-    if (isUpdate(update)) {
-      for (const variable of update.variables) checkVariable(variable, i);
-      return update;
-    }
-    const { variable, value } = (update ?? {}) as Partial<Assignment>;
-    if (!(variable instanceof Tensor) || !(value instanceof Tensor)) {
-      throw new StridenetError(
-        'ERR_INVALID_ARGUMENT',
-        `${where} must be { variable, value } of Tensors, or what another optimizer gives as it is, but number ${i} is ${formatValue(update)}.`,
-      );
-    }
-    checkVariable(variable, i);
-    if (value.dtype !== 'float32' || formatShape(value.shape) !== formatShape(variable.shape)) {
-      throw new StridenetError(
-        'ERR_SHAPE_MISMATCH',
-        `${where} must be float32 of shape ${formatShape(variable.shape)} but number ${i} is ${value.dtype} of ${formatShape(value.shape)}.`,
-      );
-    }
-    return replacement(variable, value, rate);
-  });
 }

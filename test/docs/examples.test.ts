@@ -5,11 +5,11 @@ import { typeErrors } from '../support/typeErrors';
 
 const root = path.join(__dirname, '../..');
 /** Folders whose functions users call. */
-const folders = ['graph', 'ops', 'nn', 'metrics', 'models', 'optim', 'train', 'data', 'io', 'onnx', '.'];
+const folders = ['graph', 'ops', 'nn', 'metrics', 'models', 'optim', 'train', 'callbacks', 'transforms', 'data', 'io', 'onnx', '.'];
 
 /** What the examples take for granted. */
 const prelude = [
-  "import { compile, data, evaluate, fit, full, loadSafetensors, manualSeed, metrics, models, nn, ones, ops, optim, randn, readSafetensorsMetadata, saveSafetensors, summary, tensor, Tensor, Trainer, zeros } from 'stridenet';",
+  "import { callbacks, compile, compileStep, data, evaluate, fit, full, loadSafetensors, lrFinder, manualSeed, metrics, models, nn, ones, ops, optim, randn, readSafetensorsMetadata, saveSafetensors, summary, tensor, Tensor, Trainer, transforms, zeros } from 'stridenet';",
   "import { exportOnnx } from 'stridenet/onnx';",
   "import { existsSync } from 'node:fs';",
   "import sharp from 'sharp';",

@@ -78,6 +78,20 @@ export class World {
   async compiled(): Promise<stridenet.CompiledModel> {
     return this.closing(await stridenet.compile(this.model(), { input: [1, 4, 4], maxBatch: 2, threads: 1 }));
   }
+  stepArguments(): Parameters<typeof stridenet.compileStep> {
+    const model = this.model();
+    const optimizer = optim.sgd({ lr: 0.1 });
+    return [
+      (io) => {
+        const loss = ops.crossEntropy(io.call(model, io.input('images')), io.input('labels'));
+        return { updates: [io.minimize(loss, model, optimizer)], outputs: { loss } };
+      },
+      { inputs: { images: ['n', 1, 4, 4], labels: { shape: ['n'], dtype: 'int32' } }, batchSize: 2, threads: 1, seed: 1 },
+    ];
+  }
+  compiledStep(): ReturnType<typeof stridenet.compileStep> {
+    return this.closing(stridenet.compileStep(...this.stepArguments()));
+  }
   async saved(): Promise<string> {
     await stridenet.saveSafetensors('saved.safetensors', this.model().stateDict());
     return 'saved.safetensors';
@@ -124,6 +138,18 @@ export const SAMPLES: Readonly<Record<string, Arguments>> = {
     {
       epochs: 1, batchSize: 2, validation: w.dataset(), loss: nn.crossEntropy(), metrics: ['accuracy'], optimizer: optim.sgd({ lr: 0.1 }),
       schedule: optim.cosine(), callbacks: [{ onEpochEnd: () => undefined }], signal: w.signal, seed: 1, progress: false, threads: 1,
+    },
+  ], // prettier-ignore
+  compileStep: (w) => w.stepArguments(),
+  'CompiledStep.run': (w) => [{ images: w.images(), labels: Int32Array.of(0, 1) }],
+  'CompiledStep.setLearningRate': () => [optim.sgd(), 0.1],
+  'CompiledStep.loadStateDict': (w) => [w.compiledStep().stateDict()],
+  lrFinder: (w) => [
+    w.model(),
+    w.dataset(),
+    {
+      optimizer: optim.sgd({ lr: 0.1 }), loss: nn.crossEntropy(), minLr: 1e-4, maxLr: 1, steps: 3, batchSize: 2, smoothing: 0.1, stopFactor: 4,
+      seed: 1, threads: 1, signal: w.signal,
     },
   ], // prettier-ignore
   Trainer: (w) => [w.model(), w.trainerOptions()],

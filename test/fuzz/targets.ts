@@ -23,6 +23,7 @@ type Constructor = new (...args: readonly unknown[]) => object;
 const MADE: Readonly<Record<string, (world: World) => unknown>> = {
   Tensor: (w) => w.image(),
   CompiledModel: (w) => w.compiled(),
+  CompiledStep: (w) => w.compiledStep(),
   'nn.Module': (w) => w.model(),
 };
 

@@ -4,6 +4,7 @@
  */
 import {
   compile,
+  compileStep,
   data,
   evaluate,
   fit,
@@ -148,6 +149,28 @@ export async function training(): Promise<void> {
   const step = await trainer.step(new Float32Array(128), Int32Array.of(0, 1));
   type<number>()(step.loss);
   trainer.close();
+
+  const residual = new Residual();
+  const sgd = optim.sgd();
+  const short = compileStep((io) => ({ loss: ops.mean(io.call(residual, io.input('x'))) }), {
+    inputs: { x: ['n', 8, 4, 4] },
+    batchSize: 2,
+    model: residual,
+    optimizer: sgd,
+  });
+  const found = await short.run({ x: new Float32Array(128) });
+  type<number>()(found.loss);
+  const long = compileStep(
+    (io) => {
+      const y = io.call(residual, io.input('x'));
+      return { updates: [io.minimize(ops.mean(y), residual, sgd, { gradientClipNorm: 1 })], outputs: { y } };
+    },
+    { inputs: { x: { shape: [2, 8, 4, 4], dtype: 'uint8', mean: [0.5] } } },
+  );
+  type<number | Tensor>()((await long.run({ x: new Uint8Array(256) })).y);
+  const said = compileStep<{ y: Tensor }>((io) => ({ outputs: { y: io.input('x') } }), { inputs: { x: [2] } });
+  type<Tensor>()((await said.run({ x: [1, 2] })).y);
+  for (const step of [short, long, said]) step.close();
 
   const weights = await loadSafetensors('weights.safetensors');
   model.loadStateDict(weights, { strict: false });
