@@ -94,12 +94,15 @@ export async function lrFinder(model: Module, data: DatasetLike, options: LrFind
   signal?.throwIfAborted();
   const trainer = new Trainer(
     model,
-    optionsOf(where, {
-      ...{ optimizer, loss, threads, algorithm, metrics: [], seed: options.seed ?? undrawn() },
-      input: dataset.shape,
-      batchSize: Math.min(checkInteger(where, 'batchSize', options.batchSize ?? 32, 1), dataset.length),
-      ...datasetReading(dataset),
-    }),
+    optionsOf(
+      { owner: where },
+      {
+        ...{ optimizer, loss, threads, algorithm, metrics: [], seed: options.seed ?? undrawn() },
+        input: dataset.shape,
+        batchSize: Math.min(checkInteger(where, 'batchSize', options.batchSize ?? 32, 1), dataset.length),
+        ...datasetReading(dataset),
+      },
+    ),
   );
   let release: (() => void) | undefined;
   let putBack: (() => void) | undefined;

@@ -208,7 +208,11 @@ describe('losses of values', () => {
     await expectRejection('ERR_INVALID_ARGUMENT', trainer.step(IMAGES, LABELS), 'target values as a Float32Array');
     await expectRejection('ERR_SHAPE_MISMATCH', trainer.step(IMAGES, new Float32Array(2)), '[2, 2] (4 values)', 'got 2 values');
     await expectRejection('ERR_SHAPE_MISMATCH', trainer.step(IMAGES, tensor([1, 2, 3, 4])), 'a tensor of shape [4]');
-    expectError('ERR_DTYPE_MISMATCH', () => new Trainer(twoByTwo(), options({ loss: nn.mseLoss(), metrics: ['accuracy'] })), 'metrics.accuracy');
+    expectError(
+      'ERR_DTYPE_MISMATCH',
+      () => new Trainer(twoByTwo(), options({ loss: nn.mseLoss(), metrics: ['accuracy'] })),
+      'metrics.accuracy',
+    );
     const dataset = { images: IMAGES, labels: LABELS, shape: [2, 1, 1] as const, classes: ['a', 'b'], length: 2 };
     const model = new nn.Sequential(new nn.Flatten(), twoByTwo());
     await expectRejection('ERR_SHAPE_MISMATCH', evaluate(model, dataset, { loss: nn.mseLoss() }), 'nn.crossEntropy()');
