@@ -20,5 +20,6 @@ export * as models from './models';
 export * as optim from './optim';
 export * as data from './data';
 export * from './train';
+export * as callbacks from './callbacks';
 export { summary, type LayerSummary, type Summary } from './summary';
 export { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from './io/safetensors';

@@ -1,0 +1,15 @@
+/** The public `callbacks` namespace: what `fit` can do beside training. */
+
+export type { Callback, FitContext } from '../train/callbacks';
+export { csvLogger, type CsvLoggerOptions } from './csvLogger';
+export { jsonLogger, type JsonLoggerOptions } from './jsonLogger';
+export { lambda } from './lambda';
+export {
+  learningRateMonitor,
+  type LearningRateMonitor,
+  type LearningRateMonitorOptions,
+  type NotedLearningRate,
+} from './learningRateMonitor';
+export { tensorBoard, type Pictures, type TensorBoardOptions } from './tensorBoard';
+export type { Hyperparameter } from './eventFile';
+export type { Picture } from '../io/png';
