@@ -17,15 +17,15 @@ export interface Histogram {
 
 /** As many as Keras has. */
 const BUCKETS = 30;
-/** Numbers of a piece of work: well under a millisecond. */
-const PIECE = 1 << 16;
+/** Numbers of an item of work, some of which are a piece of well under a millisecond. */
+const ITEM = 1 << 13;
 
 /** Undefined when no number is finite. */
 export function* histogramOf(values: Float32Array): Work<Histogram | undefined> {
-  const starts = Array.from({ length: Math.ceil(values.length / PIECE) }, (_, i) => i * PIECE);
+  const starts = Array.from({ length: Math.ceil(values.length / ITEM) }, (_, i) => i * ITEM);
   let [min, max, count, sum, sumOfSquares] = [Infinity, -Infinity, 0, 0, 0];
   yield* inPieces(starts, (start) => {
-    for (let i = start, end = Math.min(start + PIECE, values.length); i < end; i++) {
+    for (let i = start, end = Math.min(start + ITEM, values.length); i < end; i++) {
       const value = values[i]!;
       if (!Number.isFinite(value)) continue;
       if (value < min) min = value;
@@ -40,7 +40,7 @@ export function* histogramOf(values: Float32Array): Work<Histogram | undefined> 
   const counts = new Array<number>(BUCKETS).fill(0);
   const scale = BUCKETS / (max - min);
   yield* inPieces(starts, (start) => {
-    for (let i = start, end = Math.min(start + PIECE, values.length); i < end; i++) {
+    for (let i = start, end = Math.min(start + ITEM, values.length); i < end; i++) {
       const value = values[i]!;
       if (Number.isFinite(value)) counts[Math.min(Math.floor((value - min) * scale), BUCKETS - 1)]!++;
     }

@@ -243,6 +243,12 @@ export const SAMPLES: Readonly<Record<string, Arguments>> = {
   'optim.cosine': () => [{ warmupEpochs: 1, minFactor: 0.1 }],
   'optim.constant': none,
 
+  'callbacks.csvLogger': () => ['log.csv', { append: true, separator: ';' }],
+  'callbacks.jsonLogger': () => ['log.jsonl', { append: true, everyBatch: true }],
+  'callbacks.lambda': () => [{ onEpochEnd: () => undefined }],
+  'callbacks.learningRateMonitor': () => [{ every: 'batch', print: false }],
+  'callbacks.tensorBoard': () => ['run', { histogramEvery: 2, everyBatch: true, images: () => ({}), hyperparameters: { lr: 0.1 } }],
+
   'data.mini': none,
   'data.arrays': () => [
     new Uint8Array(24),
