@@ -16,7 +16,7 @@ const libLayers = {
   data: ['graph', 'io'],
   train: ['graph', 'ops', 'compile', 'runtime', 'nn', 'models', 'optim', 'io', 'data'],
   summary: ['graph', 'ops', 'compile', 'runtime', 'nn', 'optim', 'train'],
-  report: ['graph', 'ops', 'runtime', 'nn', 'io', 'data', 'train', 'summary'],
+  report: ['graph', 'compile', 'runtime', 'nn', 'io', 'data', 'train', 'summary'],
   callbacks: ['graph', 'runtime', 'nn', 'io', 'data', 'train', 'report'],
   index: ['graph', 'ops', 'runtime', 'nn', 'models', 'optim', 'io', 'data', 'train', 'summary', 'report', 'callbacks'],
   onnx: ['graph', 'ops', 'compile', 'runtime', 'nn', 'io', 'train'],

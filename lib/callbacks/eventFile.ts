@@ -17,10 +17,8 @@ import {
   type Summary_ValueSchema,
 } from './event_pb';
 import type { Histogram } from './histogram';
+import type { PlainValue } from './plainValues';
 import { frameRecord } from './tfRecord';
-
-/** Value of a hyperparameter. */
-export type Hyperparameter = number | string | boolean;
 
 type Value = MessageInitShape<typeof Summary_ValueSchema>;
 
@@ -79,7 +77,7 @@ export function textValue(tag: string, markdown: string): Value {
 }
 
 /** What the HParams tab knows a run by. */
-export function hyperparametersValue(hyperparameters: Readonly<Record<string, Hyperparameter>>): Value {
+export function hyperparametersValue(hyperparameters: Readonly<Record<string, PlainValue>>): Value {
   const hparams = Object.fromEntries(Object.entries(hyperparameters).map(([name, value]) => [name, { kind: kindOf(value) }]));
   return sessionValue('_hparams_/session_start_info', {
     data: { case: 'sessionStartInfo', value: { hparams, startTimeSecs: Date.now() / 1000 } },
@@ -103,7 +101,7 @@ function sessionValue(tag: string, data: MessageInitShape<typeof HParamsPluginDa
   };
 }
 
-function kindOf(value: Hyperparameter): HParamValue['kind'] {
+function kindOf(value: PlainValue): HParamValue['kind'] {
   if (typeof value === 'number') return { case: 'numberValue', value };
   return typeof value === 'string' ? { case: 'stringValue', value } : { case: 'boolValue', value };
 }

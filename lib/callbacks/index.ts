@@ -2,6 +2,7 @@
 
 export type { Callback, FitContext } from '../train/callbacks';
 export { csvLogger, type CsvLoggerOptions } from './csvLogger';
+export { htmlReport, type HtmlReportOptions } from './htmlReport';
 export { jsonLogger, type JsonLoggerOptions } from './jsonLogger';
 export { lambda } from './lambda';
 export {
@@ -11,5 +12,5 @@ export {
   type NotedLearningRate,
 } from './learningRateMonitor';
 export { tensorBoard, type Pictures, type TensorBoardOptions } from './tensorBoard';
-export type { Hyperparameter } from './eventFile';
+export type { PlainValue } from './plainValues';
 export type { Picture } from '../io/png';

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { checkBoolean, checkFunction, checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
 import { checkPath } from '../io/file';
 import { checkPicture, type Picture } from '../io/png';
-import { isPlainObject } from '../graph/plainObject';
 import { measurementsOf, validationMetric } from '../report/numbers';
 import { nextTurn, Task } from '../runtime/task';
 import type { Callback, FitContext } from '../train/callbacks';
 import type { BatchRecord, EpochRecord } from '../train/history';
-import type { EventFile, Hyperparameter } from './eventFile';
+import type { EventFile } from './eventFile';
 import { histogramOf } from './histogram';
+import { checkPlainValues, type PlainValue } from './plainValues';
 
 /** Options of `callbacks.tensorBoard`. */
 export interface TensorBoardOptions {
@@ -24,7 +24,7 @@ export interface TensorBoardOptions {
   /** Write the numbers of every batch as well; fit waits for that after each. Default false. */
   everyBatch?: boolean | undefined;
   /** Numbers, texts and booleans that tell this run from others in the HParams tab: `{ lr: 0.1, optimizer: 'sgd' }`. Default none. */
-  hyperparameters?: Readonly<Record<string, Hyperparameter>> | undefined;
+  hyperparameters?: Readonly<Record<string, PlainValue>> | undefined;
 }
 
 /** Pictures by name. */
@@ -55,7 +55,7 @@ export function tensorBoard(folder: string, options: TensorBoardOptions = {}): C
     checkInteger(NAME, 'histogramEvery', histogramEvery, 0),
     checkBoolean(NAME, 'everyBatch', everyBatch),
     images,
-    hyperparameters === undefined ? undefined : checkHyperparameters(hyperparameters),
+    hyperparameters === undefined ? undefined : checkPlainValues(NAME, 'hyperparameters', hyperparameters, `{ lr: 0.1, optimizer: 'sgd' }`),
   );
 }
 
@@ -72,7 +72,7 @@ class TensorBoardRun implements Callback {
     private readonly histogramEvery: number,
     everyBatch: boolean,
     private readonly images: TensorBoardOptions['images'],
-    private readonly hyperparameters: Readonly<Record<string, Hyperparameter>> | undefined,
+    private readonly hyperparameters: Readonly<Record<string, PlainValue>> | undefined,
   ) {
     if (everyBatch) this.onBatchEnd = async (record) => this.addBatch(record);
   }
@@ -140,27 +140,9 @@ function loadEventFile(): typeof import('./eventFile') {
   return require('./eventFile') as typeof import('./eventFile');
 }
 
-function checkHyperparameters(given: unknown): Readonly<Record<string, Hyperparameter>> {
-  if (typeof given !== 'object' || given === null || !isPlainObject(given)) {
-    throw new StridenetError(
-      'ERR_INVALID_ARGUMENT',
-      `${NAME} expects hyperparameters to be an object such as { lr: 0.1, optimizer: 'sgd' } but got ${formatValue(given)}.`,
-    );
-  }
-  const entries = Object.entries(given as Record<string, unknown>);
-  for (const [name, value] of entries) {
-    if (['number', 'string', 'boolean'].includes(typeof value)) continue;
-    throw new StridenetError(
-      'ERR_INVALID_ARGUMENT',
-      `${NAME} expects the hyperparameter ${formatValue(name)} to be a number, a text or a boolean but got ${formatValue(value)}.`,
-    );
-  }
-  return Object.fromEntries(entries) as Record<string, Hyperparameter>;
-}
-
 /** As a table in Markdown. */
-function tableOf(hyperparameters: Readonly<Record<string, Hyperparameter>>): string {
-  const cell = (value: Hyperparameter): string => String(value).replace(/\s+/g, ' ').replaceAll('\\', '\\\\').replaceAll('|', '\\|');
+function tableOf(hyperparameters: Readonly<Record<string, PlainValue>>): string {
+  const cell = (value: PlainValue): string => String(value).replace(/\s+/g, ' ').replaceAll('\\', '\\\\').replaceAll('|', '\\|');
   const rows = Object.entries(hyperparameters).map(([name, value]) => `| ${cell(name)} | ${cell(value)} |`);
   return ['| hyperparameter | value |', '|---|---|', ...rows].join('\n');
 }
