@@ -137,7 +137,7 @@ function confusionList(classes: readonly string[], confusion: Uint32Array, total
     const names = [label, predicted].map((i) => `<td class="left name" title="${escapeHtml(classes[i]!)}">${escapeHtml(classes[i]!)}</td>`);
     return `<tr>${names.join('')}<td>${formatNumber(count)} <span class="muted">${escapeHtml(formatPercent(count / totals[label]!))}</span></td></tr>`;
   });
-  const head = '<tr><th class="left">most often, class</th><th class="left">taken for</th><th>images</th></tr>';
+  const head = '<tr><th class="left">class</th><th class="left">taken for</th><th>images</th></tr>';
   return `<div class="card scroll"><table class="pairs"><thead>${head}</thead><tbody>${rows.join('')}</tbody></table></div>`;
 }
 

@@ -39,7 +39,7 @@ tbody tr:last-child>*{border-bottom:0}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:14px;align-items:start}
 .two h2{margin-top:20px}
 .beside{display:flex;flex-wrap:wrap;gap:14px;align-items:flex-start}
-.beside>*{flex:1 1 300px;max-width:100%}
+.beside>*{flex:1 1 280px;max-width:100%}
 .beside>:first-child{flex:0 1 auto}
 .confusion{width:auto}
 .confusion thead .corner{vertical-align:bottom;text-align:right}
@@ -51,8 +51,9 @@ tbody tr:last-child>*{border-bottom:0}
 .confusion .zero{color:transparent}
 .confusion .right{background:rgb(var(--good)/calc(.1 + .45*var(--share)))}
 .confusion .wrong{background:rgb(var(--bad)/calc(.08 + .5*var(--share)))}
-.pairs td,.pairs th{padding:5px 6px}
-.pairs .name{max-width:7.5em;overflow:hidden;text-overflow:ellipsis}
+.pairs{font-size:14px}
+.pairs td,.pairs th{padding:5px 5px}
+.pairs .name{max-width:6.8em;overflow:hidden;text-overflow:ellipsis}
 .mistakes{display:grid;grid-template-columns:repeat(auto-fill,minmax(138px,1fr));gap:12px}
 .mistakes figure{margin:0;padding:10px;font-size:13px;line-height:1.35}
 .mistakes img{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:#0001;border-radius:6px;margin-bottom:8px}

@@ -244,6 +244,7 @@ export const SAMPLES: Readonly<Record<string, Arguments>> = {
   'optim.constant': none,
 
   'callbacks.csvLogger': () => ['log.csv', { append: true, separator: ';' }],
+  'callbacks.htmlReport': (w) => ['report.html', { validation: w.dataset(), mistakes: 2, title: 'run', configuration: { ema: 0.9 } }],
   'callbacks.jsonLogger': () => ['log.jsonl', { append: true, everyBatch: true }],
   'callbacks.lambda': () => [{ onEpochEnd: () => undefined }],
   'callbacks.learningRateMonitor': () => [{ every: 'batch', print: false }],
