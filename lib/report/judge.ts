@@ -3,7 +3,7 @@
 import { types } from 'node:util';
 import { readDataset, type Dataset, type DatasetLike } from '../data/dataset';
 import { elementCount } from '../graph/types';
-import type { Picture } from '../io/png';
+import { encodePng, type Picture } from '../io/png';
 import type { Module } from '../nn/module';
 import { nextTurn } from '../runtime/task';
 import { batches } from '../train/batches';
@@ -52,7 +52,9 @@ export async function judge(model: Module, given: DatasetLike, most: number, thr
     }
     const mistakes: Mistake[] = [];
     for (const { loss, ...verdict } of worst) {
-      mistakes.push({ ...verdict, picture: pictureOf(dataset, verdict.index), labelProbability: Math.exp(-loss) });
+      const picture = pictureOf(dataset, verdict.index);
+      const { width, height } = picture;
+      mistakes.push({ ...verdict, png: encodePng(picture), width, height, labelProbability: Math.exp(-loss) });
       await nextTurn();
     }
     const classes = Array.from({ length: count }, (_, i) => dataset.classes[i] ?? String(i));

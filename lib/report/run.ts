@@ -1,6 +1,5 @@
 /** What a report is about: a training run as plain data. */
 
-import type { Picture } from '../io/png';
 import type { LayerSummary } from '../summary';
 import type { EpochRecord } from '../train/history';
 
@@ -22,7 +21,10 @@ export interface LayerTable {
 
 /** An image that a model takes for another class. */
 export interface Mistake {
-  readonly picture: Picture;
+  /** The image as a PNG file, and its pixels. */
+  readonly png: Buffer;
+  readonly width: number;
+  readonly height: number;
   /** Place in the data set, from 0. */
   readonly index: number;
   readonly label: number;

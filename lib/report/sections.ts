@@ -1,7 +1,6 @@
 /** The parts of a report as HTML. Every text goes through `escapeHtml`. */
 
 import { formatShape } from '../errors';
-import { encodePng } from '../io/png';
 import type { EpochRecord } from '../train/history';
 import { escapeHtml, formatDuration, formatNumber, formatPercent, formatShare, titleOf } from './format';
 import { lineChart, type Series } from './lineChart';
@@ -128,10 +127,13 @@ export function confusionMatrix({ classes, confusion }: Judgement): string {
 /** The most frequent confusions; nothing when there are none. */
 function confusionList(classes: readonly string[], confusion: Uint32Array, totals: readonly number[]): string {
   const n = classes.length;
-  const pairs = Array.from(confusion, (count, i) => ({ count, label: Math.floor(i / n), predicted: i % n }))
-    .filter(({ count, label, predicted }) => count > 0 && label !== predicted)
-    .sort((a, b) => b.count - a.count)
-    .slice(0, MOST_PAIRS);
+  const pairs: { count: number; label: number; predicted: number }[] = [];
+  for (const [i, count] of confusion.entries()) {
+    const [label, predicted] = [Math.floor(i / n), i % n];
+    if (label === predicted || count <= (pairs[MOST_PAIRS - 1]?.count ?? 0)) continue;
+    pairs.push({ count, label, predicted });
+    pairs.sort((a, b) => b.count - a.count).splice(MOST_PAIRS);
+  }
   if (pairs.length === 0) return '';
   const rows = pairs.map(({ count, label, predicted }) => {
     const names = [label, predicted].map((i) => `<td class="left name" title="${escapeHtml(classes[i]!)}">${escapeHtml(classes[i]!)}</td>`);
@@ -151,12 +153,15 @@ export function mistakes({ classes, mistakes: worst }: Judgement): string {
   );
 }
 
-function figureOf({ picture, index, label, predicted, probability, labelProbability }: Mistake, classes: readonly string[]): string {
+function figureOf(
+  { png, width, height, index, label, predicted, probability, labelProbability }: Mistake,
+  classes: readonly string[],
+): string {
   const [is, taken] = [escapeHtml(classes[label]!), escapeHtml(classes[predicted]!)];
   const line = (kind: string, name: string, share: number): string =>
     `<div class="${kind}" title="${name}"><span>${name}</span><span>${escapeHtml(formatPercent(share))}</span></div>`;
-  const small = Math.max(picture.width, picture.height) <= SMALL_PIXELS ? ' class="small"' : '';
-  const source = `data:image/png;base64,${encodePng(picture).toString('base64')}`;
+  const small = Math.max(width, height) <= SMALL_PIXELS ? ' class="small"' : '';
+  const source = `data:image/png;base64,${png.toString('base64')}`;
   return (
     `<figure class="card"><img${small} src="${source}" alt="image ${index} of class ${is}">` +
     `<figcaption>${line('is', is, labelProbability)}${line('taken', taken, probability)}<div class="muted">image ${index}</div></figcaption></figure>`
