@@ -43,7 +43,7 @@ const notEverywhere = [
 ];
 
 module.exports = tseslint.config(
-  { ignores: ['build/', 'build-*/', 'dist/', 'prebuilds/', 'coverage/', 'node_modules/', 'lib/onnx/onnx_pb.ts'] },
+  { ignores: ['build/', 'build-*/', 'dist/', 'prebuilds/', 'coverage/', 'node_modules/', 'lib/**/*_pb.ts'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {

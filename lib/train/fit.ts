@@ -89,7 +89,7 @@ export interface FitOptions extends ExecutionOptions, ClippingOptions {
   resume?: string | undefined;
   /** Epochs that count as done: training begins with the next one, as do order, schedule and records; from `epochs` on, none is left. Default 0. */
   initialEpoch?: number | undefined;
-  /** Show a progress bar if standard error is a terminal; default true. */
+  /** Show progress on standard error: one line on a terminal, else a line for each epoch. Default true. */
   progress?: boolean | undefined;
 }
 

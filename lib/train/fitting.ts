@@ -247,6 +247,7 @@ export class Fitting {
       batches: this.plan.batchesPerEpoch,
       loss: tally.meanLoss,
       accuracy: metrics['accuracy'] as number | undefined,
+      learningRate: this.trainer.learningRate,
       imagesPerSecond: tally.images / seconds,
     });
   }

@@ -317,6 +317,12 @@ export const SAMPLES: Readonly<Record<string, Arguments>> = {
   'transforms.trivialAugmentWide': () => [{ numMagnitudeBins: 5, fill: [1, 2, 3] }],
   'transforms.mixup': () => [{ alpha: 0.2 }],
   'transforms.cutmix': () => [{ alpha: 0.2 }],
+  'callbacks.csvLogger': () => ['log.csv', { append: true, separator: ';' }],
+  'callbacks.htmlReport': (w) => ['report.html', { validation: w.dataset(), mistakes: 2, title: 'run', configuration: { ema: 0.9 } }],
+  'callbacks.jsonLogger': () => ['log.jsonl', { append: true, everyBatch: true }],
+  'callbacks.lambda': () => [{ onEpochEnd: () => undefined }],
+  'callbacks.learningRateMonitor': () => [{ every: 'batch', print: false }],
+  'callbacks.tensorBoard': () => ['run', { histogramEvery: 2, everyBatch: true, images: () => ({}), hyperparameters: { lr: 0.1 } }],
 
   'data.mini': none,
   'data.preview': (w) => [

@@ -6,7 +6,6 @@ import { checkPreprocessing } from '../../lib/graph/preprocess';
 import { batches, pipeline } from '../../lib/train/batches';
 import { checkCallbacks } from '../../lib/train/callbacks';
 import { checkInputShape, imageInput, readImages, readLabels } from '../../lib/train/images';
-import { formatProgress, ProgressBar } from '../../lib/train/progress';
 import { expectError } from '../support/expectError';
 
 const dataset = {
@@ -150,29 +149,6 @@ test('callbacks are checked; instances of classes may have fields', () => {
   expectError('ERR_UNKNOWN_OPTION', () => checkCallbacks('fit', [{ onEpochEnds: () => undefined }]), 'Did you mean "onEpochEnd"');
   expectError('ERR_INVALID_ARGUMENT', () => checkCallbacks('fit', {}), 'callbacks to be an array');
   expectError('ERR_INVALID_ARGUMENT', () => checkCallbacks('fit', [() => undefined]), 'callbacks[0] to be an object');
-});
-
-describe('progress', () => {
-  const at = { epoch: 2, epochs: 10, batch: 30, batches: 120, loss: 0.43214, accuracy: 0.8456, imagesPerSecond: 61_000.4 };
-
-  test('one line says where training stands', () => {
-    expect(formatProgress(at)).toBe('epoch 2/10 [======>                 ] 30/120  loss 0.4321  accuracy 0.8456  61,000 images/s');
-    expect(formatProgress({ ...at, batch: 120, accuracy: undefined })).toMatch(/\[={24}\] 120\/120 {2}loss 0.4321 {2}61,000/);
-  });
-
-  test('is drawn on a terminal only, cut to its width', () => {
-    const lines: string[] = [];
-    const terminal = { isTTY: true, columns: 20, write: (text: string) => lines.push(text) };
-    const bar = new ProgressBar(terminal);
-    bar.update(at);
-    bar.update(at);
-    bar.finish('done');
-    expect(lines).toEqual(['\r\x1b[Kepoch 2/10 [======>', '\r\x1b[Kdone', '\n']);
-    const silent = new ProgressBar({ write: () => expect(true).toBe(false) });
-    silent.update(at);
-    silent.finish('done');
-    silent.clear();
-  });
 });
 
 test('results that are there at once leave the event loop its turns', async () => {

@@ -1,0 +1,94 @@
+/** callbacks.htmlReport: a page about a training. */
+
+import { readDataset, type DatasetLike } from '../data/dataset';
+import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
+import { checkPath } from '../io/file';
+import { configurationOf, environment } from '../report/facts';
+import { judge } from '../report/judge';
+import { layerTable } from '../report/layerTable';
+import type { Run } from '../report/run';
+import { writeReport } from '../report/writeReport';
+import type { Callback, FitContext } from '../train/callbacks';
+import type { EpochRecord, History } from '../train/history';
+import { checkPlainValues, type PlainValue } from './plainValues';
+
+/** Options of `callbacks.htmlReport`. */
+export interface HtmlReportOptions {
+  /** Shows which classes the trained model takes for which, and its worst mistakes as pictures. Default: the page has neither. */
+  validation?: DatasetLike | undefined;
+  /** Mistakes that are shown. Default 24. */
+  mistakes?: number | undefined;
+  /** Default: the class of the model. */
+  title?: string | undefined;
+  /** More lines of the configuration, by name: numbers, texts and booleans. Default none. */
+  configuration?: Readonly<Record<string, PlainValue>> | undefined;
+}
+
+const NAME = 'callbacks.htmlReport';
+
+/**
+ * Writes one HTML file about the training: learning curves, the numbers of all epochs, and, when training is over, the confusion matrix and the
+ * worst mistakes on `validation`, the layers with the time that each takes, configuration and environment. It holds all that it shows, needs no
+ * network and runs no script. The file is written when training begins, so that a path that does not work is found then, and again after every
+ * epoch: of a training that ends early there is a page up to its last epoch.
+ *
+ * @param path of the file
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_SHAPE_MISMATCH for what is no data set; in training ERR_FILE_ACCESS, naming the file
+ * @example await fit(model, train, { epochs: 10, validation: test, optimizer, callbacks: [callbacks.htmlReport('report.html', { validation: test })] });
+ */
+export function htmlReport(path: string, options: HtmlReportOptions = {}): Callback {
+  checkPath(NAME, path);
+  checkOptions(NAME, options, ['validation', 'mistakes', 'title', 'configuration']);
+  const { title, mistakes = 24, validation, configuration = {} } = options;
+  if (title !== undefined && typeof title !== 'string') {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${NAME} expects title to be a text but got ${formatValue(title)}.`);
+  }
+  return new ReportWriter(
+    path,
+    validation === undefined ? undefined : readDataset(`${NAME} validation`, validation),
+    checkInteger(NAME, 'mistakes', mistakes, 0),
+    title,
+    Object.entries(checkPlainValues(NAME, 'configuration', configuration, `{ augmentation: 'none' }`)).map(([name, value]) => [
+      name,
+      String(value),
+    ]),
+  );
+}
+
+class ReportWriter implements Callback {
+  private run!: Run;
+
+  constructor(
+    private readonly path: string,
+    private readonly validation: DatasetLike | undefined,
+    private readonly mistakes: number,
+    private readonly title: string | undefined,
+    private readonly configuration: readonly [string, string][],
+  ) {}
+
+  async onTrainBegin({ model, trainer }: FitContext): Promise<void> {
+    const before = await trainer.progress?.();
+    this.run = {
+      title: this.title ?? model.constructor.name,
+      state: 'running',
+      began: new Date(),
+      updated: new Date(),
+      epochs: before?.epochs ?? [],
+      configuration: [...configurationOf(trainer), ...this.configuration],
+      environment: environment(),
+    };
+    await writeReport(this.path, this.run);
+  }
+
+  async onEpochEnd(record: EpochRecord): Promise<void> {
+    this.run = { ...this.run, updated: new Date(), epochs: [...this.run.epochs, record] };
+    await writeReport(this.path, this.run);
+  }
+
+  async onTrainEnd(_history: History, { model, trainer }: FitContext): Promise<void> {
+    const updated = new Date();
+    const layers = await layerTable(model, trainer.input);
+    const judgement = this.validation && (await judge(model, this.validation, this.mistakes));
+    await writeReport(this.path, { ...this.run, state: 'finished', updated, layers, judgement });
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Files that grow by records while something goes on, such as logs. Each record is on its way to the disk when `append` returns, and the file
+ * is closed between records: nothing is lost, and nothing is left open, however the program ends. It knows no format.
+ */
+
+import { constants } from 'node:fs';
+import { open, readFile, truncate } from 'node:fs/promises';
+import { fileError } from './file';
+
+// Opening a pipe that nobody reads fails at once instead of waiting for a reader.
+const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NONBLOCK ?? 0);
+
+export class AppendedFile {
+  private constructor(readonly path: string) {}
+
+  /** An empty file, in place of what was there. @throws StridenetError ERR_FILE_ACCESS */
+  static async create(path: string): Promise<AppendedFile> {
+    const file = new AppendedFile(path);
+    await file.write(FLAGS | constants.O_TRUNC, '');
+    return file;
+  }
+
+  /**
+   * A file of lines that is gone on with, and its first line; an empty one if there was none. What a killed writer left of its last line is cut
+   * off.
+   * @throws StridenetError ERR_FILE_ACCESS
+   */
+  static async continueLines(path: string): Promise<{ file: AppendedFile; firstLine: string | undefined }> {
+    const file = new AppendedFile(path);
+    await file.write(FLAGS, '');
+    try {
+      const text = await readFile(path);
+      const end = text.lastIndexOf('\n') + 1;
+      if (end < text.length) await truncate(path, end);
+      const firstLine = end === 0 ? undefined : text.toString('utf8', 0, text.indexOf('\n')).replace(/\r$/, '');
+      return { file, firstLine };
+    } catch (error) {
+      throw fileError('read', path, error);
+    }
+  }
+
+  /** @throws StridenetError ERR_FILE_ACCESS with the path and the reason */
+  async append(record: string | Uint8Array): Promise<void> {
+    await this.write(FLAGS, record);
+  }
+
+  private async write(flags: number, record: string | Uint8Array): Promise<void> {
+    try {
+      const handle = await open(this.path, flags, 0o666);
+      try {
+        await handle.appendFile(record);
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      throw fileError('write', this.path, error);
+    }
+  }
+}
