@@ -1,21 +1,24 @@
 /** The public namespace `data`. */
 
 export { arrays, type ArraysOptions } from './arrays';
-export {
-  subset,
-  take,
-  type AnyDataset,
-  type Dataset,
-  type DatasetFacts,
-  type DatasetLike,
-  type DatasetStream,
-  type Example,
-  type LabelArray,
-  type LazyDataset,
-  type TrainTest,
+export type {
+  AnyDataset,
+  Dataset,
+  DatasetFacts,
+  DatasetLike,
+  DatasetStream,
+  Example,
+  LabelArray,
+  LazyDataset,
+  TrainTest,
 } from './dataset';
 export { directory, type DirectoryOptions } from './directory';
 export { readIdx, type IdxArray } from './idx';
+export { imageFolder, type ImageFolderOptions } from './imageFolder';
 export { mini } from './mini';
 export { fashionMnist, mnist, type MnistOptions } from './mnist';
+export type { Picture, PictureDataset, PictureFilesOptions, PictureFit, PictureOptions } from './picture';
+export { readImage, type ReadImageOptions } from './readImage';
+export { skip, subset, take } from './select';
+export { split, type DatasetParts, type SplitOptions } from './split';
 export type { ClassNumbers, Pixels } from './values';
