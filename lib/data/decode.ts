@@ -3,8 +3,8 @@
  * knows it: what `stridenet predict` reads and what a model learned from are decoded in the same way.
  */
 
-import { createRequire } from 'node:module';
 import { formatValue, StridenetError } from '../errors';
+import { nodeRequire } from '../installation';
 import { fileError, openRegular, readFully } from '../io/file';
 import { KIND_BYTES, kindOf } from '../io/fileKind';
 import type { Decoding, Picture } from './picture';
@@ -18,7 +18,7 @@ const MOST_PIXELS = 1 << 28;
 const MOST_BYTES = 1 << 29;
 
 /** @throws StridenetError ERR_MISSING_DEPENDENCY when sharp is not installed or does not load */
-export function loadSharp(load: (name: string) => unknown = createRequire(__filename)): Sharp {
+export function loadSharp(load: (name: string) => unknown = nodeRequire): Sharp {
   try {
     const loaded = load('sharp') as Sharp & { default?: Sharp };
     return loaded.default ?? loaded;

@@ -57,7 +57,8 @@ export async function imageFolder(dir: string, options: ImageFolderOptions): Pro
     for (let i = before; i < paths.length; i++) numbers.push(label);
   }
   const { scale, mean, std } = options;
-  const files = { title: `${where}(${formatValue(dir)})`, paths, labels: Int32Array.from(numbers), classes, scale, mean, std };
+  const title = `${where}(${formatValue(dir)})`;
+  const files = { title, origin: dir, root: dir, paths, labels: Int32Array.from(numbers), classes, scale, mean, std };
   return pictureDataset(where, files, settings);
 }
 

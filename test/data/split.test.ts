@@ -68,7 +68,7 @@ describe('split', () => {
     refuse(ofClasses(2, 2), { validation: 3 }, 'room for one example');
     refuse(ofClasses(5, 5), { seed: -1 }, 'seed');
     refuse(ofClasses(5, 5), { stratified: 1 as never }, 'stratified');
-    expectError('ERR_UNKNOWN_OPTION', () => data.split(ofClasses(5, 5), { valid: 0.2 } as never), 'Did you mean "validation"');
+    expectError('ERR_UNKNOWN_OPTION', () => data.split(ofClasses(5, 5), { validaton: 0.2 } as never), 'Did you mean "validation"');
     const stream: data.DatasetStream = { shape: [1, 1, 1], classes: ['a'], examples: () => [] };
     expectError('ERR_INVALID_ARGUMENT', () => data.split(stream as never), 'got a stream');
     expectError('ERR_INVALID_ARGUMENT', () => data.split(undefined as never), 'data.split expects a data set');
