@@ -1,6 +1,8 @@
 /** The public namespace `data`. */
 
 export { arrays, type ArraysOptions } from './arrays';
+export { balance, classWeights, type BalanceOptions } from './balance';
+export { concat } from './concat';
 export type {
   AnyDataset,
   Dataset,
@@ -14,11 +16,15 @@ export type {
 } from './dataset';
 export { directory, type DirectoryOptions } from './directory';
 export { readIdx, type IdxArray } from './idx';
+export type { GivenExample } from './examples';
+export { from, type ExampleSequence, type ExampleSource, type FromOptions } from './from';
 export { imageFolder, type ImageFolderOptions } from './imageFolder';
+export { map, type ExampleFunction, type MapOptions, type MappedExample } from './map';
 export { mini } from './mini';
 export { fashionMnist, mnist, type MnistOptions } from './mnist';
 export type { Picture, PictureDataset, PictureFilesOptions, PictureFit, PictureOptions } from './picture';
 export { readImage, type ReadImageOptions } from './readImage';
 export { skip, subset, take } from './select';
+export { shuffleBuffer, type ShuffleBufferOptions } from './shuffleBuffer';
 export { split, type DatasetParts, type SplitOptions } from './split';
 export type { ClassNumbers, Pixels } from './values';
