@@ -19,6 +19,7 @@ export { readIdx, type IdxArray } from './idx';
 export type { GivenExample } from './examples';
 export { from, type ExampleSequence, type ExampleSource, type FromOptions } from './from';
 export { imageFolder, type ImageFolderOptions } from './imageFolder';
+export { imageList, type ImageListOptions, type ImageRow } from './imageList';
 export { map, type ExampleFunction, type MapOptions, type MappedExample } from './map';
 export { mini } from './mini';
 export { fashionMnist, mnist, type MnistOptions } from './mnist';

@@ -1,7 +1,5 @@
 /** map: every example of a data set passed through a function. */
 
-import { performance } from 'node:perf_hooks';
-import { setImmediate } from 'node:timers';
 import { checkFunction, checkOptions, formatValue, StridenetError } from '../errors';
 import type { ImageLayout } from '../graph/preprocess';
 import { Tensor } from '../graph/tensor';
@@ -23,6 +21,7 @@ import {
 import { ExampleChecker } from './examples';
 import { isLazy, isStream, readFacts, readLazy, readStream } from './kinds';
 import type { PictureDataset } from './picture';
+import { Slices } from './slices';
 import type { Pixels } from './values';
 
 /** What a function of `data.map` gives: another image, or another label, or both; what it leaves out stays. */
@@ -51,8 +50,6 @@ export interface MapOptions {
 export type ExampleFunction<R> = (example: Example, index: number) => R;
 
 const WHERE = 'data.map';
-/** The event loop turns after so many milliseconds of the function. */
-const SLICE_MILLISECONDS = 8;
 
 /**
  * A data set whose examples went through a function. Of a data set in memory all do at once, and the result is in memory; the function must give its
@@ -103,13 +100,10 @@ function mapLazy(dataset: LazyDataset, fn: ExampleFunction<unknown>, options: Ma
     const pictures = new Uint8Array(indices.length * from);
     const left = new Set(await whole.read(indices, pictures));
     const checker = new ExampleChecker(WHERE, { ...mapped, labelType: whole.labels instanceof Float32Array ? 'float32' : 'int32' });
-    let end = performance.now() + SLICE_MILLISECONDS;
+    const slices = new Slices();
     for (const [i, index] of indices.entries()) {
       if (left.has(i)) continue;
-      if (performance.now() > end) {
-        await new Promise((resolve) => setImmediate(resolve));
-        end = performance.now() + SLICE_MILLISECONDS;
-      }
+      await slices.pause();
       const example = { image: pictures.subarray(i * from, (i + 1) * from), label: labelOf(whole.labels, whole, index) };
       const { image, label } = checkMapped(checker, await fn(example, index), example, index);
       if (!sameLabel(label, example.label)) throw invalid(`fn to leave labels of files as they are, but it changed that of example ${index} to ${formatValue(label)}`);
