@@ -2,6 +2,7 @@
 
 export { arrays, type ArraysOptions } from './arrays';
 export { balance, classWeights, type BalanceOptions } from './balance';
+export { cifar10, cifar100, type Cifar100Options } from './cifar';
 export { concat } from './concat';
 export type {
   AnyDataset,
@@ -23,6 +24,8 @@ export { imageList, type ImageListOptions, type ImageRow } from './imageList';
 export { map, type ExampleFunction, type MapOptions, type MappedExample } from './map';
 export { mini } from './mini';
 export { fashionMnist, mnist, type MnistOptions } from './mnist';
+export { npy, type NpyArray, type NpyType } from './npy';
+export { npz } from './npz';
 export type { Picture, PictureDataset, PictureFilesOptions, PictureFit, PictureOptions } from './picture';
 export { readImage, type ReadImageOptions } from './readImage';
 export { skip, subset, take } from './select';
