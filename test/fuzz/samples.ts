@@ -263,7 +263,10 @@ export const SAMPLES: Readonly<Record<string, Arguments>> = {
   'data.from': (w) => [[[w.images().subarray(0, 16), 1]], { shape: [1, 4, 4], classes: ['a', 'b'], length: 1, labelType: 'int32' }],
   'data.shuffleBuffer': () => [stridenet.data.from([], { shape: [1, 4, 4], classes: 2 }), 4, { seed: 1 }],
   'data.readImage': () => [PNG, { size: [2, 2], channels: 3, fit: 'cover', background: [0, 0, 0] }],
-  'data.imageFolder': () => [REPOSITORY_DATA, { size: [2, 2], channels: 3, onError: 'skip', cache: false, concurrency: 1, extensions: ['.gz'] }],
+  'data.imageFolder': () => [
+    REPOSITORY_DATA,
+    { size: [2, 2], channels: 3, onError: 'skip', cache: false, concurrency: 1, extensions: ['.gz'] },
+  ],
   'data.imageList': () => [[{ path: 'none.png', label: 'a' }], { size: [2, 2], columns: { path: 'path', label: 'label' }, separator: ';' }],
   'data.cifar10': () => [REPOSITORY_DATA],
   'data.cifar100': () => [REPOSITORY_DATA, { labels: 'coarse' }],
