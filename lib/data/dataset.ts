@@ -3,7 +3,7 @@
  * It neither reads files nor shuffles; values stay as they were stored and are scaled where they are fed.
  */
 
-import { checkInteger, formatShape, formatValue, readArray, StridenetError } from '../errors';
+import { formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { formatFields, printedAs, type Style } from '../graph/inspect';
 import { checkShape } from '../graph/leaves';
 import { checkPreprocessing, type ImageLayout } from '../graph/preprocess';
@@ -202,42 +202,6 @@ export function alphaAdvice(values: number, [channels, height, width]: Shape, co
   return ` It would fit pixels of four values: leave alpha out with pixels.filter(${NO_ALPHA}).`;
 }
 
-/**
- * The first `n` images of a data set, without copying.
- * @throws StridenetError ERR_INVALID_ARGUMENT when `n` is not an integer in [1, dataset.length], and for what is no data set
- */
-export function take(dataset: DatasetLike, n: number): Dataset {
-  const whole = readDataset('data.take', dataset);
-  checkInteger('data.take', 'n', n, 1);
-  if (n > whole.length) {
-    throw new StridenetError('ERR_INVALID_ARGUMENT', `data.take expects n to be at most ${whole.length}, the length of the data set, but got ${n}.`);
-  }
-  const size = elementCount(whole.shape);
-  const labels = whole.labels.subarray(0, n * labelSize(whole));
-  return printedDataset({ ...whole, images: whole.images.subarray(0, n * size), labels, length: n });
-}
-
-/**
- * The images at `indices`, copied in that order; an index may come more than once.
- * @throws StridenetError ERR_INVALID_ARGUMENT when an index is not an integer in [0, dataset.length) or there is none, and for what is no
- *   data set; ERR_OUT_OF_MEMORY
- */
-export function subset(dataset: DatasetLike, indices: ArrayLike<number>): Dataset {
-  const whole = readDataset('data.subset', dataset);
-  const length = checkIndices(indices, whole.length);
-  const size = elementCount(whole.shape);
-  const images = sameKind(whole.images, length * size);
-  const perLabel = labelSize(whole);
-  const labels = sameKind(whole.labels, length * perLabel);
-  for (let i = 0; i < length; i++) {
-    // Checked again: what a getter gives may be another index by now.
-    const index = checkIndex(i, indices[i], whole.length);
-    images.set(whole.images.subarray(index * size, (index + 1) * size), i * size);
-    labels.set(whole.labels.subarray(index * perLabel, (index + 1) * perLabel), i * perLabel);
-  }
-  return printedDataset({ ...whole, images, labels, length });
-}
-
 /** Values of what the model should give for one image. */
 export function labelSize({ targetShape = [] }: DatasetFacts): number {
   return elementCount(targetShape);
@@ -263,37 +227,22 @@ export function checkLength(where: string, length: unknown, images: number): num
   );
 }
 
-/** Their number. */
-function checkIndices(indices: ArrayLike<unknown>, length: number): number {
-  const { length: count } = Object(indices) as { length?: unknown };
-  if (!Number.isSafeInteger(count) || (count as number) < 1 || typeof indices === 'string') {
-    throw new StridenetError(
-      'ERR_INVALID_ARGUMENT',
-      `data.subset expects indices to be an array of at least one index but got ${formatValue(indices)}.`,
-    );
-  }
-  for (let i = 0; i < (count as number); i++) checkIndex(i, indices[i], length);
-  return count as number;
-}
-
-function checkIndex(i: number, index: unknown, length: number): number {
-  if (Number.isInteger(index) && (index as number) >= 0 && (index as number) < length) return index as number;
-  throw new StridenetError(
-    'ERR_INVALID_ARGUMENT',
-    `data.subset expects indices in [0, ${length}) but indices[${i}] is ${formatValue(index)}.`,
-  );
-}
-
 /** The data set itself, which `console.log` prints in a line. */
 export function printedDataset(dataset: Dataset): Dataset {
   return printedAs(dataset, 'Dataset', (style) => formatDataset(dataset, style));
 }
 
-function formatDataset({ length, shape, targetShape, images, labels, classes, layout, scale, mean, std }: Dataset, style: Style): string {
+function formatDataset(dataset: Dataset, style: Style): string {
+  const { length, shape, targetShape, images, labels } = dataset;
+  const counts = formatFields({ length, shape, targetShape }, style);
+  const arrays = `images: ${images.constructor.name}, labels: ${labels.constructor.name}`;
+  return `${style.stylize('Dataset', 'special')}(${[counts, arrays, formatRest(dataset, style)].join(', ')})`;
+}
+
+/** Classes and how values are read, as every kind of data set prints them. */
+export function formatRest({ classes, layout, scale, mean, std }: DatasetFacts, style: Style): string {
   const names = classes.slice(0, PRINTED_CLASSES).map((name) => style.stylize(`'${printableName(name)}'`, 'string'));
   const rest = classes.length > PRINTED_CLASSES ? [`... ${classes.length - PRINTED_CLASSES} more`] : [];
-  const counts = formatFields({ length, shape, targetShape }, style);
-  const arrays = `images: ${images.constructor.name}, labels: ${labels.constructor.name}, classes: [${[...names, ...rest].join(', ')}]`;
   const reading = formatFields({ layout: layout === 'nchw' ? undefined : layout, scale, mean, std }, style);
-  return `${style.stylize('Dataset', 'special')}(${[counts, arrays, reading].filter(Boolean).join(', ')})`;
+  return [`classes: [${[...names, ...rest].join(', ')}]`, reading].filter(Boolean).join(', ');
 }

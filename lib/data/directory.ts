@@ -84,8 +84,10 @@ async function pictureAdvice(dir: string): Promise<string> {
   if (folders.length === 0 && !pictures) return '';
   const shown = [...folders.slice(0, 3).map(formatValue), ...(folders.length > 3 ? ['...'] : [])].join(', ');
   return (
-    ` It has ${folders.length > 0 ? `folders (${shown})` : 'pictures'}, but only the four IDX files of an MNIST-like data set are read. Decode pictures, with the ` +
-    "package sharp for one, and pass them to data.arrays(pixels, labels, { shape, layout: 'nhwc', classes })."
+    ` It has ${folders.length > 0 ? `folders (${shown})` : 'pictures'}, but only the four IDX files of an MNIST-like data set are read. ` +
+    (folders.length > 0
+      ? 'data.imageFolder(dir, { size }) reads a folder with a folder of pictures for each class.'
+      : 'data.imageList(file, { size }) reads pictures that a CSV file lists with their classes.')
   );
 }
 

@@ -1,9 +1,9 @@
 /** MNIST and Fashion-MNIST: where they may lie, what they consist of, and how they are fetched when the user asks for it. */
 
-import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { checkOptions, formatValue, StridenetError } from '../errors';
 import type { StopSignal } from '../stopSignal';
+import { cacheRoot } from './cacheRoot';
 import type { TrainTest } from './dataset';
 import { findIdxFiles, readIdxFiles, type IdxPaths } from './directory';
 import { download, type DownloadOptions, type Patience, type RemoteFile } from './download';
@@ -153,12 +153,6 @@ function checkTypes(where: string, options: MnistOptions): void {
   if (signal !== undefined && Object.prototype.toString.call(signal) !== '[object AbortSignal]') {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects signal to be an AbortSignal but got ${formatValue(signal)}.`);
   }
-}
-
-/** The XDG base directory specification: a relative $XDG_CACHE_HOME is to be ignored. */
-function cacheRoot(): string {
-  const configured = process.env.XDG_CACHE_HOME;
-  return join(configured && isAbsolute(configured) ? configured : join(homedir(), '.cache'), 'stridenet');
 }
 
 function file(name: string, bytes: number, sha256: string): RemoteFile {

@@ -1,12 +1,14 @@
 /** A contact sheet: the first pictures of a data set, transformed as training would, side by side in a PNG file. */
 
 import { checkInteger, checkOptions, StridenetError } from '../errors';
+import { elementCount } from '../graph/types';
 import { checkPath } from '../io/file';
 import { encodePng } from '../io/png';
 import { writeFileAtomic } from '../io/replaceFile';
 import { Augmenter } from '../transforms/augmenter';
 import type { Transform } from '../transforms/transform';
-import { readDataset, take, type Dataset, type DatasetLike } from './dataset';
+import { readDataset, type Dataset, type DatasetLike, type LazyDataset } from './dataset';
+import { isLazy, readLazy } from './kinds';
 
 /** Options of `data.preview`. */
 export interface PreviewOptions {
@@ -38,29 +40,40 @@ const MOST_PIXELS = 1 << 26;
  *   ERR_DTYPE_MISMATCH for transforms of pictures that are not uint8, ERR_FILE_ACCESS
  * @example await data.preview(train, 64, { augment: [transforms.randomCrop(28, { padding: 2 })], path: 'augmented.png' });
  */
-export async function preview(dataset: DatasetLike, n: number, options: PreviewOptions = {}): Promise<string> {
+export async function preview(dataset: DatasetLike | LazyDataset, n: number, options: PreviewOptions = {}): Promise<string> {
   const where = 'data.preview';
   checkOptions(where, options, ['augment', 'path', 'columns', 'seed']);
   const { augment = [], path = 'preview.png', seed = 0 } = options;
-  const whole = readDataset(where, dataset);
+  const whole = isLazy(dataset) ? readLazy(where, dataset) : readDataset(where, dataset);
   checkInteger(where, 'n', n, 1);
   checkInteger(where, 'seed', seed, 0);
   checkPath(where, path);
   const columns = checkInteger(where, 'columns', options.columns ?? Math.ceil(Math.sqrt(n)), 1);
-  const pictures = take(whole, n);
   const augmenter = new Augmenter(where, augment, { shape: whole.shape, layout: whole.layout ?? 'nchw' });
   const size = augmenter.shape.reduce((a, b) => a * b, 1);
   const sheet = new Sheet(where, n, Math.min(columns, n), augmenter.shape as Dataset['shape'], whole.layout === 'nhwc');
-  const levels = levelsOf(where, pictures, augment.length > 0);
+  const levels = await levelsOf(where, whole, n, augment.length > 0);
   const transformed = new Uint8Array(n * size);
-  await augmenter.run(levels, Int32Array.from({ length: n }, (_, i) => i), { seed, epoch: 0 }, transformed);
+  await augmenter.run(levels, Int32Array.from({ length: n }, (_, i) => i), { seed, epoch: 1 }, transformed);
   for (let i = 0; i < n; i++) sheet.place(i, transformed.subarray(i * size, (i + 1) * size));
   await writeFileAtomic(path, [await encodePng(sheet)]);
   return path;
 }
 
-/** A copy of the pixels as levels. */
-function levelsOf(where: string, { images, scale = 1 }: Dataset, transforms: boolean): Uint8Array {
+/** A copy of the first `n` pictures as levels; those that cannot be read are black. */
+async function levelsOf(where: string, dataset: Dataset | LazyDataset, n: number, transforms: boolean): Promise<Uint8Array> {
+  if (n > dataset.length) {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects n to be at most ${dataset.length}, the length of the data set, but got ${n}.`);
+  }
+  const size = elementCount(dataset.shape);
+  if (isLazy(dataset)) {
+    const levels = new Uint8Array(n * size);
+    const missing = await dataset.read(Int32Array.from({ length: n }, (_, i) => i), levels);
+    for (const i of missing) levels.fill(0, i * size, (i + 1) * size);
+    return levels;
+  }
+  const { scale = 1 } = dataset;
+  const images = dataset.images.subarray(0, n * size);
   if (images instanceof Uint8Array) return images.slice();
   if (!transforms) return Uint8Array.from(images, (v) => Math.min(255, Math.max(0, Math.round(v * scale * 255))));
   throw new StridenetError('ERR_DTYPE_MISMATCH', `${where} expects uint8 images with augment but the data set's are float32. Keep them as levels from 0 to 255.`);

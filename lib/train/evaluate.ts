@@ -1,6 +1,6 @@
 /** evaluate: loss and accuracy of a model on a data set. Changes nothing. */
 
-import { hasValues, knownLabels, readAnyDataset, type ReadyDataset } from '../data/anyDataset';
+import { hasValues, knownLabels, readAnyDataset, type ReadyDataset } from '../data/kinds';
 import type { AnyDataset, DatasetFacts, LabelArray } from '../data/dataset';
 import { checkInteger, checkOptions, StridenetError } from '../errors';
 import { exactKey } from '../graph/exactKey';

@@ -1,6 +1,6 @@
 /** fit: trains a model on a data set for some epochs and reports how it went. */
 
-import { imageTypeOf, isStream, knownLabels, readAnyDataset, type ReadyDataset } from '../data/anyDataset';
+import { imageTypeOf, isStream, knownLabels, readAnyDataset, type ReadyDataset } from '../data/kinds';
 import type { AnyDataset } from '../data/dataset';
 import { checkBoolean, checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
 import type { MetricEntry } from '../metrics/list';

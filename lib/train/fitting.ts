@@ -1,7 +1,7 @@
 /** The epochs of a `fit`: steps in order, what they sum up to, and who is told. */
 
 import { performance } from 'node:perf_hooks';
-import { isStream, type ReadyDataset } from '../data/anyDataset';
+import { isStream, type ReadyDataset } from '../data/kinds';
 import type { Schedule, ScheduleRecord } from '../optim/schedule';
 import { Philox, PURPOSE } from '../random';
 import { StridenetError } from '../errors';

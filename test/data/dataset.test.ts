@@ -97,12 +97,12 @@ describe('data.directory', () => {
 
   it('says what to do with folders of pictures', async () => {
     for (const name of ['cats', 'dogs', 'emus', 'foxes', '.cache']) mkdirSync(join(folder, name));
-    await expectRejection('ERR_DATA_UNAVAILABLE', data.directory(folder), 'It has folders ("cats", "dogs", "emus", ...)', 'data.arrays(pixels');
+    await expectRejection('ERR_DATA_UNAVAILABLE', data.directory(folder), 'It has folders ("cats", "dogs", "emus", ...)', 'data.imageFolder(dir');
   });
 
   it('and with pictures', async () => {
     writeFileSync(join(folder, 'cat.JPG'), '');
-    await expectRejection('ERR_DATA_UNAVAILABLE', data.directory(folder), 'It has pictures', 'data.arrays(pixels');
+    await expectRejection('ERR_DATA_UNAVAILABLE', data.directory(folder), 'It has pictures', 'data.imageList(file');
   });
 
   it('says nothing more of an empty folder and of none', async () => {

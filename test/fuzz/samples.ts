@@ -6,10 +6,13 @@
 import path from 'node:path';
 import * as stridenet from '../../lib/index';
 import type { Tensor } from '../../lib/graph/tensor';
-import type { Dataset } from '../../lib/data/dataset';
+import type { Dataset, Example } from '../../lib/data/dataset';
 import { REPOSITORY_DATA } from './places';
 
 const { tensor, nn, ops, optim, transforms } = stridenet;
+
+/** A picture of one pixel. */
+const PNG = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC', 'base64');
 
 /** Small valid values, made anew for every call, since a hostile call may break them. */
 export class World {
@@ -337,6 +340,24 @@ export const SAMPLES: Readonly<Record<string, Arguments>> = {
   ],
   'data.take': (w) => [w.dataset(), 2],
   'data.subset': (w) => [w.dataset(), [0, 2]],
+  'data.skip': (w) => [w.dataset(), 2],
+  'data.split': (w) => [w.dataset(), { validation: 0.5, stratified: true, seed: 1 }],
+  'data.concat': (w) => [w.dataset(), w.dataset()],
+  'data.map': (w) => [w.dataset(), ({ image, label }: Example) => ({ image, label }), { shape: [1, 4, 4], classes: ['a', 'b'] }],
+  'data.balance': (w) => [w.dataset(), { seed: 1, replacement: false }],
+  'data.classWeights': (w) => [w.dataset()],
+  'data.from': (w) => [[[w.images().subarray(0, 16), 1]], { shape: [1, 4, 4], classes: ['a', 'b'], length: 1, labelType: 'int32' }],
+  'data.shuffleBuffer': () => [stridenet.data.from([], { shape: [1, 4, 4], classes: 2 }), 4, { seed: 1 }],
+  'data.readImage': () => [PNG, { size: [2, 2], channels: 3, fit: 'cover', background: [0, 0, 0] }],
+  'data.imageFolder': () => [
+    REPOSITORY_DATA,
+    { size: [2, 2], channels: 3, onError: 'skip', cache: false, concurrency: 1, extensions: ['.gz'] },
+  ],
+  'data.imageList': () => [[{ path: 'none.png', label: 'a' }], { size: [2, 2], columns: { path: 'path', label: 'label' }, separator: ';' }],
+  'data.cifar10': () => [REPOSITORY_DATA],
+  'data.cifar100': () => [REPOSITORY_DATA, { labels: 'coarse' }],
+  'data.npy': () => [path.join(REPOSITORY_DATA, 't10k-labels-idx1-ubyte.gz')],
+  'data.npz': () => [path.join(REPOSITORY_DATA, 't10k-labels-idx1-ubyte.gz')],
   'data.directory': () => [REPOSITORY_DATA, { classes: [...'abcdefghij'] }],
   'data.readIdx': () => [path.join(REPOSITORY_DATA, 't10k-labels-idx1-ubyte.gz')],
   'data.fashionMnist': () => [{ cache: 'cache', download: false }],
