@@ -1,4 +1,4 @@
-"""Writes optim.json: 20 steps of a small network by every optimizer, schedule and clipping, as PyTorch makes them (LARS and LAMB: timm). Run by
+"""Writes optim.json: 20 steps of a small network by every optimizer, schedule and clipping, with accumulation and with averages of the weights, as PyTorch makes them (LARS and LAMB: timm). Run by
 hand; the tests read the file and need no Python.
 
     python test/golden/generateOptim.py
@@ -49,30 +49,37 @@ def numbers(values):
     return [float(f"{v:.8g}") for v in values]
 
 
-def run(name, optimizer, options, make, schedule=None, factor=None, clip=None, groups=None, records=None):
-    """options: ours. make(parameter groups): torch's. factor: makes a scheduler of it. clip: changes gradients. groups: splits parameters."""
+def run(name, optimizer, options, make, schedule=None, factor=None, clip=None, groups=None, records=None, accumulate=1, ema=None):
+    """options: ours. make(parameter groups): torch's. factor: makes a scheduler of it. clip: changes gradients. groups: splits parameters. accumulate: steps of an update.
+    ema: the decay of an average of the weights, which is what the file gets."""
     torch.manual_seed(0)
     model = Network().double()
     named = list(model.named_parameters())
     theirs = make(groups(named) if groups else [p for _, p in named])
     scheduler = factor(theirs) if factor else None
+    averages = ema and torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(ema))
     losses, rates = [], []
     for step in range(STEPS):
         x, target = batch(step)
-        theirs.zero_grad()
+        if step % accumulate == 0:
+            theirs.zero_grad()
         loss = F.cross_entropy(model(x.double()), target)
-        loss.backward()
+        (loss / accumulate).backward()
+        losses.append(loss.item())
+        rates.append(theirs.param_groups[0]["lr"])
+        if (step + 1) % accumulate != 0:
+            continue
         if clip:
             clip(model.parameters())
-        rates.append(theirs.param_groups[0]["lr"])
         theirs.step()
-        losses.append(loss.item())
+        if averages:
+            averages.update_parameters(model)
         if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             if (step + 1) % PER_EPOCH == 0:
                 scheduler.step(records[step // PER_EPOCH])
         elif scheduler and (scheduler.per_step or (step + 1) % PER_EPOCH == 0):
             scheduler.step()
-    weights = {n: numbers(p.detach().reshape(-1).tolist()) for n, p in model.named_parameters()}
+    weights = {n: numbers(p.detach().reshape(-1).tolist()) for n, p in (averages.module if averages else model).named_parameters()}
     result = {"name": name, "optimizer": optimizer, "options": options, "losses": numbers(losses), "rates": numbers(rates), "weights": weights}
     return result | {k: v for k, v in {"schedule": schedule, "records": records}.items() if v is not None}
 
@@ -159,6 +166,11 @@ def other_runs():
         return [{"params": decay}, {"params": plain, "weight_decay": 0.0}, {"params": head, "lr": 0.1, "momentum": 0.5}]
     yield run("groups", "sgd", {"lr": 0.2, "momentum": 0.9, "weightDecay": 0.05},
               lambda p: torch.optim.SGD(p, lr=0.2, momentum=0.9, weight_decay=0.05), groups=split)
+    yield run("accumulation", "sgd", {"lr": 0.5, "momentum": 0.9, "accumulate": 4}, lambda p: torch.optim.SGD(p, lr=0.5, momentum=0.9), accumulate=4)
+    yield run("accumulation, clipping by norm", "adamw", {"lr": 0.05, "accumulate": 5, "gradientClipNorm": 0.1},
+              lambda p: torch.optim.AdamW(p, lr=0.05), clip=lambda p: parameters.clip_grad_norm_(p, 0.1), accumulate=5)
+    yield run("ema", "adam", {"lr": 0.02, "ema": 0.9}, lambda p: torch.optim.Adam(p, lr=0.02), ema=0.9)
+    yield run("ema, accumulation", "sgd", {"lr": 0.5, "ema": 0.6, "accumulate": 2}, lambda p: torch.optim.SGD(p, lr=0.5), ema=0.6, accumulate=2)
 
 
 runs = [*optimizer_runs(), *schedule_runs(), *other_runs()]

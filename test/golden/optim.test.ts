@@ -1,4 +1,4 @@
-/** 20 steps by every optimizer, schedule and clipping against PyTorch: losses, learning rates and final weights (generateOptim.py). */
+/** 20 steps by every optimizer, schedule and clipping, with accumulation and averages of weights, against PyTorch: losses, learning rates and final weights (generateOptim.py). */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { formula, labels } from './formula';
 interface Run {
   readonly name: string;
   readonly optimizer: string;
-  /** Of the optimizer, and of clipping. */
+  /** Of the optimizer, clipping, accumulation and the average of the weights. */
   readonly options: Readonly<Record<string, number>>;
   readonly schedule?: readonly [name: string, options: object];
   /** The validation loss of each epoch. */
@@ -58,13 +58,13 @@ const GROUPS = [
 ];
 
 async function train(run: Run): Promise<{ losses: number[]; rates: number[]; model: Network }> {
-  const { gradientClipNorm, gradientClipValue, ...options } = run.options;
+  const { gradientClipNorm, gradientClipValue, accumulate, ema, ...options } = run.options;
   const groups = run.name === 'groups' ? { groups: GROUPS } : {};
   const optimizer: optim.Optimizer = (optim[run.optimizer as 'sgd'] as unknown as Make)({ ...options, ...groups });
   const model = network();
   const schedule = scheduleOf(run);
-  const clipping = { gradientClipNorm, gradientClipValue };
-  using trainer = new Trainer(model, { optimizer, input: [1, 4, 4], batchSize: BATCH, threads: 1, ...clipping });
+  const more = { gradientClipNorm, gradientClipValue, accumulate, ema: ema === undefined ? undefined : { decay: ema } };
+  using trainer = new Trainer(model, { optimizer, input: [1, 4, 4], batchSize: BATCH, threads: 1, ...more });
   const [losses, rates]: number[][] = [[], []];
   for (let step = 0; step < STEPS; ++step) {
     const records = run.records?.slice(0, Math.floor(step / PER_EPOCH)).map((valLoss) => ({ valLoss }));
@@ -73,6 +73,7 @@ async function train(run: Run): Promise<{ losses: number[]; rates: number[]; mod
     const { loss } = await trainer.step(formula(BATCH * 16, 100 + (step % PER_EPOCH)), labels(BATCH, CLASSES, step % PER_EPOCH));
     losses!.push(loss);
   }
+  await trainer.useAverage();
   return { losses: losses!, rates: rates!, model };
 }
 
