@@ -218,7 +218,8 @@ async function* augmentedBatches(
     const changed = memory.next().subarray(0, count * size);
     if (count > 0) await augmenter.run(images, indices, { seed, epoch }, changed);
     const mixes = augmenter.mixes && count > 0;
-    const mixed = mixes ? await augmenter.mix(changed, labels as Uint8Array | Int32Array, classes, { seed, epoch, batch }) : labels;
+    // A copy of the labels: those that were gathered are the next batch's when this one is used.
+    const mixed = mixes ? await augmenter.mix(changed, labels as Uint8Array | Int32Array, classes, { seed, epoch, batch }) : labels.slice();
     batch++;
     yield { images: changed, labels: mixed, count, indices };
   }
