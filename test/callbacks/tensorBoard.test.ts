@@ -84,7 +84,7 @@ test('batches by step', async () => {
   await train(callbacks.tensorBoard(run, { everyBatch: true }), { callbacks: [callbacks.tensorBoard(run, { everyBatch: true }), noting] });
   const values = valuesOf(path.join(run, 'train'));
   expect(curve(values, 'batch_loss')).toEqual(losses.map((loss, i) => [i + 1, loss]));
-  expect([...values.keys()].filter((tag) => tag.startsWith('batch_'))).toEqual(['batch_loss', 'batch_accuracy']);
+  expect([...values.keys()].filter((tag) => tag.startsWith('batch_'))).toEqual(['batch_loss', 'batch_learning_rate', 'batch_accuracy']);
 });
 
 test('a histogram of each parameter, every so many epochs', async () => {

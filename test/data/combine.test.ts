@@ -82,7 +82,8 @@ describe('concat', () => {
     refuse('ERR_INVALID_ARGUMENT', { layout: 'nhwc' }, 'same layout', '"nchw" in data set 0');
     refuse('ERR_INVALID_ARGUMENT', { mean: [1] }, 'same mean');
     refuse('ERR_INVALID_ARGUMENT', { images: new Float32Array(4) }, 'Uint8Array and Float32Array');
-    refuse('ERR_INVALID_ARGUMENT', { labels: new Float32Array(2) }, 'all classes or all values');
+    const nameless = { ...set, classes: [] };
+    expectError('ERR_INVALID_ARGUMENT', () => data.concat(nameless, { ...nameless, labels: new Float32Array(2) }), 'all classes or all values');
     expectError('ERR_INVALID_ARGUMENT', () => data.concat(), 'at least one');
     expectError('ERR_INVALID_ARGUMENT', () => data.concat(lazy(set), { ...set, images: new Float32Array(4) }), 'uint8 images in memory');
     const stream = data.from([], { shape, classes });

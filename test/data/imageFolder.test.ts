@@ -48,7 +48,7 @@ describe('a folder of 60 files', () => {
   it('throw: a file that is no picture rejects by its name', async () => {
     const set = await data.imageFolder(pictures, { size: 8 });
     const read = (path: string): Promise<unknown> => set.read(Int32Array.of(0, set.paths.indexOf(path)), room(set, 2));
-    await expectRejection('ERR_BAD_FILE', read(written.truncated), JSON.stringify(written.truncated), 'premature end');
+    await expectRejection('ERR_BAD_FILE', read(written.truncated), JSON.stringify(written.truncated), 'cannot be decoded');
     await expectRejection('ERR_BAD_FILE', read(written.empty), JSON.stringify(written.empty), 'it is empty');
   });
 

@@ -110,7 +110,7 @@ describe('a file that is no picture is refused by its name', () => {
   it('that is empty', () => refuse('', 'it is empty'));
   it('text', () => refuse('no picture'));
   it('a web page', () => refuse('<!doctype html><p>Not found', 'it is an HTML page'));
-  it('a JPEG that ends early', () => refuse(jpeg.subarray(0, jpeg.length / 2), 'premature end'));
+  it('a JPEG that ends early', () => refuse(jpeg.subarray(0, jpeg.length / 2), 'cannot be decoded'));
   it('a PNG that ends early', async () => {
     const png = await sharp(jpeg).png().toBuffer();
     await refuse(png.subarray(0, png.length / 2));

@@ -144,7 +144,7 @@ test('any number has a curve, gaps where it is not finite, and thousands of epoc
   const html = renderReport(run);
   expectHarmless(html);
   expect(html).not.toMatch(/points="[^"]*NaN/);
-  expect(html.match(/<polyline[^>]*><title>training/g)).toHaveLength(2 + 1 + 1); // loss in two parts, <b>, images per second
+  expect(html.match(/<polyline[^>]*><title>training/g)).toHaveLength(2 + 1 + 1 + 1); // loss in two parts, <b>, learning rate, images per second
   expect(html).toContain('aria-label="Top5 by epoch"');
   expect(renderReport({ ...run, epochs: epochs.slice(0, 1) })).toContain('training, epoch 1: 1');
   expect(renderReport({ ...run, epochs: [] })).toContain('No epoch is over yet');
