@@ -1,6 +1,7 @@
 /** callbacks.htmlReport: a page about a training. */
 
-import { readDataset, type DatasetLike } from '../data/dataset';
+import type { AnyDataset } from '../data/dataset';
+import { readAnyDataset } from '../data/kinds';
 import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
 import { checkPath } from '../io/file';
 import { configurationOf, environment } from '../report/facts';
@@ -8,14 +9,18 @@ import { judge } from '../report/judge';
 import { layerTable } from '../report/layerTable';
 import type { Run } from '../report/run';
 import { writeReport } from '../report/writeReport';
-import type { Callback, FitContext } from '../train/callbacks';
+import { registerReport, type Callback, type FitContext } from '../train/callbacks';
+import { augmenterOf } from '../train/evaluate';
 import type { EpochRecord, History } from '../train/history';
+import type { Transform } from '../transforms/transform';
 import { checkPlainValues, type PlainValue } from './plainValues';
 
 /** Options of `callbacks.htmlReport`. */
 export interface HtmlReportOptions {
   /** Shows which classes the trained model takes for which, and its worst mistakes as pictures. Default: the page has neither. */
-  validation?: DatasetLike | undefined;
+  validation?: AnyDataset | undefined;
+  /** Done to its pictures first, as `validationTransforms` of `fit`; default nothing. */
+  transforms?: readonly Transform[] | undefined;
   /** Mistakes that are shown. Default 24. */
   mistakes?: number | undefined;
   /** Default: the class of the model. */
@@ -38,14 +43,15 @@ const NAME = 'callbacks.htmlReport';
  */
 export function htmlReport(path: string, options: HtmlReportOptions = {}): Callback {
   checkPath(NAME, path);
-  checkOptions(NAME, options, ['validation', 'mistakes', 'title', 'configuration']);
-  const { title, mistakes = 24, validation, configuration = {} } = options;
+  checkOptions(NAME, options, ['validation', 'transforms', 'mistakes', 'title', 'configuration']);
+  const { title, mistakes = 24, validation, transforms, configuration = {} } = options;
   if (title !== undefined && typeof title !== 'string') {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${NAME} expects title to be a text but got ${formatValue(title)}.`);
   }
   return new ReportWriter(
     path,
-    validation === undefined ? undefined : readDataset(`${NAME} validation`, validation),
+    validation === undefined ? undefined : checkValidation(validation, transforms),
+    transforms,
     checkInteger(NAME, 'mistakes', mistakes, 0),
     title,
     Object.entries(checkPlainValues(NAME, 'configuration', configuration, `{ augmentation: 'none' }`)).map(([name, value]) => [
@@ -55,12 +61,20 @@ export function htmlReport(path: string, options: HtmlReportOptions = {}): Callb
   );
 }
 
+/** @throws StridenetError as `fit` does for a validation set */
+function checkValidation(validation: AnyDataset, transforms: unknown): AnyDataset {
+  const dataset = readAnyDataset(`${NAME} validation`, validation);
+  augmenterOf(NAME, transforms, dataset);
+  return dataset;
+}
+
 class ReportWriter implements Callback {
   private run!: Run;
 
   constructor(
     private readonly path: string,
-    private readonly validation: DatasetLike | undefined,
+    private readonly validation: AnyDataset | undefined,
+    private readonly transforms: readonly Transform[] | undefined,
     private readonly mistakes: number,
     private readonly title: string | undefined,
     private readonly configuration: readonly [string, string][],
@@ -88,7 +102,10 @@ class ReportWriter implements Callback {
   async onTrainEnd(_history: History, { model, trainer }: FitContext): Promise<void> {
     const updated = new Date();
     const layers = await layerTable(model, trainer.input);
-    const judgement = this.validation && (await judge(model, this.validation, this.mistakes));
+    const judgement = this.validation && (await judge(model, this.validation, this.mistakes, this.transforms));
     await writeReport(this.path, { ...this.run, state: 'finished', updated, layers, judgement });
   }
 }
+
+// `fit` stands below this layer and has an option for the report.
+registerReport(htmlReport);

@@ -1,7 +1,9 @@
 /** Callbacks: objects to which `fit` reports what it does. */
 
 import { checkFunction, checkOptions, formatValue, readArray, StridenetError } from '../errors';
+import type { AnyDataset } from '../data/dataset';
 import type { Module } from '../nn/module';
+import type { Transform } from '../transforms/transform';
 import { isPlainObject } from '../graph/plainObject';
 import type { BatchRecord, EpochRecord, History } from './history';
 import type { Trainer } from './trainer';
@@ -144,4 +146,27 @@ export class Notifier {
       await handler?.apply(callback, args);
     }
   }
+}
+
+/** Makes the callback that writes a page about a training. */
+type ReportMaker = (
+  path: string,
+  options: { validation?: AnyDataset | undefined; transforms?: readonly Transform[] | undefined },
+) => Callback;
+
+let reportMaker: ReportMaker | undefined;
+
+/** What `report` of `fit` uses; a layer above this one gives it. */
+export function registerReport(maker: ReportMaker): void {
+  reportMaker = maker;
+}
+
+/** The callback that writes a page to `path`. @throws StridenetError as callbacks.htmlReport does */
+export function makeReport(...args: Parameters<ReportMaker>): Callback {
+  if (!reportMaker)
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      'fit expects the whole package to be loaded for report: import stridenet, not a part of it.',
+    );
+  return reportMaker(...args);
 }

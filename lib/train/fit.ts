@@ -11,7 +11,7 @@ import * as schedules from '../optim/schedule';
 import type { Schedule } from '../optim/schedule';
 import { nextTurn } from '../runtime/task';
 import { checkImageShape } from './batches';
-import { checkCallbacks, Notifier, type Callback } from './callbacks';
+import { checkCallbacks, makeReport, Notifier, type Callback } from './callbacks';
 import { CLIPPING_OPTIONS, type ClippingOptions } from './clipping';
 import { readCheckpoint } from './checkpoint';
 import { claim } from './claims';
@@ -62,6 +62,8 @@ export interface FitOptions extends ExecutionOptions, ClippingOptions {
   ema?: EmaOptions | undefined;
   /** Default none. */
   callbacks?: readonly Callback[] | undefined;
+  /** A page about the training, as callbacks.htmlReport(path) writes it with the validation set. Default none. */
+  report?: string | undefined;
   /**
    * Stops at the next batch: `fit` rejects with the signal's reason, which gets the records so far as `history`, and the model keeps the
    * weights of the last completed step. `context.trainer.stop()` ends a fit without an error.
@@ -109,6 +111,7 @@ const OPTIONS = [
     'accumulate',
     'ema',
     'callbacks',
+    'report',
     'signal',
     'seed',
     'shuffle',
@@ -155,7 +158,8 @@ export async function fit(model: Module, data: AnyDataset, options: FitOptions):
   const augmenter = augmenterOf('fit', transformsOf(options), dataset, true);
   const validationAugmenter = validation && augmenterOf('fit validation', options.validationTransforms, validation);
   const plan = { ...planOf(dataset, validation, options), validationAugmenter };
-  const callbacks = checkCallbacks('fit', options.callbacks);
+  const report = options.report === undefined ? [] : [makeReport(options.report, { validation, transforms: options.validationTransforms })];
+  const callbacks = [...checkCallbacks('fit', options.callbacks), ...report];
   plan.signal?.throwIfAborted();
   const loss = lossOf(options, dataset);
   const { kind, shape: targetShape } = targetOf(loss, dataset);

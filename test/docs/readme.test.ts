@@ -2,6 +2,7 @@
  * The documents' code is code: every ```ts block of README.md and docs/ must compile against the package's types, and those marked
  * ```ts run are run. In them a line `expression; // => value` states a result, which is compared.
  */
+import * as fs from 'node:fs';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,7 +11,7 @@ import * as stridenet from '../../lib';
 import * as onnx from '../../lib/onnx';
 import { typeErrors } from '../support/typeErrors';
 
-const packages: Readonly<Record<string, unknown>> = { stridenet, 'stridenet/onnx': onnx };
+const packages: Readonly<Record<string, unknown>> = { stridenet, 'stridenet/onnx': onnx, 'node:fs': fs };
 const root = path.join(__dirname, '../..');
 
 interface Snippet {

@@ -4,7 +4,20 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
-import { callbacks, fit, manualSeed, nn, ops, optim, type Callback, type FitOptions, type History, type Tensor } from 'stridenet';
+import {
+  callbacks,
+  data,
+  fit,
+  manualSeed,
+  nn,
+  ops,
+  optim,
+  transforms,
+  type Callback,
+  type FitOptions,
+  type History,
+  type Tensor,
+} from 'stridenet';
 import type { Dataset } from '../../lib/data/dataset';
 import { Philox } from '../../lib/random';
 import { judge, pictureOf } from '../../lib/report/judge';
@@ -190,13 +203,13 @@ describe('judging a model', () => {
   test('pictures are as the data set has them, in either layout, smaller when they are large', () => {
     const rgb = { labels: Uint8Array.of(0), classes: [], length: 1, shape: [3, 1, 2] as [number, number, number] };
     const nchw = { ...rgb, images: Uint8Array.of(1, 2, 11, 12, 21, 22) };
-    expect(pictureOf(nchw, 0)).toEqual({ data: Uint8Array.of(1, 11, 21, 2, 12, 22), width: 2, height: 1, channels: 3 });
+    expect(pictureOf(nchw.images, nchw.shape)).toEqual({ data: Uint8Array.of(1, 11, 21, 2, 12, 22), width: 2, height: 1, channels: 3 });
     const nhwc = { ...rgb, layout: 'nhwc' as const, images: Uint8Array.of(1, 11, 21, 2, 12, 22) };
-    expect(pictureOf(nhwc, 0)).toEqual(pictureOf(nchw, 0));
+    expect(pictureOf(nhwc.images, nhwc.shape, nhwc.layout)).toEqual(pictureOf(nchw.images, nchw.shape));
     const floats = { ...rgb, shape: [2, 1, 2] as [number, number, number], images: Float32Array.of(-1, 1, 0, 0) };
-    expect(pictureOf(floats, 0)).toEqual({ data: Uint8Array.of(0, 255), width: 2, height: 1, channels: 1 });
+    expect(pictureOf(floats.images, floats.shape)).toEqual({ data: Uint8Array.of(0, 255), width: 2, height: 1, channels: 1 });
     const large = { ...rgb, shape: [1, 2, 256] as [number, number, number], images: new Uint8Array(512).map((_, i) => (i % 2) * 100) };
-    expect(pictureOf(large, 0)).toEqual({ data: new Uint8Array(128).fill(50), width: 128, height: 1, channels: 1 });
+    expect(pictureOf(large.images, large.shape)).toEqual({ data: new Uint8Array(128).fill(50), width: 128, height: 1, channels: 1 });
   });
 });
 
@@ -238,4 +251,26 @@ test('many classes have a list of confusions, and a model that makes none says s
   expect(renderReport({ ...run, judgement: { classes: ['a', 'b'], confusion: Uint32Array.of(1, 0, 0, 2), mistakes: [] } })).toContain(
     'Every image',
   );
+});
+
+test('report of fit writes the page, of pictures that are read when they are needed and transformed, too', async () => {
+  const { train } = await data.mini();
+  const few = data.take(train, 60);
+  const lazy: data.LazyDataset = {
+    ...{ labels: few.labels, shape: few.shape, classes: few.classes, length: few.length },
+    read: async (indices, into) => {
+      for (const [to, from] of indices.entries()) into.set(few.images.subarray(784 * from, 784 * (from + 1)), 784 * to);
+      return [];
+    },
+  };
+  const file = path.join(folder, 'of-fit.html');
+  const model = new nn.Sequential(new nn.Flatten(), new nn.Linear(400, 10));
+  await fit(model, lazy, {
+    ...{ epochs: 1, optimizer: optim.sgd(), progress: false, report: file, validation: lazy },
+    augment: [transforms.randomCrop(20)],
+    validationTransforms: [transforms.centerCrop(20)],
+  });
+  const html = readFileSync(file, 'utf8');
+  expect(html).toContain('data:image/png;base64,');
+  expectHarmless(html);
 });
