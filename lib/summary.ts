@@ -21,7 +21,8 @@ import { mul } from './ops/elementwise';
 import { mean } from './ops/reduce';
 import { sgd } from './optim/sgd';
 import { nativeQueries } from './runtime/queries';
-import { callModel, checkModel, CLASS_NUMBERS, inferenceGraph, type BatchForm } from './train/graphs';
+import { callModel, checkModel, inferenceGraph, type BatchForm } from './train/graphs';
+import { CLASS_NUMBERS } from './train/target';
 import { makeKept, type Kept } from './train/kept';
 import { trainingGraph } from './train/trainingGraph';
 

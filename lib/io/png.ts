@@ -23,13 +23,13 @@ const COLOUR_TYPES = [0, 4, 2, 6];
 const MAX_EXTENT = 2 ** 31 - 1;
 
 /** The picture as a PNG file, compressed on another thread. @throws StridenetError ERR_INVALID_ARGUMENT for what is no picture */
-export async function encodePng(picture: Picture): Promise<Buffer> {
+export async function encodePng(picture: Picture): Promise<Uint8Array> {
   const { header, rows } = layOut(picture);
   return file(header, await promisify(deflate)(rows));
 }
 
 /** The same at once, for small pictures. */
-export function encodePngSync(picture: Picture): Buffer {
+export function encodePngSync(picture: Picture): Uint8Array {
   const { header, rows } = layOut(picture);
   return file(header, deflateSync(rows));
 }

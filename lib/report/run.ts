@@ -22,7 +22,7 @@ export interface LayerTable {
 /** An image that a model takes for another class. */
 export interface Mistake {
   /** The image as a PNG file, and its pixels. */
-  readonly png: Buffer;
+  readonly png: Uint8Array;
   readonly width: number;
   readonly height: number;
   /** Place in the data set, from 0. */

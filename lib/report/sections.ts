@@ -161,7 +161,7 @@ function figureOf(
   const line = (kind: string, name: string, share: number): string =>
     `<div class="${kind}" title="${name}"><span>${name}</span><span>${escapeHtml(formatPercent(share))}</span></div>`;
   const small = Math.max(width, height) <= SMALL_PIXELS ? ' class="small"' : '';
-  const source = `data:image/png;base64,${png.toString('base64')}`;
+  const source = `data:image/png;base64,${Buffer.from(png).toString('base64')}`;
   return (
     `<figure class="card"><img${small} src="${source}" alt="image ${index} of class ${is}">` +
     `<figcaption>${line('is', is, labelProbability)}${line('taken', taken, probability)}<div class="muted">image ${index}</div></figcaption></figure>`

@@ -14,17 +14,8 @@ import type { Metric, MetricValue } from '../metrics/metric';
 import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import { checkImageShape, pipeline, readBatches } from './batches';
-import {
-  checkLoss,
-  checkModel,
-  classesOf,
-  evaluationGraph,
-  targetKey,
-  targetName,
-  type Classes,
-  type ScoringGraph,
-  type TargetForm,
-} from './graphs';
+import { checkLoss, checkModel, classesOf, evaluationGraph, type ScoringGraph } from './graphs';
+import { targetKey, targetName, type Classes, type TargetForm } from './target';
 import { checkClasses, readImages, readingOf, readWanted, type ReadingOptions } from './images';
 import { formOf } from './modelForm';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';

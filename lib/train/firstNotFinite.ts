@@ -10,7 +10,8 @@ import { describe } from '../ops/builder';
 import { withRandomStep } from '../ops/dropout';
 import { mul } from '../ops/elementwise';
 import { collectUpdates } from '../ops/update';
-import { scoredGraph, type BatchForm, type Scoring, type TargetForm } from './graphs';
+import { scoredGraph, type BatchForm, type Scoring } from './graphs';
+import type { TargetForm } from './target';
 
 /** A graph whose outputs say of values in the order of their computation whether they are finite: 0 if so, else NaN. */
 export interface FinitenessGraph extends Graph {

@@ -12,6 +12,7 @@ import { Module } from '../nn/module';
 import { add, mul } from '../ops/elementwise';
 import { measureBatch, type Metric } from '../metrics/metric';
 import { imageInput, targetInput, type ImageDType } from './images';
+import type { Classes, TargetForm } from './target';
 
 /** What a graph is specialised for. */
 export interface BatchForm {
@@ -19,25 +20,6 @@ export interface BatchForm {
   readonly dtype: ImageDType;
   readonly input: Shape;
   readonly preprocess: Preprocessing;
-}
-
-/** What the model should give for one image: class numbers, int32, or float32 values. */
-export interface TargetForm {
-  readonly kind: 'classes' | 'values';
-  readonly shape: Shape;
-}
-
-/** Of class numbers, one for each image. */
-export const CLASS_NUMBERS: TargetForm = { kind: 'classes', shape: [] };
-
-/** A text that differs when the forms do. */
-export function targetKey({ kind, shape }: TargetForm): string {
-  return `${kind}${formatShape(shape)}`;
-}
-
-/** The name of the feed. */
-export function targetName({ kind }: TargetForm): string {
-  return kind === 'classes' ? 'labels' : 'targets';
 }
 
 /** A graph whose outputs are the loss and what metrics measure. */
@@ -86,13 +68,6 @@ function checkRows(model: Module, count: number, { shape }: Tensor, output: Shap
 export function evaluationGraph(scoring: Scoring, form: BatchForm, target: TargetForm): ScoringGraph {
   const { images, targets, outputs, measured } = scoredGraph(scoring, form, target, false);
   return { feeds: [images, targets], outputs, updates: [], measured };
-}
-
-/** What class numbers may be. */
-export interface Classes {
-  readonly count: number;
-  /** A label that is passed over. */
-  readonly ignoreIndex?: number | undefined;
 }
 
 /** Operations that take class numbers for what they are, those of losses first: a metric may pass over what a loss must not. */

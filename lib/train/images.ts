@@ -8,7 +8,7 @@ import { affine, checkLayout, checkPreprocessing, statedPreprocessing, type Imag
 import { Tensor } from '../graph/tensor';
 import { elementCount, type Shape, type TypedArray } from '../graph/types';
 import type { Module } from '../nn/module';
-import type { Classes, TargetForm } from './graphs';
+import type { Classes, TargetForm } from './target';
 
 /** Images one after the other, in the order that the layout says; a Tensor has shape [n, ...input] or, for one image, the input's. */
 export type Images = Tensor | Pixels;

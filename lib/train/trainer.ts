@@ -32,7 +32,8 @@ import { checkClipping, type ClippingOptions } from './clipping';
 import { defaultMetrics, score, type EvaluateOptions, type Score, type ScoreOptions } from './evaluate';
 import { finitenessGraph } from './firstNotFinite';
 import type { FitProgress } from './fitProgress';
-import { checkLoss, checkModel, classesOf, targetName, type Classes, type ScoringGraph, type TargetForm } from './graphs';
+import { checkLoss, checkModel, classesOf, type ScoringGraph } from './graphs';
+import { targetName, type Classes, type TargetForm } from './target';
 import {
   checkInputShape,
   readImages,

@@ -5,7 +5,7 @@ import type { Loss } from '../nn/loss';
 import type { Optimizer } from '../optim/optimizer';
 import { CLIPPING_OPTIONS, type ClippingOptions } from './clipping';
 import type { MetricEntry } from '../metrics/list';
-import type { TargetForm } from './graphs';
+import type { TargetForm } from './target';
 import { READING_OPTIONS, type ReadingOptions } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 import type { EmaOptions } from './weightAverage';

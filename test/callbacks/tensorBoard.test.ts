@@ -216,7 +216,9 @@ const hasTensorBoard = spawnSync(python, ['-c', 'import tensorboard']).status ==
     '1/weight': [1, 2].map((epoch) => [epoch, 4, expect.any(Number), expect.any(Number), 30]),
     '1/bias': [1, 2].map((epoch) => [epoch, 2, expect.any(Number), expect.any(Number), 30]),
   });
-  expect(found['train']!['images']).toEqual({ digits: [1, 2].map((epoch) => [epoch, 3, 2, encodePngSync(picture).toString('base64')]) });
+  expect(found['train']!['images']).toEqual({
+    digits: [1, 2].map((epoch) => [epoch, 3, 2, Buffer.from(encodePngSync(picture)).toString('base64')]),
+  });
   expect(found['.']!['session']).toEqual({ hparams: hyperparameters, status: 1 });
   expect(found['.']!['texts']).toEqual({ hyperparameters: expect.stringContaining('| name | a\\|b |') });
 });

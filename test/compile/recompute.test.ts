@@ -13,7 +13,7 @@ import { nativeQueries } from '../../lib/runtime/queries';
 import { Session } from '../../lib/runtime/session';
 import { State } from '../../lib/runtime/state';
 import { makeKept, type Kept } from '../../lib/train/kept';
-import { CLASS_NUMBERS } from '../../lib/train/graphs';
+import { CLASS_NUMBERS } from '../../lib/train/target';
 import { trainingGraph } from '../../lib/train/trainingGraph';
 
 /** A residual block between convolutions; every batch normalisation of it is at least 1 MiB at batch 4. */

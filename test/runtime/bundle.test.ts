@@ -40,6 +40,7 @@ function installInto(folder: string): void {
   renameSync(path.join(root, 'lib'), path.join(root, 'dist'));
   for (const name of ['build', 'prebuilds', 'data']) symlinkSync(path.join(REPOSITORY, name), path.join(root, name));
   cpSync(path.join(REPOSITORY, 'package.json'), path.join(root, 'package.json'));
+  symlinkSync(path.join(REPOSITORY, 'node_modules/@bufbuild'), path.join(folder, 'node_modules/@bufbuild')); // its dependency
   makeEsmEntry(path.join(root, 'dist'));
 }
 

@@ -10,7 +10,7 @@ import { Session } from '../../lib/runtime/session';
 import { State } from '../../lib/runtime/state';
 import { makeKept, type Kept } from '../../lib/train/kept';
 import { accuracy } from '../../lib/metrics/accuracy';
-import { CLASS_NUMBERS } from '../../lib/train/graphs';
+import { CLASS_NUMBERS } from '../../lib/train/target';
 import { trainingGraph } from '../../lib/train/trainingGraph';
 
 function train(sharesMemory: boolean): { bytes: number; losses: number[]; weights: number[][] } {
