@@ -42,6 +42,8 @@ export interface CheckpointState {
   readonly inGroup?: number | undefined;
   /** Updates that averages of the weights have followed. */
   readonly averaged?: number | undefined;
+  /** Epochs that the mean of the weights is of. */
+  readonly averagedEpochs?: number | undefined;
 }
 
 /** A checkpoint, read at one go: its parts belong together even if another file takes its place meanwhile. */
@@ -210,7 +212,7 @@ function parseMetadata(path: string, metadata: Record<string, string>): Pick<Che
     parsed.random?.['seed'],
     parsed.random?.['nextStream'],
   ];
-  const optional = [parsed.state?.['inGroup'], parsed.state?.['averaged']].filter((n) => n !== undefined);
+  const optional = [parsed.state?.['inGroup'], parsed.state?.['averaged'], parsed.state?.['averagedEpochs']].filter((n) => n !== undefined);
   counts.push(...optional);
   const rate = parsed.state?.['learningRate'];
   if (counts.some((n) => !Number.isSafeInteger(n) || (n as number) < 0) || typeof rate !== 'number' || !(rate >= 0)) {

@@ -28,7 +28,7 @@ import { checkSignal, type StopSignal } from '../stopSignal';
 import { Trainer } from './trainer';
 import type { Transform } from '../transforms/transform';
 import { optionsOf } from './trainerOptions';
-import type { EmaOptions } from './weightAverage';
+import { checkSwa, type EmaOptions, type SwaOptions } from './weightAverage';
 
 /** Options of `fit`. */
 export interface FitOptions extends ExecutionOptions, ClippingOptions {
@@ -61,6 +61,11 @@ export interface FitOptions extends ExecutionOptions, ClippingOptions {
   accumulate?: number | undefined;
   /** Keep an exponential moving average of the weights: the validation set is measured with it, and the model ends with it. Default none. */
   ema?: EmaOptions | undefined;
+  /**
+   * Stochastic weight averaging: the model ends with the mean of its weights behind the last epochs, and with running statistics of batch
+   * normalisation that a further pass makes for them. Records are of the weights that are averaged. Default none.
+   */
+  swa?: SwaOptions | undefined;
   /** Default none. */
   callbacks?: readonly Callback[] | undefined;
   /** A page about the training, as callbacks.htmlReport(path) writes it with the validation set. Default none. */
@@ -111,6 +116,7 @@ const OPTIONS = [
     'schedule',
     'accumulate',
     'ema',
+    'swa',
     'callbacks',
     'report',
     'signal',
@@ -245,6 +251,9 @@ function planOf(dataset: ReadyDataset, validation: ReadyDataset | undefined, opt
       );
     }
   }
+  if (options.ema !== undefined && options.swa !== undefined) {
+    throw new StridenetError('ERR_INVALID_ARGUMENT', 'fit expects either ema or swa: the model can end with one average of its weights.');
+  }
   const limit = tryOut ?? overfitBatches ?? options.limitBatches;
   const whole = dataset.length === undefined ? undefined : countSteps(dataset.length, batchSize, dropLast);
   const ofValidation = validation?.length === undefined ? undefined : countSteps(validation.length, batchSize, false);
@@ -252,6 +261,7 @@ function planOf(dataset: ReadyDataset, validation: ReadyDataset | undefined, opt
     epochs: tryOut === undefined ? epochs : 1,
     batchesPerEpoch: limitOf(limit, whole),
     accumulate: checkInteger('fit', 'accumulate', options.accumulate ?? 1, 1),
+    swa: options.swa === undefined ? undefined : checkSwa('fit', options.swa, epochs),
     schedule: options.schedule === undefined ? undefined : checkSchedule(options.schedule),
     dropLast,
     shuffle: checkBoolean('fit', 'shuffle', options.shuffle ?? true) && overfitBatches === undefined,

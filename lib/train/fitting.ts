@@ -16,7 +16,9 @@ import type { EpochRecord, History } from './history';
 import type { ProgressBar } from './progress';
 import type { StopSignal } from '../stopSignal';
 import { metricValues, Tally, type BatchScore } from './tally';
+import { recalibrate } from './recalibrate';
 import type { Trainer } from './trainer';
+import type { SwaPlan } from './weightAverage';
 
 /** What is to be done. */
 export interface FitPlan {
@@ -27,6 +29,8 @@ export interface FitPlan {
   readonly accumulate: number;
   /** Undefined: the learning rate stays as it is. */
   readonly schedule: Schedule | undefined;
+  /** The mean over the last epochs that the model ends with, if it does. */
+  readonly swa: SwaPlan | undefined;
   /** Whether an epoch leaves out the images that do not fill a batch. */
   readonly dropLast: boolean;
   /** Whether every epoch has the images in an order of its own. */
@@ -91,7 +95,7 @@ export class Fitting {
     try {
       await this.notify.trainBegin();
       for (let epoch = this.trainer.epoch + 1; epoch <= this.plan.epochs && !this.trainer.stopped; epoch++) await this.epoch(epoch);
-      await this.trainer.finish();
+      await this.finish();
       await this.notify.trainEnd(this.history);
       return this.history;
     } catch (error) {
@@ -99,6 +103,16 @@ export class Fitting {
       this.submitted = this.current.batches; // steps that failed are not part of a checkpoint that is saved now
       throw await this.withCause(error);
     }
+  }
+
+  /** Gives the model what it is to end with, before callbacks are told of the end. */
+  private async finish(): Promise<void> {
+    const { trainer, plan, dataset } = this;
+    if (!plan.swa || !(await trainer.useEpochAverage())) return trainer.finish();
+    const epoch = plan.epochs + 1;
+    const order = isStream(dataset) ? undefined : await this.order(epoch, dataset.length);
+    const { batchesPerEpoch: limit, dropLast, augmentation } = plan;
+    await recalibrate(trainer, readBatches('fit', dataset, { batchSize: trainer.batchSize, epoch, order, limit, dropLast, augmentation }));
   }
 
   /** A loss that is not finite, with what was the first such value. */
@@ -126,6 +140,7 @@ export class Fitting {
     this.history.epochs.push(record);
     if (this.isWhole) {
       this.trainer.epoch = epoch;
+      if (this.plan.swa && epoch >= this.plan.swa.firstEpoch) await this.trainer.averageEpoch();
       this.current = { batches: 0, seconds: 0, learningRate: this.trainer.learningRate, tally: new Tally(this.trainer.metrics) };
       this.submitted = 0;
     }
@@ -182,8 +197,10 @@ export class Fitting {
   private async step(epoch: number, { images, labels, count }: Batch, place: number): Promise<BatchScore | undefined> {
     if (count === 0) return undefined; // none of its pictures could be read
     const { trainer } = this;
-    const { accumulate, batchesPerEpoch, schedule, epochs } = this.plan;
-    if (schedule) {
+    const { accumulate, batchesPerEpoch, schedule, epochs, swa } = this.plan;
+    if (swa?.lr !== undefined && epoch >= swa.firstEpoch) {
+      trainer.learningRate = swa.lr;
+    } else if (schedule) {
       const stepsPerEpoch = Math.ceil(batchesPerEpoch! / accumulate);
       const step = (epoch - 1) * stepsPerEpoch + Math.floor(place / accumulate);
       const records = this.history.epochs as readonly object[] as readonly ScheduleRecord[];

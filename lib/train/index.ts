@@ -3,7 +3,7 @@
 export type { Callback, FitContext, FitParams } from './callbacks';
 export { compile, CompiledModel, type CompileModelOptions, type WarmUpOptions } from './compile';
 export { evaluate, type EvaluateOptions, type Score } from './evaluate';
-export type { EmaOptions } from './weightAverage';
+export type { EmaOptions, SwaOptions } from './weightAverage';
 export { compileStep, CompiledStep, type CompileStepOptions, type StepResults } from './compileStep';
 export { lrFinder, type LrFinderOptions, type LrFinderResult } from './lrFinder';
 export type { StepGraph, StepIO, StepUpdate, Trained } from './stepGraph';

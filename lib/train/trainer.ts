@@ -51,7 +51,8 @@ import { Programs } from './programs';
 import { batchScore, metricValues, type BatchScore } from './tally';
 import { ownershipOf, TRAINER_OPTIONS, type TrainerOptions } from './trainerOptions';
 import { chainValues, trainingGraph, type Group } from './trainingGraph';
-import { checkEma, WeightAverage } from './weightAverage';
+import { statisticsGraph } from './recalibrate';
+import { checkEma, EpochAverage, WeightAverage } from './weightAverage';
 import { WeightCopies } from './weightCopies';
 
 /** Options of `trainer.save`. */
@@ -105,6 +106,7 @@ export class Trainer {
   private inGroup = 0;
   private readonly accumulators = new Map<Parameter, Variable>();
   private readonly average: WeightAverage | undefined;
+  private readonly epochAverage: EpochAverage;
   /** @internal The best weights so far, as a callback keeps them. */
   readonly best: WeightCopies;
   private hasBest = false;
@@ -174,6 +176,7 @@ export class Trainer {
     this.rate = this.baseRate = this.optimizer.lr;
     this.form = new ModelForm(model);
     this.average = options.ema === undefined ? undefined : new WeightAverage(model, checkEma(where, options.ema), this.lastApplied);
+    this.epochAverage = new EpochAverage(model);
     this.best = new WeightCopies('best', model, 'all');
     // Mistakes of shape are reported here and not by the first step.
     const graph = this.buildGraph(this.batchSize, 'float32');
@@ -363,6 +366,36 @@ export class Trainer {
     if (copies) await this.writeModel(`use average ${this.form.toString()}`, () => copies.puttingBack);
   }
 
+  /** @internal Takes the weights up into the mean over epochs. */
+  async averageEpoch(): Promise<void> {
+    await this.epochAverage.add(this.programs, this.form.toString());
+  }
+
+  /** @internal The model takes the mean over epochs. @returns whether there is one */
+  async useEpochAverage(): Promise<boolean> {
+    const { copies } = this.epochAverage;
+    if (!copies) return false;
+    await this.writeModel(`use swa ${this.form.toString()}`, () => copies.puttingBack);
+    return true;
+  }
+
+  /** @internal Moves running statistics by a batch, and nothing else. */
+  async moveStatistics(images: Images): Promise<void> {
+    const { data, dtype, count } = readImages('Trainer', images, this.input, this.preprocess.layout);
+    const form = { count, dtype, input: this.input, preprocess: this.preprocess };
+    const build = (): Graph => statisticsGraph(this.model, form);
+    const randomStep = randomStepValue(this.shuffleSeed, this.submitted);
+    let release: () => void = () => undefined;
+    try {
+      await this.programs.run(`statistics ${count} ${dtype} ${this.form.toString()}`, build, (graph) => {
+        release = claim('Trainer', changedBy(graph), this);
+        return { images: data, randomStep };
+      });
+    } finally {
+      release();
+    }
+  }
+
   /** @internal What the model ends with: its averages, unless the best weights were put back. */
   async finish(): Promise<void> {
     if (!this.tookFinal) await this.useAverage();
@@ -407,8 +440,9 @@ export class Trainer {
     const notes = checkNotes('Trainer.save', options.metadata);
     const { epoch, submitted: step, baseRate: learningRate, seed, inGroup } = this;
     const averaged = this.average?.updates;
+    const averagedEpochs = this.epochAverage.epochs;
     const recipe = this.recipe();
-    const state = { optimizer: this.optimizer.name, epoch, step, learningRate, seed, inGroup, averaged };
+    const state = { optimizer: this.optimizer.name, epoch, step, learningRate, seed, inGroup, averaged, averagedEpochs };
     const progress = this.progress?.();
     progress?.catch(() => undefined); // it is awaited in its turn; until then a rejection must not count as unhandled
     await this.programs.between(
@@ -444,6 +478,7 @@ export class Trainer {
   restore(checkpoint: Checkpoint): void {
     this.hasBest = holdsSlot(checkpoint, this.best.slot);
     this.average?.resume(checkpoint.state.averaged ?? 0);
+    this.epochAverage.epochs = checkpoint.state.averagedEpochs ?? 0;
     restoreCheckpoint(checkpoint, this.model, this.slotVariables(), this.optimizer.name);
     this.inGroup = checkpoint.state.inGroup ?? 0;
     // The model knows by now how images were read; nothing is compiled yet.
@@ -575,7 +610,7 @@ export class Trainer {
       const kept = this.keptOf(parameter);
       return [...kept.slots, ...kept.scalars].map((variable, i) => [slotName(names[i]!, parameter.name), variable] as const);
     });
-    const copies = [this.average?.copies, this.hasBest ? this.best : undefined].flatMap((kept) =>
+    const copies = [this.average?.copies, this.epochAverage.copies, this.hasBest ? this.best : undefined].flatMap((kept) =>
       (kept?.pairs ?? []).map(({ name, copy }) => [slotName(kept!.slot, name), copy] as const),
     );
     const sums = this.groupSize === 1 ? [] : this.model.parameters().filter(({ requiresGrad }) => requiresGrad);

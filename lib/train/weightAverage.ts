@@ -1,6 +1,6 @@
-/** The exponential moving average of a model's weights (Polyak and Juditsky, 1992), as torch.optim.swa_utils.AveragedModel keeps it. */
+/** Averages of a model's weights, as torch.optim.swa_utils.AveragedModel keeps them: over updates, exponentially, or over the last epochs. */
 
-import { checkNumber, checkOptions } from '../errors';
+import { checkInteger, checkNumber, checkOptions, StridenetError } from '../errors';
 import type { Tensor } from '../graph/tensor';
 import type { Module } from '../nn/module';
 import type { Variable } from '../nn/parameter';
@@ -22,6 +22,7 @@ export function checkEma(where: string, ema: unknown): Required<EmaOptions> {
   return { decay: checkNumber(where, 'ema.decay', (ema as EmaOptions).decay ?? 0.999, 0, 1) };
 }
 
+/** The exponential moving average (Polyak and Juditsky, 1992). */
 export class WeightAverage {
   /** Updates of the weights that the average has followed. */
   updates = 0;
@@ -64,6 +65,62 @@ export class WeightAverage {
         return this.weights.averaging(decay, { guard, feeds: [mark] });
       },
       () => ({ mark: markValue(step) }),
+    );
+  }
+}
+
+/** Options of `swa`. */
+export interface SwaOptions {
+  /** The first epoch that is averaged, from 1 on, or below 1 the share of the epochs before it; default 0.75. */
+  start?: number | undefined;
+  /** The learning rate from there on, which goes before the schedule. Default: the schedule's. */
+  lr?: number | undefined;
+}
+
+/** `swa` of a fit. */
+export interface SwaPlan {
+  readonly firstEpoch: number;
+  readonly lr: number | undefined;
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
+export function checkSwa(where: string, swa: unknown, epochs: number): SwaPlan {
+  checkOptions(`${where} swa`, swa, ['start', 'lr']);
+  const { start = 0.75, lr } = swa as SwaOptions;
+  checkNumber(where, 'swa.start', start, 0);
+  if (lr !== undefined) checkNumber(where, 'swa.lr', lr, 0);
+  const firstEpoch = start < 1 ? Math.floor(start * epochs) + 1 : checkInteger(where, 'swa.start', start, 1);
+  if (firstEpoch > epochs) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects swa.start to be one of its ${epochs} epochs, or a share of them, but got ${start}.`,
+    );
+  }
+  return { firstEpoch, lr };
+}
+
+/** The mean of the weights behind several epochs (stochastic weight averaging, Izmailov et al. 2018). */
+export class EpochAverage {
+  /** Epochs that are part of it. */
+  epochs = 0;
+  private readonly weights: WeightCopies;
+
+  constructor(model: Module) {
+    this.weights = new WeightCopies('swa', model, 'parameters');
+  }
+
+  /** The mean, once there is one. */
+  get copies(): WeightCopies | undefined {
+    return this.epochs > 0 ? this.weights : undefined;
+  }
+
+  /** Takes the weights up as they are. @param form of the model */
+  async add(programs: Programs, form: string): Promise<void> {
+    const before = this.epochs++;
+    await programs.run(
+      `swa ${before} ${form}`,
+      () => this.weights.averaging(before / (before + 1)),
+      () => ({}),
     );
   }
 }
