@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeInputs, transfer } from '../../examples/transfer';
 
-test('a network that knows five classes learns five others from some pictures of each', async () => {
+test('a network that knows six classes learns four others from some pictures of each', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'stridenet-transfer-'));
   try {
     await makeInputs(folder, 200);
