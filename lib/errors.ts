@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'ERR_MISSING_DEPENDENCY' // an optional package is needed and absent
   | 'ERR_NOT_FINITE' // a loss became NaN or infinite
   | 'ERR_BUSY' // a model is being trained by something else
+  | 'ERR_ADDRESS_IN_USE' // a port is taken or may not be used
   | 'ERR_CLOSED' // a closed session was used
   | 'ERR_OUT_OF_MEMORY' // memory for a program or a tensor could not be had
   | 'ERR_NATIVE_UNAVAILABLE' // no native binary could be loaded

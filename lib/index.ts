@@ -23,5 +23,6 @@ export * as callbacks from './callbacks';
 export * as transforms from './transforms';
 export * as data from './data';
 export * from './train';
+export { watch, type Watch, type WatchOptions } from './report/watch';
 export { summary, type LayerSummary, type Summary } from './summary';
 export { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from './io/safetensors';

@@ -9,11 +9,12 @@ import { STYLE } from './style';
 /** What the page may do, should a text in it have come through as code after all. */
 const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
-/** The page. */
-export function renderReport(run: Run): string {
+/** The page. @param refresh seconds after which a browser is to load it again, for one that is served */
+export function renderReport(run: Run, refresh?: number): string {
   return [
     '<!doctype html><html lang="en"><head><meta charset="utf-8">',
     `<meta http-equiv="Content-Security-Policy" content="${POLICY}"><meta name="viewport" content="width=device-width,initial-scale=1">`,
+    ...(refresh === undefined ? [] : [`<meta http-equiv="refresh" content="${refresh}">`]),
     `<title>${escapeHtml(run.title)}</title><link rel="icon" href="data:,"><style>${STYLE}</style></head>`,
     `<body><main>${renderBody(run)}</main></body></html>\n`,
   ].join('\n');

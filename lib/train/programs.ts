@@ -69,6 +69,10 @@ export class Programs {
     this.session = new Session({ state: this.state, threads });
   }
 
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
   /** The program of `key` as text, one line for each instruction; `build` makes its graph the first time. */
   listing(key: string, build: () => Graph): string {
     return this.session.listing(this.entry(key, build).value.loading.now());

@@ -495,6 +495,11 @@ export class Trainer {
     this.submitted = this.completed = step;
   }
 
+  /** @internal Whether it takes no more steps. */
+  get isClosed(): boolean {
+    return this.programs.isClosed;
+  }
+
   /** Frees threads and memory; the module keeps the trained values. Idempotent. */
   close(): void {
     this.programs.close();
