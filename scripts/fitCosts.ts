@@ -5,6 +5,7 @@
  *   STRIDENET_ISA=avx2 stridenet bench kernels --algorithm all --threads 1 --batch 1,8 --models ... --json > report.txt
  *   npx ts-node --transpile-only scripts/fitCosts.ts report.txt
  *
+ * Several reports of one instruction set are parts of one measurement, or repeat it: the least times count.
  * Without reports the costs are fitted anew to what bench/costs has, as is needed after a change of what plans count. `--check` writes nothing
  * and fails if the header is not what would be written. `--mistakes N` prints the N most expensive wrong choices.
  */
@@ -26,9 +27,9 @@ const { values, positionals } = parseArgs({
 });
 const header = path.join(__dirname, '..', 'native', 'kernels', 'costs.h');
 
-for (const file of positionals) {
-  const isa = keepMeasurements(JSON.parse(readFileSync(file, 'utf8').trimEnd().split('\n').at(-1)!) as Report);
-  console.log(`${file}: kept as measurements of ${isa}`);
+if (positionals.length > 0) {
+  const reports = positionals.map((file) => JSON.parse(readFileSync(file, 'utf8').trimEnd().split('\n').at(-1)!) as Report);
+  console.log(`${reports.length} reports are kept as measurements of ${keepMeasurements(reports)}`);
 }
 
 const kinds = binding().workKinds();

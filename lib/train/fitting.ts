@@ -108,7 +108,7 @@ export class Fitting {
   /** Gives the model what it is to end with, before callbacks are told of the end. */
   private async finish(): Promise<void> {
     const { trainer, plan, dataset } = this;
-    if (!plan.swa || !(await trainer.useEpochAverage())) return trainer.finish();
+    if (!plan.swa || !(await trainer.endWeights.useEpochAverage())) return trainer.endWeights.finish();
     const epoch = plan.epochs + 1;
     const order = isStream(dataset) ? undefined : await this.order(epoch, dataset.length);
     const { batchesPerEpoch: limit, dropLast, augmentation } = plan;
@@ -140,7 +140,7 @@ export class Fitting {
     this.history.epochs.push(record);
     if (this.isWhole) {
       this.trainer.epoch = epoch;
-      if (this.plan.swa && epoch >= this.plan.swa.firstEpoch) await this.trainer.averageEpoch();
+      if (this.plan.swa && epoch >= this.plan.swa.firstEpoch) await this.trainer.endWeights.averageEpoch();
       this.current = { batches: 0, seconds: 0, learningRate: this.trainer.learningRate, tally: new Tally(this.trainer.metrics) };
       this.submitted = 0;
     }

@@ -17,8 +17,8 @@ export interface ChainedStep {
   readonly number: number;
   /** Feeds of the graph. */
   readonly values: FeedValues;
-  /** It was not applied, and why: the first of its chain to say so is the reason for all behind it. */
-  fail(error: unknown): void;
+  /** It was not applied, and why: the first of its chain to say so is the reason for all behind it. @returns whether it is the first */
+  fail(error: unknown): boolean;
   /** @throws StridenetError when a step that it was queued behind was not applied, and so neither was this */
   check(): void;
 }
@@ -26,6 +26,9 @@ export interface ChainedStep {
 export class StepChain {
   private chain: Chain = {};
   private submitted = 0;
+
+  /** @param what a step is called in messages */
+  constructor(private readonly what = 'Step') {}
 
   /** Steps that were begun. */
   get count(): number {
@@ -49,17 +52,26 @@ export class StepChain {
       number,
       values,
       fail(error) {
+        const isFirst = chain.failure === undefined;
         chain.failure ??= { step: number, error };
+        return isFirst;
       },
-      check() {
-        if (!chain.failure) return;
-        const { step, error } = chain.failure;
-        throw new StridenetError(
-          error instanceof StridenetError ? error.code : 'ERR_NOT_FINITE',
-          `Step ${number} was not applied, since step ${step}, which it was queued behind, failed: ${(error as Error).message}`,
-          { cause: error },
-        );
-      },
+      check: () => this.checkStep(number, chain),
     };
+  }
+
+  /** @throws StridenetError when the last step that was begun was not applied: a next one would not be either */
+  check(): void {
+    this.checkStep(this.submitted + 1, this.chain);
+  }
+
+  private checkStep(number: number, { failure }: Chain): void {
+    if (!failure) return;
+    const { step, error } = failure;
+    throw new StridenetError(
+      error instanceof StridenetError ? error.code : 'ERR_NOT_FINITE',
+      `${this.what} ${number} was not applied, since step ${step}, which it was queued behind, failed: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
 }

@@ -19,7 +19,6 @@ import { checkOptimizer, isBuiltIn, slotName, type Optimizer } from '../optim/op
 import { Philox } from '../random';
 import {
   checkNotes,
-  holdsSlot,
   readCheckpoint,
   rebuildFromCheckpoint,
   restoreCheckpoint,
@@ -29,6 +28,7 @@ import {
 } from './checkpoint';
 import { claim } from './claims';
 import { checkClipping, type ClippingOptions } from './clipping';
+import { EndWeights } from './endWeights';
 import { defaultMetrics, score, type EvaluateOptions, type Score, type ScoreOptions } from './evaluate';
 import { finitenessGraph } from './firstNotFinite';
 import type { FitProgress } from './fitProgress';
@@ -47,13 +47,13 @@ import {
 } from './images';
 import { makeKept, type Kept } from './kept';
 import { ModelForm } from './modelForm';
-import { Programs } from './programs';
+import { Programs, type FeedValues } from './programs';
 import { batchScore, metricValues, type BatchScore } from './tally';
 import { ownershipOf, TRAINER_OPTIONS, type TrainerOptions } from './trainerOptions';
-import { chainValues, trainingGraph, type Group } from './trainingGraph';
+import { StepChain, type ChainedStep } from './stepChain';
+import { trainingGraph, type Group } from './trainingGraph';
 import { statisticsGraph } from './recalibrate';
-import { checkEma, EpochAverage, WeightAverage } from './weightAverage';
-import { WeightCopies } from './weightCopies';
+import { checkEma } from './weightAverage';
 
 /** Options of `trainer.save`. */
 export interface TrainerSaveOptions {
@@ -105,11 +105,8 @@ export class Trainer {
   /** Steps of the group under way that were submitted. */
   private inGroup = 0;
   private readonly accumulators = new Map<Parameter, Variable>();
-  private readonly average: WeightAverage | undefined;
-  private readonly epochAverage: EpochAverage;
-  /** @internal The best weights so far, as a callback keeps them. */
-  readonly best: WeightCopies;
-  private hasBest = false;
+  /** @internal What the model may end with. */
+  readonly endWeights: EndWeights;
   /** @internal */
   preprocess: Preprocessing;
   /** @internal */
@@ -130,17 +127,14 @@ export class Trainer {
   /** What whole data sets are measured by. */
   private readonly evaluated: readonly Metric[];
   private readonly metricsGiven: boolean;
-  /** Whether the model has the weights that it is to end with. */
-  private tookFinal = false;
   /** What the options say of how images are read, and whether the model knows how they are. */
   private readonly said: ReadingOptions;
   private remembered = false;
-  private submitted = 0;
   private completed = 0;
   private readonly form: ModelForm;
   /** The classes of the model in the form that it had when they were counted. */
   private counted: { readonly form: string; readonly classes: Classes | undefined } | undefined;
-  private chain: Chain = {};
+  private readonly chain = new StepChain('Training step');
   private readonly lastApplied = new Variable([]);
   /** @internal What steps change, as long as the model is trained as it is at first. */
   readonly changing: readonly Tensor[];
@@ -175,9 +169,8 @@ export class Trainer {
     this.shuffleSeed = checkInteger(where, 'seed', options.seed ?? Philox.next().uint32(), 0);
     this.rate = this.baseRate = this.optimizer.lr;
     this.form = new ModelForm(model);
-    this.average = options.ema === undefined ? undefined : new WeightAverage(model, checkEma(where, options.ema), this.lastApplied);
-    this.epochAverage = new EpochAverage(model);
-    this.best = new WeightCopies('best', model, 'all');
+    const ema = options.ema === undefined ? undefined : checkEma(where, options.ema);
+    this.endWeights = new EndWeights(model, async (...program) => this.change(...program), this.lastApplied, ema);
     // Mistakes of shape are reported here and not by the first step.
     const graph = this.buildGraph(this.batchSize, 'float32');
     this.classesOf(() => graph);
@@ -269,18 +262,13 @@ export class Trainer {
         `Trainer.step expects at most batchSize = ${this.batchSize} images but got ${batch.count}.`,
       );
     }
-    const { rate } = this;
-    const { failure } = this.chain;
-    if (failure && this.endsAtFailure) throw notApplied(this.submitted + 1, failure);
-    const chain = (this.chain = failure ? {} : this.chain);
-    const { inGroup } = this;
+    const { rate, inGroup } = this;
+    if (this.endsAtFailure) this.chain.check();
     const group = { size: groupSize, isLast: inGroup + 1 >= groupSize };
+    let step: ChainedStep | undefined;
     const fail = (error: unknown): void => {
-      if (chain.failure) return;
-      chain.failure = { step, error };
-      this.inGroup = inGroup; // nor do the steps behind this one count
+      if (step?.fail(error)) this.inGroup = inGroup; // nor do the steps behind this one count
     };
-    let step = 0;
     let release: () => void = () => undefined;
     let scored: BatchScore;
     try {
@@ -294,30 +282,28 @@ export class Trainer {
           release = claim('Trainer.step', changedBy(built), this);
           if (!this.remembered) rememberPreprocessing(this.model, this.preprocess);
           this.remembered = true;
-          const randomStep = randomStepValue(this.shuffleSeed, this.submitted);
-          step = ++this.submitted;
-          const links = chainValues(step, chain.last === undefined);
-          chain.last = step;
+          const randomStep = randomStepValue(this.shuffleSeed, this.chain.count);
+          step = this.chain.begin();
           this.inGroup = group.isLast ? 0 : inGroup + 1;
-          return { images: batch.data, [targetName(this.target)]: wanted, learningRate: Float32Array.of(rate), ...links, randomStep };
+          return { images: batch.data, [targetName(this.target)]: wanted, learningRate: Float32Array.of(rate), ...step.values, randomStep };
         },
       );
-      const averaging = group.isLast && step > 0 ? this.average?.follow(this.programs, this.form.toString(), step) : undefined;
+      const averaging = group.isLast && step ? this.endWeights.follow(step.number) : undefined;
       averaging?.catch(() => undefined); // awaited below; a step that fails is what counts
       scored = batchScore(graph!, batch.count, await running);
       await averaging;
     } catch (error) {
-      if (step > 0) fail(error);
+      fail(error);
       throw error;
     } finally {
       release();
     }
-    this.completed = step;
-    if (chain.failure) throw notApplied(step, chain.failure);
+    this.completed = step!.number;
+    step!.check();
     if (Number.isFinite(scored.loss)) return scored;
     const error = new StridenetError(
       'ERR_NOT_FINITE',
-      `Training step ${step} gave a loss of ${scored.loss} (learning rate ${rate}). Lower the learning rate, or check the images for NaN. ` +
+      `Training step ${this.completed} gave a loss of ${scored.loss} (learning rate ${rate}). Lower the learning rate, or check the images for NaN. ` +
         'The weights are those of before this step.',
     );
     fail(error);
@@ -339,66 +325,30 @@ export class Trainer {
     // What accuracy is by default depends on the data set.
     const metrics = this.metricsGiven ? this.evaluated : undefined;
     const target = { model, loss, metrics, input, batchSize, preprocess, programs };
-    return score(where, target, dataset, { ...options, standIns: this.average?.standIns });
+    return score(where, target, dataset, { ...options, standIns: this.endWeights.standIns });
   }
 
   /** Keeps a copy of the weights as they are when the steps so far are done (their averages, with `ema`), for `restoreBest`. */
   async keepBest(): Promise<void> {
-    const standIns = this.average?.standIns;
-    this.hasBest = true;
-    await this.programs.run(
-      `keep best ${this.form.toString()}${standIns ? ' of averages' : ''}`,
-      () => this.best.averaging(0, { standIns }),
-      () => ({}),
-    );
+    await this.endWeights.keepBest();
   }
 
   /** Puts the weights of the last `keepBest` back; without one, nothing changes. */
   async restoreBest(): Promise<void> {
-    if (!this.hasBest) return;
-    this.tookFinal = true;
-    await this.writeModel(`restore best ${this.form.toString()}`, () => this.best.puttingBack);
+    await this.endWeights.restoreBest();
   }
 
   /** With `ema`: the model takes the averages of its weights, as `fit` does at its end. Without, or before the first update, nothing changes. */
   async useAverage(): Promise<void> {
-    const copies = this.average?.copies;
-    if (copies) await this.writeModel(`use average ${this.form.toString()}`, () => copies.puttingBack);
-  }
-
-  /** @internal Takes the weights up into the mean over epochs. */
-  async averageEpoch(): Promise<void> {
-    await this.epochAverage.add(this.programs, this.form.toString());
-  }
-
-  /** @internal The model takes the mean over epochs. @returns whether there is one */
-  async useEpochAverage(): Promise<boolean> {
-    const { copies } = this.epochAverage;
-    if (!copies) return false;
-    await this.writeModel(`use swa ${this.form.toString()}`, () => copies.puttingBack);
-    return true;
+    await this.endWeights.useAverage();
   }
 
   /** @internal Moves running statistics by a batch, and nothing else. */
   async moveStatistics(images: Images): Promise<void> {
     const { data, dtype, count } = readImages('Trainer', images, this.input, this.preprocess.layout);
     const form = { count, dtype, input: this.input, preprocess: this.preprocess };
-    const build = (): Graph => statisticsGraph(this.model, form);
-    const randomStep = randomStepValue(this.shuffleSeed, this.submitted);
-    let release: () => void = () => undefined;
-    try {
-      await this.programs.run(`statistics ${count} ${dtype} ${this.form.toString()}`, build, (graph) => {
-        release = claim('Trainer', changedBy(graph), this);
-        return { images: data, randomStep };
-      });
-    } finally {
-      release();
-    }
-  }
-
-  /** @internal What the model ends with: its averages, unless the best weights were put back. */
-  async finish(): Promise<void> {
-    if (!this.tookFinal) await this.useAverage();
+    const randomStep = randomStepValue(this.shuffleSeed, this.chain.count);
+    await this.change(`statistics ${count} ${dtype}`, () => statisticsGraph(this.model, form), { images: data, randomStep });
   }
 
   /** @internal What was the first value of step number `step` that is not finite, in words, with the weights as they are. */
@@ -418,12 +368,13 @@ export class Trainer {
     return values[flags.findIndex(([flag]) => !Number.isFinite(flag))];
   }
 
-  private async writeModel(key: string, build: () => Graph): Promise<void> {
+  /** Runs a program that changes variables and is no step. */
+  private async change(key: string, build: () => Graph, values: FeedValues = {}): Promise<void> {
     let release: () => void = () => undefined;
     try {
-      await this.programs.run(key, build, (graph) => {
+      await this.programs.run(`${key} ${this.form.toString()}`, build, (graph) => {
         release = claim('Trainer', changedBy(graph), this);
-        return {};
+        return values;
       });
     } finally {
       release();
@@ -438,11 +389,10 @@ export class Trainer {
   async save(path: string, options: TrainerSaveOptions = {}): Promise<void> {
     checkOptions('Trainer.save', options, ['metadata']);
     const notes = checkNotes('Trainer.save', options.metadata);
-    const { epoch, submitted: step, baseRate: learningRate, seed, inGroup } = this;
-    const averaged = this.average?.updates;
-    const averagedEpochs = this.epochAverage.epochs;
+    const { epoch, baseRate: learningRate, seed, inGroup } = this;
+    const step = this.chain.count;
     const recipe = this.recipe();
-    const state = { optimizer: this.optimizer.name, epoch, step, learningRate, seed, inGroup, averaged, averagedEpochs };
+    const state = { optimizer: this.optimizer.name, epoch, step, learningRate, seed, inGroup, ...this.endWeights.state };
     const progress = this.progress?.();
     progress?.catch(() => undefined); // it is awaited in its turn; until then a rejection must not count as unhandled
     await this.programs.between(
@@ -476,9 +426,7 @@ export class Trainer {
 
   /** @internal Goes on from a checkpoint; nothing changes unless it fits. @throws StridenetError ERR_STATE_DICT_MISMATCH */
   restore(checkpoint: Checkpoint): void {
-    this.hasBest = holdsSlot(checkpoint, this.best.slot);
-    this.average?.resume(checkpoint.state.averaged ?? 0);
-    this.epochAverage.epochs = checkpoint.state.averagedEpochs ?? 0;
+    this.endWeights.resume(checkpoint);
     restoreCheckpoint(checkpoint, this.model, this.slotVariables(), this.optimizer.name);
     this.inGroup = checkpoint.state.inGroup ?? 0;
     // The model knows by now how images were read; nothing is compiled yet.
@@ -492,7 +440,8 @@ export class Trainer {
   /** @internal Counts from here on, as if so many epochs and steps were done. */
   startAt(epoch: number, step: number): void {
     this.epoch = epoch;
-    this.submitted = this.completed = step;
+    this.completed = step;
+    this.chain.startAt(step);
   }
 
   /** @internal Whether it takes no more steps. */
@@ -546,7 +495,7 @@ export class Trainer {
         metrics: this.evaluated.map(() => 'accuracy'),
         algorithm: this.programs.algorithm,
         ...(this.groupSize > 1 && { accumulate: this.groupSize }),
-        ...(this.average && { ema: this.average.options }),
+        ...(this.endWeights.ema && { ema: this.endWeights.ema }),
         ...this.clipping,
       },
     };
@@ -615,12 +564,9 @@ export class Trainer {
       const kept = this.keptOf(parameter);
       return [...kept.slots, ...kept.scalars].map((variable, i) => [slotName(names[i]!, parameter.name), variable] as const);
     });
-    const copies = [this.average?.copies, this.epochAverage.copies, this.hasBest ? this.best : undefined].flatMap((kept) =>
-      (kept?.pairs ?? []).map(({ name, copy }) => [slotName(kept!.slot, name), copy] as const),
-    );
     const sums = this.groupSize === 1 ? [] : this.model.parameters().filter(({ requiresGrad }) => requiresGrad);
     const accumulated = sums.map((parameter) => [slotName('accumulated', parameter.name), this.accumulatorOf(parameter)] as const);
-    return new Map([...named, ...accumulated, ...copies]);
+    return new Map([...named, ...accumulated, ...this.endWeights.slots()]);
   }
 }
 
@@ -646,20 +592,4 @@ function targetFormOf(where: string, loss: Loss, { targets, targetShape }: Train
 
 function changedBy({ updates }: Graph): Tensor[] {
   return updates.flatMap(({ variables }) => variables);
-}
-
-/** Steps that are tied to each other: when one is not applied, those behind it are not. The next step after a failure begins another. */
-interface Chain {
-  /** The last step that was submitted. */
-  last?: number;
-  /** The first that was not applied, and why. */
-  failure?: { readonly step: number; readonly error: unknown };
-}
-
-function notApplied(step: number, failure: { readonly step: number; readonly error: unknown }): StridenetError {
-  return new StridenetError(
-    failure.error instanceof StridenetError ? failure.error.code : 'ERR_NOT_FINITE',
-    `Training step ${step} was not applied, since step ${failure.step}, which it was queued behind, failed: ${(failure.error as Error).message}`,
-    { cause: failure.error },
-  );
 }

@@ -5,8 +5,9 @@ import type { Tensor } from '../graph/tensor';
 import type { Module } from '../nn/module';
 import type { Variable } from '../nn/parameter';
 import { mul, sub } from '../ops/elementwise';
+import type { Graph } from '../graph/graph';
 import { scalarFeed } from '../graph/leaves';
-import type { Programs } from './programs';
+import type { RunProgram } from './endWeights';
 import { markValue } from './trainingGraph';
 import { WeightCopies } from './weightCopies';
 
@@ -47,25 +48,17 @@ export class WeightAverage {
     return this.copies?.standIns;
   }
 
-  /** Takes up the averages of a checkpoint that followed so many updates. */
-  resume(updates: number): void {
-    this.updates = updates;
-  }
-
-  /** average = decay average + (1 - decay) weight behind step number `step`, unless that was not applied. @param form of the model */
-  async follow(programs: Programs, form: string, step: number): Promise<void> {
+  /** average = decay average + (1 - decay) weight behind step number `step`, unless that was not applied. */
+  async follow(run: RunProgram, step: number): Promise<void> {
     const decay = this.updates === 0 ? 0 : this.options.decay;
     this.updates++;
-    await programs.run(
-      `average ${decay} ${form}`,
-      () => {
-        const mark = scalarFeed('mark');
-        // Marks differ by so much that the product is infinite when another step was the last.
-        const guard = mul(sub(this.lastApplied, mark), 3e38);
-        return this.weights.averaging(decay, { guard, feeds: [mark] });
-      },
-      () => ({ mark: markValue(step) }),
-    );
+    const build = (): Graph => {
+      const mark = scalarFeed('mark');
+      // Marks differ by so much that the product is infinite when another step was the last.
+      const guard = mul(sub(this.lastApplied, mark), 3e38);
+      return this.weights.averaging(decay, { guard, feeds: [mark] });
+    };
+    await run(`average ${decay}`, build, { mark: markValue(step) });
   }
 }
 
@@ -114,13 +107,9 @@ export class EpochAverage {
     return this.epochs > 0 ? this.weights : undefined;
   }
 
-  /** Takes the weights up as they are. @param form of the model */
-  async add(programs: Programs, form: string): Promise<void> {
+  /** Takes the weights up as they are. */
+  async add(run: RunProgram): Promise<void> {
     const before = this.epochs++;
-    await programs.run(
-      `swa ${before} ${form}`,
-      () => this.weights.averaging(before / (before + 1)),
-      () => ({}),
-    );
+    await run(`swa ${before}`, () => this.weights.averaging(before / (before + 1)));
   }
 }

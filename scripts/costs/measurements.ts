@@ -40,30 +40,44 @@ export function readMeasurements(isa: Isa): Measurements | undefined {
 }
 
 /**
- * Keeps the convolutions of a report in bench/costs, instead of what was there for its instruction set.
- * @param report as `bench --json` prints it on its last line
+ * Keeps the convolutions of reports of one instruction set in bench/costs, instead of what was there for it. Reports may be of different networks; of
+ * what several of them measured, and what several networks have, the least time counts: whatever else a machine does makes times longer.
+ * @param reports as `bench --json` prints them on their last line
  */
-export function keepMeasurements({ machine, threads, kernels, algorithm }: Report): Isa {
-  const isa = ISAS.find((known) => known === machine.isa);
-  if (!isa || !kernels || threads !== 1 || algorithm !== 'all') {
-    throw new Error('Expected a report of `stridenet bench kernels --algorithm all --threads 1 --json`.');
+export function keepMeasurements(reports: readonly Report[]): Isa {
+  const isa = ISAS.find((known) => known === reports[0]?.machine.isa);
+  const fits = ({ machine, threads, kernels, algorithm }: Report): boolean =>
+    machine.isa === isa && machine.cpu === reports[0]!.machine.cpu && kernels !== undefined && threads === 1 && algorithm === 'all';
+  if (!isa || !reports.every(fits)) {
+    throw new Error(
+      'Expected reports of `stridenet bench kernels --algorithm all --threads 1 --json`, all of one machine and instruction set.',
+    );
   }
-  const measured = kernels.results.filter(({ algorithm: name, operation }) => name !== '' && operation.startsWith('conv2d'));
+  const measured = reports.flatMap(({ kernels }) =>
+    kernels!.results.filter(({ algorithm: name, operation }) => name !== '' && operation.startsWith('conv2d')),
+  );
   const unique = <T>(of: (result: KernelResult) => T): T[] => [...new Set(measured.map(of))];
   const usual = summarize(measured.map(({ peakGflops }) => peakGflops!)).median;
   // A machine's speed changes within seconds: times are those that its usual speed would have given.
   const usually = ({ peakGflops }: KernelResult, milliseconds: number): number => significant((milliseconds * peakGflops!) / usual);
-  const kept: Measurements = {
-    machine: machine.cpu,
-    models: unique(({ group }) => group),
-    batches: unique(({ batch }) => batch),
-    rows: measured.map((result) => ({
+  const rows = new Map<string, Measurement>();
+  for (const result of measured) {
+    const row = {
       what: whatOf(result),
       algorithm: result.algorithm,
       widen: result.widen ?? 1,
       milliseconds: usually(result, result.milliseconds),
       packMilliseconds: usually(result, result.packMilliseconds ?? 0),
-    })),
+    };
+    const key = `${row.what} by ${row.algorithm} x${row.widen}`;
+    const known = rows.get(key);
+    if (!known || row.milliseconds < known.milliseconds) rows.set(key, row);
+  }
+  const kept: Measurements = {
+    machine: reports[0]!.machine.cpu,
+    models: unique(({ group }) => group),
+    batches: unique(({ batch }) => batch),
+    rows: [...rows.values()],
   };
   mkdirSync(FOLDER, { recursive: true });
   writeFileSync(fileOf(isa), brotliCompressSync(JSON.stringify(kept)));
