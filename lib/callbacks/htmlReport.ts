@@ -1,6 +1,7 @@
 /** callbacks.htmlReport: a page about a training. */
 
-import { readDataset, type DatasetLike } from '../data/dataset';
+import { readDataset, type DatasetLike, type LazyDataset } from '../data/dataset';
+import { isLazy, readLazy } from '../data/kinds';
 import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
 import { checkPath } from '../io/file';
 import { configurationOf, environment } from '../report/facts';
@@ -15,7 +16,7 @@ import { checkPlainValues, type PlainValue } from './plainValues';
 /** Options of `callbacks.htmlReport`. */
 export interface HtmlReportOptions {
   /** Shows which classes the trained model takes for which, and its worst mistakes as pictures. Default: the page has neither. */
-  validation?: DatasetLike | undefined;
+  validation?: DatasetLike | LazyDataset | undefined;
   /** Mistakes that are shown. Default 24. */
   mistakes?: number | undefined;
   /** Default: the class of the model. */
@@ -45,7 +46,7 @@ export function htmlReport(path: string, options: HtmlReportOptions = {}): Callb
   }
   return new ReportWriter(
     path,
-    validation === undefined ? undefined : readDataset(`${NAME} validation`, validation),
+    validation && (isLazy(validation) ? readLazy(`${NAME} validation`, validation) : readDataset(`${NAME} validation`, validation)),
     checkInteger(NAME, 'mistakes', mistakes, 0),
     title,
     Object.entries(checkPlainValues(NAME, 'configuration', configuration, `{ augmentation: 'none' }`)).map(([name, value]) => [
@@ -60,7 +61,7 @@ class ReportWriter implements Callback {
 
   constructor(
     private readonly path: string,
-    private readonly validation: DatasetLike | undefined,
+    private readonly validation: DatasetLike | LazyDataset | undefined,
     private readonly mistakes: number,
     private readonly title: string | undefined,
     private readonly configuration: readonly [string, string][],

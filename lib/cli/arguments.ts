@@ -8,7 +8,7 @@ import { formatValue, nearest } from '../errors';
 
 export interface OptionSpec {
   /** Stands for the value in the help; absent for a switch. */
-  readonly value?: string;
+  readonly value?: string | undefined;
   readonly help: string;
   /** Used when the option is not given, and shown in the help. */
   readonly default?: string;
@@ -47,19 +47,9 @@ export class Arguments {
     private readonly options: Readonly<Record<string, OptionSpec>>,
   ) {}
 
-  /** Names of the options that take a value. */
-  get valueNames(): string[] {
-    return Object.keys(this.options).filter((name) => this.options[name]!.value !== undefined);
-  }
-
   /** Whether a switch is set. */
   flag(name: string): boolean {
     return this.values.has(name);
-  }
-
-  /** The value given. */
-  given(name: string): string | undefined {
-    return this.values.get(name);
   }
 
   /** The value given or the default. */
@@ -67,9 +57,15 @@ export class Arguments {
     return this.values.get(name) ?? this.options[name]?.default;
   }
 
-  /** The same with other defaults. */
-  withDefaults(defaults: Readonly<Record<string, string>>): Arguments {
-    return new Arguments(this.operands, new Map([...Object.entries(defaults), ...this.values]), this.options);
+  /** What was given alone. */
+  withoutDefaults(): Arguments {
+    const options = Object.entries(this.options).map(([name, { value, help }]) => [name, { value, help }] as const);
+    return new Arguments(this.operands, this.values, Object.fromEntries(options));
+  }
+
+  /** Nothing but the defaults. */
+  onlyDefaults(): Arguments {
+    return new Arguments([], new Map(), this.options);
   }
 
   required(name: string): string {

@@ -1,12 +1,13 @@
 /** How a model does on a data set, image by image: which classes it takes for which, and where it is most wrong. */
 
 import { types } from 'node:util';
-import { readDataset, type Dataset, type DatasetLike } from '../data/dataset';
+import { readDataset, type Dataset, type DatasetLike, type LazyDataset } from '../data/dataset';
+import { isLazy, readLazy } from '../data/kinds';
 import { elementCount } from '../graph/types';
 import { encodePngSync, type Picture } from '../io/png';
 import type { Module } from '../nn/module';
 import { nextTurn } from '../runtime/task';
-import { batches } from '../train/batches';
+import { readBatches } from '../train/batches';
 import { compile } from '../train/compile';
 import { datasetReading } from '../train/evaluate';
 import type { Judgement, Mistake } from './run';
@@ -24,6 +25,11 @@ interface Verdict {
   readonly probability: number;
 }
 
+/** One that is shown. */
+interface Shown extends Verdict {
+  readonly picture: Picture;
+}
+
 /**
  * Runs the model on every image, off the event loop. A mistake is the worse the larger its cross-entropy, -log of the probability of the right
  * class, by the softmax of what the model gives.
@@ -32,27 +38,31 @@ interface Verdict {
  * @returns undefined for a model that does not give a number for each class of the labels
  * @throws StridenetError ERR_SHAPE_MISMATCH and others, as `compile` does
  */
-export async function judge(model: Module, given: DatasetLike, most: number, threads?: number): Promise<Judgement | undefined> {
-  const dataset = readDataset('report', given);
+export async function judge(
+  model: Module,
+  given: DatasetLike | LazyDataset,
+  most: number,
+  threads?: number,
+): Promise<Judgement | undefined> {
+  const dataset = isLazy(given) ? readLazy('report', given) : readDataset('report', given);
   const net = await compile(model, { input: dataset.shape, maxBatch: BATCH, threads, ...datasetReading(dataset) });
   try {
     const [count, ...more] = net.output;
     if (count === undefined || more.length > 0 || !dataset.labels.every((label: number) => label < count)) return undefined;
     const confusion = new Uint32Array(count * count);
-    const worst: Verdict[] = [];
-    let index = 0;
-    for (const { images, labels } of batches(dataset, BATCH)) {
+    const worst: Shown[] = [];
+    for await (const { images, labels, indices, count: read } of readBatches('report', dataset, { batchSize: BATCH, epoch: 1 })) {
+      if (read === 0) continue; // none of its pictures can be read
       const outputs = await (await net.run(images)).data();
       for (const [i, label] of labels.entries()) {
-        const verdict = verdictOf(outputs.subarray(i * count, (i + 1) * count), label, index++);
+        const verdict = verdictOf(outputs.subarray(i * count, (i + 1) * count), label, indices[i]!);
         confusion[label * count + verdict.predicted]!++;
-        if (verdict.predicted !== label) keepWorst(worst, verdict, most);
+        if (verdict.predicted !== label) keepWorst(worst, verdict, most, () => pictureOf({ ...dataset, images }, i));
       }
       await nextTurn();
     }
     const mistakes: Mistake[] = [];
-    for (const { loss, ...verdict } of worst) {
-      const picture = pictureOf(dataset, verdict.index);
+    for (const { loss, picture, ...verdict } of worst) {
       const { width, height } = picture;
       mistakes.push({ ...verdict, png: encodePngSync(picture), width, height, labelProbability: Math.exp(-loss) });
       await nextTurn();
@@ -74,15 +84,15 @@ function verdictOf(outputs: Float32Array, label: number, index: number): Verdict
 }
 
 /** The `most` worst so far, the worst first. */
-function keepWorst(worst: Verdict[], verdict: Verdict, most: number): void {
-  if (worst.length === most && !(verdict.loss > (worst.at(-1)?.loss ?? Infinity))) return;
+function keepWorst(worst: Shown[], verdict: Verdict, most: number, picture: () => Picture): void {
+  if (most === 0 || (worst.length === most && !(verdict.loss > worst.at(-1)!.loss))) return;
   const at = worst.findIndex(({ loss }) => loss < verdict.loss);
-  worst.splice(at < 0 ? worst.length : at, 0, verdict);
+  worst.splice(at < 0 ? worst.length : at, 0, { ...verdict, picture: picture() });
   if (worst.length > most) worst.pop();
 }
 
 /** An image to look at: RGB when it has three channels, else its first one in gray; float values from the least as black to the largest. */
-export function pictureOf({ images, shape, layout }: Dataset, index: number): Picture {
+export function pictureOf({ images, shape, layout }: Pick<Dataset, 'images' | 'shape' | 'layout'>, index: number): Picture {
   const [channels, height, width] = shape;
   const values = images.subarray(index * elementCount(shape), (index + 1) * elementCount(shape));
   const shown = channels === 3 ? 3 : 1;
