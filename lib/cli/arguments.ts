@@ -12,6 +12,8 @@ export interface OptionSpec {
   readonly help: string;
   /** Used when the option is not given, and shown in the help. */
   readonly default?: string;
+  /** Whether it may be given several times: `list` has all values. Of others the last counts. */
+  readonly repeats?: boolean;
 }
 
 export interface Command {
@@ -45,11 +47,17 @@ export class Arguments {
     readonly operands: readonly string[],
     private readonly values: ReadonlyMap<string, string>,
     private readonly options: Readonly<Record<string, OptionSpec>>,
+    private readonly lists: ReadonlyMap<string, readonly string[]> = new Map(),
   ) {}
 
   /** Whether a switch is set. */
   flag(name: string): boolean {
     return this.values.has(name);
+  }
+
+  /** All values given of an option that repeats. */
+  list(name: string): readonly string[] {
+    return this.lists.get(name) ?? [];
   }
 
   /** The value given or the default. */
@@ -61,11 +69,6 @@ export class Arguments {
   withoutDefaults(): Arguments {
     const options = Object.entries(this.options).map(([name, { value, help }]) => [name, { value, help }] as const);
     return new Arguments(this.operands, this.values, Object.fromEntries(options));
-  }
-
-  /** Nothing but the defaults. */
-  onlyDefaults(): Arguments {
-    return new Arguments([], new Map(), this.options);
   }
 
   required(name: string): string {
@@ -130,6 +133,7 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
     tokens: true,
   });
   const given = new Map<string, string>();
+  const lists = new Map<string, string[]>();
   const operands: string[] = [];
   for (const token of tokens) {
     if (token.kind === 'positional') operands.push(token.value);
@@ -140,6 +144,7 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
       const missing = token.value === undefined || token.value === '' || (!token.inlineValue && /^-(?![\d.])/.test(token.value));
       if (missing) throw new UsageError(`${token.rawName} expects a value: ${token.rawName} ${spec.value}.`);
       given.set(token.name, token.value);
+      if (spec.repeats) lists.set(token.name, [...(lists.get(token.name) ?? []), token.value]);
     } else {
       if (token.value !== undefined) throw new UsageError(`${token.rawName} takes no value.`);
       given.set(token.name, '');
@@ -150,7 +155,7 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
   if (operands.length < least) throw new UsageError(`stridenet ${command.name} expects ${command.operands}.`);
   if (operands.length > most)
     throw new UsageError(`stridenet ${command.name} does not know what to do with ${formatValue(operands[most])}.`);
-  return new Arguments(operands, given, command.options);
+  return new Arguments(operands, given, command.options, lists);
 }
 
 /** The help of one command. */

@@ -9,12 +9,13 @@ import { doctor } from './commands/doctor';
 import { evaluate } from './commands/evaluate';
 import { predict } from './commands/predict';
 import { summary } from './commands/summary';
+import { sweep } from './commands/sweep';
 import { train } from './commands/train';
 import { outputEnded } from './interruption';
 import { printable } from '../printable';
 import { packageVersion } from '../version';
 
-const COMMANDS: readonly Command[] = [train, evaluate, predict, summary, bench, doctor];
+const COMMANDS: readonly Command[] = [train, sweep, evaluate, predict, summary, bench, doctor];
 
 /** Exit code 0: done; 1: an error, as `stridenet: CODE: message` on standard error; 2: wrong usage; above 128: interrupted. */
 export async function main(argv: readonly string[], watched: Terminal): Promise<number> {

@@ -7,7 +7,7 @@ import { readSafetensorsMetadata } from '../io/safetensors';
 import { UsageError, type Arguments } from './arguments';
 import { dataSource } from './datasets';
 import { readConfig } from './settings/configFile';
-import { flagOf, leavesOf, merge, settingsOfFlags, withSgdDefaults, type Settings, type TrainSettings } from './settings/settings';
+import { flagOf, leavesOf, merge, settingsOfFlags, withDefaults, type Settings, type TrainSettings } from './settings/settings';
 import { SETTINGS } from './settings/table';
 import type { Origin } from './trainOptions';
 
@@ -49,11 +49,11 @@ export async function trainingRun(args: Arguments): Promise<TrainingRun> {
   const resume = args.text('resume');
   const before = resume === undefined ? undefined : await readRun(resume);
   if (before) return { settings: continued(resume!, before, origin) as unknown as TrainSettings, origin, resume };
-  const given = merge(merge(settingsOfFlags(args.onlyDefaults(), SETTINGS), file?.settings ?? {}), flags);
+  const given = merge(file?.settings ?? {}, flags);
   if (given['model'] === undefined) {
     throw new UsageError(`stridenet train expects MODEL.${file ? ` ${file.path} has no setting config.model either.` : ''}`);
   }
-  return { settings: withSgdDefaults(given), origin, resume };
+  return { settings: withDefaults(given), origin, resume };
 }
 
 /** The settings of a checkpoint with what may change. @throws UsageError when something else is given */

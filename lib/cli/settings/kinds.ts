@@ -165,7 +165,7 @@ function transformOfCall(where: string, { name, positional, named }: Call): Tran
   const front = Object.fromEntries(positional.map((value, i) => [names[i]!, value]));
   const both = Object.keys(front).find((key) => Object.hasOwn(named, key));
   if (both !== undefined) throw new UsageError(`${where}: ${name} has ${both} twice.`);
-  return within(`${where}: `, () => checkTransform('the list', { name, ...front, ...named }));
+  return checkTransform(where, { name, ...front, ...named });
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
@@ -174,7 +174,7 @@ function checkTransform(where: string, { name, ...options }: Readonly<Record<str
   if (!kind.encode) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
-      `${kind.name} mixes batches and is no transform of a picture. Use the setting ${kind.name}.`,
+      `${where}: ${kind.name} mixes batches and is no transform of a picture. Use the setting ${kind.name}.`,
     );
   }
   within(`${where}: `, () => create(kind.name, options));

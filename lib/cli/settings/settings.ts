@@ -2,9 +2,8 @@
 
 import { formatValue, nearest, StridenetError } from '../../errors';
 import { isPlainObject } from '../../graph/plainObject';
-import type { Arguments } from '../arguments';
-import { UsageError } from '../arguments';
-import { SECTIONS, SETTINGS, SGD_DEFAULTS, type OptimizerName, type ScheduleName, type Setting } from './table';
+import { Arguments, UsageError } from '../arguments';
+import { optionsOf, SECTIONS, SETTINGS, SGD_DEFAULTS, type OptimizerName, type ScheduleName, type Setting } from './table';
 import type { TransformSetting } from './kinds';
 
 /** What is said of a training, in the shape of a config file; sections are objects. JSON holds it. */
@@ -167,8 +166,9 @@ function isOther(below: Settings, value: Settings): boolean {
   return value['name'] !== undefined && value['name'] !== below['name'];
 }
 
-/** What is left to say when all is put together. */
-export function withSgdDefaults(settings: Settings): TrainSettings {
+/** Settings over the defaults of the command line; a model is among them. */
+export function withDefaults(given: Settings): TrainSettings {
+  const settings = merge(settingsOfFlags(new Arguments([], new Map(), optionsOf(SETTINGS)), SETTINGS), given);
   const { optimizer } = settings as unknown as TrainSettings;
   const complete = optimizer.name === 'sgd' ? { ...settings, optimizer: { ...SGD_DEFAULTS, ...optimizer } } : settings;
   return complete as unknown as TrainSettings;
