@@ -45,6 +45,7 @@ export interface Origin {
 /** @throws UsageError, StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION for what does not go together */
 export function trainOptionsOf(settings: TrainSettings, origin: Origin): TrainOptions {
   checkContradictions(settings);
+  checkMonitors(settings);
   const {
     epochs,
     batchSize,
@@ -97,6 +98,20 @@ function checkContradictions({ mixup, cutmix, keepBest, monitor, earlyStopping: 
   }
   if (monitor !== undefined && !early && !keepBest)
     refuse('monitor says what tells the best epoch, which needs --early-stopping N or --keep-best.');
+}
+
+/** What is watched must be measured, which would otherwise be found after the first epoch. */
+function checkMonitors({ metrics, monitor, earlyStopping: early, schedule }: TrainSettings): void {
+  const numbers = ['loss', ...metrics.filter((name) => name !== 'confusionMatrix')];
+  const known = [...numbers, ...numbers.map((name) => `val${name[0]!.toUpperCase()}${name.slice(1)}`)];
+  const watched = { monitor, 'earlyStopping.monitor': early?.['monitor'], 'schedule.monitor': schedule['monitor'] };
+  for (const [name, value] of Object.entries(watched)) {
+    if (typeof value !== 'string' || known.includes(value)) continue;
+    const near = nearest(value, known);
+    throw new UsageError(
+      `${name} is ${value}, which is not measured. ${near ? `Did you mean "${near}"?` : `There are ${known.join(', ')}.`}`,
+    );
+  }
 }
 
 function optimizerOf({ name, noDecayOnNormAndBias, ...options }: TrainSettings['optimizer']): Optimizer {

@@ -1,8 +1,9 @@
 /** Settings of a training out of flags and config files: what they come to, and what is refused. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SETTINGS } from '../../lib/cli/settings/table';
 import { jsonOf, stridenet, type Outcome } from './support';
 
 let folder: string;
@@ -163,6 +164,8 @@ it.each<[string[], string]>([
   [['--augment', 'randomCrop:28:padding='], '--augment expects a value for padding'],
   [['--mixup', '1', '--cutmix', '1'], 'Either mixup or cutmix mixes batches, not both.'],
   [['--monitor', 'valAccuracy'], 'monitor says what tells the best epoch, which needs --early-stopping N or --keep-best.'],
+  [['--keep-best', '--monitor', 'valAcuracy'], 'monitor is valAcuracy, which is not measured. Did you mean "valAccuracy"?'],
+  [['--schedule', 'reduceOnPlateau:monitor=valTop5'], 'schedule.monitor is valTop5, which is not measured.'],
   [['--metrics', 'acc'], '--metrics knows no metric "acc".'],
   [['--image-size', '28,x'], '--image-size expects H,W or one number for both, in pixels, but got "28,x".'],
   [['--limit-batches', '1.5'], '--limit-batches expects a number of batches or, below 1, a share but got "1.5".'],
@@ -180,4 +183,18 @@ it.each<[string[], string]>([
   const { code, err } = await stridenet('train', 'lenet5', ...flags);
   expect(code).toBe(1);
   expect(err).toContain(message);
+});
+
+it('docs/training.md has a row for each setting, and no other', () => {
+  const document = readFileSync(join(__dirname, '../../docs/training.md'), 'utf8');
+  const rows = [...document.matchAll(/^\| `--([\w-]+)[^`]*` \| `([\w.]+)` \| (.*) \|$/gm)].map(([, flag, path, help]) => ({
+    flag,
+    path,
+    help,
+  }));
+  const wanted = SETTINGS.map(({ flag, path, spec }) => {
+    const note = spec.default === undefined ? '' : ` (default ${spec.default})`;
+    return { flag, path: path.join('.'), help: `${spec.help}${note}`.replaceAll('|', '\\|') };
+  });
+  expect(rows).toEqual(wanted);
 });

@@ -133,3 +133,24 @@ it.each<[string[], number, string]>([
   expect([code, out]).toEqual([exitCode, '']);
   expect(err).toContain(message);
 });
+
+it('a config of TypeScript is read where Node.js runs it, and refused by name elsewhere', async () => {
+  writeFileSync(join(folder, 'config.ts'), `const epochs: number = 0;\nexport default { model: 'lenet5', epochs };\n`);
+  const { code, err } = await sweep(['config.ts', '--param', 'lr=1']);
+  expect(code).toBe(1);
+  const isRun = (process.features as { typescript?: unknown }).typescript;
+  expect(err).toContain(
+    isRun
+      ? 'expects config.epochs to be an integer of at least 1'
+      : `"config.ts" is TypeScript, which Node.js ${process.version} does not run.`,
+  );
+});
+
+it('a config module that throws, or exports nothing', async () => {
+  writeFileSync(join(folder, 'throws.mjs'), `throw new Error('not today');`);
+  expect((await sweep(['throws.mjs', '--param', 'lr=1'])).err).toContain('ERR_BAD_FILE: "throws.mjs" cannot be imported: not today');
+  writeFileSync(join(folder, 'empty.mjs'), `export const epochs = 1;`);
+  expect((await sweep(['empty.mjs', '--param', 'lr=1'])).err).toContain('ERR_BAD_FILE: "empty.mjs" has no default export.');
+  writeFileSync(join(folder, 'function.mjs'), `export default { model: 'lenet5', optimizer: { lr: () => 1 } };`);
+  expect((await sweep(['function.mjs', '--param', 'epochs=1'])).err).toContain('expects config.optimizer.lr to be');
+});

@@ -69,11 +69,11 @@ async function defaultExport(path: string, ending: string): Promise<unknown> {
 }
 
 function importError(path: string, ending: string, error: unknown): StridenetError {
-  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  if (ending.endsWith('ts') && code === 'ERR_UNKNOWN_FILE_EXTENSION') {
+  const { message } = (error ?? {}) as { message?: unknown };
+  if (ending.endsWith('ts') && typeof message === 'string' && message.startsWith('Unknown file extension')) {
     return new StridenetError(
       'ERR_BAD_FILE',
-      `${formatValue(path)} is TypeScript, which Node.js ${process.version} does not run. It takes Node.js 23.6, or 22.6 with NODE_OPTIONS=--experimental-strip-types; ` +
+      `${formatValue(path)} is TypeScript, which Node.js ${process.version} does not run. It takes Node.js 22.18 or 23.6, or 22.6 with NODE_OPTIONS=--experimental-strip-types; ` +
         'or write the config as .mjs or .json.',
       { cause: error },
     );
