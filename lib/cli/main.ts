@@ -74,10 +74,18 @@ function unknownCommand(name: string): string {
   return `There is no command ${formatValue(name)}. ${near ? `Did you mean "${near}"?` : `Commands: ${names.join(', ')}.`}`;
 }
 
+/** A sweep holds a channel to each of its trainings: when it is killed, they end in order and nobody trains on for nothing. */
+function endWithParent(): void {
+  if (!process.channel) return;
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+  process.channel.unref(); // being done is no reason to wait for the parent
+}
+
 if (require.main === module) {
   process.stdout.on('error', outputEnded);
   // Nobody reads the output any more.
   process.stderr.on('error', () => undefined);
+  endWithParent();
   const terminal: Terminal = {
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),

@@ -58,7 +58,10 @@ export async function reportTraining(trained: Trained, asJson: boolean, terminal
     terminal.out(`\n${formatConfusion(confusion(labels, predicted, test.classes.length), test.classes)}\n`);
   }
   const rows = [
-    ['test accuracy', `${fixed(result.testAccuracy)}  (loss ${fixed(result.testLoss)}, ${test.length} images)`],
+    [
+      'test accuracy',
+      `${fixed(result.testAccuracy)}  (loss ${fixed(result.testLoss)}, ${settings.fastDevRun ? 'one batch' : `${test.length} images`})`,
+    ],
     ['train accuracy', `${fixed(result.trainAccuracy)}  (loss ${fixed(result.trainLoss)}, mean over the last epoch)`],
     ...(kept === last ? [] : [['best epoch', `${kept.epoch}, whose weights were kept`] as const]),
     ['speed', `${Math.round(result.imagesPerSecond).toLocaleString('en-US')} images/s in training; ${seconds.toFixed(1)} s in all; ${result.threads} threads, ${isa}`], // prettier-ignore

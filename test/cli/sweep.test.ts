@@ -1,9 +1,10 @@
 /** stridenet sweep: combinations in child processes, of a program without a compiler between. */
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { combinationsOf, parseParam } from '../../lib/cli/sweep/grid';
 import { transpiledCopy } from '../support/transpile';
 import { stridenet } from './support';
@@ -44,6 +45,10 @@ async function sweep(argv: readonly string[], atText?: string): Promise<Run> {
 function config(settings: object): string {
   writeFileSync(join(folder, 'config.json'), JSON.stringify({ model: 'lenet5', batchSize: 32, limitBatches: 4, ...settings }));
   return 'config.json';
+}
+
+function resultsSize(dir: string): number {
+  return statSync(join(dir, 'results.jsonl')).size;
 }
 
 function resultsOf(dir: string): Record<string, unknown>[] {
@@ -97,6 +102,28 @@ it('Ctrl-C ends the children; the same command goes on', async () => {
   const again = await sweep(argv, '1 of 2 combinations are done already.');
   expect(again.code).toBe(130);
   expect(resultsOf('interrupted')).toHaveLength(1);
+});
+
+/** Processes whose command line names a folder. */
+function processesIn(dir: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(dir);
+    } catch {
+      return false; // it has ended meanwhile
+    }
+  });
+}
+
+(existsSync('/proc/self/cmdline') ? it : it.skip)('a sweep that is killed leaves no training behind', async () => {
+  const dir = join(folder, 'killed');
+  const argv = [join(copy.folder, 'lib', 'cli', 'main.js'), 'sweep', config({}), '--param', 'epochs=100000', '--out', dir];
+  const child = spawn(process.execPath, argv, { cwd: folder, stdio: 'ignore' });
+  while (processesIn(dir).length < 2) await wait(50);
+  await wait(500);
+  child.kill('SIGKILL');
+  while (processesIn(dir).length > 0) await wait(50);
+  expect(resultsSize(dir)).toBe(0);
 });
 
 it('combinations: names go first, places by the names of flags', () => {

@@ -122,7 +122,7 @@ const COURSE_SETTINGS: readonly Setting[] = [
   setting('monitor', 'monitor', text, 'what tells the best epoch (default valLoss)', { value: 'NAME' }),
   setting('drop-last', 'dropLast', yes, 'leave out images that do not fill a batch'),
   setting('limit-batches', 'limitBatches', batches, 'batches of an epoch at most, or a share of them', { value: 'N' }),
-  setting('fast-dev-run', 'fastDevRun', yes, 'one batch of training and of validation, to see that all runs; saves nothing'),
+  setting('fast-dev-run', 'fastDevRun', yes, 'one batch of training and of validation, to see that all runs; saves no weights'),
 ];
 
 const OUTPUT_SETTINGS: readonly Setting[] = [

@@ -27,13 +27,14 @@ export class Children {
     if (this.signal.aborted) return undefined;
     // Detached: Ctrl-C in a terminal reaches this process alone, which passes it on.
     const child = spawn(process.execPath, [...process.execArgv, PROGRAM, 'train', '--config', config, '--json'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // By the channel a training notices that this process was killed.
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: process.platform !== 'win32',
     });
     this.running.add(child);
     let [out, err] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (out = (out + text).slice(-MOST_CHARACTERS)));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (err = (err + text).slice(-MOST_CHARACTERS)));
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => (out = (out + text).slice(-MOST_CHARACTERS)));
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (err = (err + text).slice(-MOST_CHARACTERS)));
     const { code, signal, fault } = await new Promise<Ended>((resolve) => {
       child.on('error', (error) => resolve({ fault: error.message }));
       child.on('close', (status, killedBy) => resolve({ code: status, signal: killedBy }));
