@@ -8,10 +8,12 @@ import { formatValue, nearest } from '../errors';
 
 export interface OptionSpec {
   /** Stands for the value in the help; absent for a switch. */
-  readonly value?: string;
+  readonly value?: string | undefined;
   readonly help: string;
   /** Used when the option is not given, and shown in the help. */
   readonly default?: string;
+  /** Whether it may be given several times: `list` has all values. Of others the last counts. */
+  readonly repeats?: boolean;
 }
 
 export interface Command {
@@ -45,21 +47,17 @@ export class Arguments {
     readonly operands: readonly string[],
     private readonly values: ReadonlyMap<string, string>,
     private readonly options: Readonly<Record<string, OptionSpec>>,
+    private readonly lists: ReadonlyMap<string, readonly string[]> = new Map(),
   ) {}
-
-  /** Names of the options that take a value. */
-  get valueNames(): string[] {
-    return Object.keys(this.options).filter((name) => this.options[name]!.value !== undefined);
-  }
 
   /** Whether a switch is set. */
   flag(name: string): boolean {
     return this.values.has(name);
   }
 
-  /** The value given. */
-  given(name: string): string | undefined {
-    return this.values.get(name);
+  /** All values given of an option that repeats. */
+  list(name: string): readonly string[] {
+    return this.lists.get(name) ?? [];
   }
 
   /** The value given or the default. */
@@ -67,9 +65,10 @@ export class Arguments {
     return this.values.get(name) ?? this.options[name]?.default;
   }
 
-  /** The same with other defaults. */
-  withDefaults(defaults: Readonly<Record<string, string>>): Arguments {
-    return new Arguments(this.operands, new Map([...Object.entries(defaults), ...this.values]), this.options);
+  /** What was given alone. */
+  withoutDefaults(): Arguments {
+    const options = Object.entries(this.options).map(([name, { value, help }]) => [name, { value, help }] as const);
+    return new Arguments(this.operands, this.values, Object.fromEntries(options));
   }
 
   required(name: string): string {
@@ -134,6 +133,7 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
     tokens: true,
   });
   const given = new Map<string, string>();
+  const lists = new Map<string, string[]>();
   const operands: string[] = [];
   for (const token of tokens) {
     if (token.kind === 'positional') operands.push(token.value);
@@ -144,6 +144,7 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
       const missing = token.value === undefined || token.value === '' || (!token.inlineValue && /^-(?![\d.])/.test(token.value));
       if (missing) throw new UsageError(`${token.rawName} expects a value: ${token.rawName} ${spec.value}.`);
       given.set(token.name, token.value);
+      if (spec.repeats) lists.set(token.name, [...(lists.get(token.name) ?? []), token.value]);
     } else {
       if (token.value !== undefined) throw new UsageError(`${token.rawName} takes no value.`);
       given.set(token.name, '');
@@ -154,7 +155,7 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
   if (operands.length < least) throw new UsageError(`stridenet ${command.name} expects ${command.operands}.`);
   if (operands.length > most)
     throw new UsageError(`stridenet ${command.name} does not know what to do with ${formatValue(operands[most])}.`);
-  return new Arguments(operands, given, command.options);
+  return new Arguments(operands, given, command.options, lists);
 }
 
 /** The help of one command. */

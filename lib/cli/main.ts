@@ -9,12 +9,13 @@ import { doctor } from './commands/doctor';
 import { evaluate } from './commands/evaluate';
 import { predict } from './commands/predict';
 import { summary } from './commands/summary';
+import { sweep } from './commands/sweep';
 import { train } from './commands/train';
 import { outputEnded } from './interruption';
 import { printable } from '../printable';
 import { packageVersion } from '../version';
 
-const COMMANDS: readonly Command[] = [train, evaluate, predict, summary, bench, doctor];
+const COMMANDS: readonly Command[] = [train, sweep, evaluate, predict, summary, bench, doctor];
 
 /** Exit code 0: done; 1: an error, as `stridenet: CODE: message` on standard error; 2: wrong usage; above 128: interrupted. */
 export async function main(argv: readonly string[], watched: Terminal): Promise<number> {
@@ -73,10 +74,18 @@ function unknownCommand(name: string): string {
   return `There is no command ${formatValue(name)}. ${near ? `Did you mean "${near}"?` : `Commands: ${names.join(', ')}.`}`;
 }
 
+/** A sweep holds a channel to each of its trainings: when it is killed, they end in order and nobody trains on for nothing. */
+function endWithParent(): void {
+  if (!process.channel) return;
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+  process.channel.unref(); // being done is no reason to wait for the parent
+}
+
 if (require.main === module) {
   process.stdout.on('error', outputEnded);
   // Nobody reads the output any more.
   process.stderr.on('error', () => undefined);
+  endWithParent();
   const terminal: Terminal = {
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),

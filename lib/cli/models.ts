@@ -3,7 +3,7 @@
 import { formatShape, formatValue, StridenetError } from '../errors';
 import { parseJson } from '../io/json';
 import { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from '../io/safetensors';
-import { findModel, INIT_NAMES, type ModelEntry, type ModelOptions } from '../models/catalogue';
+import { findModel, type ModelEntry, type ModelOptions } from '../models/catalogue';
 import type { Module } from '../nn';
 import { isSlotName } from '../optim/optimizer';
 import type { Arguments, OptionSpec } from './arguments';
@@ -24,11 +24,6 @@ export function variantOf(args: Arguments): ModelOptions {
   const pooling = args.choice('pooling', ['max', 'avg']);
   const stem = args.choice('stem', ['imagenet', 'cifar']);
   return { ...(activation && { activation }), ...(pooling && { pooling }), ...(stem && { stem }) };
-}
-
-export function initOf(args: Arguments): ModelOptions {
-  const name = args.choice('init', INIT_NAMES);
-  return name ? { init: name } : {};
 }
 
 /** What a weights file says about its model. */

@@ -1,28 +1,33 @@
 /** Predicted classes of a data set, and how they compare with the labels. */
 
-import type { Dataset } from '../data';
 import type { Module } from '../nn';
 import { printableName } from '../printable';
 import { compile } from '../train';
+import { readBatches } from '../train/batches';
 import { datasetReading } from '../train/evaluate';
+import type { AnyLoaded } from './datasets';
 
 const BATCH = 256;
 
-/** The class of highest score for each image. */
-export async function predictClasses(model: Module, dataset: Dataset, threads?: number): Promise<Int32Array> {
-  const { shape, images, length } = dataset;
-  const size = shape[0] * shape[1] * shape[2];
+/** The class of highest score for each image that can be read, beside its label. */
+export async function predictClasses(
+  model: Module,
+  dataset: AnyLoaded,
+  threads?: number,
+): Promise<{ labels: Int32Array; predicted: Int32Array }> {
+  const { shape, length } = dataset;
   const net = await compile(model, { input: [...shape], maxBatch: Math.min(BATCH, length), threads, ...datasetReading(dataset) });
   try {
-    const predicted = new Int32Array(length);
-    for (let start = 0; start < length; start += BATCH) {
-      const count = Math.min(BATCH, length - start);
-      const scores = await net.run(images.subarray(start * size, (start + count) * size));
-      const values = await scores.data();
-      const classes = values.length / count;
-      for (let i = 0; i < count; i++) predicted[start + i] = argmax(values.subarray(i * classes, (i + 1) * classes));
+    const [labels, predicted] = [new Int32Array(length), new Int32Array(length)];
+    let done = 0;
+    for await (const batch of readBatches('stridenet', dataset, { batchSize: Math.min(BATCH, length), epoch: 1 })) {
+      if (batch.count === 0) continue;
+      const values = await (await net.run(batch.images)).data();
+      const classes = values.length / batch.count;
+      labels.set(batch.labels, done);
+      for (let i = 0; i < batch.count; i++) predicted[done++] = argmax(values.subarray(i * classes, (i + 1) * classes));
     }
-    return predicted;
+    return { labels: labels.subarray(0, done), predicted: predicted.subarray(0, done) };
   } finally {
     net.close();
   }

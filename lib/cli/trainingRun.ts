@@ -1,80 +1,105 @@
-/** How a training was started: what its checkpoints say about that, and how `--resume` goes on with it. */
+/** How a training is started: its settings out of flags, config file and checkpoint, and what its own checkpoints say about them. */
 
 import { resolve } from 'node:path';
 import { formatValue, StridenetError } from '../errors';
+import { parseJson } from '../io/json';
 import { readSafetensorsMetadata } from '../io/safetensors';
 import { UsageError, type Arguments } from './arguments';
 import { dataSource } from './datasets';
+import { readConfig } from './settings/configFile';
+import { flagOf, leavesOf, merge, settingsOfFlags, withDefaults, type Settings, type TrainSettings } from './settings/settings';
+import { SETTINGS } from './settings/table';
+import type { Origin } from './trainOptions';
 
-interface TrainingRun {
-  readonly model: string;
-  /** Values of the command line's options by name, defaults included. */
-  readonly options: Readonly<Record<string, string>>;
+export interface TrainingRun {
+  readonly settings: TrainSettings;
+  readonly origin: Origin;
+  /** The checkpoint that it goes on from. */
+  readonly resume: string | undefined;
 }
 
 const RUN_KEY = 'stridenet.train';
 
-/** Options that say where and how a training runs and not what comes out. */
-const OF_THE_MOMENT = new Set(['threads', 'resume']);
-/** Options that a resumed training may be given anew: its weights or data lie elsewhere by now, or it is to go on for longer. */
-const CHANGEABLE = new Set(['data', 'out', 'epochs']);
+/** Settings that say where and how a training runs and not what comes out: no checkpoint has them. */
+const OF_THE_MOMENT = ['threads'];
+/** Files and folders: whoever resumes may be in another folder. */
+const PATHS = ['out', 'log', 'tensorboard', 'report'] as const;
+/** What a resumed training may be given anew: its data or files lie elsewhere by now, or it is to go on for longer. */
+const CHANGEABLE = new Set(['data', 'epochs', ...PATHS, ...OF_THE_MOMENT]);
 
 /** Metadata for the checkpoints of a training. */
-export async function runMetadata(args: Arguments): Promise<Record<string, string>> {
-  const options: Record<string, string> = {};
-  for (const name of args.valueNames) {
-    const value = args.text(name);
-    if (value !== undefined && !OF_THE_MOMENT.has(name)) options[name] = value;
-  }
-  // Whoever resumes may be in another folder.
-  if (options['out'] !== undefined) options['out'] = resolve(options['out']);
-  options['data'] = await dataSource(args);
-  const run: TrainingRun = { model: args.operands[0]!, options };
-  return { [RUN_KEY]: JSON.stringify(run) };
+export async function runMetadata(settings: TrainSettings): Promise<Record<string, string>> {
+  const kept = Object.fromEntries(Object.entries(settings).filter(([name]) => !OF_THE_MOMENT.includes(name)));
+  kept['data'] = await dataSource(settings.data);
+  for (const name of PATHS) if (settings[name] !== undefined) kept[name] = resolve(settings[name]);
+  return { [RUN_KEY]: JSON.stringify({ settings: kept }) };
 }
 
 /**
- * The arguments with what the training of the `--resume` file was started with in place of what is not given. A file that `trainer.save` wrote in
- * a program of the user's says nothing about that.
- * @throws UsageError when something else is given; StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE
+ * The settings of a training: flags go before the config file, and this before the defaults. With `--resume` they are those that the checkpoint
+ * was trained with; a file that `trainer.save` wrote in a program of the user's says nothing about them.
+ * @throws UsageError; StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_UNKNOWN_OPTION, ERR_INVALID_ARGUMENT
  */
-export async function continuedArguments(args: Arguments): Promise<Arguments> {
-  const path = args.text('resume');
-  const run = path === undefined ? undefined : await readRun(path);
-  if (!run) return args;
+export async function trainingRun(args: Arguments): Promise<TrainingRun> {
   const [model] = args.operands;
-  if (model !== run.model) {
-    throw new UsageError(`${formatValue(path)} is from a training of ${formatValue(run.model)}, not of ${formatValue(model)}.`);
+  const flags = { ...settingsOfFlags(args.withoutDefaults(), SETTINGS), ...(model !== undefined && { model }) };
+  const path = args.text('config');
+  const file = path === undefined ? undefined : { path: formatValue(path), settings: await readConfig(path) };
+  const origin: Origin = { flags, file };
+  const resume = args.text('resume');
+  const before = resume === undefined ? undefined : await readRun(resume);
+  if (before) return { settings: continued(resume!, before, origin) as unknown as TrainSettings, origin, resume };
+  const given = merge(file?.settings ?? {}, flags);
+  if (given['model'] === undefined) {
+    throw new UsageError(`stridenet train expects MODEL.${file ? ` ${file.path} has no setting config.model either.` : ''}`);
   }
-  for (const [name, before] of Object.entries(run.options)) {
-    const given = args.given(name);
-    if (given === undefined || CHANGEABLE.has(name) || given === before || Number(given) === Number(before)) continue;
-    throw new UsageError(
-      `--${name} ${given} is not the ${before} that ${formatValue(path)} was trained with. A resumed training goes on as it began: leave --${name} out.`,
-    );
-  }
-  const added = args.valueNames.find((name) => args.given(name) !== undefined && !isKept(name) && !Object.hasOwn(run.options, name));
-  if (added !== undefined) {
-    throw new UsageError(
-      `--${added} was not given when ${formatValue(path)} was trained. A resumed training goes on as it began: leave it out.`,
-    );
-  }
-  return args.withDefaults(run.options);
+  return { settings: withDefaults(given), origin, resume };
 }
 
-function isKept(name: string): boolean {
-  return OF_THE_MOMENT.has(name) || CHANGEABLE.has(name);
+/** The settings of a checkpoint with what may change. @throws UsageError when something else is given */
+function continued(path: string, before: Settings, { flags, file }: Origin): Settings {
+  if (file) checkSame(path, before, file.settings, file.path);
+  checkSame(path, before, flags, undefined);
+  const changes = Object.entries({ ...file?.settings, ...flags }).filter(([key]) => CHANGEABLE.has(key));
+  return { ...before, ...Object.fromEntries(changes) };
 }
 
-async function readRun(path: string): Promise<TrainingRun | undefined> {
+/** @param file undefined for flags */
+function checkSame(path: string, before: Settings, given: Settings, file: string | undefined): void {
+  if (given['model'] !== undefined && given['model'] !== before['model']) {
+    throw new UsageError(
+      `${formatValue(path)} is from a training of ${formatValue(before['model'])}, not of ${formatValue(given['model'])}.`,
+    );
+  }
+  const known = leavesOf(before);
+  for (const [place, value] of leavesOf(given)) {
+    if (CHANGEABLE.has(place)) continue;
+    const name = file === undefined ? flagOf(place) : `config.${place} of ${file}`;
+    if (!known.has(place)) {
+      throw new UsageError(
+        `${name} was not given when ${formatValue(path)} was trained. A resumed training goes on as it began: leave it out.`,
+      );
+    }
+    const then = known.get(place);
+    if (JSON.stringify(value) === JSON.stringify(then)) continue;
+    throw new UsageError(
+      `${name} ${textOf(value)} is not the ${textOf(then)} that ${formatValue(path)} was trained with. A resumed training goes on as it began: leave ${file === undefined ? name : 'it'} out.`,
+    );
+  }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+async function readRun(path: string): Promise<Settings | undefined> {
   const text = (await readSafetensorsMetadata(path))[RUN_KEY];
   if (text === undefined) return undefined;
   try {
-    const { model, options } = JSON.parse(text) as Partial<TrainingRun>;
-    const isText = (value: unknown): boolean => typeof value === 'string';
-    if (isText(model) && typeof options === 'object' && options !== null && Object.values(options).every(isText)) {
-      return { model: model!, options };
-    }
+    const { settings } = parseJson(text) as { settings?: unknown };
+    const { model, data, optimizer, schedule } = (settings ?? {}) as Record<string, unknown>;
+    const areObjects = [optimizer, schedule].every((section) => typeof section === 'object' && section !== null);
+    if (typeof model === 'string' && typeof data === 'string' && areObjects) return settings as Settings;
   } catch {
     // Refuses it in the words that any other content gets.
   }

@@ -45,7 +45,7 @@ describe('train, then use the weights', () => {
     const result = jsonOf(outcome);
     expect(result).toMatchObject({ model: 'lenet5', data: 'mini', epochs: 2, threads: 2, weights });
     expect(Object.keys(result)).toEqual(
-      ['model', 'data', 'epochs', 'trainLoss', 'trainAccuracy', 'testLoss', 'testAccuracy', 'imagesPerSecond', 'seconds', 'threads', 'isa', 'weights'], // prettier-ignore
+      ['model', 'data', 'epochs', 'trainLoss', 'trainAccuracy', 'testLoss', 'testAccuracy', 'validation', 'imagesPerSecond', 'seconds', 'threads', 'isa', 'weights'], // prettier-ignore
     );
     trainedAccuracy = result.testAccuracy as number;
     expect(trainedAccuracy).toBeGreaterThan(0.6);

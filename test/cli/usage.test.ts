@@ -48,7 +48,7 @@ it.each<[string[], string]>([
   expect(err).toContain(message);
 });
 
-it.each(['train', 'evaluate', 'predict', 'summary', 'bench', 'doctor'])('%s --help', async (command) => {
+it.each(['train', 'sweep', 'evaluate', 'predict', 'summary', 'bench', 'doctor'])('%s --help', async (command) => {
   const { code, out, err } = await stridenet(command, '--help');
   expect([code, err]).toEqual([0, '']);
   expect(out).toMatch(new RegExp(`^Usage: stridenet ${command} `));

@@ -1,11 +1,15 @@
 /** stridenet evaluate: loss and accuracy of saved weights on the test images of a data set. */
 
+import { isLazy } from '../../data/kinds';
+import { formatNames, formatValue, StridenetError } from '../../errors';
 import { findModel } from '../../models/catalogue';
 import { evaluate as evaluateModel } from '../../train';
 import type { Arguments, Command, Terminal } from '../arguments';
-import { DATA_OPTIONS, loadData } from '../datasets';
+import { loadData, type AnyLoaded } from '../datasets';
 import { checkImages, loadModel, MODEL_OPTIONS, variantOf } from '../models';
 import { confusion, formatConfusion, predictClasses } from '../predictions';
+import { settingsOfFlags, type DataSettings } from '../settings/settings';
+import { DATA_SETTINGS, optionsOf, SEED } from '../settings/table';
 
 export const evaluate: Command = {
   name: 'evaluate',
@@ -14,7 +18,8 @@ export const evaluate: Command = {
   purpose: 'Measures loss and accuracy of saved weights on the test images of a data set.',
   options: {
     weights: { value: 'FILE', help: 'weights to evaluate (.safetensors), required' },
-    ...DATA_OPTIONS,
+    ...optionsOf(DATA_SETTINGS),
+    seed: { ...SEED.spec, help: 'of the training, which divided a folder of pictures without folders for training and test' },
     ...MODEL_OPTIONS,
     threads: { value: 'N', help: 'default: as many as this process may use' },
     json: { help: 'print the result as one JSON object, last line of standard output' },
@@ -28,21 +33,35 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const weights = args.required('weights');
   const threads = args.integer('threads', 1);
   const variant = variantOf(args);
-  const { test } = await loadData(args);
-  checkImages(name, entry, test.shape, `--data ${args.required('data')}`);
-  const { model } = await loadModel(name, weights, variant, { options: { classes: test.classes.length, inChannels: test.shape[0] } });
+  const settings = settingsOfFlags(args, [...DATA_SETTINGS, SEED]) as unknown as DataSettings;
+  const { test } = await loadData(settings, entry.input);
+  checkImages(name, entry, test.shape, `--data ${settings.data}`);
+  const { model, classNames } = await loadModel(name, weights, variant, {
+    options: { classes: test.classes.length, inChannels: test.shape[0] },
+  });
+
+  checkClasses(weights, classNames, test);
 
   const started = performance.now();
   const { loss, accuracy } = await evaluateModel(model, test, { threads });
   const seconds = (performance.now() - started) / 1000;
   const imagesPerSecond = test.length / seconds;
   if (args.flag('json')) {
-    const data = args.required('data');
+    const { data } = settings;
     terminal.out(JSON.stringify({ model: name, data, weights, images: test.length, loss, accuracy, imagesPerSecond, seconds }));
     return 0;
   }
-  const predicted = await predictClasses(model, test, threads);
-  terminal.out(`${formatConfusion(confusion(test.labels, predicted, test.classes.length), test.classes)}\n`);
+  const { labels, predicted } = await predictClasses(model, test, threads);
+  terminal.out(`${formatConfusion(confusion(labels, predicted, test.classes.length), test.classes)}\n`);
   terminal.out(`accuracy ${accuracy!.toFixed(4)}, loss ${loss.toFixed(4)}, ${test.length} images`);
   return 0;
+}
+
+/** Folders of other names would be counted as other classes. @throws StridenetError ERR_INVALID_ARGUMENT */
+function checkClasses(weights: string, trained: readonly string[] | undefined, test: AnyLoaded): void {
+  if (!isLazy(test) || !trained || trained.join('\n') === test.classes.join('\n')) return;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${formatValue(weights)} is for the classes ${formatNames(trained)} but the folders of pictures are ${formatNames(test.classes)}.`,
+  );
 }
