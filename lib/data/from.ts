@@ -38,8 +38,8 @@ const MOST_CLASSES = 1 << 20;
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION. While examples are read: ERR_INVALID_ARGUMENT and ERR_SHAPE_MISMATCH with the number of the
  *   example, and what the source throws
  * @example
- * async function* rows(epoch: number) {
- *   for await (const row of database.query('select pixels, label from pictures')) yield { image: row.pixels, label: row.label };
+ * async function* rows() {
+ *   for (let i = 0; i < 60000; i++) yield { image: new Uint8Array(784).fill(i % 256), label: i % 10 }; // of a database, say
  * }
  * const stream = data.from(rows, { shape: [1, 28, 28], classes: 10, length: 60000 });
  */

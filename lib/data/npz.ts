@@ -43,7 +43,7 @@ interface Entry {
  * @throws StridenetError ERR_FILE_ACCESS; ERR_BAD_FILE when the archive is damaged or an array is one that `data.npy` refuses; ERR_OUT_OF_MEMORY
  * @example
  * const { images, labels } = await data.npz('mnist.npz');
- * const set = data.arrays(images.data as Uint8Array, labels.data, { shape: [1, 28, 28] });
+ * const set = data.arrays(images!.data as Uint8Array, labels!.data as Uint8Array, { shape: [1, 28, 28] });
  */
 export async function npz(path: string): Promise<Record<string, NpyArray>> {
   checkPath('data.npz', path);

@@ -20,7 +20,7 @@ const FIRST_STREAM = 2 ** 49;
  *
  * @param size how many examples are held in memory; the larger, the better mixed
  * @throws StridenetError ERR_INVALID_ARGUMENT for another kind of data set; ERR_UNKNOWN_OPTION
- * @example const mixed = data.shuffleBuffer(data.from(rows, { shape: [1, 28, 28], classes: 10 }), 10_000, { seed: 1 });
+ * @example const mixed = data.shuffleBuffer(data.from([{ image: images, label: 0 }], { shape: [1, 28, 28], classes: 10 }), 10_000, { seed: 1 });
  */
 export function shuffleBuffer(stream: DatasetStream, size: number, options: ShuffleBufferOptions = {}): DatasetStream {
   const where = 'data.shuffleBuffer';

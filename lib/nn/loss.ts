@@ -1,5 +1,6 @@
 /** Loss functions as values: what `fit`, `evaluate` and `Trainer` take, and what hand-written loops call. */
 
+import { types } from 'node:util';
 import { checkBoolean, checkNumber, checkOptions, formatValue, readArray, StridenetError } from '../errors';
 import { tensor } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
@@ -42,7 +43,7 @@ interface Reduced {
 /** Options of `nn.nll`. */
 export interface NllLossOptions extends Reduced {
   /** A weight for each class, a tensor of shape [classes] or its numbers; default 1. */
-  weight?: Tensor | readonly number[] | undefined;
+  weight?: Tensor | readonly number[] | Float32Array | undefined;
   /** The label that is passed over: its loss and gradient are 0, and the mean does not count it. Any int32; default -100. */
   ignoreIndex?: number | undefined;
 }
@@ -109,7 +110,7 @@ function weightedRecipe(
 
 function classWeight(where: string, name: string, weight: unknown): Tensor {
   if (Tensor.is(weight) && weight.dtype === 'float32' && weight.rank === 1) return weight;
-  const numbers = readArray(weight) ?? [];
+  const numbers = types.isFloat32Array(weight) ? [...weight] : (readArray(weight) ?? []);
   if (numbers.length > 0 && numbers.every((w) => Number.isFinite(w) && Number.isFinite(Math.fround(w as number))))
     return tensor(numbers as number[]);
   throw new StridenetError(

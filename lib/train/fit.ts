@@ -1,6 +1,7 @@
 /** fit: trains a model on a data set for some epochs and reports how it went. */
 
 import { imageTypeOf, isStream, knownLabels, readAnyDataset, type ReadyDataset } from '../data/kinds';
+import { classWeights as balancedWeights } from '../data/balance';
 import type { AnyDataset } from '../data/dataset';
 import { checkBoolean, checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
 import type { MetricEntry } from '../metrics/list';
@@ -299,20 +300,12 @@ function lossOf({ loss, classWeights }: FitOptions, dataset: ReadyDataset): Loss
       'fit expects either loss or classWeights. Give the loss its weights: nn.crossEntropy({ weight }).',
     );
   }
-  return crossEntropy({ weight: classWeights === 'balanced' ? balancedWeights(dataset) : classWeights });
-}
-
-function balancedWeights(dataset: ReadyDataset): number[] {
-  const labels = knownLabels(dataset);
-  if (!labels || labels instanceof Float32Array) {
-    throw new StridenetError(
-      'ERR_INVALID_ARGUMENT',
-      "fit expects a data set whose classes are known before it is read with classWeights: 'balanced'. Pass a weight for each class.",
-    );
-  }
-  const counts = new Array<number>(dataset.classes.length).fill(0);
-  for (const label of labels) if (label >= 0 && label < counts.length) counts[label]!++;
-  return counts.map((count) => (count === 0 ? 0 : labels.length / (counts.length * count)));
+  if (classWeights !== 'balanced') return crossEntropy({ weight: classWeights });
+  if (!isStream(dataset)) return crossEntropy({ weight: balancedWeights(dataset) });
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    "fit expects a data set whose classes are known before it is read with classWeights: 'balanced' but got a stream. Pass a weight for each class.",
+  );
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT for a label that is no class of the model */

@@ -5,16 +5,32 @@ import { typeErrors } from '../support/typeErrors';
 
 const root = path.join(__dirname, '../..');
 /** Folders whose functions users call. */
-const folders = ['graph', 'ops', 'nn', 'metrics', 'models', 'optim', 'train', 'callbacks', 'transforms', 'data', 'io', 'onnx', '.'];
+const folders = [
+  'graph',
+  'ops',
+  'nn',
+  'metrics',
+  'models',
+  'optim',
+  'train',
+  'callbacks',
+  'report',
+  'transforms',
+  'data',
+  'io',
+  'onnx',
+  '.',
+];
 
 /** What the examples take for granted. */
 const prelude = [
-  "import { callbacks, compile, compileStep, data, evaluate, fit, full, loadSafetensors, lrFinder, manualSeed, metrics, models, nn, ones, ops, optim, randn, readSafetensorsMetadata, saveSafetensors, summary, tensor, Tensor, Trainer, transforms, zeros } from 'stridenet';",
+  "import { callbacks, compile, compileStep, data, evaluate, fit, full, loadSafetensors, lrFinder, manualSeed, metrics, models, nn, ones, ops, optim, randn, readSafetensorsMetadata, saveSafetensors, summary, tensor, Tensor, Trainer, transforms, watch, zeros } from 'stridenet';",
   "import { exportOnnx } from 'stridenet/onnx';",
   "import { existsSync } from 'node:fs';",
   "import sharp from 'sharp';",
   'declare const model: nn.Module, train: data.Dataset, test: data.Dataset, images: Float32Array, labels: Int32Array, x: Tensor, a: Tensor, b: Tensor;',
   'declare const dataset: data.Dataset, loss: Tensor, weight: nn.Parameter, layer: nn.Linear, path: string;',
+  'declare const optimizer: optim.Optimizer, validation: data.Dataset, pictures: data.LazyDataset;',
 ].join('\n');
 
 function examplesOf(file: string): { title: string; code: string }[] {
