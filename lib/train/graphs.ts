@@ -7,7 +7,8 @@ import type { Preprocessing } from '../graph/preprocess';
 import { Tensor } from '../graph/tensor';
 import { topologicalOrder } from '../graph/traverse';
 import type { Shape } from '../graph/types';
-import { bceWithLogits, crossEntropy, mseLoss, type Loss } from '../nn/loss';
+import * as losses from '../nn/loss';
+import type { Loss } from '../nn/loss';
 import { Module } from '../nn/module';
 import { add, mul } from '../ops/elementwise';
 import { measureBatch, type Metric } from '../metrics/metric';
@@ -223,8 +224,8 @@ export function checkModel(where: string, model: unknown): asserts model is Modu
 
 /** The loss, by default cross-entropy. @throws StridenetError ERR_INVALID_ARGUMENT */
 export function checkLoss(where: string, loss: unknown): Loss {
-  if (loss === undefined) return crossEntropy();
-  const maker = [crossEntropy, mseLoss, bceWithLogits].find((each) => each === loss);
+  if (loss === undefined) return losses.crossEntropy();
+  const maker = Object.values(losses).find((each) => each === loss);
   if (maker) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',

@@ -203,7 +203,7 @@ test('a checkpoint with as many epochs as asked for leaves nothing to do, and on
 });
 
 test('functions that make losses and schedules are not taken for what they make', async () => {
-  for (const loss of [nn.crossEntropy, nn.mseLoss, nn.bceWithLogits]) {
+  for (const loss of [nn.crossEntropy, nn.mseLoss, nn.bceWithLogits, nn.focal, nn.huber]) {
     const fitted = fit(network(), DATA, options({ loss: loss as never }));
     await expectRejection('ERR_INVALID_ARGUMENT', fitted, 'expects loss', `Call it: nn.${loss.name}()`);
   }
