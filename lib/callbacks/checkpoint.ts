@@ -41,7 +41,7 @@ interface Saved {
 export function checkpoint(options: CheckpointOptions): Callback {
   const where = 'callbacks.checkpoint';
   checkOptions(where, options, ['path', 'keep', 'monitor', 'mode', 'everySteps']);
-  const { path, keep = 'last', everySteps } = options;
+  const { path, keep = 'last', everySteps } = (options ?? {}) as Partial<CheckpointOptions>;
   if (typeof path !== 'string' || path === '') {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects path to be that of a file but got ${formatValue(path)}.`);
   }

@@ -3,6 +3,7 @@
 import { checkInteger, checkNumber, checkOptions } from '../errors';
 import { formatFields } from '../graph/inspect';
 import type { Tensor } from '../graph/tensor';
+import { checkTensor } from '../ops/builder';
 import { MAX_RANK, type DType } from '../graph/types';
 import { checkApproximation, gelu, hardswish, leakyRelu, relu6, silu, type GeluApproximation } from '../ops/activation';
 import { relu, sigmoid, tanh } from '../ops/elementwise';
@@ -180,6 +181,7 @@ export class LogSoftmax extends Module {
 /** Hands its input on. */
 export class Identity extends Plain {
   forward<D extends DType>(x: Tensor<D>): Tensor<D> {
+    checkTensor('Identity', 'its input', x);
     return x;
   }
 }

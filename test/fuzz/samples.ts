@@ -320,6 +320,10 @@ export const SAMPLES: Readonly<Record<string, Arguments>> = {
   'transforms.trivialAugmentWide': () => [{ numMagnitudeBins: 5, fill: [1, 2, 3] }],
   'transforms.mixup': () => [{ alpha: 0.2 }],
   'transforms.cutmix': () => [{ alpha: 0.2 }],
+  'callbacks.checkpoint': () => [{ path: 'model-{epoch}.safetensors', keep: 3, monitor: 'valAccuracy', mode: 'max' }],
+  'callbacks.earlyStopping': () => [
+    { monitor: 'valLoss', mode: 'min', patience: 2, minDelta: 0.1, baseline: 1, restoreBest: true, startFromEpoch: 1 },
+  ],
   'callbacks.csvLogger': () => ['log.csv', { append: true, separator: ';' }],
   'callbacks.htmlReport': (w) => ['report.html', { validation: w.dataset(), mistakes: 2, title: 'run', configuration: { ema: 0.9 } }],
   'callbacks.jsonLogger': () => ['log.jsonl', { append: true, everyBatch: true }],
