@@ -1,17 +1,13 @@
 /** Weights that a model may end with instead of those behind its last step: averages of them, and the best so far. */
 
-import type { Graph } from '../graph/graph';
 import type { Tensor } from '../graph/tensor';
 import type { Module } from '../nn/module';
 import type { Variable } from '../nn/parameter';
 import { slotName } from '../optim/optimizer';
 import { holdsSlot, type Checkpoint, type CheckpointState } from './checkpoint';
-import type { FeedValues } from './programs';
+import type { RunProgram } from './programs';
 import { EpochAverage, WeightAverage, type EmaOptions } from './weightAverage';
 import { WeightCopies } from './weightCopies';
-
-/** Runs the program of `key` behind what was asked for before, in the form that the model has. */
-export type RunProgram = (key: string, build: () => Graph, values?: FeedValues) => Promise<void>;
 
 export class EndWeights {
   private readonly average: WeightAverage | undefined;

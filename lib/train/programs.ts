@@ -18,6 +18,9 @@ import { StartOrder } from './startOrder';
 /** Values to run on, by the names of the graph's feeds; those that a graph does not take are left out. */
 export type FeedValues = Readonly<Record<string, TypedArray>>;
 
+/** Runs the program of `key` behind what was asked for before, in the form that the model has. */
+export type RunProgram = (key: string, build: () => Graph, values?: FeedValues) => Promise<void>;
+
 /** Options of everything that runs programs. */
 export interface ExecutionOptions {
   /**

@@ -7,7 +7,7 @@ import type { Variable } from '../nn/parameter';
 import { mul, sub } from '../ops/elementwise';
 import type { Graph } from '../graph/graph';
 import { scalarFeed } from '../graph/leaves';
-import type { RunProgram } from './endWeights';
+import type { RunProgram } from './programs';
 import { markValue } from './trainingGraph';
 import { WeightCopies } from './weightCopies';
 
