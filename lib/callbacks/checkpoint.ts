@@ -2,7 +2,7 @@
 
 import { rm } from 'node:fs/promises';
 import { checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
-import type { Callback } from '../train/callbacks';
+import { asWriter, type Callback } from '../train/callbacks';
 import type { Trainer } from '../train/trainer';
 import { Monitor, type MonitorMode } from './monitor';
 
@@ -61,7 +61,7 @@ export function checkpoint(options: CheckpointOptions): Callback {
   const monitor = new Monitor(where, options.monitor ?? 'valLoss', options.mode);
   let saved: Saved[] = [];
   const write = async (trainer: Trainer, file: string): Promise<void> => trainer.save(file);
-  return {
+  return asWriter({
     name: `checkpoint ${path}`,
     saveState: () => ({ best: monitor.best, saved }),
     loadState(state) {
@@ -69,12 +69,14 @@ export function checkpoint(options: CheckpointOptions): Callback {
       monitor.best = typeof best === 'number' ? best : undefined;
       saved = Array.isArray(files) ? files.filter(isSaved) : [];
     },
+    onTrainBegin: (context) => (monitored ? monitor.checkBegins(context) : undefined),
     async onEpochEnd(record, context) {
       const { trainer } = context;
-      const file = fill(where, path, { ...record, step: trainer.steps });
-      if (!monitored) return write(trainer, file);
+      const fileOf = (): string => fill(where, path, { ...record, step: trainer.steps });
+      if (!monitored) return write(trainer, fileOf());
       const value = monitor.valueOf(record, context);
       if (value === undefined) return;
+      const file = fileOf();
       const isBest = monitor.improves(value);
       if (keep === 'best') return isBest ? write(trainer, file) : undefined;
       // The list is part of the file's state, so it is made first.
@@ -91,7 +93,7 @@ export function checkpoint(options: CheckpointOptions): Callback {
         if (record.step % everySteps === 0) await write(trainer, fill(where, path, record));
       },
     }),
-  };
+  });
 }
 
 function keepCount(where: string, keep: unknown): number {

@@ -3,7 +3,7 @@
 import { checkBoolean, checkOptions, formatValue, StridenetError } from '../errors';
 import { AppendedFile } from '../io/appendedFile';
 import { checkPath } from '../io/file';
-import type { Callback } from '../train/callbacks';
+import { asWriter, type Callback } from '../train/callbacks';
 import { numbersOf } from '../report/numbers';
 
 /** Options of `callbacks.csvLogger`. */
@@ -32,7 +32,7 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
   const separator = checkSeparator(options.separator ?? ',');
   let file: AppendedFile;
   let columns: readonly string[] | undefined;
-  return {
+  return asWriter({
     async onTrainBegin() {
       columns = undefined;
       if (!append) {
@@ -52,7 +52,7 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
       }
       await file.append(`${header}${columns.map((name) => numbers.get(name) ?? '').join(separator)}\n`);
     },
-  };
+  });
 }
 
 function checkSeparator(separator: unknown): string {

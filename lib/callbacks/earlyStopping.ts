@@ -43,13 +43,14 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   let wait = 0;
   const restore = async ({ trainer }: FitContext): Promise<void> => (restoreBest ? trainer.restoreBest() : undefined);
   return {
-    name: 'earlyStopping',
+    name: `earlyStopping ${monitor.name}`,
     saveState: () => ({ best: monitor.best, wait }),
     loadState(state) {
       const { best, wait: waited } = (state ?? {}) as { best?: unknown; wait?: unknown };
       monitor.best = typeof best === 'number' ? best : undefined;
       wait = typeof waited === 'number' ? waited : 0;
     },
+    onTrainBegin: (context) => monitor.checkBegins(context),
     async onEpochEnd(record, context) {
       const { trainer } = context;
       if (record.epoch < startFromEpoch) return;

@@ -9,7 +9,7 @@ import { judge } from '../report/judge';
 import { layerTable } from '../report/layerTable';
 import type { Run } from '../report/run';
 import { writeReport } from '../report/writeReport';
-import { registerReport, type Callback, type FitContext } from '../train/callbacks';
+import { asWriter, registerReport, type Callback, type FitContext } from '../train/callbacks';
 import { augmenterOf } from '../train/evaluate';
 import type { EpochRecord, History } from '../train/history';
 import type { Transform } from '../transforms/transform';
@@ -48,16 +48,18 @@ export function htmlReport(path: string, options: HtmlReportOptions = {}): Callb
   if (title !== undefined && typeof title !== 'string') {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${NAME} expects title to be a text but got ${formatValue(title)}.`);
   }
-  return new ReportWriter(
-    path,
-    validation === undefined ? undefined : checkValidation(validation, transforms),
-    transforms,
-    checkInteger(NAME, 'mistakes', mistakes, 0),
-    title,
-    Object.entries(checkPlainValues(NAME, 'configuration', configuration, `{ augmentation: 'none' }`)).map(([name, value]) => [
-      name,
-      String(value),
-    ]),
+  return asWriter(
+    new ReportWriter(
+      path,
+      validation === undefined ? undefined : checkValidation(validation, transforms),
+      transforms,
+      checkInteger(NAME, 'mistakes', mistakes, 0),
+      title,
+      Object.entries(checkPlainValues(NAME, 'configuration', configuration, `{ augmentation: 'none' }`)).map(([name, value]) => [
+        name,
+        String(value),
+      ]),
+    ),
   );
 }
 

@@ -3,7 +3,7 @@
 import { checkBoolean, checkOptions } from '../errors';
 import { AppendedFile } from '../io/appendedFile';
 import { checkPath } from '../io/file';
-import type { Callback } from '../train/callbacks';
+import { asWriter, type Callback } from '../train/callbacks';
 import type { BatchRecord, EpochRecord } from '../train/history';
 import { numbersOf } from '../report/numbers';
 
@@ -36,11 +36,11 @@ export function jsonLogger(path: string, options: JsonLoggerOptions = {}): Callb
     const fields = numbersOf(record).map(([name, value]) => [name, Number.isFinite(value) ? value : String(value)]);
     await file.append(`${JSON.stringify(Object.fromEntries(fields))}\n`);
   };
-  return {
+  return asWriter({
     async onTrainBegin() {
       file = append ? (await AppendedFile.continueLines(path)).file : await AppendedFile.create(path);
     },
     onEpochEnd: write,
     ...(everyBatch ? { onBatchEnd: write } : {}),
-  };
+  });
 }

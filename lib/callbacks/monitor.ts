@@ -39,17 +39,33 @@ export class Monitor {
     this.sign = (mode === 'auto' ? MORE_IS_BETTER.test(name) : mode === 'max') ? 1 : -1;
   }
 
+  /** Before training: whether there will be such a number. @throws StridenetError ERR_INVALID_ARGUMENT */
+  checkBegins({ params }: FitContext): void {
+    if (params.numbers.includes(this.name)) return;
+    throw this.missing(params.numbers, params.hasValidation);
+  }
+
   /** What is watched, or undefined in an epoch without validation. @throws StridenetError ERR_INVALID_ARGUMENT when records have no such number */
   valueOf(record: EpochRecord, { params }: FitContext): number | undefined {
     const value = record[this.name];
-    if (typeof value === 'number') return value;
+    if (typeof value === 'number') {
+      if (Number.isNaN(value))
+        process.emitWarning(`${this.where} watches ${this.name}, which is NaN in epoch ${record.epoch}: that is never better.`);
+      return value;
+    }
     const isOfValidation = this.name.startsWith('val');
     if (isOfValidation && params.hasValidation && record.valLoss === undefined) return undefined;
-    const numbers = Object.keys(record).filter((name) => typeof record[name] === 'number');
-    throw new StridenetError(
+    throw this.missing(
+      Object.keys(record).filter((name) => typeof record[name] === 'number'),
+      params.hasValidation,
+    );
+  }
+
+  private missing(numbers: readonly string[], hasValidation: boolean): StridenetError {
+    return new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `${this.where} expects records to have a number ${formatValue(this.name)} to monitor but they have ${numbers.join(', ')}.` +
-        (isOfValidation && !params.hasValidation ? ' Pass validation to fit.' : ''),
+        (this.name.startsWith('val') && !hasValidation ? ' Pass validation to fit.' : ''),
     );
   }
 

@@ -6,7 +6,7 @@ import { checkPath } from '../io/file';
 import { checkPicture, type Picture } from '../io/png';
 import { measurementsOf, validationMetric } from '../report/numbers';
 import { nextTurn, Task } from '../runtime/task';
-import type { Callback, FitContext } from '../train/callbacks';
+import { asWriter, type Callback, type FitContext } from '../train/callbacks';
 import type { BatchRecord, EpochRecord } from '../train/history';
 import type { EventFile } from './eventFile';
 import { histogramOf } from './histogram';
@@ -50,12 +50,16 @@ export function tensorBoard(folder: string, options: TensorBoardOptions = {}): C
   checkOptions(NAME, options, ['histogramEvery', 'images', 'everyBatch', 'hyperparameters']);
   const { histogramEvery = 1, everyBatch = false, images, hyperparameters } = options;
   if (images !== undefined) checkFunction(NAME, 'images', images);
-  return new TensorBoardRun(
-    folder,
-    checkInteger(NAME, 'histogramEvery', histogramEvery, 0),
-    checkBoolean(NAME, 'everyBatch', everyBatch),
-    images,
-    hyperparameters === undefined ? undefined : checkPlainValues(NAME, 'hyperparameters', hyperparameters, `{ lr: 0.1, optimizer: 'sgd' }`),
+  return asWriter(
+    new TensorBoardRun(
+      folder,
+      checkInteger(NAME, 'histogramEvery', histogramEvery, 0),
+      checkBoolean(NAME, 'everyBatch', everyBatch),
+      images,
+      hyperparameters === undefined
+        ? undefined
+        : checkPlainValues(NAME, 'hyperparameters', hyperparameters, `{ lr: 0.1, optimizer: 'sgd' }`),
+    ),
   );
 }
 

@@ -1,6 +1,6 @@
 /** arrays: a data set of pixels and labels that are in memory, checked where it is made. */
 
-import { checkOptions, formatShape, formatValue, StridenetError } from '../errors';
+import { checkInteger, checkOptions, formatShape, formatValue, StridenetError } from '../errors';
 import type { Preprocessing } from '../graph/preprocess';
 import { Tensor } from '../graph/tensor';
 import { elementCount, type Shape } from '../graph/types';
@@ -22,6 +22,8 @@ export interface ArraysOptions extends Preprocessing {
   shape?: readonly [number, number, number] | undefined;
   /** Names of the classes, in label order. Default: the labels '0', '1', ... up to the greatest. */
   classes?: readonly string[] | undefined;
+  /** A label that belongs to no class, such as that of pixels nobody labelled; losses pass over it (`ignoreIndex`). Default none. */
+  ignoreIndex?: number | undefined;
   /** Shape of what the model should give for one image; default [], or a Tensor's without its first axis. [H, W] for masks, [k] for k values. */
   targetShape?: Shape | undefined;
 }
@@ -43,8 +45,9 @@ const MOST_CLASSES = 1_000_000;
  */
 export function arrays(images: Tensor | Pixels, targets: Tensor | ClassNumbers | Float32Array, options: ArraysOptions = {}): Dataset {
   const where = 'data.arrays';
-  checkOptions(where, options, ['shape', 'classes', 'targetShape', 'scale', 'mean', 'std', 'layout']);
-  const { classes, layout = 'nchw', scale, mean, std } = options;
+  checkOptions(where, options, ['shape', 'classes', 'ignoreIndex', 'targetShape', 'scale', 'mean', 'std', 'layout']);
+  const { classes, layout = 'nchw', scale, mean, std, ignoreIndex } = options;
+  if (ignoreIndex !== undefined) checkInteger(where, 'ignoreIndex', ignoreIndex, -(2 ** 31));
   const ofTensor = Tensor.is(images);
   const shape = ofTensor ? tensorShape(images, options) : checkImageShapeOf(where, 'shape', options.shape);
   const pixels = readPixels(where, 'images', ofTensor ? (images.value ?? images.dataSync()) : images);
@@ -59,7 +62,7 @@ export function arrays(images: Tensor | Pixels, targets: Tensor | ClassNumbers |
   const targetShape = checkTargetShape(where, 'targetShape', options.targetShape ?? (Tensor.is(targets) ? targets.shape.slice(1) : undefined));
   const values = Tensor.is(targets) ? (targets.value ?? targets.dataSync()) : targets;
   const labels = readLabels(where, 'targets', values, length, targetShape, classes);
-  const names = classNames(classes, labels);
+  const names = classNames(classes, labels, ignoreIndex);
   return readDataset(where, { scale, mean, std, images: pixels, labels, shape, targetShape, classes: names, length, layout });
 }
 
@@ -80,10 +83,10 @@ function tensorShape({ shape: batch }: Tensor, { shape, layout }: ArraysOptions)
 }
 
 /** Names of classes that the labels are in; of values there need be none. @throws StridenetError ERR_INVALID_ARGUMENT */
-function classNames(classes: unknown, labels: LabelArray): readonly string[] {
+function classNames(classes: unknown, labels: LabelArray, ignoreIndex: number | undefined): readonly string[] {
   if (labels instanceof Float32Array) return classes === undefined ? [] : checkClassNames('data.arrays', 'classes', classes);
-  const names = classes === undefined ? numberedClasses(labels) : checkClassNames('data.arrays', 'classes', classes);
-  const bad = labels.findIndex((label) => label < 0 || label >= names.length);
+  const names = classes === undefined ? numberedClasses(labels, ignoreIndex) : checkClassNames('data.arrays', 'classes', classes);
+  const bad = labels.findIndex((label) => label !== ignoreIndex && (label < 0 || label >= names.length));
   if (bad < 0) return names;
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
@@ -91,9 +94,9 @@ function classNames(classes: unknown, labels: LabelArray): readonly string[] {
   );
 }
 
-function numberedClasses(labels: Int32Array | Uint8Array): string[] {
+function numberedClasses(labels: Int32Array | Uint8Array, ignoreIndex: number | undefined): string[] {
   let greatest = 0;
-  for (const label of labels) greatest = Math.max(greatest, label);
+  for (const label of labels) if (label !== ignoreIndex) greatest = Math.max(greatest, label);
   if (greatest >= MOST_CLASSES) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',

@@ -21,7 +21,11 @@ export interface ScheduleStep {
 export type ScheduleRecord = Readonly<Record<string, number | undefined>>;
 
 /** The factor on the learning rate for one step. */
-export type Schedule = (at: ScheduleStep) => number;
+export interface Schedule {
+  (at: ScheduleStep): number;
+  /** A number of the records that it follows: `fit` refuses it before training where records will not have that. */
+  readonly monitor?: string;
+}
 
 /** Whether a schedule moves on after each step or after each epoch. */
 export type SchedulePace = 'step' | 'epoch';
@@ -341,11 +345,13 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): Schedule 
   const threshold = checkNumber(where, 'threshold', options.threshold ?? 1e-4, 0);
   const cooldown = checkInteger(where, 'cooldown', options.cooldown ?? 0, 0);
   const minFactor = checkNumber(where, 'minFactor', options.minFactor ?? 0, 0, 1);
-  return scheduleOf(where, ({ records }) => {
+  const schedule = scheduleOf(where, ({ records }) => {
     let [current, best, bad, cooling] = [1, mode === 'min' ? Infinity : -Infinity, 0, 0];
     for (const record of records) {
       const value = record[monitor];
       if (value === undefined) {
+        // An epoch that did not measure the validation set says nothing; whether any will is asked before training.
+        if (/^val/.test(monitor) && record['valLoss'] === undefined) continue;
         throw new StridenetError(
           'ERR_INVALID_ARGUMENT',
           `${where} watches ${formatValue(monitor)} but an epoch's record has ${Object.keys(record).join(', ')}.${/^val/.test(monitor) ? ' Pass validation.' : ''}`,
@@ -359,4 +365,5 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): Schedule 
     }
     return current;
   });
+  return Object.assign(schedule, { monitor });
 }

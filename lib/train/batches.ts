@@ -278,6 +278,8 @@ export function checkImageShape(where: string, dataset: { readonly shape: Shape 
   );
 }
 
+/** How often a signal is looked at while an item is waited for. */
+const MILLISECONDS_A_LOOK = 50;
 /** Results may be there at once, item after item; then the event loop turns so often. */
 const MILLISECONDS_A_TURN = 8;
 
@@ -296,7 +298,7 @@ export async function pipeline<Item, Result>(
   const outstanding: Promise<Result>[] = [];
   let turnDue = performance.now() + MILLISECONDS_A_TURN;
   try {
-    for await (const item of items) {
+    for await (const item of untilAborted(items, signal)) {
       if (signal?.aborted) break;
       const result = submit(item);
       // It is awaited in its turn; until then a rejection must not count as unhandled.
@@ -312,4 +314,36 @@ export async function pipeline<Item, Result>(
     await Promise.allSettled(outstanding);
   }
   signal?.throwIfAborted();
+}
+
+/** The items up to the moment when `signal` stops, also while one is waited for: whoever makes it may take for ever. */
+async function* untilAborted<Item>(items: AsyncIterable<Item> | Iterable<Item>, signal: StopSignal | undefined): AsyncGenerator<Item> {
+  if (!signal || Symbol.iterator in items) {
+    yield* items;
+    return;
+  }
+  const iterator = items[Symbol.asyncIterator]();
+  let look: NodeJS.Timeout | undefined;
+  const stopped = new Promise<undefined>((resolve) => {
+    look = setInterval(() => signal.aborted && resolve(undefined), MILLISECONDS_A_LOOK);
+  });
+  let isWaiting = false;
+  try {
+    for (;;) {
+      isWaiting = true;
+      const next = iterator.next();
+      next.catch(() => undefined); // nobody may be there any more when it rejects
+      const result = await Promise.race([next, stopped]);
+      if (result === undefined) return;
+      isWaiting = false;
+      if (result.done) return;
+      yield result.value;
+    }
+  } finally {
+    clearInterval(look);
+    const ending = iterator.return?.(undefined);
+    // One that is still making an item ends when it has made it.
+    if (isWaiting) ending?.catch(() => undefined);
+    else await ending;
+  }
 }

@@ -26,6 +26,8 @@ export interface FitParams {
   readonly batchesPerEpoch: number | undefined;
   /** Whether there is a validation set. */
   readonly hasValidation: boolean;
+  /** Names of what records of epochs will have beside `epoch`; those of the validation set in epochs that measure it. */
+  readonly numbers: readonly string[];
 }
 
 /** Functions that `fit` awaits. What one throws ends training and is what `fit` rejects with. */
@@ -71,8 +73,21 @@ export function checkCallbacks(where: string, callbacks: unknown): readonly Call
     // An instance of a class may have fields of its own.
     if (isPlainObject(callback)) checkOptions(`${where} callbacks[${i}]`, callback, ['name', ...EVENTS]);
     for (const event of EVENTS) handlerOf(where, i, callback, event);
+    checkName(where, list as Callback[], i);
   }
   return list as Callback[];
+}
+
+/** What is kept in checkpoints is found by name. @throws StridenetError ERR_INVALID_ARGUMENT */
+function checkName(where: string, callbacks: readonly Callback[], i: number): void {
+  const { name, saveState } = callbacks[i]!;
+  if (saveState === undefined) return;
+  const twice = callbacks.findIndex((other) => other.name === name && other.saveState !== undefined) < i;
+  if (typeof name === 'string' && name !== '' && !twice) return;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects callbacks[${i}], which keeps state, to have a name of its own but its name is ${formatValue(name)}${twice ? ', as that of another' : ''}.`,
+  );
 }
 
 /** What a callback has for an event at present. @throws StridenetError ERR_INVALID_ARGUMENT for what is no function */
@@ -80,6 +95,23 @@ function handlerOf<E extends EventName>(where: string, i: number, callback: Call
   const handler: unknown = callback[event] ?? undefined;
   if (handler !== undefined) checkFunction(where, `callbacks[${i}].${event}`, handler);
   return handler as Callback[E];
+}
+
+/** What a callback keeps. @throws StridenetError ERR_INVALID_ARGUMENT for what a file of JSON cannot hold as it is */
+function plainState({ name, saveState }: Callback): unknown {
+  const state: unknown = saveState!();
+  const isPlain = (value: unknown, depth: number): boolean => {
+    if (value === null || value === undefined || typeof value === 'string' || typeof value === 'boolean') return true;
+    if (typeof value === 'number') return Number.isFinite(value);
+    if (depth === 0) return false;
+    if (Array.isArray(value)) return value.every((entry) => isPlain(entry, depth - 1));
+    return isPlainObject(value) && Object.values(value).every((entry) => isPlain(entry, depth - 1));
+  };
+  if (isPlain(state, 16)) return state;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `The callback ${formatValue(name)} must keep plain data (objects, arrays, texts, booleans and finite numbers) but saveState gave ${formatValue(state)}.`,
+  );
 }
 
 /** Calls every callback of an event in order, each after the one before has finished. */
@@ -129,7 +161,7 @@ export class Notifier {
   /** What callbacks keep in checkpoints, by their names. */
   states(): Record<string, unknown> {
     const kept = this.callbacks.filter(({ name, saveState }) => name !== undefined && saveState !== undefined);
-    return Object.fromEntries(kept.map((callback) => [callback.name!, callback.saveState!()]));
+    return Object.fromEntries(kept.map((callback) => [callback.name!, plainState(callback)]));
   }
 
   /** Gives callbacks back what they kept. */
@@ -146,6 +178,19 @@ export class Notifier {
       await handler?.apply(callback, args);
     }
   }
+}
+
+const writers = new WeakSet<Callback>();
+
+/** The callback itself, which writes files: it is not called in a try-out. */
+export function asWriter<C extends Callback>(callback: C): C {
+  writers.add(callback);
+  return callback;
+}
+
+/** Whether it was given to `asWriter`. */
+export function writesFiles(callback: Callback): boolean {
+  return writers.has(callback);
 }
 
 /** Makes the callback that writes a page about a training. */

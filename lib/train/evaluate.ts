@@ -2,7 +2,7 @@
 
 import { hasValues, knownLabels, readAnyDataset, type ReadyDataset } from '../data/kinds';
 import type { AnyDataset, DatasetFacts, LabelArray } from '../data/dataset';
-import { checkInteger, checkOptions, StridenetError } from '../errors';
+import { checkInteger, checkOptions, formatShape, StridenetError } from '../errors';
 import { exactKey } from '../graph/exactKey';
 import { rewrite } from '../graph/graph';
 import type { Preprocessing } from '../graph/preprocess';
@@ -16,11 +16,12 @@ import type { Module } from '../nn/module';
 import { checkImageShape, pipeline, readBatches } from './batches';
 import { checkLoss, checkModel, classesOf, evaluationGraph, type ScoringGraph } from './graphs';
 import { targetKey, targetName, type Classes, type TargetForm } from './target';
-import { checkClasses, readImages, readingOf, readWanted, type ReadingOptions } from './images';
+import { checkClasses, countWeights, readImages, readingOf, readWanted, type ReadingOptions } from './images';
 import { formOf } from './modelForm';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 import { checkSignal, type StopSignal } from '../stopSignal';
 import { Augmenter } from '../transforms/augmenter';
+import { keepsPlaces } from '../transforms/kinds';
 import type { Transform } from '../transforms/transform';
 import { batchScore, Tally } from './tally';
 
@@ -140,7 +141,7 @@ export async function score(where: string, target: ScoreTarget, given: AnyDatase
           return { images: data, [targetName(form)]: readWanted(where, asTargets(batch.labels, form), feed, classesToCheck(graph)) };
         },
       );
-      return batchScore(scored!, count, results);
+      return batchScore(scored!, count, results, countWeights(batch.labels, count, classesOf(scored!)));
     },
     (result) => result && tally.add(result),
     signal,
@@ -162,6 +163,14 @@ function standingIn(graph: ScoringGraph, standIns: ReadonlyMap<Tensor, Tensor> |
 export function augmenterOf(where: string, transforms: unknown, dataset: ReadyDataset, mayMix = false): Augmenter | undefined {
   if (transforms === undefined) return undefined;
   const augmenter = new Augmenter(where, transforms as readonly Transform[], { shape: dataset.shape, layout: dataset.layout ?? 'nchw' });
+  const moving = (transforms as readonly Transform[]).find(({ name }) => !keepsPlaces(name));
+  if (moving && (dataset.targetShape?.length ?? 0) > (augmenter.mixes ? 0 : 1)) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} cannot use transforms.${moving.name} where what the model should give has shape ${formatShape(dataset.targetShape!)}: the picture would move, and a mask ` +
+        'or an image to learn would not. Use transforms that change colours alone, or change pictures and masks together by data.map.',
+    );
+  }
   if (!augmenter.mixes || mayMix) return augmenter;
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',

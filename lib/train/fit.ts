@@ -12,7 +12,7 @@ import * as schedules from '../optim/schedule';
 import type { Schedule } from '../optim/schedule';
 import { nextTurn } from '../runtime/task';
 import { checkImageShape } from './batches';
-import { checkCallbacks, makeReport, Notifier, type Callback } from './callbacks';
+import { checkCallbacks, makeReport, Notifier, writesFiles, type Callback, type FitParams } from './callbacks';
 import { CLIPPING_OPTIONS, type ClippingOptions } from './clipping';
 import { readCheckpoint } from './checkpoint';
 import { claim } from './claims';
@@ -88,7 +88,10 @@ export interface FitOptions extends ExecutionOptions, ClippingOptions {
   validationEvery?: number | undefined;
   /** Train on the same so many batches in every epoch, and measure on the data set itself: what learns at all gets them right. Default off. */
   overfitBatches?: number | undefined;
-  /** One epoch of one batch (or of so many) and as much validation, to see that everything runs. Default false. */
+  /**
+   * One epoch of one batch (or of so many) and as much validation, to see that everything runs; checkpoints, logs and reports of the package are
+   * not written. Default false.
+   */
   fastDevRun?: boolean | number | undefined;
   /**
    * A file that `trainer.save` wrote, in a callback say: weights, optimizer slots, epoch, step, seed, learning rate, history and the global
@@ -167,7 +170,9 @@ export async function fit(model: Module, data: AnyDataset, options: FitOptions):
   const validationAugmenter = validation && augmenterOf('fit validation', options.validationTransforms, validation);
   const plan = { ...planOf(dataset, validation, options), validationAugmenter };
   const report = options.report === undefined ? [] : [makeReport(options.report, { validation, transforms: options.validationTransforms })];
-  const callbacks = [...checkCallbacks('fit', options.callbacks), ...report];
+  const isTryOut = options.fastDevRun !== undefined && options.fastDevRun !== false;
+  // A try-out leaves no traces of itself in files.
+  const callbacks = [...checkCallbacks('fit', options.callbacks), ...report].filter((callback) => !(isTryOut && writesFiles(callback)));
   plan.signal?.throwIfAborted();
   const loss = lossOf(options, dataset);
   const { kind, shape: targetShape } = targetOf(loss, dataset);
@@ -194,17 +199,19 @@ export async function fit(model: Module, data: AnyDataset, options: FitOptions):
   const trainer = new Trainer(model, trainerOptions);
   const bar = options.progress === false ? undefined : new ProgressBar();
   const { epochs, batchesPerEpoch } = plan;
-  const params = { epochs, batchesPerEpoch, hasValidation: validation !== undefined };
+  const params = { epochs, batchesPerEpoch, hasValidation: validation !== undefined, numbers: numbersOf(trainer, validation) };
   const notify = new Notifier(callbacks, { model, trainer, params });
   let fitting: Fitting | undefined;
   let release: (() => void) | undefined;
   try {
     release = claim('fit', trainer.changing, trainer);
+    checkMonitor(plan.schedule, params);
     // All of it before the first step, so that a mistake in the last image does not leave a model trained in part.
     const classes = mixes ? { count: trainer.targetShape[0]! } : trainer.labelClasses;
     checkKnownClasses('fit', dataset, classes);
     if (validation) {
       checkImageShape('fit validation', validationAugmenter ?? validation, input);
+      checkSameClasses(dataset, validation);
       checkKnownClasses('fit validation', validation, classes);
     }
     const augmentation = augmenter && { augmenter, seed: trainer.seed, classes: trainer.targetShape[0] ?? 0 };
@@ -225,6 +232,23 @@ export async function fit(model: Module, data: AnyDataset, options: FitOptions):
     bar?.clear();
     await trainer.closeInSlices().finally(release);
   }
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT for a schedule that follows what is not measured */
+function checkMonitor(schedule: Schedule | undefined, { numbers, hasValidation }: FitParams): void {
+  const monitor = schedule?.monitor;
+  if (monitor === undefined || numbers.includes(monitor)) return;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `fit expects records to have a number ${formatValue(monitor)}, which the schedule follows, but they will have ${numbers.join(', ')}.` +
+      (hasValidation ? '' : ' Pass validation.'),
+  );
+}
+
+/** Names of the numbers that records will have. */
+function numbersOf({ metrics, measured }: Trainer, validation: ReadyDataset | undefined): string[] {
+  const ofValidation = ['loss', ...measured].map((name) => `val${name[0]!.toUpperCase()}${name.slice(1)}`);
+  return ['loss', ...metrics.map(({ name }) => name), ...(validation ? ofValidation : []), 'learningRate', 'imagesPerSecond', 'seconds'];
 }
 
 /** All of it but what is done to pictures. */
@@ -305,6 +329,17 @@ function lossOf({ loss, classWeights }: FitOptions, dataset: ReadyDataset): Loss
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
     "fit expects a data set whose classes are known before it is read with classWeights: 'balanced' but got a stream. Pass a weight for each class.",
+  );
+}
+
+/** A class that is missing in one of two folders gives those behind it other numbers. @throws StridenetError ERR_INVALID_ARGUMENT */
+function checkSameClasses({ classes }: ReadyDataset, validation: ReadyDataset): void {
+  const own = validation.classes;
+  if (classes.length === 0 || own.length === 0 || (own.length === classes.length && own.every((name, i) => name === classes[i]))) return;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `fit expects validation to have the classes of the data set in the same order, ${formatValue(classes)}, but it has ${formatValue(own)}: their numbers would mean ` +
+      'other things. Make it with the classes of the data set, or divide one data set by data.split.',
   );
 }
 

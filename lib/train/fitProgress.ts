@@ -7,8 +7,10 @@ import type { EpochRecord } from './history';
 export interface Totals {
   readonly batches: number;
   readonly images: number;
-  /** Of the images' losses. */
+  /** Of the losses, each times its weight. */
   readonly loss: number;
+  /** What the loss is to be divided by; default the images. */
+  readonly weight?: number;
   readonly seconds: number;
   /** Of the last step; version 0.1 did not save it. */
   readonly learningRate?: number;

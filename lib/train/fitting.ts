@@ -246,7 +246,7 @@ export class Fitting {
     const sums = Object.fromEntries(trainer.metrics.map(({ name }, i) => [name, tally.sums[i]!]));
     return {
       epochs: this.history.epochs.filter(({ epoch }) => epoch <= trainer.epoch),
-      totals: { batches, images: tally.images, loss: tally.loss, seconds, learningRate, sums },
+      totals: { batches, images: tally.images, loss: tally.loss, weight: tally.weight, seconds, learningRate, sums },
       images: dataset.length ?? 0,
       batchSize: trainer.batchSize,
       callbacks: this.notify.states(),

@@ -167,6 +167,15 @@ export function readWanted(where: string, wanted: Labels | Targets, feed: Tensor
   return readLabels(where, wanted as Labels, feed.size, classes, feed.shape[0]);
 }
 
+/** How many numbers the mean of a loss is of: `images`, or the labels that are not passed over. */
+export function countWeights(labels: ArrayLike<number>, images: number, classes: Classes | undefined): number {
+  const { ignoreIndex } = classes ?? {};
+  if (ignoreIndex === undefined) return images;
+  let ignored = 0;
+  for (let i = 0; i < labels.length; i++) if (labels[i] === ignoreIndex) ignored++;
+  return ignored === 0 ? images : ((labels.length - ignored) * images) / labels.length;
+}
+
 /** @throws StridenetError ERR_INVALID_ARGUMENT unless every label is a class or passed over; nothing is checked without `classes` */
 export function checkClasses(where: string, labels: LabelArray, classes: Classes | undefined): void {
   if (classes === undefined || labels instanceof Float32Array) return;

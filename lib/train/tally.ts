@@ -1,5 +1,6 @@
 /** Adding up what batches give, and the scores that follow from it. */
 
+import { formatValue, StridenetError } from '../errors';
 import type { Metric, MetricValue } from '../metrics/metric';
 import { newArray, type Shape, type TypedArray } from '../graph/types';
 import type { ScoringGraph } from './graphs';
@@ -13,13 +14,15 @@ export interface BatchScore {
   readonly count: number;
   /** Mean loss of the batch. */
   readonly loss: number;
+  /** Numbers that the loss is the mean of: images or, where there are labels to pass over, the others. */
+  readonly weight: number;
   readonly measured: Measured;
 }
 
 /** What a run of a scoring graph gave. */
-export function batchScore({ measured }: ScoringGraph, count: number, results: readonly TypedArray[]): BatchScore {
+export function batchScore({ measured }: ScoringGraph, count: number, results: readonly TypedArray[], weight = count): BatchScore {
   let at = 1;
-  return { count, loss: results[0]![0]!, measured: measured.map((tensors) => tensors.map(() => results[at++]!)) };
+  return { count, loss: results[0]![0]!, weight, measured: measured.map((tensors) => tensors.map(() => results[at++]!)) };
 }
 
 /** The metrics of what was measured, by name. */
@@ -28,31 +31,54 @@ export async function metricValues(
   measured: readonly (readonly ArrayLike<number>[])[],
   examples: number,
 ): Promise<Record<string, MetricValue>> {
-  const entries = metrics.map(async ({ name, value }, i) => [name, await value(measured[i]!, examples)] as const);
+  const entries = metrics.map(async (metric, i) => [metric.name, checkValue(metric, await metric.value(measured[i]!, examples))] as const);
   return Object.fromEntries(await Promise.all(entries));
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT for what is neither a number nor a list nor a table of numbers */
+function checkValue({ name }: Metric, value: unknown): MetricValue {
+  const isNumber = (each: unknown): boolean => typeof each === 'number';
+  const rows: readonly unknown[] = Array.isArray(value) ? value : [];
+  const isTable =
+    rows.length > 0 && rows.every((row) => Array.isArray(row) && row.length === (rows[0] as unknown[]).length && row.every(isNumber));
+  if (isNumber(value) || (Array.isArray(value) && (rows.every(isNumber) || isTable))) return value as MetricValue;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `The metric ${formatValue(name)} must be a number, an array of numbers or a table of them but its value gave ${formatValue(value)}.`,
+  );
 }
 
 /** Sums over batches. */
 export class Tally {
   images = 0;
-  /** Of the images' losses. */
+  /** Of the losses, each times its weight. */
   loss = 0;
+  /** Of the weights. */
+  weight = 0;
   /** For each metric and tensor, the sums as one array, or the values of every batch. */
   private readonly totals: ArrayLike<number>[][][];
 
   /** @param start sums of batches before, as `sums` gave them */
   constructor(
     private readonly metrics: readonly Metric[],
-    start?: { readonly images: number; readonly loss: number; readonly sums: readonly (readonly (readonly number[])[])[] },
+    start?: {
+      readonly images: number;
+      readonly loss: number;
+      readonly weight?: number | undefined;
+      readonly sums: readonly (readonly (readonly number[])[])[];
+    },
   ) {
     this.images = start?.images ?? 0;
     this.loss = start?.loss ?? 0;
+    this.weight = start?.weight ?? this.images;
     this.totals = metrics.map((_, i) => (start?.sums[i] ?? []).map((values) => [Float64Array.from(values)]));
   }
 
-  add({ count, loss, measured }: BatchScore): void {
+  add({ count, loss, weight, measured }: BatchScore): void {
     this.images += count;
-    this.loss += loss * count;
+    // A batch of nothing but labels to pass over has no mean, and no weight.
+    if (weight > 0) this.loss += loss * weight;
+    this.weight += weight;
     for (const [i, tensors] of measured.entries()) {
       const gathers = this.metrics[i]!.gather === 'concat';
       for (const [j, values] of tensors.entries()) {
@@ -63,9 +89,9 @@ export class Tally {
     }
   }
 
-  /** Mean of the loss over the images so far. */
+  /** Mean of the loss so far, over images or labels that count. */
   get meanLoss(): number {
-    return this.loss / this.images;
+    return this.loss / this.weight;
   }
 
   /** The metrics so far, by name. */

@@ -36,6 +36,7 @@ import { checkLoss, checkModel, classesOf, type ScoringGraph } from './graphs';
 import { targetName, type Classes, type TargetForm } from './target';
 import {
   checkInputShape,
+  countWeights,
   readImages,
   readingOf,
   readWanted,
@@ -273,12 +274,13 @@ export class Trainer {
     let scored: BatchScore;
     try {
       let graph: ScoringGraph | undefined;
+      let wanted: TypedArray | undefined;
       const running = this.programs.run(
         this.programKey(batch.count, batch.dtype, group),
         () => this.buildGraph(batch.count, batch.dtype, group),
         (built) => {
           graph = built;
-          const wanted = this.readWanted(labels, built);
+          wanted = this.readWanted(labels, built);
           release = claim('Trainer.step', changedBy(built), this);
           if (!this.remembered) rememberPreprocessing(this.model, this.preprocess);
           this.remembered = true;
@@ -290,7 +292,8 @@ export class Trainer {
       );
       const averaging = group.isLast && step ? this.endWeights.follow(step.number) : undefined;
       averaging?.catch(() => undefined); // awaited below; a step that fails is what counts
-      scored = batchScore(graph!, batch.count, await running);
+      const weight = countWeights(wanted!, batch.count, this.target.kind === 'classes' ? this.classesOf(() => graph!) : undefined);
+      scored = batchScore(graph!, batch.count, await running, weight);
       await averaging;
     } catch (error) {
       fail(error);
@@ -317,6 +320,11 @@ export class Trainer {
   async evaluate(dataset: AnyDataset, options: Pick<EvaluateOptions, 'signal'> = {}): Promise<Score> {
     checkOptions('Trainer.evaluate', options, ['signal']);
     return this.score('Trainer.evaluate', dataset, options);
+  }
+
+  /** @internal Names of what data sets are measured by. */
+  get measured(): readonly string[] {
+    return this.evaluated.map(({ name }) => name);
   }
 
   /** @internal The same for `where`, of `limit` batches. Averages stand in for the weights where there are some. */

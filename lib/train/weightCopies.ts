@@ -41,7 +41,11 @@ export class WeightCopies {
     decay: number,
     { standIns, guard = scalar(1), feeds = [] }: { standIns?: ReadonlyMap<Tensor, Tensor>; guard?: Tensor; feeds?: readonly Tensor[] } = {},
   ): Graph {
-    const updates = this.pairs.map(({ own, copy }) => runningAverage(copy, standIns?.get(own) ?? own, guard, { decay, gain: 1 - decay }));
+    const updates = this.pairs.map(({ own, copy }) => {
+      // What does not train is copied: the mean of equal numbers need not be that number.
+      const kept = own instanceof Parameter && !own.requiresGrad ? 0 : decay;
+      return runningAverage(copy, standIns?.get(own) ?? own, guard, { decay: kept, gain: 1 - kept });
+    });
     return { feeds, outputs: [], updates };
   }
 

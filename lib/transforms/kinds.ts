@@ -56,6 +56,21 @@ const ALL = [
   CUTMIX,
 ];
 
+/** Kinds that leave every pixel where it is, so that what belongs to a place, such as a mask, stays true. */
+const KEEP_PLACES: readonly unknown[] = [
+  COLOR_JITTER,
+  GRAYSCALE,
+  RANDOM_GRAYSCALE,
+  RANDOM_AUTOCONTRAST,
+  RANDOM_EQUALIZE,
+  RANDOM_INVERT,
+  RANDOM_POSTERIZE,
+  RANDOM_SOLARIZE,
+  RANDOM_ADJUST_SHARPNESS,
+  GAUSSIAN_BLUR,
+  RANDOM_ERASING,
+];
+
 /** By name. Whatever a kind is given, its own check has made. */
 const KINDS: ReadonlyMap<string, TransformKind> = new Map(ALL.map((kind) => [kind.name, kind as TransformKind]));
 
@@ -85,4 +100,9 @@ export function create(name: string, options: Readonly<Record<string, unknown>> 
   const isFront = ([key]: [string, unknown]): boolean => (kind.positional as readonly string[]).includes(key);
   const rest = entries.filter((entry) => !isFront(entry));
   return makeTransform(kind, Object.fromEntries(entries.filter(isFront)), Object.fromEntries(rest));
+}
+
+/** Whether a transform of this name leaves every pixel where it is. */
+export function keepsPlaces(name: string): boolean {
+  return KEEP_PLACES.includes(KINDS.get(name));
 }
