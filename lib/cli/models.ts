@@ -1,6 +1,6 @@
 /** Models as the command line takes them, and weights files that remember how their model was built. */
 
-import { formatShape, formatValue, StridenetError } from '../errors';
+import { formatNames, formatShape, formatValue, StridenetError } from '../errors';
 import { parseJson } from '../io/json';
 import { loadSafetensors, readSafetensorsMetadata, saveSafetensors } from '../io/safetensors';
 import { findModel, type ModelEntry, type ModelOptions } from '../models/catalogue';
@@ -72,6 +72,20 @@ export async function loadModel(
   const model = entry.build({ ...defaults.options, ...description?.options, ...chosen, init: undefined });
   model.loadStateDict(weights);
   return { model, classNames: description?.classNames ?? defaults.classNames, input: description?.input ?? entry.input };
+}
+
+/** Names of the classes that a file of this program was trained on, if it says them. @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE */
+export async function trainedClasses(path: string): Promise<readonly string[] | undefined> {
+  return readDescription(path, (await readSafetensorsMetadata(path))[DESCRIPTION_KEY])?.classNames;
+}
+
+/** Folders of other names would be counted as other classes. @param weights the file @throws StridenetError ERR_INVALID_ARGUMENT */
+export function checkClassNames(weights: string, trained: readonly string[] | undefined, classes: readonly string[]): void {
+  if (!trained || trained.join('\n') === classes.join('\n')) return;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${formatValue(weights)} is for the classes ${formatNames(trained)} but the folders of pictures are ${formatNames(classes)}.`,
+  );
 }
 
 function readDescription(path: string, text: string | undefined): ModelDescription | undefined {

@@ -1,6 +1,7 @@
 /** Cutting a data set into batches, reading ahead where reading takes time, and keeping more than one batch under way. */
 
 import { performance } from 'node:perf_hooks';
+import { clearInterval, setInterval } from 'node:timers';
 import { isLazy, isStream, type ReadyDataset } from '../data/kinds';
 import { labelSize, sameKind, type Dataset, type DatasetStream, type Example, type LabelArray, type LazyDataset } from '../data/dataset';
 import { readPixels } from '../data/values';

@@ -1,5 +1,6 @@
 /** stridenet train: a model from a data set to a weights file, with what it learned. */
 
+import { isLazy } from '../../data/kinds';
 import { formatValue, StridenetError } from '../../errors';
 import { checkWritable } from '../../io/replaceFile';
 import { findModel, type ModelOptions } from '../../models/catalogue';
@@ -10,7 +11,7 @@ import { UsageError, type Arguments, type Command, type Terminal } from '../argu
 import { CheckpointFile } from '../checkpoints';
 import { holdOut, loadData, type AnyLoaded, type Loaded } from '../datasets';
 import { Interruption } from '../interruption';
-import { checkImages, modelMetadata, saveModel, type ModelDescription } from '../models';
+import { checkClassNames, checkImages, modelMetadata, saveModel, trainedClasses, type ModelDescription } from '../models';
 import type { Settings } from '../settings/settings';
 import { optionsOf, SETTINGS } from '../settings/table';
 import { bestCallbacks, checkAugment, outputCallbacks, resolvedSettings, trainOptionsOf, type TrainOptions } from '../trainOptions';
@@ -91,6 +92,7 @@ async function prepare(args: Arguments, isDry: boolean, terminal: Terminal): Pro
   const data = settings.validation === undefined ? loaded : holdOut(loaded, settings.validation, settings.seed);
   const { classes: classNames, shape: input } = data.train;
   checkImages(settings.model, entry, input, `--data ${settings.data}`);
+  if (resume !== undefined && isLazy(data.train)) checkClassNames(resume, await trainedClasses(resume), classNames);
   checkAugment(options, data.train);
 
   manualSeed(settings.seed);
