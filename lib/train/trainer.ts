@@ -292,8 +292,9 @@ export class Trainer {
       );
       const averaging = group.isLast && step ? this.endWeights.follow(step.number) : undefined;
       averaging?.catch(() => undefined); // awaited below; a step that fails is what counts
-      const weight = countWeights(wanted!, batch.count, this.target.kind === 'classes' ? this.classesOf(() => graph!) : undefined);
-      scored = batchScore(graph!, batch.count, await running, weight);
+      const results = await running;
+      const classes = this.target.kind === 'classes' ? this.classesOf(() => graph!) : undefined;
+      scored = batchScore(graph!, batch.count, results, countWeights(wanted!, batch.count, classes));
       await averaging;
     } catch (error) {
       fail(error);
