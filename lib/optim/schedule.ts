@@ -354,7 +354,7 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): Schedule 
         if (/^val/.test(monitor) && record['valLoss'] === undefined) continue;
         throw new StridenetError(
           'ERR_INVALID_ARGUMENT',
-          `${where} watches ${formatValue(monitor)} but an epoch's record has ${Object.keys(record).join(', ')}.${/^val/.test(monitor) ? ' Pass validation.' : ''}`,
+          `${where} watches ${formatValue(monitor)} but an epoch's record has ${Object.keys(record).join(', ')}.`,
         );
       }
       const isBetter =

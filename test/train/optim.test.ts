@@ -59,7 +59,12 @@ test('reduceOnPlateau watches what records have', () => {
   ]);
   expect(factors(optim.reduceOnPlateau({ patience: 0, factor: 0.5, cooldown: 2 }))).toEqual([1, 1, 1, 0.5, 0.5, 0.5]);
   const unknown = optim.reduceOnPlateau({ monitor: 'valTopK' });
-  expect(() => unknown({ ...AT, records: [{ loss: 1 }] })).toThrow(/watches "valTopK" but an epoch's record has loss\. Pass validation\./);
+  expect(unknown.monitor).toBe('valTopK');
+  expect(() => unknown({ ...AT, records: [{ loss: 1, valLoss: 2 }] })).toThrow(
+    /watches "valTopK" but an epoch's record has loss, valLoss\./,
+  );
+  // Epochs without validation say nothing.
+  expect(unknown({ ...AT, records: [{ loss: 1 }] })).toBe(1);
 });
 
 test.each([
