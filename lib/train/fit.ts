@@ -39,7 +39,7 @@ export interface FitOptions extends ExecutionOptions, ClippingOptions {
   batchSize?: number | undefined;
   /**
    * Done to the pictures of a data set of uint8 levels, drawn anew in every epoch by `seed`: [transforms.randomCrop(32, { padding: 4 }), ...]. What they
-   * draw does not depend on threads. Default nothing.
+   * draw does not depend on threads. Where the targets are masks or images only transforms that leave pixels where they are may be used. Default nothing.
    */
   augment?: readonly Transform[] | undefined;
   /** Done to a batch of pictures and their classes behind `augment`: transforms.mixup() or transforms.cutmix(). Steps measure the loss alone then. */
