@@ -1,7 +1,7 @@
 /**
  * LeNet with batch normalisation, trained in seconds: AdamW and one cycle of the learning rate.
  *
- *   npx ts-node examples/recipes/lenet.ts [--seed 1] [--epochs 5]
+ *   npx ts-node examples/recipes/lenet.ts [--seed 1] [--epochs 3]
  */
 
 import { nn, optim } from 'stridenet';
@@ -15,7 +15,7 @@ export const recipe: Recipe = {
       ...[new nn.Flatten(), new nn.Linear(400, 120), new nn.ReLU(), new nn.Linear(120, 84), new nn.ReLU(), new nn.Linear(84, 10)],
     ),
   options: {
-    epochs: 5,
+    epochs: 3,
     batchSize: 128,
     optimizer: optim.adamw({ lr: 4e-3 }),
     schedule: optim.oneCycle(),
