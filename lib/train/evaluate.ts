@@ -14,7 +14,7 @@ import type { Metric, MetricValue } from '../metrics/metric';
 import type { Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import { checkImageShape, pipeline, readBatches } from './batches';
-import { checkLoss, checkModel, classesOf, evaluationGraph, type ScoringGraph } from './graphs';
+import { checkLoss, checkModel, evaluationGraph, type ScoringGraph } from './graphs';
 import { targetKey, targetName, type Classes, type TargetForm } from './target';
 import { checkClasses, countWeights, readImages, readingOf, readWanted, type ReadingOptions } from './images';
 import { formOf } from './modelForm';
@@ -115,7 +115,7 @@ export async function score(where: string, target: ScoreTarget, given: AnyDatase
   // All labels at the first batch, so that one of the last is found before anything runs, by its number in the data set.
   let checked = false;
   const classesToCheck = (graph: ScoringGraph): Classes | undefined => {
-    const classes = classesOf(graph);
+    const { classes } = graph;
     const known = knownLabels(dataset);
     if (!known) return classes;
     if (!checked) checkClasses(where, known, classes);
@@ -141,7 +141,7 @@ export async function score(where: string, target: ScoreTarget, given: AnyDatase
           return { images: data, [targetName(form)]: readWanted(where, asTargets(batch.labels, form), feed, classesToCheck(graph)) };
         },
       );
-      return batchScore(scored!, count, results, countWeights(batch.labels, count, classesOf(scored!)));
+      return batchScore(scored!, count, results, countWeights(batch.labels, count, scored!.classes));
     },
     (result) => result && tally.add(result),
     signal,
@@ -153,7 +153,7 @@ export async function score(where: string, target: ScoreTarget, given: AnyDatase
 
 /** The graph with other variables in place of some of its own. */
 function standingIn(graph: ScoringGraph, standIns: ReadonlyMap<Tensor, Tensor> | undefined): ScoringGraph {
-  return standIns ? { ...rewrite(graph, (node) => standIns.get(node) ?? node), measured: graph.measured } : graph;
+  return standIns ? { ...graph, ...rewrite(graph, (node) => standIns.get(node) ?? node) } : graph;
 }
 
 /**

@@ -27,6 +27,8 @@ export interface BatchForm {
 export interface ScoringGraph extends Graph {
   /** For each metric its outputs, behind that of the loss. */
   readonly measured: readonly (readonly Tensor[])[];
+  /** What labels may be when they are taken for class numbers, so that they can be checked. */
+  readonly classes: Classes | undefined;
 }
 
 /** What outputs are compared with, and how. */
@@ -68,17 +70,16 @@ function checkRows(model: Module, count: number, { shape }: Tensor, output: Shap
 /** Feeds: images, and `targets`. Outputs: mean loss, then what each metric measures. */
 export function evaluationGraph(scoring: Scoring, form: BatchForm, target: TargetForm): ScoringGraph {
   const { images, targets, outputs, measured } = scoredGraph(scoring, form, target, false);
-  return { feeds: [images, targets], outputs, updates: [], measured };
+  return { feeds: [images, targets], outputs, updates: [], measured, classes: classesOf(targets, outputs) };
 }
 
 /** Operations that take class numbers for what they are, those of losses first: a metric may pass over what a loss must not. */
 const READERS = ['crossEntropy', 'oneHot', 'countTopK', 'confusionCounts'];
 
-/** What labels may be when the graph takes them for class numbers, so that they can be checked. */
-export function classesOf(graph: Graph): Classes | undefined {
-  const labels = graph.feeds.find(({ name }) => name === 'labels');
-  if (!labels) return undefined;
-  const nodes = topologicalOrder(graph.outputs);
+/** What labels may be, by what reads them on the way to `outputs`. */
+export function classesOf(labels: Tensor, outputs: readonly Tensor[]): Classes | undefined {
+  if (labels.dtype !== 'int32') return undefined;
+  const nodes = topologicalOrder(outputs);
   const readers = nodes.filter(({ op, inputs }) => inputs.includes(labels) && READERS.includes(op));
   const [reader] = readers.sort((a, b) => READERS.indexOf(a.op) - READERS.indexOf(b.op));
   if (!reader) return undefined;

@@ -32,7 +32,7 @@ import { EndWeights } from './endWeights';
 import { defaultMetrics, score, type EvaluateOptions, type Score, type ScoreOptions } from './evaluate';
 import { finitenessGraph } from './firstNotFinite';
 import type { FitProgress } from './fitProgress';
-import { checkLoss, checkModel, classesOf, type ScoringGraph } from './graphs';
+import { checkLoss, checkModel, type ScoringGraph } from './graphs';
 import { targetName, type Classes, type TargetForm } from './target';
 import {
   checkInputShape,
@@ -134,7 +134,7 @@ export class Trainer {
   private completed = 0;
   private readonly form: ModelForm;
   /** The classes of the model in the form that it had when they were counted. */
-  private counted: { readonly form: string; readonly classes: Classes | undefined } | undefined;
+  private counted: { readonly form: string; readonly classes: Classes | undefined };
   private readonly chain = new StepChain('Training step');
   private readonly lastApplied = new Variable([]);
   /** @internal What steps change, as long as the model is trained as it is at first. */
@@ -174,7 +174,7 @@ export class Trainer {
     this.endWeights = new EndWeights(model, async (...program) => this.change(...program), this.lastApplied, ema);
     // Mistakes of shape are reported here and not by the first step.
     const graph = this.buildGraph(this.batchSize, 'float32');
-    this.classesOf(() => graph);
+    this.counted = { form: this.form.toString(), classes: graph.classes };
     this.targetShape = graph.feeds.find(({ name }) => name === targetName(this.target))!.shape.slice(1);
     this.changing = changedBy(graph);
     this.programs = new Programs(where, options);
@@ -187,7 +187,9 @@ export class Trainer {
 
   /** @internal What labels may be. */
   get labelClasses(): Classes | undefined {
-    return this.classesOf(() => this.buildGraph(this.batchSize, 'float32'));
+    const form = this.form.toString();
+    if (this.counted.form !== form) this.counted = { form, classes: this.buildGraph(this.batchSize, 'float32').classes };
+    return this.counted.classes;
   }
 
   /** Steps completed. */
@@ -293,8 +295,7 @@ export class Trainer {
       const averaging = group.isLast && step ? this.endWeights.follow(step.number) : undefined;
       averaging?.catch(() => undefined); // awaited below; a step that fails is what counts
       const results = await running;
-      const classes = this.target.kind === 'classes' ? this.classesOf(() => graph!) : undefined;
-      scored = batchScore(graph!, batch.count, results, countWeights(wanted!, batch.count, classes));
+      scored = batchScore(graph!, batch.count, results, countWeights(wanted!, batch.count, graph!.classes));
       await averaging;
     } catch (error) {
       fail(error);
@@ -517,20 +518,13 @@ export class Trainer {
   }
 
   /** What the model should give, as `graph` is fed with it. */
-  private readWanted(labels: Labels | Targets, graph: Graph): TypedArray {
+  private readWanted(labels: Labels | Targets, graph: Graph & Partial<Pick<ScoringGraph, 'classes'>>): TypedArray {
     const feed = graph.feeds.find(({ name }) => name === targetName(this.target))!;
-    return readWanted('Trainer.step', labels, feed, this.target.kind === 'classes' ? this.classesOf(() => graph) : undefined);
+    return readWanted('Trainer.step', labels, feed, graph.classes);
   }
 
   private programKey(count: number, dtype: ImageDType, { size, isLast }: Group): string {
     return `train ${count} ${dtype} ${isLast ? 'last' : 'one'} of ${size} ${this.form.toString()}`;
-  }
-
-  /** @param build a graph of steps with the model as it is */
-  private classesOf(build: () => Graph): Classes | undefined {
-    const form = this.form.toString();
-    if (this.counted?.form !== form) this.counted = { form, classes: classesOf(build()) };
-    return this.counted.classes;
   }
 
   private buildGraph(count: number, dtype: ImageDType, group?: Group): ScoringGraph {

@@ -11,7 +11,7 @@ import { withRandomStep } from '../ops/dropout';
 import { add, mul, sub } from '../ops/elementwise';
 import { collectUpdates, runningAverage, replacement } from '../ops/update';
 import { clipGradients, type ClippingOptions } from './clipping';
-import { scoredGraph, type BatchForm, type Scoring, type ScoringGraph } from './graphs';
+import { classesOf, scoredGraph, type BatchForm, type Scoring, type ScoringGraph } from './graphs';
 import type { TargetForm } from './target';
 import { refuseHidden } from './hidden';
 import type { Kept } from './kept';
@@ -111,7 +111,13 @@ export function trainingGraph(training: Training, form: BatchForm, target: Targe
   // Updates that layers asked for, such as those of running statistics, also take place only in a step that is applied.
   for (const { update } of asked) updates.push(update(guardedRate));
   if (chain) updates.push(replacement(lastApplied, chain.mark, guardedRate));
-  return { feeds: [images, targets, rate, ...(chain?.feeds ?? []), ...(dropouts > 0 ? [random] : [])], outputs, updates, measured };
+  return {
+    feeds: [images, targets, rate, ...(chain?.feeds ?? []), ...(dropouts > 0 ? [random] : [])],
+    outputs,
+    updates,
+    measured,
+    classes: classesOf(targets, outputs),
+  };
 }
 
 /** The gradient of all batches of a group. */
