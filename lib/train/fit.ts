@@ -21,7 +21,7 @@ import type { FitProgress } from './fitProgress';
 import { countSteps, Fitting, type FitPlan } from './fitting';
 import { checkLoss } from './graphs';
 import type { Classes } from './target';
-import type { History } from './history';
+import { validationName, type History } from './history';
 import { checkClasses } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 import { ProgressBar } from './progress';
@@ -247,7 +247,7 @@ function checkMonitor(schedule: Schedule | undefined, { numbers, hasValidation }
 
 /** Names of the numbers that records will have. */
 function numbersOf({ metrics, measured }: Trainer, validation: ReadyDataset | undefined): string[] {
-  const ofValidation = ['loss', ...measured].map((name) => `val${name[0]!.toUpperCase()}${name.slice(1)}`);
+  const ofValidation = ['loss', ...measured].map(validationName);
   return ['loss', ...metrics.map(({ name }) => name), ...(validation ? ofValidation : []), 'learningRate', 'imagesPerSecond', 'seconds'];
 }
 

@@ -12,7 +12,7 @@ import type { Notifier } from './callbacks';
 import { asTargets, DEPTH, type Score } from './evaluate';
 import type { FitProgress } from './fitProgress';
 import { printedHistory } from './formatHistory';
-import type { EpochRecord, History } from './history';
+import { validationName, type EpochRecord, type History } from './history';
 import type { ProgressBar } from './progress';
 import type { StopSignal } from '../stopSignal';
 import { metricValues, Tally, type BatchScore } from './tally';
@@ -109,10 +109,7 @@ export class Fitting {
   private async finish(): Promise<void> {
     const { trainer, plan, dataset } = this;
     if (!plan.swa || !(await trainer.endWeights.useEpochAverage())) return trainer.endWeights.finish();
-    const epoch = plan.epochs + 1;
-    const order = isStream(dataset) ? undefined : await this.order(epoch, dataset.length);
-    const { batchesPerEpoch: limit, dropLast, augmentation } = plan;
-    await recalibrate(trainer, readBatches('fit', dataset, { batchSize: trainer.batchSize, epoch, order, limit, dropLast, augmentation }));
+    await recalibrate(trainer, readBatches('fit', dataset, await this.passOf(plan.epochs + 1)));
   }
 
   /** A loss that is not finite, with what was the first such value. */
@@ -159,11 +156,9 @@ export class Fitting {
 
   private async steps(epoch: number): Promise<void> {
     const { trainer, dataset, plan, current } = this;
-    const { batchesPerEpoch, dropLast, augmentation } = plan;
+    const { batchesPerEpoch } = plan;
     const start = performance.now() - 1000 * current.seconds;
-    const order = isStream(dataset) ? undefined : await this.order(epoch, dataset.length);
-    const pass = { batchSize: trainer.batchSize, epoch, order, first: current.batches, limit: batchesPerEpoch, dropLast, augmentation };
-    this.pass = pass;
+    const pass = (this.pass = await this.passOf(epoch, current.batches));
     await pipeline(
       untilStopped(trainer, readBatches('fit', dataset, pass)),
       // A callback between batches sees the weights of its batch, so nothing may run ahead.
@@ -187,10 +182,13 @@ export class Fitting {
     this.isWhole = batchesPerEpoch === undefined ? !trainer.stopped : current.batches === batchesPerEpoch;
   }
 
-  /** The places of an epoch's images; undefined: as they are. */
-  private async order(epoch: number, length: number): Promise<Int32Array | undefined> {
-    if (!this.plan.shuffle) return undefined;
-    return new Task(new Philox(this.trainer.seed, epoch, PURPOSE.shuffle).permuting(length)).inSlices();
+  /** What an epoch reads of the data set. @param first batches that are behind it */
+  private async passOf(epoch: number, first = 0): Promise<Pass> {
+    const { trainer, dataset, plan } = this;
+    const { batchesPerEpoch: limit, dropLast, augmentation } = plan;
+    const places = plan.shuffle && !isStream(dataset) && new Philox(trainer.seed, epoch, PURPOSE.shuffle).permuting(dataset.length);
+    const order = places ? await new Task(places).inSlices() : undefined;
+    return { batchSize: trainer.batchSize, epoch, order, first, limit, dropLast, augmentation };
   }
 
   /** @param place of the batch in its epoch */
@@ -272,7 +270,7 @@ export class Fitting {
 
 /** A score of the validation set by the names of a record: valLoss for loss. */
 function withPrefix(score: Score): Record<string, Score[string]> {
-  return Object.fromEntries(Object.entries(score).map(([name, value]) => [`val${name[0]!.toUpperCase()}${name.slice(1)}`, value]));
+  return Object.fromEntries(Object.entries(score).map(([name, value]) => [validationName(name), value]));
 }
 
 /** Steps of an epoch. */

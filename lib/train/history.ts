@@ -45,3 +45,8 @@ export interface History {
   /** One record for each epoch. */
   readonly epochs: readonly EpochRecord[];
 }
+
+/** The name in records of a number of the validation set: 'valLoss' for 'loss'. */
+export function validationName(name: string): string {
+  return `val${name[0]!.toUpperCase()}${name.slice(1)}`;
+}

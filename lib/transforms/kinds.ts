@@ -29,6 +29,21 @@ import {
 import { CUTMIX, MIXUP } from './mix';
 import { makeTransform, type Transform, type TransformKind } from './transform';
 
+/** Kinds that leave every pixel where it is, so that what belongs to a place, such as a mask, stays true. */
+const IN_PLACE = [
+  COLOR_JITTER,
+  GRAYSCALE,
+  RANDOM_GRAYSCALE,
+  RANDOM_AUTOCONTRAST,
+  RANDOM_EQUALIZE,
+  RANDOM_INVERT,
+  RANDOM_POSTERIZE,
+  RANDOM_SOLARIZE,
+  RANDOM_ADJUST_SHARPNESS,
+  GAUSSIAN_BLUR,
+  RANDOM_ERASING,
+];
+
 const ALL = [
   RANDOM_CROP,
   CENTER_CROP,
@@ -39,36 +54,11 @@ const ALL = [
   RANDOM_ROTATION,
   RANDOM_AFFINE,
   RANDOM_PERSPECTIVE,
-  COLOR_JITTER,
-  GRAYSCALE,
-  RANDOM_GRAYSCALE,
-  RANDOM_AUTOCONTRAST,
-  RANDOM_EQUALIZE,
-  RANDOM_INVERT,
-  RANDOM_POSTERIZE,
-  RANDOM_SOLARIZE,
-  RANDOM_ADJUST_SHARPNESS,
-  GAUSSIAN_BLUR,
-  RANDOM_ERASING,
+  ...IN_PLACE,
   RAND_AUGMENT,
   TRIVIAL_AUGMENT_WIDE,
   MIXUP,
   CUTMIX,
-];
-
-/** Kinds that leave every pixel where it is, so that what belongs to a place, such as a mask, stays true. */
-const KEEP_PLACES: readonly unknown[] = [
-  COLOR_JITTER,
-  GRAYSCALE,
-  RANDOM_GRAYSCALE,
-  RANDOM_AUTOCONTRAST,
-  RANDOM_EQUALIZE,
-  RANDOM_INVERT,
-  RANDOM_POSTERIZE,
-  RANDOM_SOLARIZE,
-  RANDOM_ADJUST_SHARPNESS,
-  GAUSSIAN_BLUR,
-  RANDOM_ERASING,
 ];
 
 /** By name. Whatever a kind is given, its own check has made. */
@@ -104,5 +94,5 @@ export function create(name: string, options: Readonly<Record<string, unknown>> 
 
 /** Whether a transform of this name leaves every pixel where it is. */
 export function keepsPlaces(name: string): boolean {
-  return KEEP_PLACES.includes(KINDS.get(name));
+  return IN_PLACE.some((kind) => kind.name === name);
 }
