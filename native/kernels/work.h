@@ -68,7 +68,8 @@ struct WorkNumbers {
 // What work takes on the processor that an instruction set is measured on, in nanoseconds.
 struct Costs {
   WorkNumbers work;          // of a unit of each kind
-  double nearByte, farByte;  // of a byte of operands that together fit the second-level cache, and that do not
+  double cacheBytes;         // not a time: what the second-level cache holds
+  double nearByte, farByte;  // of a byte of operands that together fit there, and that do not
   double phase;              // of a phase: a barrier and the way to its kernel
 };
 

@@ -7,10 +7,9 @@ namespace stridenet {
 
 double estimateSeconds(const Plan& plan, const KernelTable& kernels) {
   const Costs& costs = kernels.costs;
-  constexpr double kCacheBytes = 1 << 20;  // what does not fit the second-level cache is read more slowly
   double computing = 0;
   for (int i = 0; i < kWorkKinds; ++i) computing += plan.work.of[i] * costs.work.of[i];
-  const double moving = plan.bytes * (plan.bytes <= kCacheBytes ? costs.nearByte : costs.farByte);
+  const double moving = plan.bytes * (plan.bytes <= costs.cacheBytes ? costs.nearByte : costs.farByte);
   return 1e-9 * (std::max(computing, moving) + costs.phase * plan.phases);
 }
 

@@ -14,7 +14,6 @@ const ROUNDS = 30;
 const LARGE_ERROR = 0.1;
 /** How much a rule of thumb counts, of one measurement: without it, kinds of work that occur together take each other's time. */
 const RULE_WEIGHT = 0.5;
-const CACHE_BYTES = 2 ** 20;
 
 /** A measured instruction. */
 interface Row {
@@ -64,7 +63,7 @@ function computingTime({ work }: Plan, costs: readonly number[]): number {
 }
 
 function movingTime({ bytes }: Plan): number {
-  return bytes * (bytes <= CACHE_BYTES ? MEMORY.nearByte : MEMORY.farByte);
+  return bytes * (bytes <= MEMORY.cacheBytes ? MEMORY.nearByte : MEMORY.farByte);
 }
 
 /** Costs of the kinds that the rows have; of the others their rules of thumb at the speed of the machine. */

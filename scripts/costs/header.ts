@@ -34,7 +34,7 @@ export function headerText(kinds: readonly string[], fits: ReadonlyMap<Isa, Fit>
 
 function tableText(isa: Isa, kinds: readonly string[], fit: Fit | undefined): string {
   const rows = kinds.map((kind) => `    /* ${kind} */ ${numberText(fit?.costs.get(kind) ?? ruleOf(kind))},`);
-  const { nearByte, farByte, phase } = MEMORY;
+  const { cacheBytes, nearByte, farByte, phase } = MEMORY;
   return [
     '',
     ...(fit ? describe(isa, fit) : [`// ${isa}: rules of thumb.`]),
@@ -42,6 +42,7 @@ function tableText(isa: Isa, kinds: readonly string[], fit: Fit | undefined): st
     '    {{',
     ...rows.map((row) => `    ${row}`),
     '    }},',
+    `    /* cacheBytes */ ${cacheBytes},`,
     `    /* nearByte */ ${numberText(nearByte)},`,
     `    /* farByte */ ${numberText(farByte)},`,
     `    /* phase */ ${numberText(phase)},`,

@@ -47,5 +47,5 @@ export const RULES_OF_THUMB: Readonly<Record<string, number>> = {
 /** Nanoseconds of one. */
 export const MULTIPLY_ADD = 1 / (2 * 3 * 0.8);
 
-/** Of what is not fitted on any instruction set: nanoseconds of a byte in the second-level cache, of one beyond it, and of a phase. */
-export const MEMORY = { nearByte: 1 / 40, farByte: 1 / 20, phase: 300 };
+/** Of what is not fitted on any instruction set: bytes of the second-level cache, nanoseconds of a byte in it, of one beyond it, and of a phase. */
+export const MEMORY = { cacheBytes: 2 ** 20, nearByte: 1 / 40, farByte: 1 / 20, phase: 300 };
