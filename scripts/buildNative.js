@@ -28,6 +28,13 @@ function main() {
     process.stderr.write('The native build failed. It needs g++ (10 or newer), make and python3: apt-get install g++ make python3.\n');
     process.exit(status || 1);
   }
+  try {
+    require(path.join(root, binary));
+  } catch (loading) {
+    process.stderr.write(`${binary} was built but does not load: ${loading.message}\n`);
+    process.stderr.write('A symbol that is undefined is in a file that native/sources.gypi does not list.\n');
+    process.exit(1);
+  }
   console.log(`native: ${binary} is current (${((Date.now() - started) / 1000).toFixed(1)} s)`);
 }
 

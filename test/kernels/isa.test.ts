@@ -6,9 +6,14 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { serialize } from 'node:v8';
+import { ALGORITHM } from '../../lib/compile/opcodes';
 import { binding } from '../../lib/runtime/binding';
+import { conv2dTable } from '../ops/conv2d.table';
+import { conv2dPooledTable } from '../ops/conv2dPooled.table';
 import { tables } from '../ops/tables';
 import { Children } from '../support/child';
+import { rowGraph } from '../support/opRow';
+import { fittingForms } from '../support/runGraph';
 import { expectTables } from '../support/runTable';
 
 const ALL = ['scalar', 'avx2', 'avx512', 'neon'];
@@ -46,6 +51,12 @@ test.each(available)(
   },
   300_000,
 );
+
+test('every algorithm is forced upon some row', () => {
+  const rows = [...conv2dTable.rows, ...conv2dPooledTable.rows];
+  const forms = rows.flatMap((row) => fittingForms(rowGraph(row).results.map(({ tensor }) => tensor)));
+  expect([...new Set(forms.map(({ algorithm }) => algorithm))].sort()).toEqual(Object.keys(ALGORITHM).sort());
+});
 
 const REPORT = `
   const { binding } = require('./lib/runtime/binding');

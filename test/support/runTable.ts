@@ -7,7 +7,7 @@ import { topologicalOrder } from '../../lib/graph/traverse';
 import type { TypedArray } from '../../lib/graph/types';
 import { interpret } from '../reference/interpret';
 import { errorBounds } from './errorBound';
-import { rowGraph, type OpRow, type OpTable, type RowGraph } from './opRow';
+import { rowGraph, type OpTable, type RowGraph } from './opRow';
 import { fittingForms, formName, runGraph, sameBits, type ConvForm, type FittingForm, type Variation } from './runGraph';
 import { isWinograd, WINOGRAD_FORMS, type WinogradForm } from './winograd';
 
@@ -163,9 +163,4 @@ function runRows(table: OpTable, graphs: readonly RowGraph[], variation: Variati
     if (failures.length === before) failures.push(`${table.family}: all rows in one program (${variation.name}): ${String(error)}`);
     return rows;
   }
-}
-
-/** One row by itself, in the variations of its table: what `npx jest test/ops` reports. */
-export function checkRow(family: string, row: OpRow): string[] {
-  return checkTable({ family, rows: [row] }, [expectRow(rowGraph(row))]);
 }

@@ -1,6 +1,7 @@
 /** The settings of a training: the one table of flags, of their places in a config file, and of the help. */
 
 import { INIT_NAMES } from '../../models/catalogue';
+import * as optimizers from '../../optim/optimizers';
 import type { OptionSpec } from '../arguments';
 import { batches, integer, metricNames, named, number, numberOf, size, text, transformList, word, yes, type Kind } from './kinds';
 
@@ -14,8 +15,8 @@ export interface Setting {
   readonly spec: OptionSpec;
 }
 
-export const OPTIMIZERS = ['sgd', 'adam', 'adamw', 'nadam', 'rmsprop', 'adagrad', 'adadelta', 'lars', 'lamb'] as const;
-export type OptimizerName = (typeof OPTIMIZERS)[number];
+export type OptimizerName = keyof typeof optimizers;
+export const OPTIMIZERS = Object.keys(optimizers) as OptimizerName[];
 export const SCHEDULES = [
   'cosine',
   'constant',
