@@ -11,7 +11,7 @@ it.each<[string[], string]>([
   [['evaluate', 'lenet5'], '--weights FILE is required.'],
   [['predict', 'lenet5', '--weights', 'x'], 'stridenet predict expects MODEL IMAGE....'],
   [['summary', 'lenet5', '--input', '1,28'], '--input expects three integers of at least 1, such as 3,224,224, but got "1,28".'],
-  [['bench', 'speed'], 'stridenet bench expects inference, training, kernels or all but got "speed".'],
+  [['bench', 'speed'], 'stridenet bench expects inference, training, data, kernels or all but got "speed".'],
   [['bench', 'inference', '--models', 'lenet'], '--models does not know "lenet". Did you mean "lenet5"?'],
   [['bench', 'inference', '--batch', '1,0'], '--batch expects integers from 1 to 65536, such as 1,8, but got "0".'],
   [['bench', 'kernels', '--models', 'vgg11'], '--models does not know "vgg11". Did you mean "vgg16"?'],

@@ -1,0 +1,82 @@
+/**
+ * Pictures to measure reading with: as large as photographs, and with as much detail at every size. They are made of the images that come with the
+ * package, so that nothing is downloaded.
+ */
+
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { Dataset } from '../data/dataset';
+import { loadSharp } from '../data/decode';
+import { Limiter } from '../data/limiter';
+import { mini } from '../data/mini';
+
+/** Channels, height and width of a picture. */
+export type PictureShape = readonly [channels: number, height: number, width: number];
+
+/** Each octave lays the images side by side, enlarged by a share of what makes one of them fill the picture: detail of that size. */
+const OCTAVES = [
+  { enlarged: 1, weight: 0.5 },
+  { enlarged: 1 / 4, weight: 0.3 },
+  { enlarged: 1 / 16, weight: 0.2 },
+];
+/** Of the levels of a channel, what is brightness, which all channels have in common; the rest is the channel's own, in coarse patches. */
+const BRIGHTNESS = 0.8;
+/** That of photographs on the web. */
+const JPEG_QUALITY = 90;
+/** Pictures that are encoded at a time. */
+const AT_A_TIME = 4;
+
+/** Makes picture after picture, each the same whenever it is asked for. */
+export class PictureMaker {
+  private constructor(private readonly source: Dataset) {}
+
+  static async open(): Promise<PictureMaker> {
+    return new PictureMaker((await mini()).train);
+  }
+
+  /** Picture number `i`, channels side by side. @param into gets height x width x channels levels */
+  make(i: number, [channels, height, width]: PictureShape, into: Uint8Array): void {
+    const longer = Math.max(height, width);
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        let brightness = 0;
+        for (const [octave, { enlarged, weight }] of OCTAVES.entries())
+          brightness += weight * this.level(7 * i + octave, enlarged, longer, y, x);
+        for (let c = 0; c < channels; c++) {
+          const own = this.level(7 * i + OCTAVES.length + c, OCTAVES[0]!.enlarged, longer, y, x);
+          into[(y * width + x) * channels + c] = BRIGHTNESS * brightness + (1 - BRIGHTNESS) * own;
+        }
+      }
+    }
+  }
+
+  /** The level of images side by side at a pixel. @param first number of the one at the top left */
+  private level(first: number, enlarged: number, longer: number, y: number, x: number): number {
+    const { images, length, shape } = this.source;
+    const [, height, width] = shape;
+    const factor = Math.max(1, Math.ceil((longer * enlarged) / width));
+    const [row, column] = [Math.floor(y / factor), Math.floor(x / factor)];
+    // Neighbours are other images; each row has others too.
+    const number = (first + Math.floor(column / width) + 61 * Math.floor(row / height)) % length;
+    return images[(number * height + (row % height)) * width + (column % width)]!;
+  }
+
+  /**
+   * Writes pictures number 0 to `count` - 1 as JPEG files into a folder for each class, as `data.imageFolder` reads them.
+   * @returns bytes of a file on average
+   * @throws StridenetError ERR_MISSING_DEPENDENCY without sharp
+   */
+  async writeFiles(folder: string, count: number, classes: number, shape: PictureShape): Promise<number> {
+    const sharp = loadSharp();
+    const [channels, height, width] = shape;
+    for (let label = 0; label < classes; label++) await mkdir(path.join(folder, String(label)), { recursive: true });
+    let bytes = 0;
+    await new Limiter(AT_A_TIME).each(count, async (i) => {
+      const levels = new Uint8Array(height * width * channels);
+      this.make(i, shape, levels);
+      const picture = sharp(levels, { raw: { width, height, channels: channels as 1 | 3 } }).jpeg({ quality: JPEG_QUALITY });
+      bytes += (await picture.toFile(path.join(folder, String(i % classes), `${i}.jpg`))).size;
+    });
+    return bytes / count;
+  }
+}
