@@ -62,6 +62,8 @@ export interface SourceResult {
   readonly imagesPerSecond?: Summary;
   /** Time before a step in which none was under way because its batch was not there: the mean of a turn, one number for each turn. */
   readonly waitMilliseconds?: Summary;
+  /** Processor time of a step with all that goes on beside it, on all threads of the process: the mean of a turn, one number for each turn. */
+  readonly processorMilliseconds?: Summary;
   /** Counted steps of all turns. */
   readonly steps?: number;
   readonly note?: string;
@@ -93,6 +95,7 @@ interface Side {
 interface Turn {
   readonly imagesPerSecond: number;
   readonly waitMilliseconds: number;
+  readonly processorMilliseconds: number;
   readonly steps: number;
 }
 
@@ -250,6 +253,8 @@ async function takeTurn(trainer: Trainer, batches: AsyncIterable<Batch> | Iterab
   let [handedOver, underWay, done, images, waited] = [0, 0, 0, 0, 0];
   /** When no step was under way any more; when counting began; when the last counted step was done. */
   let [idleSince, begun, ended] = [performance.now(), Infinity, Infinity];
+  /** Processor time of the process when counting began, and when the last counted step was done. */
+  let [used, usedAtEnd] = [process.cpuUsage(), process.cpuUsage()];
   async function* untilOver(): AsyncGenerator<Batch> {
     for await (const batch of batches) {
       if (handedOver > WARMUP_STEPS && performance.now() >= begun + 1e3 * seconds) return;
@@ -271,12 +276,18 @@ async function takeTurn(trainer: Trainer, batches: AsyncIterable<Batch> | Iterab
     (count) => {
       done++;
       if (done > WARMUP_STEPS) images += count;
-      if (done === WARMUP_STEPS) begun = performance.now();
-      ended = performance.now();
+      if (done === WARMUP_STEPS) [begun, used] = [performance.now(), process.cpuUsage()];
+      [ended, usedAtEnd] = [performance.now(), process.cpuUsage()];
     },
   );
   const steps = done - WARMUP_STEPS;
-  return { imagesPerSecond: images / ((ended - begun) / 1e3), waitMilliseconds: waited / steps, steps };
+  const microseconds = usedAtEnd.user + usedAtEnd.system - used.user - used.system;
+  return {
+    imagesPerSecond: images / ((ended - begun) / 1e3),
+    waitMilliseconds: waited / steps,
+    processorMilliseconds: microseconds / 1e3 / steps,
+    steps,
+  };
 }
 
 function resultOf({ source, turns }: Side): SourceResult {
@@ -284,6 +295,7 @@ function resultOf({ source, turns }: Side): SourceResult {
     source,
     imagesPerSecond: summarize(turns.map(({ imagesPerSecond }) => imagesPerSecond)),
     waitMilliseconds: summarize(turns.map(({ waitMilliseconds }) => waitMilliseconds)),
+    processorMilliseconds: summarize(turns.map(({ processorMilliseconds }) => processorMilliseconds)),
     steps: turns.reduce((sum, { steps }) => sum + steps, 0),
   };
 }

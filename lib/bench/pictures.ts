@@ -15,9 +15,9 @@ export type PictureShape = readonly [channels: number, height: number, width: nu
 
 /** Each octave lays the images side by side, enlarged by a share of what makes one of them fill the picture: detail of that size. */
 const OCTAVES = [
-  { enlarged: 1, weight: 0.5 },
-  { enlarged: 1 / 4, weight: 0.3 },
-  { enlarged: 1 / 16, weight: 0.2 },
+  { enlarged: 1, weight: 0.3 },
+  { enlarged: 1 / 4, weight: 0.25 },
+  { enlarged: 1 / 18, weight: 0.45 },
 ];
 /** Of the levels of a channel, what is brightness, which all channels have in common; the rest is the channel's own, in coarse patches. */
 const BRIGHTNESS = 0.8;
@@ -36,29 +36,32 @@ export class PictureMaker {
 
   /** Picture number `i`, channels side by side. @param into gets height x width x channels levels */
   make(i: number, [channels, height, width]: PictureShape, into: Uint8Array): void {
-    const longer = Math.max(height, width);
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) {
-        let brightness = 0;
-        for (const [octave, { enlarged, weight }] of OCTAVES.entries())
-          brightness += weight * this.level(7 * i + octave, enlarged, longer, y, x);
-        for (let c = 0; c < channels; c++) {
-          const own = this.level(7 * i + OCTAVES.length + c, OCTAVES[0]!.enlarged, longer, y, x);
-          into[(y * width + x) * channels + c] = BRIGHTNESS * brightness + (1 - BRIGHTNESS) * own;
-        }
-      }
+    const brightness = new Float32Array(height * width);
+    const layers = OCTAVES.length + channels;
+    for (const [octave, { enlarged, weight }] of OCTAVES.entries()) {
+      this.each(layers * i + octave, enlarged, height, width, (pixel, level) => (brightness[pixel]! += weight * level));
+    }
+    for (let c = 0; c < channels; c++) {
+      this.each(layers * i + OCTAVES.length + c, 1, height, width, (pixel, level) => {
+        into[pixel * channels + c] = BRIGHTNESS * brightness[pixel]! + (1 - BRIGHTNESS) * level;
+      });
     }
   }
 
-  /** The level of images side by side at a pixel. @param first number of the one at the top left */
-  private level(first: number, enlarged: number, longer: number, y: number, x: number): number {
+  /** Calls `take` with every pixel of images side by side. @param first number of the image at the top left */
+  private each(first: number, enlarged: number, height: number, width: number, take: (pixel: number, level: number) => void): void {
     const { images, length, shape } = this.source;
-    const [, height, width] = shape;
-    const factor = Math.max(1, Math.ceil((longer * enlarged) / width));
-    const [row, column] = [Math.floor(y / factor), Math.floor(x / factor)];
-    // Neighbours are other images; each row has others too.
-    const number = (first + Math.floor(column / width) + 61 * Math.floor(row / height)) % length;
-    return images[(number * height + (row % height)) * width + (column % width)]!;
+    const [, rows, columns] = shape;
+    const factor = Math.max(1, Math.round((Math.max(height, width) * enlarged) / columns));
+    for (let y = 0; y < height; y++) {
+      const row = Math.floor(y / factor);
+      for (let x = 0; x < width; x++) {
+        const column = Math.floor(x / factor);
+        // Neighbours are other images; each row has others too.
+        const number = (first + Math.floor(column / columns) + 61 * Math.floor(row / rows)) % length;
+        take(y * width + x, images[(number * rows + (row % rows)) * columns + (column % columns)]!);
+      }
+    }
   }
 
   /**
@@ -75,7 +78,8 @@ export class PictureMaker {
       const levels = new Uint8Array(height * width * channels);
       this.make(i, shape, levels);
       const picture = sharp(levels, { raw: { width, height, channels: channels as 1 | 3 } }).jpeg({ quality: JPEG_QUALITY });
-      bytes += (await picture.toFile(path.join(folder, String(i % classes), `${i}.jpg`))).size;
+      const { size } = await picture.toFile(path.join(folder, String(i % classes), `${i}.jpg`));
+      bytes += size;
     });
     return bytes / count;
   }

@@ -154,9 +154,9 @@ const SOURCES: Readonly<Record<Source, string>> = {
   files: 'JPEG files',
 };
 
-/** Speed of a training by where its pictures come from, what each step waits for them, and the share of the speed of steps alone. */
+/** Speed of a training by where its pictures come from, by step the wait for them and the processor time, and the share of the speed of steps alone. */
 export function formatFeeding(results: readonly FeedingResult[]): string {
-  const header = ['', 'pictures from', 'images/s', 'wait for data', 'of steps alone'];
+  const header = ['', 'pictures from', 'images/s', 'wait for data', 'processor time', 'of steps alone'];
   const rows = results.flatMap((result) => {
     const alone = result.sources.find(({ source }) => source === 'steps')!.imagesPerSecond!.median;
     return result.sources.map((each, i) => [i === 0 ? nameOf(result) : '', SOURCES[each.source], ...speedCells(each, alone, result.batch)]);
@@ -164,13 +164,14 @@ export function formatFeeding(results: readonly FeedingResult[]): string {
   return [alignColumns([header, ...rows]), '', ...results.flatMap(picturesOf)].join('\n');
 }
 
-function speedCells({ source, imagesPerSecond: speed, waitMilliseconds: wait }: SourceResult, alone: number, batch: number): string[] {
-  if (!speed || !wait) return ['-', '', ''];
+function speedCells(result: SourceResult, alone: number, batch: number): string[] {
+  const { imagesPerSecond: speed, waitMilliseconds: wait, processorMilliseconds: used } = result;
+  if (!speed || !wait || !used) return ['-', '', '', ''];
   const digits = speed.median < 100 ? 1 : 0;
   const images = `${speed.median.toFixed(digits)} (${speed.quartiles.map((end) => end.toFixed(digits)).join('-')})`;
-  if (source === 'steps') return [images, '', ''];
+  if (result.source === 'steps') return [images, '', formatMs(used.median), ''];
   const share = wait.median / ((1e3 * batch) / speed.median);
-  return [images, `${formatMs(wait.median)} (${(100 * share).toFixed(1)} %)`, (speed.median / alone).toFixed(2)];
+  return [images, `${formatMs(wait.median)} (${(100 * share).toFixed(1)} %)`, formatMs(used.median), (speed.median / alone).toFixed(2)];
 }
 
 /** What the pictures are, and why rows are empty. */

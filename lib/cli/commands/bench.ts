@@ -55,6 +55,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const only = parts.length === 1 ? parts[0] : undefined;
   const models = listOf(args, 'models')?.map((name) => checkName('models', name, only === 'kernels' ? KERNEL_GROUPS : NETWORK_NAMES));
   const batches = listOf(args, 'batch')?.map(checkBatch);
+  if (only === 'kernels' || only === 'data')
+    refuse(args, ['peers', 'chart'], 'only stridenet bench inference and training have peers to compare with.');
   const peers = checkPeers(listOf(args, 'peers'));
   const threads = args.integer('threads', 1) ?? nativeInfo().threads;
   const algorithm = args.choice('algorithm', ['fast', 'exact', 'all'])!;
@@ -119,6 +121,12 @@ function listOf(args: Arguments, name: string): string[] | undefined {
     .text(name)
     ?.split(',')
     .map((item) => item.trim());
+}
+
+/** @throws UsageError for an option that what is measured has no use for */
+function refuse(args: Arguments, options: readonly string[], reason: string): void {
+  const given = options.find((name) => args.text(name) !== undefined);
+  if (given) throw new UsageError(`--${given}: ${reason}`);
 }
 
 /** Networks are measured as they are compiled: by one algorithm for each convolution. */
