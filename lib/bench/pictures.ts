@@ -36,32 +36,40 @@ export class PictureMaker {
 
   /** Picture number `i`, channels side by side. @param into gets height x width x channels levels */
   make(i: number, [channels, height, width]: PictureShape, into: Uint8Array): void {
+    const first = (OCTAVES.length + channels) * i;
+    const octaves = OCTAVES.map(({ enlarged }, octave) => this.layer(first + octave, enlarged, height, width));
     const brightness = new Float32Array(height * width);
-    const layers = OCTAVES.length + channels;
-    for (const [octave, { enlarged, weight }] of OCTAVES.entries()) {
-      this.each(layers * i + octave, enlarged, height, width, (pixel, level) => (brightness[pixel]! += weight * level));
+    for (const [octave, { weight }] of OCTAVES.entries()) {
+      const levels = octaves[octave]!;
+      for (let pixel = 0; pixel < levels.length; pixel++) brightness[pixel]! += BRIGHTNESS * weight * levels[pixel]!;
     }
     for (let c = 0; c < channels; c++) {
-      this.each(layers * i + OCTAVES.length + c, 1, height, width, (pixel, level) => {
-        into[pixel * channels + c] = BRIGHTNESS * brightness[pixel]! + (1 - BRIGHTNESS) * level;
-      });
+      const own = this.layer(first + OCTAVES.length + c, 1, height, width);
+      for (let pixel = 0; pixel < own.length; pixel++) into[pixel * channels + c] = brightness[pixel]! + (1 - BRIGHTNESS) * own[pixel]!;
     }
   }
 
-  /** Calls `take` with every pixel of images side by side. @param first number of the image at the top left */
-  private each(first: number, enlarged: number, height: number, width: number, take: (pixel: number, level: number) => void): void {
+  /** Images side by side, [height, width]. @param first number of the one at the top left */
+  private layer(first: number, enlarged: number, height: number, width: number): Uint8Array {
     const { images, length, shape } = this.source;
     const [, rows, columns] = shape;
     const factor = Math.max(1, Math.round((Math.max(height, width) * enlarged) / columns));
+    /** By pixel of a line: how many images are to its left, and its column in its own. */
+    const [imageAt, columnAt] = [new Int32Array(width), new Int32Array(width)];
+    for (let x = 0; x < width; x++) {
+      const column = Math.floor(x / factor);
+      [imageAt[x], columnAt[x]] = [Math.floor(column / columns), column % columns];
+    }
+    const levels = new Uint8Array(height * width);
     for (let y = 0; y < height; y++) {
       const row = Math.floor(y / factor);
+      // Neighbours are other images; each row has others too.
+      const [leftmost, line] = [first + 61 * Math.floor(row / rows), (row % rows) * columns];
       for (let x = 0; x < width; x++) {
-        const column = Math.floor(x / factor);
-        // Neighbours are other images; each row has others too.
-        const number = (first + Math.floor(column / columns) + 61 * Math.floor(row / rows)) % length;
-        take(y * width + x, images[(number * rows + (row % rows)) * columns + (column % columns)]!);
+        levels[y * width + x] = images[((leftmost + imageAt[x]!) % length) * rows * columns + line + columnAt[x]!]!;
       }
     }
+    return levels;
   }
 
   /**
