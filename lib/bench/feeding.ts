@@ -13,6 +13,7 @@ import { StridenetError } from '../errors';
 import { elementCount } from '../graph/types';
 import { sgd } from '../optim/sgd';
 import { manualSeed, Philox, PURPOSE } from '../random';
+import { nextTurn } from '../runtime/task';
 import { pipeline, readBatches, type Augmentation, type Batch } from '../train/batches';
 import { DEPTH } from '../train/evaluate';
 import { Trainer } from '../train/trainer';
@@ -135,7 +136,7 @@ async function measureRow(
   const count = Math.max(LEAST_PICTURES, LEAST_BATCHES * batch);
   const transforms = transformsOf(network);
   report('making pictures');
-  const memory = picturesInMemory(maker, count, [channels, ...stored]);
+  const memory = await picturesInMemory(maker, count, [channels, ...stored]);
   const files = await pictureFiles(
     maker,
     folder,
@@ -189,10 +190,13 @@ function transformsOf({ input: [, height, width] }: Network): Transform[] {
   return [randomResizedCrop([height, width]), randomHorizontalFlip(), jitter];
 }
 
-function picturesInMemory(maker: PictureMaker, count: number, shape: PictureShape): ReadyDataset {
+async function picturesInMemory(maker: PictureMaker, count: number, shape: PictureShape): Promise<ReadyDataset> {
   const size = elementCount(shape);
   const images = new Uint8Array(count * size);
-  for (let i = 0; i < count; i++) maker.make(i, shape, images.subarray(i * size, (i + 1) * size));
+  for (let i = 0; i < count; i++) {
+    maker.make(i, shape, images.subarray(i * size, (i + 1) * size));
+    await nextTurn(); // signals are heard meanwhile
+  }
   const labels = Int32Array.from({ length: count }, (_, i) => i % CLASSES);
   return arrays(images, labels, { shape, layout: 'nhwc', ...READING });
 }

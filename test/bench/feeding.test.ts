@@ -83,19 +83,19 @@ it.each(['SIGINT', 'SIGTERM'] as const)('%s ends it and leaves no files', async 
 
 it('a picture is the same whenever it is made, and has detail at every size', async () => {
   const maker = await PictureMaker.open();
-  const make = (i: number): Uint8Array => {
-    const levels = new Uint8Array(375 * 500 * 3);
+  const make = (i: number): Buffer => {
+    const levels = Buffer.alloc(375 * 500 * 3);
     maker.make(i, [3, 375, 500], levels);
     return levels;
   };
   const picture = make(5);
-  expect(make(5)).toEqual(picture);
-  expect(make(6)).not.toEqual(picture);
+  expect(make(5).equals(picture)).toBe(true);
+  expect(make(6).equals(picture)).toBe(false);
   const encoded = await sharp(picture, { raw: { width: 500, height: 375, channels: 3 } })
     .jpeg({ quality: 90 })
     .toBuffer();
-  // ImageNet's pictures of this size have some 110 kB.
-  expect(encoded.length).toBeGreaterThan(60_000);
+  // ImageNet's pictures of this size have some 110 kB; smooth ones would have 20.
+  expect(encoded.length).toBeGreaterThan(50_000);
   expect(encoded.length).toBeLessThan(200_000);
 });
 
