@@ -37,7 +37,7 @@ const libLayers = {
     'callbacks',
   ],
   onnx: ['graph', 'ops', 'compile', 'runtime', 'nn', 'io', 'train'],
-  bench: ['graph', 'ops', 'compile', 'runtime', 'nn', 'models', 'optim', 'io', 'train', 'onnx'],
+  bench: ['graph', 'ops', 'compile', 'runtime', 'nn', 'models', 'optim', 'io', 'transforms', 'data', 'train', 'onnx'],
   cli: [
     'graph',
     'ops',

@@ -4,10 +4,11 @@ import { cpus, totalmem } from 'node:os';
 import { nativeInfo } from '../runtime/binding';
 import { packageVersion } from '../version';
 import type { RowResult } from './compare';
+import type { FeedingResult } from './feeding';
 import type { KernelAlgorithm, KernelResult, Peaks } from './kernels';
 import type { Mode } from './networks';
 import { PEERS, type PeerName } from './peerProcess';
-import { formatComparison, formatKernels, formatMemory } from './table';
+import { formatComparison, formatFeeding, formatKernels, formatMemory } from './table';
 
 export interface Machine {
   readonly cpu: string;
@@ -31,6 +32,7 @@ export interface Report {
   readonly kernels?: { readonly peaks: Peaks; readonly results: readonly KernelResult[] };
   readonly inference?: readonly RowResult[];
   readonly training?: readonly RowResult[];
+  readonly data?: readonly FeedingResult[];
 }
 
 /** @throws StridenetError ERR_NATIVE_UNAVAILABLE */
@@ -69,6 +71,8 @@ export function sectionsOf(report: Report): { readonly title: string; readonly t
       { title: `Time to load, first run and memory of the process, ${mode}`, text: formatMemory(results) },
     ];
   });
+  if (report.data)
+    sections.push({ title: 'Training by where its pictures come from: median (quartiles)', text: formatFeeding(report.data) });
   if (report.kernels) sections.push({ title: 'Single operations', text: formatKernels(report.kernels.peaks, report.kernels.results) });
   return sections;
 }

@@ -1,6 +1,7 @@
 /** Results as text for people: the header that names the machine, and one table for each benchmark. */
 
 import type { Entry, RowResult } from './compare';
+import type { FeedingResult, Source, SourceResult } from './feeding';
 import type { KernelResult, Peaks } from './kernels';
 import { PEERS } from './peerProcess';
 import { geometricMean } from './statistics';
@@ -78,7 +79,7 @@ export function formatMemory(results: readonly RowResult[]): string {
   return alignColumns([header, ...rows]);
 }
 
-export function nameOf({ network, batch }: RowResult): string {
+export function nameOf({ network, batch }: Pick<RowResult, 'network' | 'batch'>): string {
   return `${network} b${batch}`;
 }
 
@@ -144,4 +145,40 @@ function kernelRow(result: KernelResult, packs: boolean): string[] {
     peakGflops?.toFixed(1) ?? '',
     `${(100 * share).toFixed(0)} %`,
   ];
+}
+
+const SOURCES: Readonly<Record<Source, string>> = {
+  steps: 'steps alone',
+  memory: 'pictures in memory',
+  cache: 'cache of decoded pictures',
+  files: 'JPEG files',
+};
+
+/** Speed of a training by where its pictures come from, by step the wait for them and the processor time, and the share of the speed of steps alone. */
+export function formatFeeding(results: readonly FeedingResult[]): string {
+  const header = ['', 'pictures from', 'images/s', 'wait for data', 'processor time', 'of steps alone'];
+  const rows = results.flatMap((result) => {
+    const alone = result.sources.find(({ source }) => source === 'steps')!.imagesPerSecond!.median;
+    return result.sources.map((each, i) => [i === 0 ? nameOf(result) : '', SOURCES[each.source], ...speedCells(each, alone, result.batch)]);
+  });
+  return [alignColumns([header, ...rows]), '', ...results.flatMap(picturesOf)].join('\n');
+}
+
+function speedCells(result: SourceResult, alone: number, batch: number): string[] {
+  const { imagesPerSecond: speed, waitMilliseconds: wait, processorMilliseconds: used } = result;
+  if (!speed || !wait || !used) return ['-', '', '', ''];
+  const digits = speed.median < 100 ? 1 : 0;
+  const images = `${speed.median.toFixed(digits)} (${speed.quartiles.map((end) => end.toFixed(digits)).join('-')})`;
+  if (result.source === 'steps') return [images, '', formatMs(used.median), ''];
+  const share = wait.median / ((1e3 * batch) / speed.median);
+  return [images, `${formatMs(wait.median)} (${(100 * share).toFixed(1)} %)`, formatMs(used.median), (speed.median / alone).toFixed(2)];
+}
+
+/** What the pictures are, and why rows are empty. */
+function picturesOf(result: FeedingResult): string[] {
+  const { count, stored, files } = result.pictures;
+  const ofFiles = files ? `; JPEG files of ${files.size.join('x')}, ${(files.bytes / 1e3).toPrecision(2)} kB on average` : '';
+  const transforms = result.transforms.map(({ name }) => name).join(', ');
+  const notes = result.sources.flatMap(({ source, note }) => (note === undefined ? [] : [`${SOURCES[source]}: ${note}`]));
+  return [`${nameOf(result)}: ${count} pictures of ${stored.join('x')}, then ${transforms}${ofFiles}`, ...notes];
 }

@@ -1,8 +1,6 @@
 /** The files that the peers of a row share: one model's weights and graph, a batch of images and labels. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { elementCount } from '../graph/types';
 import { saveSafetensors } from '../io/safetensors';
 import type { Module } from '../nn';
@@ -12,12 +10,13 @@ import { buildNetwork, type Mode, type Network } from './networks';
 import type { PeerName } from './peerProcess';
 import { portableGraph } from './portableGraph';
 import type { TaskFiles } from './protocol';
+import { TemporaryFolder } from './temporaryFolder';
 
 const SEED = 1;
 
 /** A folder that holds the files of one network at a time: the weights of a large one take half a gigabyte. */
 export class TaskFolder {
-  private readonly folder = mkdtempSync(path.join(tmpdir(), 'stridenet-bench-'));
+  private readonly folder = new TemporaryFolder();
   private network: Network | undefined;
   private model: Module | undefined;
   private hasOnnx = false;
@@ -29,7 +28,7 @@ export class TaskFolder {
     batch: number,
     peers: readonly PeerName[],
   ): Promise<{ files: TaskFiles; hasDropout: boolean }> {
-    const at = (name: string): string => path.join(this.folder, name);
+    const at = (name: string): string => this.folder.at(name);
     if (this.network?.name !== network.name) {
       manualSeed(SEED);
       this.model = buildNetwork(network);
@@ -66,7 +65,7 @@ export class TaskFolder {
   }
 
   remove(): void {
-    rmSync(this.folder, { recursive: true, force: true });
+    this.folder.remove();
   }
 }
 

@@ -5,7 +5,7 @@ import { elementCount } from '../graph/types';
 import { checkPath } from '../io/file';
 import { encodePng } from '../io/png';
 import { writeFileAtomic } from '../io/replaceFile';
-import { Augmenter } from '../transforms/augmenter';
+import { Augmenter, withMix } from '../transforms/augmenter';
 import type { Transform } from '../transforms/transform';
 import { readDataset, type Dataset, type DatasetLike, type LazyDataset } from './dataset';
 import { isLazy, readLazy } from './kinds';
@@ -14,6 +14,8 @@ import { isLazy, readLazy } from './kinds';
 export interface PreviewOptions {
   /** Transforms of pictures, as `fit` takes them; default none. */
   augment?: readonly Transform[] | undefined;
+  /** Mixes pictures with each other, as that of `fit`: transforms.mixup() or transforms.cutmix(). Each row is a batch of its own. Default none. */
+  mix?: Transform | undefined;
   /** The file, which is replaced when it exists; default 'preview.png'. */
   path?: string | undefined;
   /** Pictures in a row; default as many as make the sheet about square. */
@@ -32,29 +34,38 @@ const MOST_PIXELS = 1 << 26;
 
 /**
  * Writes a contact sheet of the first `n` pictures of a data set, row by row, as PNG. Pictures become what they would in the first epoch of a
- * training with `augment` and `seed`; small ones are enlarged.
+ * training with `augment` and `seed`; small ones are enlarged. With `mix` each picture is mixed with the one to its left, the first of a row with the
+ * last, by a share that is drawn for each row: a training draws it for a batch.
  *
  * @param n number of pictures, at most as many as the data set has
  * @returns the path of the file
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_SHAPE_MISMATCH for transforms that do not fit the pictures,
  *   ERR_DTYPE_MISMATCH for transforms of pictures that are not uint8, ERR_FILE_ACCESS
  * @example await data.preview(train, 64, { augment: [transforms.randomCrop(28, { padding: 2 })], path: 'augmented.png' });
+ * @example await data.preview(train, 64, { mix: transforms.cutmix(), path: 'mixed.png' });
  */
 export async function preview(dataset: DatasetLike | LazyDataset, n: number, options: PreviewOptions = {}): Promise<string> {
   const where = 'data.preview';
-  checkOptions(where, options, ['augment', 'path', 'columns', 'seed']);
-  const { augment = [], path = 'preview.png', seed = 0 } = options;
+  checkOptions(where, options, ['augment', 'mix', 'path', 'columns', 'seed']);
+  const { path = 'preview.png', seed = 0 } = options;
+  const transforms = withMix(where, options.augment, options.mix) ?? [];
   const whole = isLazy(dataset) ? readLazy(where, dataset) : readDataset(where, dataset);
   checkInteger(where, 'n', n, 1);
   checkInteger(where, 'seed', seed, 0);
   checkPath(where, path);
   const columns = checkInteger(where, 'columns', options.columns ?? Math.ceil(Math.sqrt(n)), 1);
-  const augmenter = new Augmenter(where, augment, { shape: whole.shape, layout: whole.layout ?? 'nchw' });
+  const augmenter = new Augmenter(where, transforms, { shape: whole.shape, layout: whole.layout ?? 'nchw' });
   const size = augmenter.shape.reduce((a, b) => a * b, 1);
   const sheet = new Sheet(where, n, Math.min(columns, n), augmenter.shape as Dataset['shape'], whole.layout === 'nhwc');
-  const levels = await levelsOf(where, whole, n, augment.length > 0);
+  const levels = await levelsOf(where, whole, n, transforms.length > 0);
   const transformed = new Uint8Array(n * size);
   await augmenter.run(levels, Int32Array.from({ length: n }, (_, i) => i), { seed, epoch: 1 }, transformed);
+  if (augmenter.mixes) {
+    for (const [batch, row] of rowsOf(transformed, columns * size).entries()) {
+      // What becomes of labels is not shown.
+      await augmenter.mix(row, new Uint8Array(row.length / size), 1, { seed, epoch: 1, batch });
+    }
+  }
   for (let i = 0; i < n; i++) sheet.place(i, transformed.subarray(i * size, (i + 1) * size));
   await writeFileAtomic(path, [await encodePng(sheet)]);
   return path;
@@ -76,7 +87,12 @@ async function levelsOf(where: string, dataset: Dataset | LazyDataset, n: number
   const images = dataset.images.subarray(0, n * size);
   if (images instanceof Uint8Array) return images.slice();
   if (!transforms) return Uint8Array.from(images, (v) => Math.min(255, Math.max(0, Math.round(v * scale * 255))));
-  throw new StridenetError('ERR_DTYPE_MISMATCH', `${where} expects uint8 images with augment but the data set's are float32. Keep them as levels from 0 to 255.`);
+  throw new StridenetError('ERR_DTYPE_MISMATCH', `${where} expects uint8 images with augment or mix but the data set's are float32. Keep them as levels from 0 to 255.`);
+}
+
+/** Consecutive parts of `length` levels; the last one may be smaller. */
+function rowsOf(levels: Uint8Array, length: number): Uint8Array[] {
+  return Array.from({ length: Math.ceil(levels.length / length) }, (_, i) => levels.subarray(i * length, (i + 1) * length));
 }
 
 class Sheet {

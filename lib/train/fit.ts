@@ -27,6 +27,7 @@ import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 import { ProgressBar } from './progress';
 import { checkSignal, type StopSignal } from '../stopSignal';
 import { Trainer } from './trainer';
+import { withMix } from '../transforms/augmenter';
 import type { Transform } from '../transforms/transform';
 import { optionsOf } from './trainerOptions';
 import { checkSwa, type EmaOptions, type SwaOptions } from './weightAverage';
@@ -166,7 +167,7 @@ export async function fit(model: Module, data: AnyDataset, options: FitOptions):
   const dataset = readAnyDataset('fit', data);
   checkInteger('fit', 'epochs', options?.epochs, 1);
   const validation = options.validation === undefined ? undefined : readAnyDataset('fit validation', options.validation);
-  const augmenter = augmenterOf('fit', transformsOf(options), dataset, true);
+  const augmenter = augmenterOf('fit', withMix('fit', options.augment, options.mix), dataset, true);
   const validationAugmenter = validation && augmenterOf('fit validation', options.validationTransforms, validation);
   const plan = { ...planOf(dataset, validation, options), validationAugmenter };
   const report = options.report === undefined ? [] : [makeReport(options.report, { validation, transforms: options.validationTransforms })];
@@ -253,11 +254,6 @@ function numbersOf({ metrics, measured }: Trainer, validation: ReadyDataset | un
 
 /** All of it but what is done to pictures. */
 type Plan = Omit<FitPlan, 'augmentation' | 'validationAugmenter'>;
-
-/** What is done to the pictures, then to their batches. */
-function transformsOf({ augment, mix }: FitOptions): readonly Transform[] | undefined {
-  return augment === undefined && mix === undefined ? undefined : [...(augment ?? []), ...(mix === undefined ? [] : [mix])];
-}
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION for options that do not fit */
 function planOf(dataset: ReadyDataset, validation: ReadyDataset | undefined, options: FitOptions): Plan {

@@ -7,7 +7,7 @@ import { Philox, PURPOSE } from '../random';
 import { binding, fromNative, nativeInfo } from '../runtime/binding';
 import { MOST_EXTENT } from './checks';
 import { create, findKind } from './kinds';
-import { drawBeta, drawBox, type MixSettings } from './mix';
+import { CUTMIX, drawBeta, drawBox, MIXUP, type MixSettings } from './mix';
 import type { PictureShape, Transform } from './transform';
 
 /** More are a mistake. */
@@ -149,6 +149,29 @@ export class Augmenter {
 /** Waits for all, so that no memory is in use behind an error. */
 async function settled(started: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(started)) if (result.status === 'rejected') throw fromNative(result.reason);
+}
+
+/**
+ * The transforms of pictures with that of their batches behind them, or undefined where neither is given. What `augment` is, an Augmenter checks.
+ * @throws StridenetError ERR_INVALID_ARGUMENT unless `mix` is a transform of batches
+ */
+export function withMix(
+  where: string,
+  augment: readonly Transform[] | undefined,
+  mix: Transform | undefined,
+): readonly Transform[] | undefined {
+  if (mix === undefined) return augment;
+  const { name } = Object(mix) as Partial<Transform>;
+  if (typeof mix === 'function' || (name !== MIXUP.name && name !== CUTMIX.name)) {
+    const advice =
+      typeof mix === 'object' && mix !== null && typeof name === 'string' ? ' Transforms of single pictures stand in augment.' : '';
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects mix to be transforms.mixup() or transforms.cutmix() but got ${formatValue(mix)}.${advice}`,
+    );
+  }
+  if (augment === undefined) return [mix];
+  return Array.isArray(augment) ? [...augment, mix] : augment;
 }
 
 function isMixing({ name }: Transform): boolean {

@@ -34,6 +34,21 @@ test('pictures do not move without their masks; colours may change', async () =>
   await expectRejection('ERR_INVALID_ARGUMENT', evaluate(model(), MASKS, { transforms: [transforms.centerCrop(2)] }), 'centerCrop');
 });
 
+test('mix is a transform of batches', async () => {
+  await expectRejection(
+    'ERR_INVALID_ARGUMENT',
+    run({ mix: transforms.randomInvert() }),
+    'fit expects mix to be transforms.mixup()',
+    'in augment',
+  );
+  await expectRejection(
+    'ERR_INVALID_ARGUMENT',
+    run({ mix: 0.2 as never }),
+    'mix to be transforms.mixup() or transforms.cutmix() but got 0.2.',
+  );
+  await expectRejection('ERR_INVALID_ARGUMENT', run({ mix: transforms.mixup(), augment: 5 as never }), 'a list of transforms');
+});
+
 test('the classes of the validation set are those of the data set', async () => {
   const other = { ...SET, classes: ['a', 'c', 'b'] };
   await expectRejection('ERR_INVALID_ARGUMENT', run({ validation: other }), '["a", "b", "c"]', '["a", "c", "b"]');

@@ -1,9 +1,10 @@
-/** stridenet bench: how fast this package is on this machine, beside its peers. */
+/** stridenet bench: how fast this package is on this machine, beside its peers, and whether data keeps up with it. */
 
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { chartOf } from '../../bench/chart';
 import { compare, peersOf, versionsOf, type CompareOptions } from '../../bench/compare';
+import { measureFeeding } from '../../bench/feeding';
 import { KERNEL_GROUPS } from '../../bench/kernelCases';
 import { measureKernels, measurePeaks, type KernelAlgorithm } from '../../bench/kernels';
 import { NETWORK_NAMES, rowsOf } from '../../bench/networks';
@@ -15,19 +16,21 @@ import { writeFileAtomic } from '../../io/replaceFile';
 import { nativeInfo } from '../../runtime/binding';
 import { UsageError, type Arguments, type Command, type Terminal } from '../arguments';
 
-const PARTS = ['inference', 'training', 'kernels'] as const;
+const PARTS = ['inference', 'training', 'data', 'kernels'] as const;
 type Part = (typeof PARTS)[number];
+/** What `bench data` measures by default: a step of many pixels, beside which reading its pictures is little. */
+const FED = { models: ['resnet18'], batches: [16] };
 
 export const bench: Command = {
   name: 'bench',
-  operands: 'inference|training|kernels|all',
+  operands: 'inference|training|data|kernels|all',
   operandCount: [1, 1],
   purpose:
-    'Measures networks beside other libraries, or single operations beside what the machine can do at most. ' +
+    'Measures networks beside other libraries, training on pictures beside steps alone (data), or single operations beside what the machine can do at most. ' +
     'Peers take turns, each in a process of its own; medians are compared.',
   options: {
-    models: { value: 'A,B', help: 'networks to measure (default: the usual ones); kernels: also gemm' },
-    batch: { value: 'N,M', help: 'images at a time (default: by network; kernels: 8)' },
+    models: { value: 'A,B', help: 'networks to measure (default: the usual ones; data: resnet18); kernels: also gemm' },
+    batch: { value: 'N,M', help: 'images at a time (default: by network; data: 16; kernels: 8)' },
     peers: { value: 'A,B', help: 'js, tfjs, ort, torch, one of their variants such as torch-eager, or none (default: by network)' },
     threads: { value: 'N', help: 'threads of every peer (default: those this process may use)' },
     algorithm: {
@@ -35,10 +38,10 @@ export const bench: Command = {
       default: 'fast',
       help: "of our convolutions: fast, or exact without Winograd's; kernels: also all, which measures each by every one that fits, and packing",
     },
-    rounds: { value: 'N', default: '7', help: 'turns of each peer' },
+    rounds: { value: 'N', default: '7', help: 'turns of each peer, or of each source of pictures' },
     seconds: {
       value: 'N',
-      help: 'measured time of a peer in a row of the table (default 2), of an operation by an algorithm (default 0.1)',
+      help: 'measured time of a peer in a row of the table (default 2), of a source of pictures (default 30), of an operation by an algorithm (default 0.1)',
     },
     chart: { value: 'FILE.svg', help: 'draw inference and training as a picture' },
     save: { value: 'DIR', help: 'write DATE-MACHINE.json, .md and .svg into this folder' },
@@ -52,6 +55,8 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
   const only = parts.length === 1 ? parts[0] : undefined;
   const models = listOf(args, 'models')?.map((name) => checkName('models', name, only === 'kernels' ? KERNEL_GROUPS : NETWORK_NAMES));
   const batches = listOf(args, 'batch')?.map(checkBatch);
+  if (only === 'kernels' || only === 'data')
+    refuse(args, ['peers', 'chart'], 'only stridenet bench inference and training have peers to compare with.');
   const peers = checkPeers(listOf(args, 'peers'));
   const threads = args.integer('threads', 1) ?? nativeInfo().threads;
   const algorithm = args.choice('algorithm', ['fast', 'exact', 'all'])!;
@@ -69,6 +74,9 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
       const peaks = measurePeaks(threads);
       const results = measureKernels({ models: names, batches: batches ?? [8], threads, algorithm, seconds: seconds ?? 0.1 }, peaks, tell);
       report = { ...report, kernels: { peaks, results } };
+    } else if (mode === 'data') {
+      const options = { models: models ?? FED.models, batches: batches ?? FED.batches, threads, algorithm: ofNetworks!, rounds };
+      report = { ...report, data: await measureFeeding({ ...options, seconds: seconds ?? 30 }, tell) };
     } else {
       const options: CompareOptions = { mode, models, batches, peers, threads, algorithm: ofNetworks!, rounds, seconds: seconds ?? 2 };
       const versions = await versionsOf(peersOf(mode, rowsOf(mode, models, batches), peers), threads);
@@ -113,6 +121,12 @@ function listOf(args: Arguments, name: string): string[] | undefined {
     .text(name)
     ?.split(',')
     .map((item) => item.trim());
+}
+
+/** @throws UsageError for an option that what is measured has no use for */
+function refuse(args: Arguments, options: readonly string[], reason: string): void {
+  const given = options.find((name) => args.text(name) !== undefined);
+  if (given) throw new UsageError(`--${given}: ${reason}`);
 }
 
 /** Networks are measured as they are compiled: by one algorithm for each convolution. */
