@@ -76,7 +76,7 @@ export function trainingGraph(training: Training, form: BatchForm, target: Targe
     result: { result, updates: asked },
     count: dropouts,
   } = withRandomStep(random, () => collectUpdates(() => scoredGraph(training, form, target, true)));
-  const { images, targets, heads, outputs, measured } = result;
+  const { feeds, targets, heads, outputs, divisor, measured } = result;
   const variables = new Set<Tensor>(model.stateDict().values());
   refuseHidden(model, variables, heads, asked);
   const rate = scalarFeed('learningRate');
@@ -112,9 +112,10 @@ export function trainingGraph(training: Training, form: BatchForm, target: Targe
   for (const { update } of asked) updates.push(update(guardedRate));
   if (chain) updates.push(replacement(lastApplied, chain.mark, guardedRate));
   return {
-    feeds: [images, targets, rate, ...(chain?.feeds ?? []), ...(dropouts > 0 ? [random] : [])],
+    feeds: [...feeds, rate, ...(chain?.feeds ?? []), ...(dropouts > 0 ? [random] : [])],
     outputs,
     updates,
+    divisor,
     measured,
     classes: classesOf(targets, outputs),
   };
