@@ -7,8 +7,10 @@ import { expectError, expectRejection } from '../support/expectError';
 const shape = [1, 1, 2] as const;
 const classes = ['a', 'b', 'c'];
 /** Examples whose first pixel is their number and whose weight is half of it. */
-const memory = (count = 6, sampleWeights: data.SampleWeights | undefined = Array.from({ length: count }, (_, i) => i / 2)): data.Dataset =>
-  data.arrays(Uint8Array.from({ length: 2 * count }, (_, i) => i >> 1), Uint8Array.from({ length: count }, (_, i) => i % 3), { shape, classes, sampleWeights }); // prettier-ignore
+const memory = (): data.Dataset => ({ ...bare(6), sampleWeights: Float32Array.from({ length: 6 }, (_, i) => i / 2) });
+/** The same without weights. */
+const bare = (count: number): data.Dataset =>
+  data.arrays(Uint8Array.from({ length: 2 * count }, (_, i) => i >> 1), Uint8Array.from({ length: count }, (_, i) => i % 3), { shape, classes }); // prettier-ignore
 const lazy = ({ images, ...rest }: data.Dataset): data.LazyDataset => ({
   ...rest,
   read: async (indices, into) => {
@@ -58,10 +60,9 @@ describe.each([
   });
 
   it('concat with examples that have none, which get 1', async () => {
-    const bare = memory(2, undefined);
-    expect('sampleWeights' in bare).toBe(false);
-    expect(await numbered(data.concat(make(), bare) as never)).toEqual([...(await numbered(make())), [0, 1], [1, 1]]);
-    expect(await numbered(data.concat(bare, bare))).toEqual([[0, undefined], [1, undefined], [0, undefined], [1, undefined]]); // prettier-ignore
+    expect('sampleWeights' in bare(2)).toBe(false);
+    expect(await numbered(data.concat(make(), bare(2)) as never)).toEqual([...(await numbered(make())), [0, 1], [1, 1]]);
+    expect(await numbered(data.concat(bare(2), bare(2)))).toEqual([[0, undefined], [1, undefined], [0, undefined], [1, undefined]]); // prettier-ignore
   });
 });
 
@@ -93,10 +94,10 @@ test('map may change them where labels may be changed', async () => {
   const changed = data.map(lazy(memory()), () => ({ weight: 7 }));
   await expectRejection('ERR_INVALID_ARGUMENT', changed.read(Int32Array.of(1), new Uint8Array(2)), 'weights of files', 'example 1', '7');
   expectError('ERR_INVALID_ARGUMENT', () => data.map(memory(), () => ({ weight: -1 })), 'data.map', 'example 0', '-1');
-  expectError('ERR_INVALID_ARGUMENT', () => data.map(memory(2, undefined), () => ({ weight: 1 })), 'data.map', 'example 0');
+  expectError('ERR_INVALID_ARGUMENT', () => data.map(bare(2), () => ({ weight: 1 })), 'data.map', 'example 0');
 });
 
 test('are printed', () => {
-  expect(inspect(memory())).toContain('sampleWeights: Float32Array');
-  expect(inspect(memory(2, undefined))).not.toContain('sampleWeights');
+  expect(inspect(data.take(memory(), 6))).toContain('sampleWeights: Float32Array');
+  expect(inspect(bare(2))).not.toContain('sampleWeights');
 });
