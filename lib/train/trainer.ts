@@ -33,6 +33,7 @@ import { EndWeights } from './endWeights';
 import { defaultMetrics, score, type EvaluateOptions, type Score, type ScoreOptions } from './evaluate';
 import { finitenessGraph } from './firstNotFinite';
 import type { FitProgress } from './fitProgress';
+import { layerNorms, type LayerNorms } from './gradientNorms';
 import { checkLoss, checkModel, type BatchForm, type ScoringGraph } from './graphs';
 import { targetName, type Classes, type TargetForm } from './target';
 import {
@@ -55,7 +56,7 @@ import { Programs, type FeedValues } from './programs';
 import { batchScore, metricValues, type BatchScore } from './tally';
 import { ownershipOf, TRAINER_OPTIONS, type TrainerOptions } from './trainerOptions';
 import { StepChain, type ChainedStep } from './stepChain';
-import { trainingGraph, type Group } from './trainingGraph';
+import { trainingGraph, type Group, type TrainingGraph } from './trainingGraph';
 import { statisticsGraph } from './recalibrate';
 import { checkEma } from './weightAverage';
 
@@ -123,6 +124,9 @@ export class Trainer {
   readonly programs: Programs;
   private readonly clipping: ClippingOptions;
   private readonly kept = new Map<Parameter, Kept>();
+  /** @internal The norms of the layers in the last step that was to measure them. */
+  norms: readonly LayerNorms[] | undefined;
+  private measuresNext = false;
   /** @internal Where the `fit` of this trainer will stand when the steps submitted so far are done. */
   progress?: () => Promise<FitProgress>;
   /** @internal Whether no step is taken after one that failed. */
@@ -283,7 +287,8 @@ export class Trainer {
       );
     }
     const weights = sampleWeights && readSampleWeights('Trainer.step', 'sampleWeights', sampleWeights, batch.count);
-    const { rate, inGroup } = this;
+    const { rate, inGroup, measuresNext: measuresNorms } = this;
+    this.measuresNext = false;
     if (this.endsAtFailure) this.chain.check();
     const group = { size: groupSize, isLast: inGroup + 1 >= groupSize };
     let step: ChainedStep | undefined;
@@ -293,12 +298,12 @@ export class Trainer {
     let release: () => void = () => undefined;
     let scored: BatchScore;
     try {
-      let graph: ScoringGraph | undefined;
+      let graph: TrainingGraph | undefined;
       let labelled = batch.count;
       const form = this.formOf(batch, weights);
       const running = this.programs.run(
-        this.programKey(form, group),
-        () => this.buildGraph(form, group),
+        this.programKey(form, group, measuresNorms),
+        () => this.buildGraph(form, group, measuresNorms),
         (built) => {
           graph = built;
           const wanted = this.readWanted(labels, built);
@@ -317,6 +322,7 @@ export class Trainer {
       averaging?.catch(() => undefined); // awaited below; a step that fails is what counts
       const results = await running;
       scored = batchScore(graph!, batch.count, results, labelled);
+      if (measuresNorms) this.norms = layerNorms(graph!.squares, results);
       await averaging;
     } catch (error) {
       fail(error);
@@ -372,6 +378,12 @@ export class Trainer {
   /** With `ema`: the model takes the averages of its weights, as `fit` does at its end. Without, or before the first update, nothing changes. */
   async useAverage(): Promise<void> {
     await this.endWeights.useAverage();
+  }
+
+  /** @internal The next step measures the norms of its layers: it gives the same weights as one that does not. */
+  measureNorms(): void {
+    this.norms = undefined;
+    this.measuresNext = true;
   }
 
   /** @internal Moves running statistics by a batch, and nothing else. */
@@ -561,16 +573,16 @@ export class Trainer {
     return `${count} ${dtype} ${weighted ? 'weighted ' : ''}${this.form.toString()}`;
   }
 
-  private programKey(form: BatchForm, { size, isLast }: Group): string {
-    return `train ${isLast ? 'last' : 'one'} of ${size} ${this.formKey(form)}`;
+  private programKey(form: BatchForm, { size, isLast }: Group, measuresNorms = false): string {
+    return `train ${isLast ? 'last' : 'one'} of ${size} ${measuresNorms ? 'with norms ' : ''}${this.formKey(form)}`;
   }
 
   /** The graph of a whole batch, for what it says of the model. */
-  private wholeGraph(): ScoringGraph {
+  private wholeGraph(): TrainingGraph {
     return this.buildGraph({ ...this.formOf({ count: this.batchSize, dtype: 'float32' }), weighted: this.weighted });
   }
 
-  private buildGraph(form: BatchForm, group?: Group): ScoringGraph {
+  private buildGraph(form: BatchForm, group?: Group, measuresNorms = false): TrainingGraph {
     return trainingGraph(
       {
         model: this.model,
@@ -581,6 +593,7 @@ export class Trainer {
         lastApplied: this.lastApplied,
         clipping: this.clipping,
         accumulatorOf: (parameter) => this.accumulatorOf(parameter),
+        measuresNorms,
       },
       form,
       this.target,
