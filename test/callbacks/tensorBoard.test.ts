@@ -155,7 +155,7 @@ test('the status of a run: failure for an error, a signal or a loss that is not 
   expect(await ended('infinite', { loss: (output) => ops.mean(ops.log(ops.mul(output, 0))) })).toEqual([Status.FAILURE]);
   expect(await ended('stopped', {}, [{ onEpochEnd: (_, { trainer }) => trainer.stop() }])).toEqual([Status.SUCCESS]);
   // Another fit with the same callback has an end of its own.
-  const run = inFolder('twice');
+  const run = inFolder('ends');
   const callback = callbacks.tensorBoard(run, { hyperparameters });
   await train(callback);
   const failing: Callback = { onEpochBegin: () => Promise.reject(new Error('enough')) };
