@@ -80,7 +80,7 @@ export function placesOf(where: string, dataset: AnyDataset, indices: ArrayLike<
     const index = checkIndex(where, i, indices[i], whole.length);
     images.set(whole.images.subarray(index * size, (index + 1) * size), i * size);
     labels.set(whole.labels.subarray(index * perLabel, (index + 1) * perLabel), i * perLabel);
-    if (weights) weights[i] = whole.sampleWeights![index]!;
+    if (weights) weights[i] = whole.sampleWeights[index]!;
   }
   return printedDataset({ ...whole, images, labels, ...(weights && { sampleWeights: weights }), length });
 }

@@ -61,7 +61,7 @@ test.each([1, 2])('weights come out to the same bits, whether they are measured 
       if (measures) expect(trainer.norms!.every(({ gradient, weights }) => gradient > 0 && weights > 0)).toBe(true);
     }
     trainer.close();
-    return [...model.stateDict().values()].map((variable) => [...variable.value!]);
+    return [...model.stateDict().values()].map((variable) => [...variable.value]);
   };
   expect(await learned(true)).toEqual(await learned(false));
 });
