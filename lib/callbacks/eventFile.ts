@@ -84,10 +84,11 @@ export function hyperparametersValue(hyperparameters: Readonly<Record<string, Pl
   });
 }
 
-/** That the run with these hyperparameters came to its end. */
-export function finishedValue(): Value {
+/** That the run with these hyperparameters is over: it came to its end, or something ended it before. */
+export function endedValue(isComplete: boolean): Value {
+  const status = isComplete ? Status.SUCCESS : Status.FAILURE;
   return sessionValue('_hparams_/session_end_info', {
-    data: { case: 'sessionEndInfo', value: { status: Status.SUCCESS, endTimeSecs: Date.now() / 1000 } },
+    data: { case: 'sessionEndInfo', value: { status, endTimeSecs: Date.now() / 1000 } },
   });
 }
 

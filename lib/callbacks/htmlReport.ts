@@ -32,8 +32,9 @@ export interface HtmlReportOptions {
 const NAME = 'callbacks.htmlReport';
 
 /**
- * Writes one HTML file about the training: learning curves, the numbers of all epochs, and, when training is over, the confusion matrix and the
- * worst mistakes on `validation`, the layers with the time that each takes, configuration and environment. It holds all that it shows, needs no
+ * Writes one HTML file about the training: learning curves, the numbers of all epochs, the norms of the gradients of every layer (of the first step
+ * of each epoch, in which they are measured), configuration and environment, and, when training is over, the confusion matrix and the worst mistakes
+ * on `validation`, and the layers with the time that each takes. It holds all that it shows, needs no
  * network and runs no script. The file is written when training begins, so that a path that does not work is found then, and again after every
  * epoch: of a training that ends early there is a page up to its last epoch.
  *
@@ -96,8 +97,15 @@ class ReportWriter implements Callback {
     await writeReport(this.path, this.run);
   }
 
-  async onEpochEnd(record: EpochRecord): Promise<void> {
-    this.run = { ...this.run, updated: new Date(), epochs: [...this.run.epochs, record] };
+  onEpochBegin(_epoch: number, { trainer }: FitContext): void {
+    trainer.measureNorms();
+  }
+
+  async onEpochEnd(record: EpochRecord, { trainer }: FitContext): Promise<void> {
+    const { run } = this;
+    const { epoch } = record;
+    const norms = trainer.norms ? [...(run.norms ?? []), { epoch, layers: trainer.norms }] : run.norms;
+    this.run = { ...run, updated: new Date(), epochs: [...run.epochs, record], norms };
     await writeReport(this.path, this.run);
   }
 

@@ -35,7 +35,8 @@ const NAME = 'callbacks.tensorBoard';
 /**
  * Writes event files for TensorBoard (`tensorboard --logdir runs`), laid out as Keras's: `epoch_loss`, `epoch_accuracy` and every other number of
  * an epoch in `folder/train`, those of the validation set under the same names in `folder/validation`, so that both are curves of one chart;
- * `batch_loss` and so on by step; a histogram of each parameter by its name; pictures; hyperparameters. Steps of epochs count from 1.
+ * `batch_loss` and so on by step; a histogram of each parameter by its name; pictures; hyperparameters, with the status success of a run that came to
+ * its end (by `trainer.stop()`, too) and failure of one that an error or a signal ended. Steps of epochs count from 1.
  * Folders are made; files are created when training begins, and each record is written at once. Another fit with the same folder, such as one
  * that resumes, adds files that TensorBoard joins.
  *
@@ -66,7 +67,7 @@ export function tensorBoard(folder: string, options: TensorBoardOptions = {}): C
 class TensorBoardRun implements Callback {
   readonly onBatchEnd: Callback['onBatchEnd'];
   private readonly events = loadEventFile();
-  /** Of the run as a whole: hyperparameters. */
+  /** Of the run as a whole: hyperparameters, and how it ended. Undefined without the former, and when the latter is written. */
   private run: EventFile | undefined;
   private train!: EventFile;
   private validation: EventFile | undefined;
@@ -106,7 +107,18 @@ class TensorBoardRun implements Callback {
   }
 
   async onTrainEnd(): Promise<void> {
-    await this.run?.add(0, [this.events.finishedValue()]);
+    await this.end(true);
+  }
+
+  /** An error or a signal ended training if it did not end before. */
+  async onFinally(): Promise<void> {
+    await this.end(false);
+  }
+
+  private async end(isComplete: boolean): Promise<void> {
+    const { run } = this;
+    this.run = undefined;
+    await run?.add(0, [this.events.endedValue(isComplete)]);
   }
 
   private async addBatch(record: BatchRecord): Promise<void> {

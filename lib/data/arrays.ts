@@ -14,7 +14,7 @@ import {
   type Dataset,
   type LabelArray,
 } from './dataset';
-import { readPixels, type ClassNumbers, type Pixels } from './values';
+import { readPixels, type ClassNumbers, type Pixels, type SampleWeights } from './values';
 
 /** Options of `data.arrays`. */
 export interface ArraysOptions extends Preprocessing {
@@ -26,6 +26,8 @@ export interface ArraysOptions extends Preprocessing {
   ignoreIndex?: number | undefined;
   /** Shape of what the model should give for one image; default [], or a Tensor's without its first axis. [H, W] for masks, [k] for k values. */
   targetShape?: Shape | undefined;
+  /** How much the loss of each image counts, from 0 on. Default: all the same. */
+  sampleWeights?: SampleWeights | undefined;
 }
 
 /** A greater label without names of classes is no class number but something else. */
@@ -45,8 +47,8 @@ const MOST_CLASSES = 1_000_000;
  */
 export function arrays(images: Tensor | Pixels, targets: Tensor | ClassNumbers | Float32Array, options: ArraysOptions = {}): Dataset {
   const where = 'data.arrays';
-  checkOptions(where, options, ['shape', 'classes', 'ignoreIndex', 'targetShape', 'scale', 'mean', 'std', 'layout']);
-  const { classes, layout = 'nchw', scale, mean, std, ignoreIndex } = options;
+  checkOptions(where, options, ['shape', 'classes', 'ignoreIndex', 'targetShape', 'sampleWeights', 'scale', 'mean', 'std', 'layout']);
+  const { classes, layout = 'nchw', scale, mean, std, ignoreIndex, sampleWeights } = options;
   if (ignoreIndex !== undefined) checkInteger(where, 'ignoreIndex', ignoreIndex, -(2 ** 31));
   const ofTensor = Tensor.is(images);
   const shape = ofTensor ? tensorShape(images, options) : checkImageShapeOf(where, 'shape', options.shape);
@@ -63,7 +65,7 @@ export function arrays(images: Tensor | Pixels, targets: Tensor | ClassNumbers |
   const values = Tensor.is(targets) ? (targets.value ?? targets.dataSync()) : targets;
   const labels = readLabels(where, 'targets', values, length, targetShape, classes);
   const names = classNames(classes, labels, ignoreIndex);
-  return readDataset(where, { scale, mean, std, images: pixels, labels, shape, targetShape, classes: names, length, layout });
+  return readDataset(where, { scale, mean, std, images: pixels, labels, shape, targetShape, classes: names, sampleWeights, length, layout });
 }
 
 /** The shape of one image of a batch; a Tensor has its channels first, whatever lies elsewhere. */

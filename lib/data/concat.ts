@@ -14,13 +14,13 @@ import {
   type LabelArray,
   type LazyDataset,
 } from './dataset';
-import { isLazy, isStream, readAnyDataset, readLazy, readStream } from './kinds';
+import { hasWeights, isLazy, isStream, readAnyDataset, readLazy, readStream, withWeights } from './kinds';
 
 const WHERE = 'data.concat';
 
 /**
  * The examples of several data sets, one set after the other. All in memory: they are copied into one. Some of them in files: a lazy one, for which those in memory must be
- * uint8. Streams follow each other in every pass; they go with nothing else.
+ * uint8. Streams follow each other in every pass; they go with nothing else. Where some have weights of examples (`sampleWeights`) and others none, those of the others are 1.
  *
  * @throws StridenetError ERR_SHAPE_MISMATCH for images or labels of other shapes, ERR_INVALID_ARGUMENT for other classes, element types, layouts or
  *   preprocessing; ERR_OUT_OF_MEMORY
@@ -31,7 +31,8 @@ export function concat(...datasets: DatasetStream[]): DatasetStream;
 export function concat(...datasets: (DatasetLike | LazyDataset)[]): LazyDataset;
 export function concat(...datasets: AnyDataset[]): Dataset | LazyDataset | DatasetStream {
   if (datasets.length === 0) throw new StridenetError('ERR_INVALID_ARGUMENT', `${WHERE} expects at least one data set but got none.`);
-  const sets = datasets.map((dataset) => readAnyDataset(WHERE, dataset));
+  const given = datasets.map((dataset) => readAnyDataset(WHERE, dataset));
+  const sets = given.some(hasWeights) ? given.map((set) => withWeights(WHERE, set)) : given;
   sets.forEach((set, i) => checkAlike(sets[0]!, set, i));
   if (sets.every(isStream)) return joinStreams(sets);
   if (sets.some(isStream)) throw invalid('streams alone or none of them', 'both. Make a stream of the others with data.from');
@@ -61,7 +62,7 @@ function joinMemory(sets: readonly Dataset[]): Dataset {
     images.set(set.images, at);
     at += set.images.length;
   }
-  return printedDataset({ ...sets[0]!, images, labels: joinLabels(sets), length });
+  return printedDataset({ ...sets[0]!, images, labels: joinLabels(sets), ...joinWeights(sets), length });
 }
 
 function joinLazy(sets: readonly (Dataset | LazyDataset)[]): LazyDataset {
@@ -84,7 +85,7 @@ function joinLazy(sets: readonly (Dataset | LazyDataset)[]): LazyDataset {
     return left.sort((a, b) => a - b);
   };
   const facts = { shape, targetShape, classes, layout, scale, mean, std } as DatasetFacts;
-  return readLazy(WHERE, { ...facts, labels: joinLabels(parts), length: starts.at(-1)!, read });
+  return readLazy(WHERE, { ...facts, labels: joinLabels(parts), ...joinWeights(parts), length: starts.at(-1)!, read });
 }
 
 function lazyOf(dataset: Dataset, size: number): LazyDataset {
@@ -108,6 +109,18 @@ function joinLabels(sets: readonly { readonly labels: LabelArray }[]): LabelArra
     at += labels.length;
   }
   return joined;
+}
+
+/** The field of the weights: all sets have some, or none. */
+function joinWeights(sets: readonly (Dataset | LazyDataset)[]): Pick<Dataset, 'sampleWeights'> {
+  if (!sets.every(hasWeights)) return {};
+  const joined = new Float32Array(sets.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const { sampleWeights, length } of sets) {
+    joined.set(sampleWeights!, at);
+    at += length;
+  }
+  return { sampleWeights: joined };
 }
 
 function checkAlike(first: DatasetFacts, { shape, targetShape = [], ...facts }: DatasetFacts, i: number): void {

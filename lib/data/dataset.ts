@@ -9,7 +9,17 @@ import { checkShape } from '../graph/leaves';
 import { checkPreprocessing, type ImageLayout } from '../graph/preprocess';
 import { elementCount, type Shape } from '../graph/types';
 import { printableName } from '../printable';
-import { kindOf, NO_ALPHA, readClassNumbers, readPixels, readValues, type ClassNumbers, type Pixels } from './values';
+import {
+  kindOf,
+  NO_ALPHA,
+  readClassNumbers,
+  readPixels,
+  readSampleWeights,
+  readValues,
+  type ClassNumbers,
+  type Pixels,
+  type SampleWeights,
+} from './values';
 
 /** What every data set says of its examples, wherever they are. */
 export interface DatasetFacts {
@@ -35,6 +45,8 @@ export interface Dataset extends DatasetFacts {
   readonly images: Uint8Array | Float32Array;
   /** What the model should give, `targetShape` for each image: integers are classes, in [0, classes.length); float32 numbers are values. */
   readonly labels: LabelArray;
+  /** How much the loss of each image counts, from 0 on; not all 0. Default: all the same, as if each were 1. */
+  readonly sampleWeights?: Float32Array | undefined;
   /** Number of images. */
   readonly length: number;
 }
@@ -46,6 +58,8 @@ export type LabelArray = Uint8Array | Int32Array | Float32Array;
 export interface LazyDataset extends DatasetFacts {
   /** As in `Dataset`; known before any picture is read. */
   readonly labels: LabelArray;
+  /** As in `Dataset`. */
+  readonly sampleWeights?: Float32Array | undefined;
   /** Number of pictures. */
   readonly length: number;
   /**
@@ -61,12 +75,16 @@ export interface Example {
   readonly image: Pixels;
   /** The number of a class or, with a `targetShape`, so many values. */
   readonly label: number | ArrayLike<number>;
+  /** How much its loss counts, from 0 on; in a stream with `sampleWeights`. */
+  readonly weight?: number | undefined;
 }
 
 /** Examples that come one after the other, in an order of their own. */
 export interface DatasetStream extends DatasetFacts {
   /** Element type of what the model should give; default 'int32': classes. */
   readonly labelType?: 'int32' | 'float32';
+  /** Whether every example has a `weight`; default false: none has. */
+  readonly sampleWeights?: boolean | undefined;
   /** Number of examples of a pass, where it is known. */
   readonly length?: number;
   /** The examples of pass number `epoch`, which counts from 1. Only so many are asked for as are needed. */
@@ -81,11 +99,13 @@ const MOST_CLASSES = 1 << 20;
 const PRINTED_CLASSES = 10;
 
 /** What functions take for a data set: one made by hand may hold pixels of a canvas and labels in any array of integers. */
-export type DatasetLike = Omit<Dataset, 'images' | 'labels'> & {
+export type DatasetLike = Omit<Dataset, 'images' | 'labels' | 'sampleWeights'> & {
   /** `length` images one after the other. */
   readonly images: Pixels;
   /** The class of each image or, as a Float32Array, values: `targetShape` for each. */
   readonly labels: ClassNumbers | Float32Array;
+  /** How much the loss of each image counts, as in `Dataset`. */
+  readonly sampleWeights?: SampleWeights | undefined;
 };
 
 /** What `fit` and `evaluate` take. */
@@ -106,7 +126,8 @@ export interface TrainTest {
  * @throws StridenetError ERR_INVALID_ARGUMENT naming the field, ERR_SHAPE_MISMATCH unless the parts fit each other
  */
 export function readDataset(where: string, dataset: unknown): Dataset {
-  const { images: pixels, labels: numbers, shape: extents, classes, length: count, targetShape, ...rest } = (dataset ?? {}) as Partial<DatasetLike>;
+  const given = (dataset ?? {}) as Partial<DatasetLike>;
+  const { images: pixels, labels: numbers, shape: extents, classes, length: count, targetShape, sampleWeights, ...rest } = given;
   if (typeof dataset !== 'object' || (pixels === undefined && numbers === undefined)) {
     const parts = Object.keys(rest).filter((name) => ['train', 'test', 'validation'].includes(name));
     const advice = parts.length > 0 ? ` Pass one of its parts: ${parts.join(', ')}.` : '';
@@ -137,9 +158,15 @@ export function readDataset(where: string, dataset: unknown): Dataset {
     shape: shape as Dataset['shape'],
     ...(target.length > 0 && { targetShape: target }),
     classes: readArray(classes ?? [], 0) ? [] : checkClassNames(where, "the data set's classes", classes),
+    ...weightsOf(where, sampleWeights, length),
     length,
     ...checkPreprocessing(where, { scale, mean, std, layout }, shape, "the data set's "),
   });
+}
+
+/** The field of the weights, if there are any. @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH */
+export function weightsOf(where: string, weights: unknown, length: number): { readonly sampleWeights?: Float32Array } {
+  return weights === undefined ? {} : { sampleWeights: readSampleWeights(where, "the data set's sampleWeights", weights, length) };
 }
 
 /**
@@ -233,9 +260,10 @@ export function printedDataset(dataset: Dataset): Dataset {
 }
 
 function formatDataset(dataset: Dataset, style: Style): string {
-  const { length, shape, targetShape, images, labels } = dataset;
+  const { length, shape, targetShape, images, labels, sampleWeights } = dataset;
   const counts = formatFields({ length, shape, targetShape }, style);
-  const arrays = `images: ${images.constructor.name}, labels: ${labels.constructor.name}`;
+  const weights = sampleWeights ? ', sampleWeights: Float32Array' : '';
+  const arrays = `images: ${images.constructor.name}, labels: ${labels.constructor.name}${weights}`;
   return `${style.stylize('Dataset', 'special')}(${[counts, arrays, formatRest(dataset, style)].join(', ')})`;
 }
 

@@ -4,14 +4,17 @@ import { formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { Tensor } from '../graph/tensor';
 import { elementCount } from '../graph/types';
 import type { DatasetFacts, Example } from './dataset';
-import { kindOf, readPixels, type Pixels } from './values';
+import { isSampleWeight, kindOf, readPixels, SAMPLE_WEIGHT, type Pixels } from './values';
 
 /** An example as it may come. */
-export type GivenExample = { readonly image: Pixels | Tensor; readonly label: Example['label'] } | readonly [image: Pixels | Tensor, label: Example['label']];
+export type GivenExample =
+  | { readonly image: Pixels | Tensor; readonly label: Example['label']; readonly weight?: number | undefined }
+  | readonly [image: Pixels | Tensor, label: Example['label']];
 
 /** What an example must fit. */
 export interface ExampleFacts extends DatasetFacts {
   readonly labelType?: 'int32' | 'float32';
+  readonly sampleWeights?: boolean | undefined;
 }
 
 /** Checks the examples of one pass, which are all of one element type. */
@@ -33,12 +36,12 @@ export class ExampleChecker {
    * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH
    */
   async check(given: unknown, i: number): Promise<Example> {
-    const { image, label } = this.parts(given, i);
-    return this.checked(Tensor.is(image) ? (image.value ?? (await image.data())) : image, label, i);
+    const { image, label, weight } = this.parts(given, i);
+    return this.checked(Tensor.is(image) ? (image.value ?? (await image.data())) : image, label, weight, i);
   }
 
   /** The same for an image that is no computed Tensor. */
-  checked(image: unknown, label: unknown, i: number): Example {
+  checked(image: unknown, label: unknown, weight: unknown, i: number): Example {
     const pixels = readPixels(this.where, `the image of example ${i}`, image);
     if (pixels.length !== this.size) {
       throw new StridenetError(
@@ -50,10 +53,19 @@ export class ExampleChecker {
     if (kindOf(pixels) !== this.kind) {
       throw this.invalid(`images of one element type but that of example ${i} is a ${kindOf(pixels)} after those before it were each a ${this.kind}`);
     }
-    return { image: pixels, label: this.readLabel(label, i) };
+    return { image: pixels, label: this.readLabel(label, i), ...this.readWeight(weight, i) };
   }
 
-  private parts(given: unknown, i: number): { image?: unknown; label?: unknown } {
+  /** The field of the weight, where examples have one. */
+  private readWeight(weight: unknown, i: number): Pick<Example, 'weight'> {
+    const { sampleWeights = false } = this.facts;
+    if (sampleWeights && isSampleWeight(weight)) return { weight };
+    if (sampleWeights) throw this.invalid(`weights of examples to be ${SAMPLE_WEIGHT} but that of example ${i} is ${formatValue(weight)}`);
+    if (weight === undefined) return {};
+    throw this.invalid(`examples without a weight unless the data set says that all have one, but example ${i} has ${formatValue(weight)}. Pass sampleWeights: true`);
+  }
+
+  private parts(given: unknown, i: number): { image?: unknown; label?: unknown; weight?: unknown } {
     if (Array.isArray(given) && given.length === 2) return { image: given[0] as unknown, label: given[1] as unknown };
     if (typeof given === 'object' && given !== null && 'image' in given && 'label' in given) return given;
     throw this.invalid(`examples { image, label } or [image, label] but example ${i} is ${formatValue(given)}`);

@@ -19,6 +19,8 @@ export interface FromOptions extends Preprocessing {
   targetShape?: Shape | undefined;
   /** 'int32' (default): labels are numbers of classes; 'float32': they are values. */
   labelType?: 'int32' | 'float32' | undefined;
+  /** Whether every example is { image, label, weight }, the weight saying how much its loss counts, from 0 on. Default false. */
+  sampleWeights?: boolean | undefined;
 }
 
 /** Examples one after the other. */
@@ -26,14 +28,14 @@ export type ExampleSequence = Iterable<GivenExample> | AsyncIterable<GivenExampl
 /** What gives examples: a sequence, or a function that begins a pass. */
 export type ExampleSource = ExampleSequence | ((epoch: number) => ExampleSequence | Promise<ExampleSequence>);
 
-const OPTIONS = ['shape', 'classes', 'length', 'targetShape', 'labelType', 'scale', 'mean', 'std', 'layout'];
+const OPTIONS = ['shape', 'classes', 'length', 'targetShape', 'labelType', 'sampleWeights', 'scale', 'mean', 'std', 'layout'];
 const MOST_CLASSES = 1 << 20;
 
 /**
  * A data set of examples that come one after the other, such as a generator makes them or a database gives them. No more of them are asked for than are needed,
  * and when a pass ends early the sequence is told so (`return`).
  *
- * @param source examples `{ image, label }` or `[image, label]`; or a function of the number of the pass, from 1, that gives a sequence of them. A generator
+ * @param source examples `{ image, label }` or `[image, label]`, with `sampleWeights` `{ image, label, weight }`; or a function of the number of the pass, from 1, that gives a sequence of them. A generator
  *   object and a stream of Node can be walked once: pass the function for more than one epoch
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION. While examples are read: ERR_INVALID_ARGUMENT and ERR_SHAPE_MISMATCH with the number of the
  *   example, and what the source throws
@@ -46,12 +48,13 @@ const MOST_CLASSES = 1 << 20;
 export function from(source: ExampleSource, options: FromOptions): DatasetStream {
   const where = 'data.from';
   checkOptions(where, options, OPTIONS);
-  const { classes, length, shape, targetShape, labelType, scale, mean, std, layout } = ((options) ?? {});
+  const { classes, length, shape, targetShape, labelType, sampleWeights, scale, mean, std, layout } = ((options) ?? {});
   const begin = beginning(where, source);
   const stream: DatasetStream = {
     shape,
     targetShape: targetShape,
     labelType: labelType ?? 'int32',
+    sampleWeights,
     scale: scale,
     mean: mean,
     std: std,

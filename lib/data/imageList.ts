@@ -12,6 +12,7 @@ import { Limiter } from './limiter';
 import { readPictureFilesOptions, type PictureDataset, type PictureFilesOptions } from './picture';
 import { pictureDataset } from './pictures';
 import { inSlices } from './slices';
+import { isSampleWeight, SAMPLE_WEIGHT } from './values';
 
 /** Options of `data.imageList`. */
 export interface ImageListOptions extends PictureFilesOptions {
@@ -24,6 +25,8 @@ export interface ImageListOptions extends PictureFilesOptions {
         path?: string | undefined;
         /** That of the class; or those of numbers that the model should give, as an array even if it is one. Default 'label'. */
         label?: string | readonly string[] | undefined;
+        /** That of numbers of at least 0 that say how much the loss of each picture counts (`sampleWeights`). Default: none. */
+        weight?: string | undefined;
       }
     | undefined;
   /** What stands between the classes of a picture that has several, such as ';'. Default: a picture has one class, whatever its label consists of. */
@@ -46,6 +49,7 @@ interface Entry {
   readonly name: string;
   readonly path: string;
   readonly labels: readonly (string | number)[];
+  readonly weight: string | number | undefined;
 }
 
 /**
@@ -78,7 +82,8 @@ export async function imageList(list: string | readonly ImageRow[], options: Ima
   const labels = columns.numeric ? numbersOf(entries) : classesOf(entries, separator, classes);
   const title = typeof list === 'string' ? `${WHERE}(${formatValue(list)})` : WHERE;
   const origin = typeof list === 'string' ? list : createHash('sha256').update(paths.join('\0')).digest('hex'); // prettier-ignore
-  return pictureDataset(WHERE, { title, origin, root, paths, ...labels, scale, mean, std }, settings);
+  const sampleWeights = columns.weight === undefined ? undefined : weightsOf(entries);
+  return pictureDataset(WHERE, { title, origin, root, paths, ...labels, sampleWeights, scale, mean, std }, settings);
 }
 
 interface Columns {
@@ -86,36 +91,41 @@ interface Columns {
   readonly labels: readonly string[];
   /** Whether labels are numbers rather than classes. */
   readonly numeric: boolean;
+  readonly weight: string | undefined;
 }
 
 function readColumns(columns: ImageListOptions['columns']): Columns {
-  checkOptions(`${WHERE} columns`, columns, ['path', 'label']);
-  const { path = 'path', label = 'label' } = columns ?? {};
+  checkOptions(`${WHERE} columns`, columns, ['path', 'label', 'weight']);
+  const { path = 'path', label = 'label', weight } = columns ?? {};
   const labels = typeof label === 'string' ? [label] : (readArray(label, MOST_COLUMNS) ?? []);
   if (typeof path !== 'string') throw invalid('columns.path to be the name of a column', path);
   if (labels.length === 0 || !labels.every((name) => typeof name === 'string')) {
     throw invalid('columns.label to be the name of a column with classes, or an array of names of columns with numbers', label);
   }
-  return { path, labels, numeric: typeof label !== 'string' };
+  if (weight !== undefined && typeof weight !== 'string') throw invalid('columns.weight to be the name of a column', weight);
+  return { path, labels, numeric: typeof label !== 'string', weight };
 }
 
-async function entriesOfCsv(file: string, { path, labels }: Columns): Promise<Entry[]> {
+async function entriesOfCsv(file: string, { path, labels, weight }: Columns): Promise<Entry[]> {
   checkPath(WHERE, file);
   const table = await inSlices(parseCsv(file, await readCsvText(file)));
-  const absent = [path, ...labels].filter((name) => !table.columns.includes(name));
+  const names = [path, ...labels, ...(weight === undefined ? [] : [weight])];
+  const absent = names.filter((name) => !table.columns.includes(name));
   if (absent.length > 0) {
     throw badCsv(file, `it has no column ${formatNames(absent, formatValue)} but ${formatNames(table.columns, formatValue)}. Option columns says which to read`);
   }
   if (table.rows.length === 0) throw badCsv(file, 'it has a header but no rows');
-  const [at, places] = [table.columns.indexOf(path), labels.map((name) => table.columns.indexOf(name))];
+  const all = names.map((name) => table.columns.indexOf(name));
+  const [at, ...places] = all as [number, ...number[]];
+  const weighs = weight === undefined ? undefined : places.pop();
   return table.rows.map(({ line, fields }) => {
-    const empty = [at, ...places].find((i) => fields[i] === '');
+    const empty = all.find((i) => fields[i] === '');
     if (empty !== undefined) throw badCsv(file, `line ${line} has an empty ${formatValue(table.columns[empty])}`);
-    return { name: `line ${line} of ${formatValue(file)}`, path: fields[at]!, labels: places.map((i) => fields[i]!) };
+    return { name: `line ${line} of ${formatValue(file)}`, path: fields[at]!, labels: places.map((i) => fields[i]!), weight: weighs === undefined ? undefined : fields[weighs] };
   });
 }
 
-function entriesOfRows(list: unknown, { path, labels }: Columns): Entry[] {
+function entriesOfRows(list: unknown, { path, labels, weight }: Columns): Entry[] {
   const rows = readArray(list, MOST_ROWS);
   if (!rows || rows.length === 0) throw invalid('the path of a CSV file or an array of at least one row', list);
   return rows.map((row, i) => {
@@ -124,10 +134,12 @@ function entriesOfRows(list: unknown, { path, labels }: Columns): Entry[] {
     if (typeof file !== 'string' || file === '' || file.includes('\0')) {
       throw invalid(`each row to have the path of a picture as its ${formatValue(path)}, but that of row ${i} is`, file, '');
     }
-    const values = labels.map((name) => fields[name]);
+    const names = [...labels, ...(weight === undefined ? [] : [weight])];
+    const values = names.map((name) => fields[name]);
     const bad = values.findIndex((value) => !(typeof value === 'number' && Number.isFinite(value)) && (typeof value !== 'string' || value === ''));
-    if (bad >= 0) throw invalid(`each row to have a text or number as its ${formatValue(labels[bad])}, but that of row ${i} is`, values[bad], '');
-    return { name: `row ${i}`, path: file, labels: values as (string | number)[] };
+    if (bad >= 0) throw invalid(`each row to have a text or number as its ${formatValue(names[bad])}, but that of row ${i} is`, values[bad], '');
+    const known = values as (string | number)[];
+    return { name: `row ${i}`, path: file, labels: known.slice(0, labels.length), weight: known[labels.length] };
   });
 }
 
@@ -157,12 +169,25 @@ function numbersOf(entries: readonly Entry[]): Labels {
   const labels = new Float32Array(entries.length * count);
   entries.forEach((entry, i) => {
     entry.labels.forEach((value, k) => {
-      const number = typeof value === 'number' ? value : value.trim() === '' ? NaN : Number(value);
+      const number = numberOf(value);
       if (!Number.isFinite(number)) throw new StridenetError('ERR_INVALID_ARGUMENT', `${WHERE} expects numbers as labels but ${entry.name} has ${formatValue(value)}.`);
       labels[i * count + k] = number;
     });
   });
   return { labels, classes: [], targetShape: [count] };
+}
+
+/** NaN for a text that is no number. */
+function numberOf(value: string | number): number {
+  return typeof value === 'number' ? value : value.trim() === '' ? NaN : Number(value);
+}
+
+function weightsOf(entries: readonly Entry[]): Float32Array {
+  return Float32Array.from(entries, ({ name, weight }) => {
+    const number = numberOf(weight!);
+    if (isSampleWeight(number)) return number;
+    throw new StridenetError('ERR_INVALID_ARGUMENT', `${WHERE} expects weights to be ${SAMPLE_WEIGHT} but ${name} has ${formatValue(weight)}.`);
+  });
 }
 
 function classesOf(entries: readonly Entry[], separator: string | undefined, given: readonly string[] | undefined): Labels {

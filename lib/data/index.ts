@@ -32,4 +32,4 @@ export { readImage, type ReadImageOptions } from './readImage';
 export { skip, subset, take } from './select';
 export { shuffleBuffer, type ShuffleBufferOptions } from './shuffleBuffer';
 export { split, type DatasetParts, type SplitOptions } from './split';
-export type { ClassNumbers, Pixels } from './values';
+export type { ClassNumbers, Pixels, SampleWeights } from './values';

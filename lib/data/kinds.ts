@@ -1,6 +1,6 @@
 /** The three kinds of data sets: which one a value is, and whether it is a valid one. In memory: dataset.ts. */
 
-import { checkInteger, formatShape, formatValue, readArray, StridenetError } from '../errors';
+import { checkBoolean, checkInteger, formatShape, formatValue, readArray, StridenetError } from '../errors';
 import { formatFields, printedAs, type Style } from '../graph/inspect';
 import { checkPreprocessing } from '../graph/preprocess';
 import { elementCount } from '../graph/types';
@@ -9,11 +9,14 @@ import {
   checkImageShapeOf,
   checkTargetShape,
   formatRest,
+  printedDataset,
   readDataset,
   readLabels,
+  weightsOf,
   type Dataset,
   type DatasetFacts,
   type DatasetStream,
+  type Example,
   type LabelArray,
   type LazyDataset,
 } from './dataset';
@@ -42,6 +45,20 @@ export function hasValues(dataset: ReadyDataset): boolean {
   return isStream(dataset) ? dataset.labelType === 'float32' : dataset.labels instanceof Float32Array;
 }
 
+/** Whether the losses of examples have weights. */
+export function hasWeights({ sampleWeights = false }: ReadyDataset): boolean {
+  return sampleWeights !== false;
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT for weights that are all 0, of which nothing can be learned or measured */
+export function refuseZeroWeights(where: string, dataset: ReadyDataset): void {
+  if (isStream(dataset) || !dataset.sampleWeights?.every((weight) => weight === 0)) return;
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects the data set's sampleWeights to have one above 0 but all ${dataset.length} are 0.`,
+  );
+}
+
 /** The element type of images, if it is known before they are read. */
 export function imageTypeOf(dataset: ReadyDataset): 'uint8' | 'float32' | undefined {
   if (isStream(dataset)) return undefined;
@@ -68,6 +85,7 @@ export function readLazy(where: string, dataset: LazyDataset): LazyDataset {
   const checked: LazyDataset = {
     ...facts,
     labels,
+    ...weightsOf(where, dataset.sampleWeights, length),
     length,
     ...(paths && skipped && { paths, skipped }),
     read: async (indices, into) => {
@@ -85,7 +103,7 @@ const checkedLazy = new WeakSet<LazyDataset>();
 /** @throws StridenetError ERR_INVALID_ARGUMENT naming the field */
 export function readStream(where: string, dataset: DatasetStream): DatasetStream {
   const facts = readFacts(where, dataset);
-  const { labelType = 'int32', length } = dataset;
+  const { labelType = 'int32', sampleWeights, length } = dataset;
   if ((labelType as unknown) !== 'int32' && (labelType as unknown) !== 'float32') {
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects labelType to be 'int32' or 'float32' but got ${formatValue(labelType)}.`);
   }
@@ -93,6 +111,7 @@ export function readStream(where: string, dataset: DatasetStream): DatasetStream
   const checked: DatasetStream = {
     ...facts,
     labelType,
+    ...(sampleWeights !== undefined && { sampleWeights: checkBoolean(where, "the data set's sampleWeights", sampleWeights) }),
     ...(length !== undefined && { length }),
     examples: (epoch) => dataset.examples(epoch),
   };
@@ -130,6 +149,18 @@ function checkReading(indices: Int32Array, into: Uint8Array, length: number, siz
   const bad = indices.findIndex((index) => index < 0 || index >= length);
   if (bad < 0) return;
   throw new StridenetError('ERR_INVALID_ARGUMENT', `read expects indices in [0, ${length}) but indices[${bad}] is ${indices[bad]}.`);
+}
+
+/** A data set whose examples have weights: its own, or 1. */
+export function withWeights(where: string, dataset: ReadyDataset): ReadyDataset {
+  if (hasWeights(dataset)) return dataset;
+  if (isStream(dataset)) return readStream(where, { ...dataset, sampleWeights: true, examples: (epoch) => weighing(dataset.examples(epoch)) });
+  const sampleWeights = new Float32Array(dataset.length).fill(1);
+  return isLazy(dataset) ? readLazy(where, { ...dataset, sampleWeights }) : printedDataset({ ...dataset, sampleWeights });
+}
+
+async function* weighing(examples: AsyncIterable<Example> | Iterable<Example>): AsyncGenerator<Example> {
+  for await (const example of examples) yield { ...example, weight: 1 };
 }
 
 function formatFacts(name: string, facts: DatasetFacts, length: number | undefined, style: Style): string {

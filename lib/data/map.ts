@@ -30,6 +30,8 @@ export interface MappedExample {
   readonly image?: Pixels | undefined;
   /** The number of a class, or values. */
   readonly label?: Example['label'] | undefined;
+  /** How much its loss counts, where examples have weights. */
+  readonly weight?: number | undefined;
 }
 
 /** Options of `data.map`: what the function changes. */
@@ -99,14 +101,15 @@ function mapLazy(dataset: LazyDataset, fn: ExampleFunction<unknown>, options: Ma
   const read: LazyDataset['read'] = async (indices, into) => {
     const pictures = new Uint8Array(indices.length * from);
     const left = new Set(await whole.read(indices, pictures));
-    const checker = new ExampleChecker(WHERE, { ...mapped, labelType: whole.labels instanceof Float32Array ? 'float32' : 'int32' });
+    const checker = new ExampleChecker(WHERE, { ...mapped, labelType: whole.labels instanceof Float32Array ? 'float32' : 'int32', sampleWeights: whole.sampleWeights !== undefined });
     const slices = new Slices();
     for (const [i, index] of indices.entries()) {
       if (left.has(i)) continue;
       await slices.pause();
-      const example = { image: pictures.subarray(i * from, (i + 1) * from), label: labelOf(whole.labels, whole, index) };
-      const { image, label } = checkMapped(checker, await fn(example, index), example, index);
+      const example = { image: pictures.subarray(i * from, (i + 1) * from), label: labelOf(whole.labels, whole, index), ...weightOf(whole, index) };
+      const { image, label, weight } = checkMapped(checker, await fn(example, index), example, index);
       if (!sameLabel(label, example.label)) throw invalid(`fn to leave labels of files as they are, but it changed that of example ${index} to ${formatValue(label)}`);
+      if (weight !== example.weight) throw invalid(`fn to leave weights of files as they are, but it changed that of example ${index} to ${weight}`);
       if (!(image instanceof Uint8Array)) {
         throw invalid(`fn to give uint8 images of files, but that of example ${index} is a ${image.constructor.name}. Options scale, mean and std say how they are read`);
       }
@@ -121,26 +124,28 @@ function mapLazy(dataset: LazyDataset, fn: ExampleFunction<unknown>, options: Ma
 
 function mapMemory(dataset: DatasetLike, fn: ExampleFunction<unknown>, options: MapOptions): Dataset {
   const whole = readDataset(WHERE, dataset);
-  const { images, labels, length, ...rest } = whole;
+  const { images, labels, sampleWeights, length, ...rest } = whole;
   const labelType = options.labelType ?? (labels instanceof Float32Array ? 'float32' : 'int32');
   const facts = readFacts(WHERE, { ...rest, ...given(options) });
   const [from, size, perLabel] = [elementCount(whole.shape), elementCount(facts.shape), labelSize(facts)];
-  const checker = new ExampleChecker(WHERE, { ...facts, labelType });
+  const checker = new ExampleChecker(WHERE, { ...facts, labelType, sampleWeights: sampleWeights !== undefined });
   let pixels: Uint8Array | Float32Array | undefined;
   const targets = labelType === 'float32' ? new Float32Array(length * perLabel) : new Int32Array(length * perLabel);
+  const weights = sampleWeights && new Float32Array(length);
   for (let i = 0; i < length; i++) {
-    const example = { image: images.subarray(i * from, (i + 1) * from), label: labelOf(labels, whole, i) };
+    const example = { image: images.subarray(i * from, (i + 1) * from), label: labelOf(labels, whole, i), ...weightOf(whole, i) };
     const result = fn(example, i);
     if (result instanceof Promise) {
       result.catch(() => undefined);
       throw invalid('fn to give its result at once for a data set in memory, but it gave a Promise. Make a stream of asynchronous work with data.from');
     }
-    const { image, label } = checkMapped(checker, result, example, i);
+    const { image, label, weight } = checkMapped(checker, result, example, i);
     pixels ??= sameKind(image as Uint8Array, length * size);
     pixels.set(image, i * size);
     targets.set(typeof label === 'number' ? [label] : label, i * perLabel);
+    if (weights) weights[i] = weight!;
   }
-  return printedDataset({ ...facts, images: pixels!, labels: targets, length });
+  return printedDataset({ ...facts, images: pixels!, labels: targets, ...(weights && { sampleWeights: weights }), length });
 }
 
 /** What the function gave, with what it left out. */
@@ -148,14 +153,19 @@ function checkMapped(checker: ExampleChecker, result: unknown, example: Example,
   if (typeof result !== 'object' || result === null || Array.isArray(result) || ArrayBuffer.isView(result) || Tensor.is(result)) {
     throw invalid(`fn to give { image, label } or one of them, but for example ${i} it gave ${formatValue(result)}`);
   }
-  const { image = example.image, label = example.label } = result as MappedExample;
-  return checker.checked(image, label, i);
+  const { image = example.image, label = example.label, weight = example.weight } = result as MappedExample;
+  return checker.checked(image, label, weight, i);
 }
 
 /** The label of one example: a number, or an array where labels have axes. */
 function labelOf(labels: LabelArray, { targetShape = [] }: DatasetFacts, i: number): Example['label'] {
   const size = elementCount(targetShape);
   return targetShape.length === 0 ? labels[i]! : labels.subarray(i * size, (i + 1) * size);
+}
+
+/** The field of the weight of one example, if it has one. */
+function weightOf({ sampleWeights }: Pick<Dataset, 'sampleWeights'>, i: number): Pick<Example, 'weight'> {
+  return sampleWeights ? { weight: sampleWeights[i]! } : {};
 }
 
 function sameLabel(a: Example['label'], b: Example['label']): boolean {

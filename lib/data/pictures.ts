@@ -19,6 +19,7 @@ export interface PictureFiles extends Omit<DatasetFacts, 'shape' | 'layout'> {
   readonly root: string;
   readonly paths: readonly string[];
   readonly labels: LabelArray;
+  readonly sampleWeights?: Float32Array | undefined;
 }
 
 /**

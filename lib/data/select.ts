@@ -74,13 +74,15 @@ export function placesOf(where: string, dataset: AnyDataset, indices: ArrayLike<
   const images = sameKind(whole.images, length * size);
   const perLabel = labelSize(whole);
   const labels = sameKind(whole.labels, length * perLabel);
+  const weights = whole.sampleWeights && sameKind(whole.sampleWeights, length);
   for (let i = 0; i < length; i++) {
     // Checked again: what a getter gives may be another index by now.
     const index = checkIndex(where, i, indices[i], whole.length);
     images.set(whole.images.subarray(index * size, (index + 1) * size), i * size);
     labels.set(whole.labels.subarray(index * perLabel, (index + 1) * perLabel), i * perLabel);
+    if (weights) weights[i] = whole.sampleWeights[index]!;
   }
-  return printedDataset({ ...whole, images, labels, length });
+  return printedDataset({ ...whole, images, labels, ...(weights && { sampleWeights: weights }), length });
 }
 
 /** The error for a stream where examples must have places. @param advice a sentence */
@@ -97,10 +99,12 @@ function lazySubset(where: string, dataset: LazyDataset, indices: Int32Array): L
   const perLabel = labelSize(whole);
   const labels = sameKind(whole.labels, indices.length * perLabel);
   indices.forEach((index, i) => labels.set(whole.labels.subarray(index * perLabel, (index + 1) * perLabel), i * perLabel));
+  const { sampleWeights } = whole;
   const { paths } = whole as Partial<PictureDataset>;
   return readLazy(where, {
     ...whole,
     labels,
+    ...(sampleWeights && { sampleWeights: Float32Array.from(indices, (index) => sampleWeights[index]!) }),
     length: indices.length,
     ...(paths && { paths: Array.from(indices, (index) => paths[index]!) }),
     read: (places, into) => whole.read(places.map((place) => indices[place]!), into), // prettier-ignore
@@ -146,7 +150,9 @@ function view(whole: Dataset, begin: number, end: number): Dataset {
   const size = elementCount(whole.shape);
   const perLabel = labelSize(whole);
   const images = whole.images.subarray(begin * size, end * size);
-  return printedDataset({ ...whole, images, labels: whole.labels.subarray(begin * perLabel, end * perLabel), length: end - begin });
+  const labels = whole.labels.subarray(begin * perLabel, end * perLabel);
+  const sampleWeights = whole.sampleWeights?.subarray(begin, end);
+  return printedDataset({ ...whole, images, labels, ...(sampleWeights && { sampleWeights }), length: end - begin });
 }
 
 function range(begin: number, end: number): Int32Array {

@@ -62,6 +62,6 @@ async function* shuffled(examples: AsyncIterable<Example> | Iterable<Example>, s
 }
 
 /** A source may use the same memory for every example. */
-function copyOf({ image, label }: Example): Example {
-  return { image: image.slice(), label: typeof label === 'number' ? label : Float64Array.from(label) };
+function copyOf({ image, label, ...rest }: Example): Example {
+  return { ...rest, image: image.slice(), label: typeof label === 'number' ? label : Float64Array.from(label) };
 }

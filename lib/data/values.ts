@@ -17,6 +17,9 @@ export type ClassNumbers =
   | Int32Array
   | Uint32Array;
 
+/** The weight of each example. */
+export type SampleWeights = readonly number[] | Float32Array | Float64Array;
+
 /**
  * The same memory as an array of this realm and of no subclass such as Buffer, whose constructor and `subarray` are others.
  * @param what the argument, for messages
@@ -75,6 +78,43 @@ export function readValues(where: string, what: string, data: unknown, count: nu
   const values = viewOf(where, what, data as Float32Array, Float32Array);
   if (values.length === count) return values;
   throw new StridenetError('ERR_SHAPE_MISMATCH', `${where} expects ${what} to be ${count} values but got ${values.length}.`);
+}
+
+/**
+ * Weights of examples, as float32.
+ * @param what the argument, for messages
+ * @throws StridenetError ERR_INVALID_ARGUMENT for another type and for a number that is negative or not finite, ERR_SHAPE_MISMATCH for another number of them
+ */
+export function readSampleWeights(where: string, what: string, data: unknown, count: number): Float32Array {
+  const kind = kindOf(data);
+  if (kind === undefined || kind.startsWith('Big')) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      `${where} expects ${what} as a Float32Array or an array of numbers, one weight for each example, but got ${formatValue(data)}.`,
+    );
+  }
+  const given = kind === 'Float32Array' ? viewOf(where, what, data as Float32Array, Float32Array) : (data as ArrayLike<unknown>);
+  if (given.length !== count) {
+    throw new StridenetError(
+      'ERR_SHAPE_MISMATCH',
+      `${where} expects ${what} to be one weight for each of the ${count} examples but got ${given.length}.`,
+    );
+  }
+  const weights = given instanceof Float32Array ? given : new Float32Array(count);
+  for (let i = 0; i < count; i++) {
+    const value = given[i];
+    if (isSampleWeight(value)) weights[i] = value;
+    else throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${what} to be ${SAMPLE_WEIGHT} but weight ${i} is ${formatValue(value)}.`);
+  }
+  return weights;
+}
+
+/** What a weight must be, in words. */
+export const SAMPLE_WEIGHT = 'finite numbers of at least 0';
+
+/** Whether it is a number of at least 0 that is finite in float32. */
+export function isSampleWeight(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && Number.isFinite(Math.fround(value));
 }
 
 /** Copies all but every fourth value. */

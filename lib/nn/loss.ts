@@ -5,7 +5,7 @@ import { checkBoolean, checkNumber, checkOptions, formatValue, readArray, Stride
 import { tensor } from '../graph/leaves';
 import { Tensor } from '../graph/tensor';
 import { diceLoss, focalLoss } from '../ops/classLoss';
-import { crossEntropy as crossEntropyOf, nllLoss } from '../ops/crossEntropy';
+import { crossEntropy as crossEntropyOf, labelWeightSum, nllLoss } from '../ops/crossEntropy';
 import { cosineEmbeddingLoss, tripletMarginLoss } from '../ops/embeddingLoss';
 import { checkIgnoreIndex } from '../ops/labels';
 import { checkReduction, type LossReduction } from '../ops/reduction';
@@ -21,9 +21,9 @@ import {
   smoothL1Loss,
   type KlDivReduction,
 } from '../ops/valueLoss';
-import { withRecipe, type Loss, type LossName, type LossRecipe } from './lossRecipe';
+import { withParts, withRecipe, type Loss, type LossName, type LossRecipe } from './lossRecipe';
 
-export { lossRecipe, type Loss, type LossRecipe } from './lossRecipe';
+export { lossParts, lossRecipe, type Loss, type LossRecipe } from './lossRecipe';
 
 /** The loss of a recipe. */
 export function lossFrom(recipe: LossRecipe): Loss {
@@ -34,9 +34,29 @@ export function lossFrom(recipe: LossRecipe): Loss {
   throw new StridenetError('ERR_BAD_FILE', `A recipe of a loss expects a known name but is ${formatValue(recipe.name)}.`);
 }
 
+/** A loss that knows its parts. @param of the loss by a way of reducing it @param divisor as in `LossParts`, for a mean; default: the number of losses */
+function reducible<R extends string>(
+  reduction: R,
+  of: (output: Tensor, targets: Tensor, reduction: R | 'none') => Tensor,
+  divisor: (output: Tensor, targets: Tensor) => Tensor | number | undefined = () => undefined,
+  hasClassWeights = false,
+): Loss {
+  const isSum = reduction === 'sum';
+  return withParts((output: Tensor, targets: Tensor) => of(output, targets, reduction), {
+    losses: (output, targets) => of(output, targets, 'none'),
+    divisor: isSum ? () => 1 : divisor,
+    hasClassWeights: hasClassWeights && !isSum,
+  });
+}
+
+/** What the mean of losses of labels is divided by; for other targets their number. */
+function ofLabels(weight: Tensor | undefined, ignoreIndex: number): (output: Tensor, targets: Tensor) => Tensor | undefined {
+  return (output, targets) => (targets.dtype === 'int32' ? labelWeightSum(output, targets, weight, ignoreIndex) : undefined);
+}
+
 /** Options that several losses have. */
 interface Reduced {
-  /** 'mean' (default) or 'sum', as training needs it, or 'none': the losses themselves, for loops of one's own. */
+  /** 'mean' (default) or 'sum', as training needs it, or 'none': the losses themselves, for loops of one's own (weighted by `sampleWeights`, as 'mean'). */
   reduction?: LossReduction | undefined;
 }
 
@@ -65,8 +85,13 @@ export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
   checkOptions(where, options, ['labelSmoothing', 'weight', 'ignoreIndex', 'reduction']);
   const labelSmoothing = checkNumber(where, 'labelSmoothing', options.labelSmoothing ?? 0, 0, 1);
   const { weight, ...common } = labelOptions(where, options);
-  const loss = (output: Tensor, labels: Tensor): Tensor =>
-    crossEntropyOf(output, labels, { labelSmoothing, weight, ...common, name: 'loss' });
+  const { ignoreIndex } = common;
+  const loss = reducible(
+    common.reduction,
+    (output, labels, reduction) => crossEntropyOf(output, labels, { labelSmoothing, weight, ignoreIndex, reduction, name: 'loss' }),
+    ofLabels(weight, ignoreIndex),
+    weight !== undefined,
+  );
   return weightedRecipe(loss, 'crossEntropy', { labelSmoothing, ...common }, { weight });
 }
 
@@ -78,7 +103,13 @@ export function crossEntropy(options: CrossEntropyLossOptions = {}): Loss {
 export function nll(options: NllLossOptions = {}): Loss {
   checkOptions('nn.nll', options, ['weight', 'ignoreIndex', 'reduction']);
   const { weight, ...common } = labelOptions('nn.nll', options);
-  const loss = (output: Tensor, labels: Tensor): Tensor => nllLoss(output, labels, { weight, ...common, name: 'loss' });
+  const { ignoreIndex } = common;
+  const loss = reducible(
+    common.reduction,
+    (output, labels, reduction) => nllLoss(output, labels, { weight, ignoreIndex, reduction, name: 'loss' }),
+    ofLabels(weight, ignoreIndex),
+    weight !== undefined,
+  );
   return weightedRecipe(loss, 'nll', common, { weight });
 }
 
@@ -165,11 +196,15 @@ export function focal(options: FocalLossOptions = {}): Loss {
   const common = { gamma, reduction, ...(ignoreIndex === undefined ? {} : { ignoreIndex }) };
   if (targets === 'values') {
     const alpha = checkNumber(where, 'alpha, the weight of positive answers,', options.alpha ?? 0.25, 0, 1);
-    const loss = (output: Tensor, target: Tensor): Tensor => focalLoss(output, target, { alpha, ...common, name: 'loss' });
+    const loss = reducible(reduction, (output, target, by) => focalLoss(output, target, { alpha, ...common, reduction: by, name: 'loss' }));
     return withRecipe(ofValues(loss), 'focal', { alpha, targets, ...common });
   }
   const alpha = options.alpha === undefined ? undefined : classWeight(where, 'alpha', options.alpha);
-  const loss = (output: Tensor, labels: Tensor): Tensor => focalLoss(output, labels, { alpha, ...common, name: 'loss' });
+  const loss = reducible(
+    reduction,
+    (output, labels, by) => focalLoss(output, labels, { alpha, ...common, reduction: by, name: 'loss' }),
+    ofLabels(undefined, ignoreIndex!), // of classes, it is known
+  );
   return weightedRecipe(loss, 'focal', { targets, ...common }, { alpha });
 }
 
@@ -196,7 +231,7 @@ export function dice(options: DiceLossOptions = {}): Loss {
   const reduction = checkReduction(where, options.reduction);
   const ignoreIndex = ignoredLabel(where, targets, options.ignoreIndex);
   const common = { smooth, reduction, ...(ignoreIndex === undefined ? {} : { ignoreIndex }) };
-  const loss = (output: Tensor, target: Tensor): Tensor => diceLoss(output, target, { ...common, name: 'loss' });
+  const loss = reducible(reduction, (output, target, by) => diceLoss(output, target, { ...common, reduction: by, name: 'loss' }));
   return withRecipe(targets === 'values' ? ofValues(loss) : loss, 'dice', { targets, ...common });
 }
 
@@ -215,7 +250,7 @@ export type MseLossOptions = Reduced;
 export function mseLoss(options: MseLossOptions = {}): Loss {
   checkOptions('nn.mseLoss', options, ['reduction']);
   const reduction = checkReduction('nn.mseLoss', options.reduction);
-  const loss = (output: Tensor, target: Tensor): Tensor => mseLossOf(output, target, { reduction, name: 'loss' });
+  const loss = reducible(reduction, (output, target, by) => mseLossOf(output, target, { reduction: by, name: 'loss' }));
   return withRecipe(ofValues(loss), 'mseLoss', { reduction });
 }
 
@@ -233,7 +268,7 @@ export type L1LossOptions = Reduced;
 export function l1(options: L1LossOptions = {}): Loss {
   checkOptions('nn.l1', options, ['reduction']);
   const reduction = checkReduction('nn.l1', options.reduction);
-  const loss = (output: Tensor, target: Tensor): Tensor => l1Loss(output, target, { reduction, name: 'loss' });
+  const loss = reducible(reduction, (output, target, by) => l1Loss(output, target, { reduction: by, name: 'loss' }));
   return withRecipe(ofValues(loss), 'l1', { reduction });
 }
 
@@ -252,7 +287,7 @@ export function smoothL1(options: SmoothL1LossOptions = {}): Loss {
   checkOptions('nn.smoothL1', options, ['beta', 'reduction']);
   const beta = checkPositive('nn.smoothL1', 'beta', options.beta ?? 1, true);
   const reduction = checkReduction('nn.smoothL1', options.reduction);
-  const loss = (output: Tensor, target: Tensor): Tensor => smoothL1Loss(output, target, { beta, reduction, name: 'loss' });
+  const loss = reducible(reduction, (output, target, by) => smoothL1Loss(output, target, { beta, reduction: by, name: 'loss' }));
   return withRecipe(ofValues(loss), 'smoothL1', { beta, reduction });
 }
 
@@ -271,7 +306,7 @@ export function huber(options: HuberLossOptions = {}): Loss {
   checkOptions('nn.huber', options, ['delta', 'reduction']);
   const delta = checkPositive('nn.huber', 'delta', options.delta ?? 1);
   const reduction = checkReduction('nn.huber', options.reduction);
-  const loss = (output: Tensor, target: Tensor): Tensor => huberLoss(output, target, { delta, reduction, name: 'loss' });
+  const loss = reducible(reduction, (output, target, by) => huberLoss(output, target, { delta, reduction: by, name: 'loss' }));
   return withRecipe(ofValues(loss), 'huber', { delta, reduction });
 }
 
@@ -290,7 +325,7 @@ export function hinge(options: HingeLossOptions = {}): Loss {
   checkOptions('nn.hinge', options, ['margin', 'reduction']);
   const margin = checkNumber('nn.hinge', 'margin', options.margin ?? 1);
   const reduction = checkReduction('nn.hinge', options.reduction);
-  const loss = (output: Tensor, target: Tensor): Tensor => hingeLoss(output, target, { margin, reduction, name: 'loss' });
+  const loss = reducible(reduction, (output, target, by) => hingeLoss(output, target, { margin, reduction: by, name: 'loss' }));
   return withRecipe(ofValues(loss), 'hinge', { margin, reduction });
 }
 
@@ -311,7 +346,11 @@ export function klDiv(options: KlDivLossOptions = {}): Loss {
   checkOptions('nn.klDiv', options, ['logTarget', 'reduction']);
   const logTarget = checkBoolean('nn.klDiv', 'logTarget', options.logTarget ?? false);
   const reduction = checkKlDivReduction('nn.klDiv', options.reduction);
-  const loss = (output: Tensor, target: Tensor): Tensor => klDivOf(output, target, { logTarget, reduction, name: 'loss' });
+  const loss = reducible(
+    reduction,
+    (output, target, by) => klDivOf(output, target, { logTarget, reduction: by, name: 'loss' }),
+    reduction === 'batchmean' ? ({ shape }) => shape[0] : undefined,
+  );
   return withRecipe(ofValues(loss), 'klDiv', { logTarget, reduction });
 }
 
@@ -336,7 +375,9 @@ export function bceWithLogits(options: BceWithLogitsLossOptions = {}): Loss {
       `nn.bceWithLogits expects posWeight to be a Tensor but got ${formatValue(posWeight)}.`,
     );
   }
-  const loss = ofValues((output, target) => bceWithLogitsOf(output, target, { posWeight, reduction, name: 'loss' }));
+  const loss = ofValues(
+    reducible(reduction, (output, target, by) => bceWithLogitsOf(output, target, { posWeight, reduction: by, name: 'loss' })),
+  );
   return posWeight === undefined ? withRecipe(loss, 'bceWithLogits', { reduction }) : loss;
 }
 

@@ -177,6 +177,17 @@ export function nllLoss(x: Tensor, labels: Tensor, options: NllLossOptions = {})
   });
 }
 
+/**
+ * What `crossEntropy`, `nllLoss` and `focalLoss` divide by to give a mean: the number of labels that are not passed over, or the sum of the weights of
+ * their classes. NaN if a label is no class.
+ * @param x [N, classes, ...] @param labels int32 [N, ...] @param weight float32 [classes]
+ */
+export function labelWeightSum(x: Tensor, labels: Tensor, weight: Tensor | undefined, ignoreIndex: number): Tensor<'float32'> {
+  const [flatX, flat] = flattenPositions(x, labels);
+  const hot = oneHot(flat, x.shape[1]!, ignoreIndex);
+  return sum(weight === undefined ? hot : mul(hot, classColumn(weight, flatX)));
+}
+
 /** x where the mask is positive, else 0, whatever x is there: 0 times infinity would be NaN. */
 function masked(mask: Tensor, x: Tensor): Tensor {
   return reluGrad(x, mask);

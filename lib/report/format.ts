@@ -16,6 +16,12 @@ export function formatNumber(value: number): string {
   return size >= 1e-4 ? value.toPrecision(4) : value.toExponential(3);
 }
 
+/** Two digits: 0.0123 -> '0.012', 123.4 -> '120', 0.00001234 -> '1.2e-5'. */
+export function formatShort(value: number): string {
+  if (!Number.isFinite(value) || value === 0) return String(value);
+  return value >= 1e-3 && value < 1e5 ? String(Number(value.toPrecision(2))) : value.toExponential(1);
+}
+
 /** A round number on an axis: 0.0005 -> '0.0005', 40000 -> '40,000', 0.00002 -> '2e-5'. */
 export function formatTick(value: number): string {
   const size = Math.abs(value);

@@ -1,6 +1,7 @@
 /** What a report is about: a training run as plain data. */
 
 import type { LayerSummary } from '../summary';
+import type { LayerNorms } from '../train/gradientNorms';
 import type { EpochRecord } from '../train/history';
 
 /** Names and values, shown in this order. */
@@ -17,6 +18,12 @@ export interface LayerTable {
   readonly rows: readonly LayerRow[];
   /** Images that the times are for. */
   readonly batch: number;
+}
+
+/** The norms of the layers in the first step of an epoch. */
+export interface EpochNorms {
+  readonly epoch: number;
+  readonly layers: readonly LayerNorms[];
 }
 
 /** An image that a model takes for another class. */
@@ -52,6 +59,8 @@ export interface Run {
   /** When this was the state of things. */
   readonly updated: Date;
   readonly epochs: readonly EpochRecord[];
+  /** Of the epochs in which they were measured. */
+  readonly norms?: readonly EpochNorms[] | undefined;
   readonly judgement?: Judgement | undefined;
   readonly layers?: LayerTable | undefined;
   readonly configuration: Facts;

@@ -1,15 +1,18 @@
 /** The parts of a report as HTML. Every text goes through `escapeHtml`. */
 
 import { formatShape } from '../errors';
+import type { LayerNorms } from '../train/gradientNorms';
 import type { EpochRecord } from '../train/history';
-import { escapeHtml, formatDuration, formatNumber, formatPercent, formatShare, titleOf } from './format';
+import { escapeHtml, formatDuration, formatNumber, formatPercent, formatShare, formatShort, titleOf } from './format';
 import { lineChart, type Series } from './lineChart';
 import { measurementsOf, validationMetric } from './numbers';
-import type { Facts, Judgement, LayerTable, Mistake } from './run';
+import type { EpochNorms, Facts, Judgement, LayerTable, Mistake } from './run';
 
 /** Matrices of more classes are shown by the most frequent confusions alone. */
 const MOST_MATRIX_CLASSES = 30;
 const MOST_PAIRS = 10;
+/** Columns that a page has room for. */
+const MOST_NORM_EPOCHS = 10;
 /** Pictures of fewer pixels show them as squares. */
 const SMALL_PIXELS = 64;
 
@@ -189,6 +192,47 @@ export function layers({ rows, batch }: LayerTable): string {
     'Layers',
     `<p class="note">Output and multiply-adds of one image; times of a forward pass of ${batch} images, measured after training. A layer without a time is computed together with the one before it.</p>` +
       `<div class="card scroll"><table><thead>${head}</thead><tbody>${lines.join('')}${foot}</tbody></table></div>`,
+  );
+}
+
+/** Epochs that the gradients are shown of: the first, the last and others at equal distances. */
+function shownEpochs(epochs: readonly EpochNorms[]): EpochNorms[] {
+  const count = Math.min(epochs.length, MOST_NORM_EPOCHS);
+  const places = Array.from({ length: count }, (_, i) => Math.round((i * (epochs.length - 1)) / Math.max(count - 1, 1)));
+  return places.map((place) => epochs[place]!);
+}
+
+/** Norms of gradients by layer and epoch, and those of the weights. */
+export function gradients(epochs: readonly EpochNorms[]): string {
+  const shown = shownEpochs(epochs);
+  // The depth of its colour says how large a gradient is among all that are shown, by its logarithm.
+  const sizes = shown.flatMap((epoch) => epoch.layers.map(({ gradient }) => Math.log10(gradient))).filter(Number.isFinite);
+  const [least, range] = [Math.min(...sizes), Math.max(...sizes) - Math.min(...sizes)];
+  const cellOf = (epoch: number, norms: LayerNorms | undefined): string => {
+    if (!norms) return '<td class="muted">-</td>';
+    const size = Math.log10(norms.gradient);
+    const share = size === -Infinity ? 0 : Number.isFinite(size) && range > 0 ? (size - least) / range : 1;
+    const title = `${norms.path || '(model)'}, epoch ${epoch}: gradient ${formatNumber(norms.gradient)}, weights ${formatNumber(norms.weights)}`;
+    return `<td class="heat" style="--share:${share.toFixed(3)}" title="${escapeHtml(title)}">${escapeHtml(formatShort(norms.gradient))}</td>`;
+  };
+  const layers = new Map(shown.flatMap((epoch) => epoch.layers.map((layer) => [layer.path, layer])));
+  const rows = [...layers.values()].map(({ path, kind, gradient, weights }) => {
+    const cells = shown.map(({ epoch, layers: own }) => cellOf(epoch, own.find((each) => each.path === path))); // prettier-ignore
+    const ratio = weights > 0 ? formatShort(gradient / weights) : '-';
+    return (
+      `<tr><td class="left">${escapeHtml(path || '(model)')}</td><td class="left">${escapeHtml(kind)}</td>${cells.join('')}` +
+      `<td>${escapeHtml(formatShort(weights))}</td><td>${escapeHtml(ratio)}</td></tr>`
+    );
+  });
+  const head =
+    `<tr><th class="left" rowspan="2">layer</th><th class="left" rowspan="2">kind</th><th class="over" colspan="${shown.length}">gradient in epoch</th>` +
+    '<th rowspan="2">weights</th><th rowspan="2">gradient / weights</th></tr>' +
+    `<tr>${shown.map(({ epoch }) => `<th>${epoch}</th>`).join('')}</tr>`;
+  const some = shown.length < epochs.length ? ` ${shown.length} of ${epochs.length} epochs are shown.` : '';
+  return section(
+    'Gradients',
+    `<p class="note">Norms (L2) of the gradient of the loss with respect to the parameters of each layer, in the first step of an epoch and before they are clipped; the deeper the colour the larger, by logarithm. Weights and their ratio are those of the last epoch.${some}</p>` +
+      `<div class="card scroll"><table class="norms"><thead>${head}</thead><tbody>${rows.join('')}</tbody></table></div>`,
   );
 }
 

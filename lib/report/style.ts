@@ -62,6 +62,9 @@ tbody tr:last-child>*{border-bottom:0}
 .mistakes figcaption span:first-child{overflow:hidden;text-overflow:ellipsis}
 .is{color:var(--train);font-weight:600}
 .taken{color:var(--val);font-weight:600}
+.norms td,.norms th{padding:5px 8px}
+.norms .over{text-align:center}
+.norms .heat{background:rgb(var(--good)/calc(.04 + .46*var(--share)))}
 .bar{background:linear-gradient(90deg,rgb(var(--good)/.25) calc(100%*var(--share)),transparent 0)}
 details summary{cursor:pointer;color:var(--muted)}
 details[open] summary{margin-bottom:8px}

@@ -84,11 +84,11 @@ export async function watch(trainer: Trainer, port = 0, options: WatchOptions = 
 /** What is known of a training at the moment. */
 async function runOf(trainer: Trainer, began: Date): Promise<Run> {
   const progress = await trainer.progress?.();
-  const { batches = 0, images = 0, loss = 0 } = progress?.totals ?? {};
+  const { batches = 0, images = 0, weight = images, loss = 0 } = progress?.totals ?? {};
   const now: [string, string][] = [
     ['steps', String(trainer.steps)],
     ['learning rate', String(Number(trainer.learningRate.toPrecision(4)))],
-    ...(batches > 0 ? [['epoch under way', `${batches} batches, loss ${(loss / images).toFixed(4)}`] as [string, string]] : []),
+    ...(batches > 0 ? [['epoch under way', `${batches} batches, loss ${(loss / weight).toFixed(4)}`] as [string, string]] : []),
   ];
   return {
     title: trainer.model.constructor.name,

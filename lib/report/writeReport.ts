@@ -3,7 +3,7 @@
 import { writeFileAtomic } from '../io/replaceFile';
 import { escapeHtml } from './format';
 import type { Run } from './run';
-import { confusionMatrix, curves, facts, layers, mistakes, numbers, tiles } from './sections';
+import { confusionMatrix, curves, facts, gradients, layers, mistakes, numbers, tiles } from './sections';
 import { STYLE } from './style';
 
 /** What the page may do, should a text in it have come through as code after all. */
@@ -21,7 +21,7 @@ export function renderReport(run: Run, refresh?: number): string {
 }
 
 function renderBody(run: Run): string {
-  const { title, state, began, updated, epochs, judgement, layers: table, configuration, environment } = run;
+  const { title, state, began, updated, epochs, judgement, layers: table, norms = [], configuration, environment } = run;
   const times = `began ${timeOf(began)}, ${state === 'finished' ? 'ended' : 'as of'} ${timeOf(updated)}`;
   return [
     `<header><h1>${escapeHtml(title)}</h1><span class="badge">${state}</span><span class="muted">${times}</span></header>`,
@@ -30,6 +30,7 @@ function renderBody(run: Run): string {
     numbers(epochs),
     ...(judgement ? [confusionMatrix(judgement), mistakes(judgement)] : []),
     ...(table ? [layers(table)] : []),
+    ...(norms.length > 0 ? [gradients(norms)] : []),
     `<div class="two">${facts('Configuration', configuration)}${facts('Environment', environment)}</div>`,
   ].join('\n');
 }

@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { clearInterval, setInterval } from 'node:timers';
 import { isLazy, isStream, type ReadyDataset } from '../data/kinds';
 import { labelSize, sameKind, type Dataset, type DatasetStream, type Example, type LabelArray, type LazyDataset } from '../data/dataset';
-import { readPixels } from '../data/values';
+import { isSampleWeight, readPixels, SAMPLE_WEIGHT } from '../data/values';
 import { formatShape, formatValue, StridenetError } from '../errors';
 import { elementCount, type Shape } from '../graph/types';
 import { nextTurn } from '../runtime/task';
@@ -16,6 +16,8 @@ export interface Batch {
   readonly images: Uint8Array | Float32Array;
   /** What the model should give, `targetShape` for each image. */
   readonly labels: LabelArray;
+  /** How much the loss of each image counts, where the data set says it. */
+  readonly weights?: Float32Array | undefined;
   readonly count: number;
   /** Places of the images in the data set, or in the pass of a stream. */
   readonly indices: Int32Array;
@@ -81,7 +83,7 @@ function placesTo(end: number): Int32Array {
  * smaller.
  */
 export function* batches(dataset: Dataset, batchSize: number, order?: Int32Array, first = 0, end = dataset.length): Generator<Batch> {
-  const { images, labels } = dataset;
+  const { images, labels, sampleWeights } = dataset;
   const length = order?.length ?? end;
   const size = elementCount(dataset.shape);
   const perLabel = labelSize(dataset);
@@ -101,6 +103,7 @@ export function* batches(dataset: Dataset, batchSize: number, order?: Int32Array
       yield {
         images: images.subarray(start * size, end * size),
         labels: labels.subarray(start * perLabel, end * perLabel),
+        weights: sampleWeights?.subarray(start, end),
         count,
         indices,
       };
@@ -111,7 +114,13 @@ export function* batches(dataset: Dataset, batchSize: number, order?: Int32Array
       gathered.images.set(images.subarray(from * size, (from + 1) * size), i * size);
       gathered.labels.set(labels.subarray(from * perLabel, (from + 1) * perLabel), i * perLabel);
     }
-    yield { images: gathered.images.subarray(0, count * size), labels: gathered.labels.subarray(0, count * perLabel), count, indices };
+    yield {
+      images: gathered.images.subarray(0, count * size),
+      labels: gathered.labels.subarray(0, count * perLabel),
+      weights: weightsAt(dataset, indices),
+      count,
+      indices,
+    };
   }
 }
 
@@ -126,7 +135,13 @@ async function* lazyBatches(dataset: LazyDataset, batchSize: number, order: Int3
     const present = [...wanted.keys()].filter((i) => !missing.has(i));
     for (const [to, from] of present.entries()) if (to < from) images.copyWithin(to * size, from * size, (from + 1) * size);
     const indices = Int32Array.from(present, (i) => wanted[i]!);
-    yield { images: images.subarray(0, present.length * size), labels: labelsAt(dataset, indices), count: present.length, indices };
+    yield {
+      images: images.subarray(0, present.length * size),
+      labels: labelsAt(dataset, indices),
+      weights: weightsAt(dataset, indices),
+      count: present.length,
+      indices,
+    };
   }
 }
 
@@ -135,6 +150,10 @@ function labelsAt(dataset: LazyDataset, indices: Int32Array): LabelArray {
   const labels = sameKind(dataset.labels, indices.length * perLabel);
   for (const [i, from] of indices.entries()) labels.set(dataset.labels.subarray(from * perLabel, (from + 1) * perLabel), i * perLabel);
   return labels;
+}
+
+function weightsAt({ sampleWeights }: Dataset | LazyDataset, indices: Int32Array): Float32Array | undefined {
+  return sampleWeights && Float32Array.from(indices, (index) => sampleWeights[index]!);
 }
 
 async function* streamBatches(
@@ -149,10 +168,12 @@ async function* streamBatches(
   const memory = { uint8: new Ring(() => new Uint8Array(batchSize * size)), float32: new Ring(() => new Float32Array(batchSize * size)) };
   let images: Uint8Array | Float32Array | undefined;
   let labels: Int32Array | Float32Array = new Int32Array(0);
+  let weights: Float32Array | undefined;
   let [count, place] = [0, 0];
   const batch = (): Batch => ({
     images: images!.subarray(0, count * size),
     labels: labels.subarray(0, count * perLabel),
+    weights: weights?.subarray(0, count),
     count,
     indices: Int32Array.from({ length: count }, (_, i) => place - count + i),
   });
@@ -161,6 +182,7 @@ async function* streamBatches(
     if (count === 0) {
       images = memory[pixels instanceof Float32Array ? 'float32' : 'uint8'].next();
       labels = new (stream.labelType === 'float32' ? Float32Array : Int32Array)(batchSize * perLabel);
+      weights = stream.sampleWeights ? new Float32Array(batchSize) : undefined;
     } else if (pixels instanceof Float32Array !== images instanceof Float32Array) {
       throw new StridenetError(
         'ERR_INVALID_ARGUMENT',
@@ -168,7 +190,8 @@ async function* streamBatches(
       );
     }
     images!.set(pixels, count * size);
-    const { label } = example;
+    const { label, weight } = example;
+    if (weights) weights[count] = weight!;
     for (let i = 0; i < perLabel; i++) labels[count * perLabel + i] = typeof label === 'number' ? label : label[i]!;
     count++;
     place++;
@@ -181,13 +204,21 @@ async function* streamBatches(
 
 /** The pixels of an example. @throws StridenetError ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH that name it by its place */
 function readExample(where: string, example: Example, place: number, stream: DatasetStream): Uint8Array | Float32Array {
-  const { image, label } = (example ?? {}) as Partial<Example>;
+  const { image, label, weight } = (example ?? {}) as Partial<Example>;
   const pixels = readPixels(where, `the image of example ${place}`, image);
   const size = elementCount(stream.shape);
   if (pixels.length !== size) {
     throw new StridenetError(
       'ERR_SHAPE_MISMATCH',
       `${where} expects images of shape ${formatShape(stream.shape)} (${size} values) but that of example ${place} has ${pixels.length} values.`,
+    );
+  }
+  if (stream.sampleWeights ? !isSampleWeight(weight) : weight !== undefined) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      stream.sampleWeights
+        ? `${where} expects weights of examples to be ${SAMPLE_WEIGHT} but that of example ${place} is ${formatValue(weight)}.`
+        : `${where} expects examples without a weight from a stream that does not say sampleWeights: true but example ${place} has ${formatValue(weight)}.`,
     );
   }
   const perLabel = labelSize(stream);
@@ -211,7 +242,7 @@ async function* augmentedBatches(
   const size = elementCount(augmenter.shape);
   const memory = new Ring(() => new Uint8Array(batchSize * size));
   let batch = first;
-  for await (const { images, labels, count, indices } of items) {
+  for await (const { images, labels, weights, count, indices } of items) {
     if (images instanceof Float32Array || (augmenter.mixes && labels instanceof Float32Array)) {
       const what = images instanceof Float32Array ? 'images of uint8 levels to transform' : 'class numbers to mix';
       throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects ${what} but the data set has float32 numbers.`);
@@ -222,7 +253,7 @@ async function* augmentedBatches(
     // A copy of the labels: those that were gathered are the next batch's when this one is used.
     const mixed = mixes ? await augmenter.mix(changed, labels as Uint8Array | Int32Array, classes, { seed, epoch, batch }) : labels.slice();
     batch++;
-    yield { images: changed, labels: mixed, count, indices };
+    yield { images: changed, labels: mixed, weights, count, indices };
   }
 }
 

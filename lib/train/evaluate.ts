@@ -1,6 +1,6 @@
 /** evaluate: loss and accuracy of a model on a data set. Changes nothing. */
 
-import { hasValues, knownLabels, readAnyDataset, type ReadyDataset } from '../data/kinds';
+import { hasValues, knownLabels, readAnyDataset, refuseZeroWeights, type ReadyDataset } from '../data/kinds';
 import type { AnyDataset, DatasetFacts, LabelArray } from '../data/dataset';
 import { checkInteger, checkOptions, formatShape, StridenetError } from '../errors';
 import { exactKey } from '../graph/exactKey';
@@ -16,7 +16,7 @@ import type { Module } from '../nn/module';
 import { checkImageShape, pipeline, readBatches } from './batches';
 import { checkLoss, checkModel, evaluationGraph, type ScoringGraph } from './graphs';
 import { targetKey, targetName, type Classes, type TargetForm } from './target';
-import { checkClasses, countWeights, readImages, readingOf, readWanted, type ReadingOptions } from './images';
+import { checkClasses, countWeights, readImages, readingOf, readWanted, WEIGHTS, type ReadingOptions } from './images';
 import { formOf } from './modelForm';
 import { EXECUTION_OPTIONS, Programs, type ExecutionOptions } from './programs';
 import { checkSignal, type StopSignal } from '../stopSignal';
@@ -27,7 +27,7 @@ import { batchScore, Tally } from './tally';
 
 /** What `evaluate` finds; further metrics by their names. */
 export interface Score {
-  /** Mean over the images. */
+  /** Mean over the images, of the whole data set as of one batch. */
   readonly loss: number;
   /** Fraction of correct images; absent without the metric. */
   readonly accuracy?: number;
@@ -66,7 +66,8 @@ export const DEPTH = 2;
 
 /**
  * Loss and accuracy of a model on a data set, computed off the event loop in evaluation mode. Images are scaled and normalised as the
- * data set says or, when it has neither scale nor mean nor std, as in training (`model.preprocess`).
+ * data set says or, when it has neither scale nor mean nor std, as in training (`model.preprocess`). Where examples have weights
+ * (`sampleWeights`) the loss is sum_i weight_i loss_i / n, as Keras's; metrics do not know them.
  *
  * @throws StridenetError ERR_SHAPE_MISMATCH when images and model do not fit, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION
  * @example const { loss, accuracy } = await evaluate(model, test);
@@ -106,6 +107,7 @@ export async function score(where: string, target: ScoreTarget, given: AnyDatase
   const { signal, limit, augmenter, standIns } = options;
   checkSignal(where, signal);
   const dataset = readAnyDataset(where, given);
+  refuseZeroWeights(where, dataset);
   const { model, loss, input, batchSize, programs } = target;
   checkImageShape(where, augmenter ?? dataset, input);
   const { preprocess: own, layout } = datasetReading(dataset);
@@ -130,18 +132,22 @@ export async function score(where: string, target: ScoreTarget, given: AnyDatase
     async (batch) => {
       if (batch.count === 0) return undefined;
       const { data, dtype, count } = readImages(where, batch.images, input, layout);
-      const key = `evaluate ${count} ${dtype} ${exactKey(preprocess)} ${modelForm}`;
+      const weighted = batch.weights !== undefined;
+      const key = `evaluate ${count} ${dtype} ${exactKey(preprocess)} ${weighted ? 'weighted ' : ''}${modelForm}`;
       let scored: ScoringGraph | undefined;
+      let labelled = count;
       const results = await programs.run(
         key,
-        () => standingIn(evaluationGraph({ model, loss, metrics }, { count, dtype, input, preprocess }, form), standIns),
+        () => standingIn(evaluationGraph({ model, loss, metrics }, { count, dtype, input, preprocess, weighted }, form), standIns),
         (graph) => {
           scored = graph;
+          labelled = countWeights(batch.labels, count, graph.classes);
           const feed = graph.feeds.find(({ leaf }) => leaf?.kind === 'input' && leaf.input.name === targetName(form))!;
-          return { images: data, [targetName(form)]: readWanted(where, asTargets(batch.labels, form), feed, classesToCheck(graph)) };
+          const wanted = readWanted(where, asTargets(batch.labels, form), feed, classesToCheck(graph));
+          return { images: data, [targetName(form)]: wanted, ...(batch.weights && { [WEIGHTS]: batch.weights }) };
         },
       );
-      return batchScore(scored!, count, results, countWeights(batch.labels, count, scored!.classes));
+      return batchScore(scored!, count, results, labelled);
     },
     (result) => result && tally.add(result),
     signal,

@@ -22,15 +22,12 @@ export interface FinitenessGraph extends Graph {
 /** Of the forward pass of a training step. It changes nothing. */
 export function finitenessGraph(scoring: Scoring, form: BatchForm, target: TargetForm): FinitenessGraph {
   const random = inputTensor({ name: 'randomStep', feedDType: 'int32', layout: 'nchw' }, [3], 'int32');
-  const build = (): Tensor[] => {
-    const { images, targets, outputs } = scoredGraph({ ...scoring, metrics: [] }, form, target, true);
-    return [images, targets, outputs[0]!];
-  };
+  const build = (): ReturnType<typeof scoredGraph> => scoredGraph({ ...scoring, metrics: [] }, form, target, true);
   const { result, count: dropouts } = withRandomStep(random, () => collectUpdates(build).result);
-  const [images, targets, loss] = result as [Tensor, Tensor, Tensor];
-  const nodes = topologicalOrder([loss]).filter(({ dtype, leaf }) => dtype === 'float32' && leaf?.kind !== 'constant');
+  const { feeds, images, targets, outputs } = result;
+  const nodes = topologicalOrder([outputs[0]!]).filter(({ dtype, leaf }) => dtype === 'float32' && leaf?.kind !== 'constant');
   return {
-    feeds: [images, targets, ...(dropouts > 0 ? [random] : [])],
+    feeds: [...feeds, ...(dropouts > 0 ? [random] : [])],
     outputs: nodes.map((node) => sum(mul(node, 0))),
     updates: [],
     values: nodes.map((node) => inWords(node, images, targets)),

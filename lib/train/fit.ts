@@ -1,11 +1,20 @@
 /** fit: trains a model on a data set for some epochs and reports how it went. */
 
-import { imageTypeOf, isStream, knownLabels, readAnyDataset, type ReadyDataset } from '../data/kinds';
+import {
+  hasWeights,
+  imageTypeOf,
+  isStream,
+  knownLabels,
+  readAnyDataset,
+  refuseZeroWeights,
+  withWeights,
+  type ReadyDataset,
+} from '../data/kinds';
 import { classWeights as balancedWeights } from '../data/balance';
 import type { AnyDataset } from '../data/dataset';
 import { checkBoolean, checkInteger, checkOptions, formatValue, StridenetError } from '../errors';
 import type { MetricEntry } from '../metrics/list';
-import { crossEntropy, type Loss } from '../nn/loss';
+import { crossEntropy, lossParts, type Loss } from '../nn/loss';
 import type { Module } from '../nn/module';
 import type { Optimizer } from '../optim/optimizer';
 import * as schedules from '../optim/schedule';
@@ -144,10 +153,13 @@ const OPTIONS = [
  * Trains a model on a data set, off the event loop. The images are shuffled anew in every epoch. The model remembers how they were read
  * (`model.preprocess`); a data set without scale, mean and std is read as the model remembers from before.
  *
+ * Where examples have weights (`sampleWeights`), the loss of a batch of n is sum_i weight_i loss_i / n, as Keras's: the divisor is that of the loss
+ * without them (with class weights c, sum_i c_i). Metrics do not know them.
+ *
  * A fit that was killed goes on with `resume` from what its last `context.trainer.save(path)` wrote, also in the middle of an epoch: model,
  * data set and options being the same, weights and history become those of a fit that was never interrupted, to the last bit.
  *
- * @returns one record for each epoch; loss and accuracy are means over the epoch, measured while the weights moved
+ * @returns one record for each epoch; loss and accuracy are means over the epoch as over one batch, measured while the weights moved
  * @throws StridenetError ERR_NOT_FINITE when the loss becomes NaN or infinite; ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION for
  *   what does not fit; ERR_BUSY while something else trains the model; ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH for `resume`; the
  *   signal's reason. What ends training after it began is an error that has the records so far as `history`.
@@ -164,9 +176,17 @@ const OPTIONS = [
  */
 export async function fit(model: Module, data: AnyDataset, options: FitOptions): Promise<History> {
   checkOptions('fit', options, OPTIONS);
-  const dataset = readAnyDataset('fit', data);
+  const given = readAnyDataset('fit', data);
   checkInteger('fit', 'epochs', options?.epochs, 1);
-  const validation = options.validation === undefined ? undefined : readAnyDataset('fit validation', options.validation);
+  const givenValidation = options.validation === undefined ? undefined : readAnyDataset('fit validation', options.validation);
+  const loss = lossOf(options, given);
+  const [dataset, validation] = weighedAlike(loss, given, givenValidation);
+  if (hasWeights(dataset) && options.mix !== undefined) {
+    throw new StridenetError(
+      'ERR_INVALID_ARGUMENT',
+      'fit expects no mix with a data set whose examples have sampleWeights: a picture mixed of two has no weight of its own. Leave one of them out.',
+    );
+  }
   const augmenter = augmenterOf('fit', withMix('fit', options.augment, options.mix), dataset, true);
   const validationAugmenter = validation && augmenterOf('fit validation', options.validationTransforms, validation);
   const plan = { ...planOf(dataset, validation, options), validationAugmenter };
@@ -175,11 +195,10 @@ export async function fit(model: Module, data: AnyDataset, options: FitOptions):
   // A try-out leaves no traces of itself in files.
   const callbacks = [...checkCallbacks('fit', options.callbacks), ...report].filter((callback) => !(isTryOut && writesFiles(callback)));
   plan.signal?.throwIfAborted();
-  const loss = lossOf(options, dataset);
   const { kind, shape: targetShape } = targetOf(loss, dataset);
   const mixes = augmenter?.mixes === true;
   const input = augmenter?.shape ?? dataset.shape;
-  const ownership = { owner: 'fit', measuresLossAlone: mixes };
+  const ownership = { owner: 'fit', measuresLossAlone: mixes, weighted: hasWeights(dataset) };
   const trainerOptions = optionsOf(ownership, {
     optimizer: options.optimizer,
     loss,
@@ -233,6 +252,18 @@ export async function fit(model: Module, data: AnyDataset, options: FitOptions):
     bar?.clear();
     await trainer.closeInSlices().finally(release);
   }
+}
+
+/**
+ * The data sets with usable weights, if they have some. Where one of them has, a loss of one's own gives the losses of the examples: then both have.
+ * @throws StridenetError ERR_INVALID_ARGUMENT for weights that are all 0
+ */
+function weighedAlike(loss: Loss, dataset: ReadyDataset, validation: ReadyDataset | undefined): [ReadyDataset, ReadyDataset | undefined] {
+  refuseZeroWeights('fit', dataset);
+  if (validation) refuseZeroWeights('fit validation', validation);
+  const isAnyWeighted = hasWeights(dataset) || (validation !== undefined && hasWeights(validation));
+  if (!isAnyWeighted || lossParts(loss)) return [dataset, validation];
+  return [withWeights('fit', dataset), validation && withWeights('fit validation', validation)];
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT for a schedule that follows what is not measured */

@@ -118,8 +118,8 @@ export class Fitting {
     if (!(error instanceof StridenetError) || error.code !== 'ERR_NOT_FINITE' || isStream(dataset) || !pass) return error;
     try {
       const at = { ...pass, first: current.batches, limit: current.batches + 1 };
-      for await (const { images, labels } of readBatches('fit', dataset, at)) {
-        const first = await trainer.firstNotFinite(images, asTargets(labels, trainer.target), trainer.steps);
+      for await (const { images, labels, weights } of readBatches('fit', dataset, at)) {
+        const first = await trainer.firstNotFinite(images, asTargets(labels, trainer.target), weights, trainer.steps);
         if (first)
           return new StridenetError(error.code, `${error.message} The first value that is not finite is in ${first}.`, { cause: error });
       }
@@ -192,7 +192,7 @@ export class Fitting {
   }
 
   /** @param place of the batch in its epoch */
-  private async step(epoch: number, { images, labels, count }: Batch, place: number): Promise<BatchScore | undefined> {
+  private async step(epoch: number, { images, labels, weights, count }: Batch, place: number): Promise<BatchScore | undefined> {
     if (count === 0) return undefined; // none of its pictures could be read
     const { trainer } = this;
     const { accumulate, batchesPerEpoch, schedule, epochs, swa } = this.plan;
@@ -206,7 +206,8 @@ export class Fitting {
     }
     // The last group of an epoch may be of fewer batches.
     const left = batchesPerEpoch === undefined ? Infinity : batchesPerEpoch - (place - (place % accumulate));
-    return trainer.takeStep(images, asTargets(labels, trainer.target), Math.min(accumulate, left));
+    const options = { sampleWeights: weights, groupSize: Math.min(accumulate, left) };
+    return trainer.takeStep(images, asTargets(labels, trainer.target), options);
   }
 
   /** The record of the epoch under way, after measuring the validation set. */

@@ -8,11 +8,13 @@ import { Tensor } from '../graph/tensor';
 import { topologicalOrder } from '../graph/traverse';
 import type { Shape } from '../graph/types';
 import * as losses from '../nn/loss';
-import type { Loss } from '../nn/loss';
+import { lossParts, type Loss } from '../nn/loss';
 import { Module } from '../nn/module';
-import { add, mul } from '../ops/elementwise';
+import { sum } from '../ops/broadcast';
+import { add, div, mul } from '../ops/elementwise';
+import { reshape } from '../ops/shape';
 import { measureBatch, type Metric } from '../metrics/metric';
-import { imageInput, targetInput, type ImageDType } from './images';
+import { imageInput, targetInput, weightInput, type ImageDType } from './images';
 import type { Classes, TargetForm } from './target';
 
 /** What a graph is specialised for. */
@@ -21,11 +23,15 @@ export interface BatchForm {
   readonly dtype: ImageDType;
   readonly input: Shape;
   readonly preprocess: Preprocessing;
+  /** Whether each image has a weight, which its loss is multiplied with. Default false. */
+  readonly weighted?: boolean;
 }
 
 /** A graph whose outputs are the loss and what metrics measure. */
 export interface ScoringGraph extends Graph {
-  /** For each metric its outputs, behind that of the loss. */
+  /** What the loss was divided by, an output behind it, where its classes have weights; elsewhere it follows from the labels. */
+  readonly divisor: Tensor | undefined;
+  /** For each metric its outputs, behind those. */
   readonly measured: readonly (readonly Tensor[])[];
   /** What labels may be when they are taken for class numbers, so that they can be checked. */
   readonly classes: Classes | undefined;
@@ -67,10 +73,12 @@ function checkRows(model: Module, count: number, { shape }: Tensor, output: Shap
   );
 }
 
-/** Feeds: images, and `targets`. Outputs: mean loss, then what each metric measures. */
+/**
+ * Feeds: images, `targets` and, of a form that is weighted, sampleWeights. Outputs: mean loss, its divisor where there is one, then what each metric measures.
+ */
 export function evaluationGraph(scoring: Scoring, form: BatchForm, target: TargetForm): ScoringGraph {
-  const { images, targets, outputs, measured } = scoredGraph(scoring, form, target, false);
-  return { feeds: [images, targets], outputs, updates: [], measured, classes: classesOf(targets, outputs) };
+  const { feeds, targets, outputs, divisor, measured } = scoredGraph(scoring, form, target, false);
+  return { feeds, outputs, updates: [], divisor, measured, classes: classesOf(targets, outputs) };
 }
 
 /** Operations that take class numbers for what they are, those of losses first: a metric may pass over what a loss must not. */
@@ -88,12 +96,14 @@ export function classesOf(labels: Tensor, outputs: readonly Tensor[]): Classes |
 }
 
 /** What `scoredGraph` gives. */
-interface Scored extends Pick<ScoringGraph, 'measured'> {
+interface Scored extends Pick<ScoringGraph, 'divisor' | 'measured'> {
+  /** Images, targets and, where there are some, weights. */
+  readonly feeds: readonly Tensor[];
   readonly images: Tensor;
   readonly targets: Tensor;
   /** What the model makes of the images, the output first. */
   readonly heads: readonly Tensor[];
-  /** The loss, then what metrics measure. */
+  /** The loss, its divisor where there is one, then what metrics measure. */
   readonly outputs: readonly Tensor[];
 }
 
@@ -104,16 +114,27 @@ export function scoredGraph({ model, loss, metrics }: Scoring, form: BatchForm, 
   // A loss of classes sees that itself; target values have the shape of the output, whatever that is.
   if (target.kind === 'values') checkRows(model, form.count, output);
   const targets = targetInput(form.count, target, output.shape);
-  let value = scoreOf(loss, output, targets);
-  for (const logits of auxiliary) value = add(value, mul(scoreOf(loss, logits, targets), (model as AuxiliaryHeads).auxiliaryWeight));
+  const weights = form.weighted ? weightInput(form.count) : undefined;
+  let value = scoreOf(loss, output, targets, weights);
+  for (const logits of auxiliary)
+    value = add(value, mul(scoreOf(loss, logits, targets, weights), (model as AuxiliaryHeads).auxiliaryWeight));
+  const divisor = divisorOf(loss, output, targets);
   const measured = metrics.map((metric) => measureBatch(metric, output, targets));
-  return { images, targets, heads, outputs: [value, ...measured.flat()], measured };
+  const outputs = [value, ...(divisor ? [divisor] : []), ...measured.flat()];
+  return { feeds: [images, targets, ...(weights ? [weights] : [])], images, targets, heads, outputs, divisor, measured };
 }
 
-function scoreOf(loss: Loss, output: Tensor, targets: Tensor): Tensor {
+/** What the loss is divided by where its classes have weights. */
+function divisorOf(loss: Loss, output: Tensor, targets: Tensor): Tensor | undefined {
+  const parts = lossParts(loss);
+  const divisor = parts?.hasClassWeights ? parts.divisor(output, targets) : undefined;
+  return Tensor.is(divisor) ? divisor : undefined;
+}
+
+function scoreOf(loss: Loss, output: Tensor, targets: Tensor, weights: Tensor | undefined): Tensor {
   let value: unknown;
   try {
-    value = loss(output, targets);
+    value = weights ? weightedScore(loss, output, targets, weights) : loss(output, targets);
   } catch (error) {
     throw targets.dtype === 'int32' && comparesValues(loss, output) ? saysClasses(error) : error;
   }
@@ -122,6 +143,23 @@ function scoreOf(loss: Loss, output: Tensor, targets: Tensor): Tensor {
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
     `A loss must return a tensor of one element but returned ${got}. Reduce it with ops.mean.`,
+  );
+}
+
+/** The sum of the losses of the examples, each times the weight of its example, divided as if all weights were 1. */
+function weightedScore(loss: Loss, output: Tensor, targets: Tensor, weights: Tensor): Tensor {
+  const parts = lossParts(loss);
+  const losses: unknown = parts ? parts.losses(output, targets) : loss(output, targets);
+  const [n] = weights.shape as [number];
+  if (Tensor.is(losses) && losses.dtype === 'float32' && losses.shape[0] === n) {
+    const column = reshape(weights, [n, ...losses.shape.slice(1).map(() => 1)]);
+    return div(sum(mul(losses, column)), parts?.divisor(output, targets) ?? losses.size);
+  }
+  const got = Tensor.is(losses) ? `${losses.dtype} of shape ${formatShape(losses.shape)}` : formatValue(losses);
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `Where examples have weights (sampleWeights), a loss must return the losses of the examples, float32 of shape [${n}] or [${n}, ...], but returned ${got}. ` +
+      "Leave its mean out, as { reduction: 'none' } does, or use a loss of nn.",
   );
 }
 

@@ -167,6 +167,14 @@ export function readWanted(where: string, wanted: Labels | Targets, feed: Tensor
   return readLabels(where, wanted as Labels, feed.size, classes, feed.shape[0]);
 }
 
+/** The placeholder of the weights of `n` images. */
+export function weightInput(n: number): Tensor {
+  return inputTensor({ name: WEIGHTS, feedDType: 'float32', layout: 'nchw' }, [n], 'float32');
+}
+
+/** The name of its feed. */
+export const WEIGHTS = 'sampleWeights';
+
 /** How many numbers the mean of a loss is of: `images`, or the labels that are not passed over. */
 export function countWeights(labels: ArrayLike<number>, images: number, classes: Classes | undefined): number {
   const { ignoreIndex } = classes ?? {};

@@ -4,6 +4,7 @@
  */
 
 import { readDataset, type Dataset, type DatasetLike } from '../data/dataset';
+import { hasWeights, refuseZeroWeights } from '../data/kinds';
 import { checkInteger, checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
 import { statedPreprocessing } from '../graph/preprocess';
 import type { Content, VariableStorage } from '../graph/storage';
@@ -88,6 +89,7 @@ export async function lrFinder(model: Module, data: DatasetLike, options: LrFind
   const where = 'lrFinder';
   checkOptions(where, options ?? null, OPTIONS);
   const dataset = readDataset(where, data);
+  refuseZeroWeights(where, dataset);
   const sweep = checkSweep(where, options);
   const { optimizer, loss, threads, algorithm, signal } = options;
   checkSignal(where, signal);
@@ -95,7 +97,7 @@ export async function lrFinder(model: Module, data: DatasetLike, options: LrFind
   const trainer = new Trainer(
     model,
     optionsOf(
-      { owner: where },
+      { owner: where, weighted: hasWeights(dataset) },
       {
         ...{ optimizer, loss, threads, algorithm, metrics: [], seed: options.seed ?? undrawn() },
         input: dataset.shape,
@@ -196,9 +198,9 @@ async function run(trainer: Trainer, dataset: Dataset, sweep: Sweep, signal: Sto
 }
 
 /** Undefined when it is not finite: the model fell apart in the step before. */
-async function lossOf(trainer: Trainer, { images, labels }: Batch, isFirst: boolean): Promise<number | undefined> {
+async function lossOf(trainer: Trainer, { images, labels, weights }: Batch, isFirst: boolean): Promise<number | undefined> {
   try {
-    return (await trainer.step(images, labels)).loss;
+    return (await trainer.step(images, labels, { sampleWeights: weights })).loss;
   } catch (error) {
     if (!isFirst && error instanceof StridenetError && error.code === 'ERR_NOT_FINITE') return undefined;
     throw error;

@@ -14,14 +14,20 @@ export interface BatchScore {
   readonly count: number;
   /** Mean loss of the batch. */
   readonly loss: number;
-  /** Numbers that the loss is the mean of: images or, where there are labels to pass over, the others. */
+  /** What the loss is the mean of: images or, where there are labels to pass over, the others; the sum of the weights of their classes. */
   readonly weight: number;
   readonly measured: Measured;
 }
 
-/** What a run of a scoring graph gave. */
-export function batchScore({ measured }: ScoringGraph, count: number, results: readonly TypedArray[], weight = count): BatchScore {
-  let at = 1;
+/** What a run of a scoring graph gave. @param labelled as `countWeights` counts; what counts unless classes have weights */
+export function batchScore(
+  { divisor, measured }: ScoringGraph,
+  count: number,
+  results: readonly TypedArray[],
+  labelled: number,
+): BatchScore {
+  const weight = divisor ? results[1]![0]! : labelled;
+  let at = divisor ? 2 : 1;
   return { count, loss: results[0]![0]!, weight, measured: measured.map((tensors) => tensors.map(() => results[at++]!)) };
 }
 
@@ -77,7 +83,7 @@ export class Tally {
   add({ count, loss, weight, measured }: BatchScore): void {
     this.images += count;
     // A batch of nothing but labels to pass over has no mean, and no weight.
-    if (weight > 0) this.loss += loss * weight;
+    if (weight !== 0) this.loss += loss * weight;
     this.weight += weight;
     for (const [i, tensors] of measured.entries()) {
       const gathers = this.metrics[i]!.gather === 'concat';
@@ -89,7 +95,7 @@ export class Tally {
     }
   }
 
-  /** Mean of the loss so far, over images or labels that count. */
+  /** Mean of the loss so far, as if all were one batch. */
   get meanLoss(): number {
     return this.loss / this.weight;
   }

@@ -2,6 +2,7 @@
 
 import { checkInteger, checkNumber, checkOptions, formatValue, StridenetError } from '../errors';
 import { checkTargetShape, type AnyDataset } from '../data/dataset';
+import { readSampleWeights, type SampleWeights } from '../data/values';
 import type { Graph } from '../graph/graph';
 import { rememberPreprocessing, type Preprocessing } from '../graph/preprocess';
 import { formatObject, INSPECT, styleOf, type InspectOptions } from '../graph/inspect';
@@ -32,7 +33,8 @@ import { EndWeights } from './endWeights';
 import { defaultMetrics, score, type EvaluateOptions, type Score, type ScoreOptions } from './evaluate';
 import { finitenessGraph } from './firstNotFinite';
 import type { FitProgress } from './fitProgress';
-import { checkLoss, checkModel, type ScoringGraph } from './graphs';
+import { layerNorms, type LayerNorms } from './gradientNorms';
+import { checkLoss, checkModel, type BatchForm, type ScoringGraph } from './graphs';
 import { targetName, type Classes, type TargetForm } from './target';
 import {
   checkInputShape,
@@ -40,6 +42,8 @@ import {
   readImages,
   readingOf,
   readWanted,
+  WEIGHTS,
+  type ImageBatch,
   type ImageDType,
   type Images,
   type Labels,
@@ -52,7 +56,7 @@ import { Programs, type FeedValues } from './programs';
 import { batchScore, metricValues, type BatchScore } from './tally';
 import { ownershipOf, TRAINER_OPTIONS, type TrainerOptions } from './trainerOptions';
 import { StepChain, type ChainedStep } from './stepChain';
-import { trainingGraph, type Group } from './trainingGraph';
+import { trainingGraph, type Group, type TrainingGraph } from './trainingGraph';
 import { statisticsGraph } from './recalibrate';
 import { checkEma } from './weightAverage';
 
@@ -60,6 +64,12 @@ import { checkEma } from './weightAverage';
 export interface TrainerSaveOptions {
   /** Texts of one's own, kept in the file by name. */
   metadata?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Options of `trainer.step`. */
+export interface TrainerStepOptions {
+  /** How much the loss of each image counts, from 0 on; default all the same. The loss is sum_i weight_i loss_i / n then. */
+  sampleWeights?: SampleWeights | undefined;
 }
 
 /** Outcome of one step, measured before the update; further metrics by their names. */
@@ -114,6 +124,9 @@ export class Trainer {
   readonly programs: Programs;
   private readonly clipping: ClippingOptions;
   private readonly kept = new Map<Parameter, Kept>();
+  /** @internal The norms of the layers in the last step that was to measure them. */
+  norms: readonly LayerNorms[] | undefined;
+  private measuresNext = false;
   /** @internal Where the `fit` of this trainer will stand when the steps submitted so far are done. */
   progress?: () => Promise<FitProgress>;
   /** @internal Whether no step is taken after one that failed. */
@@ -125,6 +138,8 @@ export class Trainer {
   private baseRate: number;
   private factor = 1;
   private stopRequested = false;
+  /** Whether `fit` trains on examples with weights. */
+  private readonly weighted: boolean;
   /** What whole data sets are measured by. */
   private readonly evaluated: readonly Metric[];
   private readonly metricsGiven: boolean;
@@ -150,7 +165,8 @@ export class Trainer {
     readonly model: Module,
     options: TrainerOptions,
   ) {
-    const { owner: where, measuresLossAlone = false } = ownershipOf(options);
+    const { owner: where, measuresLossAlone = false, weighted = false } = ownershipOf(options);
+    this.weighted = weighted;
     checkModel(where, model);
     checkOptions(where, options, TRAINER_OPTIONS);
     this.optimizer = checkOptimizer(where, options?.optimizer);
@@ -173,7 +189,7 @@ export class Trainer {
     const ema = options.ema === undefined ? undefined : checkEma(where, options.ema);
     this.endWeights = new EndWeights(model, async (...program) => this.change(...program), this.lastApplied, ema);
     // Mistakes of shape are reported here and not by the first step.
-    const graph = this.buildGraph(this.batchSize, 'float32');
+    const graph = this.wholeGraph();
     this.counted = { form: this.form.toString(), classes: graph.classes };
     this.targetShape = graph.feeds.find(({ name }) => name === targetName(this.target))!.shape.slice(1);
     this.changing = changedBy(graph);
@@ -188,7 +204,7 @@ export class Trainer {
   /** @internal What labels may be. */
   get labelClasses(): Classes | undefined {
     const form = this.form.toString();
-    if (this.counted.form !== form) this.counted = { form, classes: this.buildGraph(this.batchSize, 'float32').classes };
+    if (this.counted.form !== form) this.counted = { form, classes: this.wholeGraph().classes };
     return this.counted.classes;
   }
 
@@ -246,10 +262,11 @@ export class Trainer {
    *
    * @param images 1 to batchSize images; fewer than batchSize get a program of their own
    * @param labels the class of each image; with a loss of values (`nn.mseLoss`, `nn.bceWithLogits`) what the model should give
-   * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT; ERR_NOT_FINITE when the loss is NaN or infinite; ERR_CLOSED
+   * @throws StridenetError ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION; ERR_NOT_FINITE when the loss is NaN or infinite; ERR_CLOSED
    */
-  async step(images: Images, labels: Labels | Targets): Promise<StepResult> {
-    const { loss, measured, count } = await this.takeStep(images, labels);
+  async step(images: Images, labels: Labels | Targets, options: TrainerStepOptions = {}): Promise<StepResult> {
+    checkOptions('Trainer.step', options, ['sampleWeights']);
+    const { loss, measured, count } = await this.takeStep(images, labels, options);
     return { loss, ...(await metricValues(this.metrics, measured, count)) };
   }
 
@@ -257,7 +274,11 @@ export class Trainer {
    * @internal The same, with what was measured as it is.
    * @param groupSize how many steps the group has that begins now, when it is not `accumulate`
    */
-  async takeStep(images: Images, labels: Labels | Targets, groupSize = this.groupSize): Promise<BatchScore> {
+  async takeStep(
+    images: Images,
+    labels: Labels | Targets,
+    { sampleWeights, groupSize = this.groupSize }: TrainerStepOptions & { readonly groupSize?: number } = {},
+  ): Promise<BatchScore> {
     const batch = readImages('Trainer.step', images, this.input, this.preprocess.layout);
     if (batch.count > this.batchSize) {
       throw new StridenetError(
@@ -265,7 +286,9 @@ export class Trainer {
         `Trainer.step expects at most batchSize = ${this.batchSize} images but got ${batch.count}.`,
       );
     }
-    const { rate, inGroup } = this;
+    const weights = sampleWeights && readSampleWeights('Trainer.step', 'sampleWeights', sampleWeights, batch.count);
+    const { rate, inGroup, measuresNext: measuresNorms } = this;
+    this.measuresNext = false;
     if (this.endsAtFailure) this.chain.check();
     const group = { size: groupSize, isLast: inGroup + 1 >= groupSize };
     let step: ChainedStep | undefined;
@@ -275,27 +298,31 @@ export class Trainer {
     let release: () => void = () => undefined;
     let scored: BatchScore;
     try {
-      let graph: ScoringGraph | undefined;
-      let wanted: TypedArray | undefined;
+      let graph: TrainingGraph | undefined;
+      let labelled = batch.count;
+      const form = this.formOf(batch, weights);
       const running = this.programs.run(
-        this.programKey(batch.count, batch.dtype, group),
-        () => this.buildGraph(batch.count, batch.dtype, group),
+        this.programKey(form, group, measuresNorms),
+        () => this.buildGraph(form, group, measuresNorms),
         (built) => {
           graph = built;
-          wanted = this.readWanted(labels, built);
+          const wanted = this.readWanted(labels, built);
+          labelled = countWeights(wanted, batch.count, built.classes);
           release = claim('Trainer.step', changedBy(built), this);
           if (!this.remembered) rememberPreprocessing(this.model, this.preprocess);
           this.remembered = true;
           const randomStep = randomStepValue(this.shuffleSeed, this.chain.count);
           step = this.chain.begin();
           this.inGroup = group.isLast ? 0 : inGroup + 1;
-          return { images: batch.data, [targetName(this.target)]: wanted, learningRate: Float32Array.of(rate), ...step.values, randomStep };
+          const given = feedsOf(batch, targetName(this.target), wanted, weights);
+          return { ...given, learningRate: Float32Array.of(rate), ...step.values, randomStep };
         },
       );
       const averaging = group.isLast && step ? this.endWeights.follow(step.number) : undefined;
       averaging?.catch(() => undefined); // awaited below; a step that fails is what counts
       const results = await running;
-      scored = batchScore(graph!, batch.count, results, countWeights(wanted!, batch.count, graph!.classes));
+      scored = batchScore(graph!, batch.count, results, labelled);
+      if (measuresNorms) this.norms = layerNorms(graph!.squares, results);
       await averaging;
     } catch (error) {
       fail(error);
@@ -353,26 +380,40 @@ export class Trainer {
     await this.endWeights.useAverage();
   }
 
+  /** @internal The next step measures the norms of its layers: it gives the same weights as one that does not. */
+  measureNorms(): void {
+    this.norms = undefined;
+    this.measuresNext = true;
+  }
+
   /** @internal Moves running statistics by a batch, and nothing else. */
   async moveStatistics(images: Images): Promise<void> {
-    const { data, dtype, count } = readImages('Trainer', images, this.input, this.preprocess.layout);
-    const form = { count, dtype, input: this.input, preprocess: this.preprocess };
+    const batch = readImages('Trainer', images, this.input, this.preprocess.layout);
+    const form = this.formOf(batch);
     const randomStep = randomStepValue(this.shuffleSeed, this.chain.count);
-    await this.change(`statistics ${count} ${dtype}`, () => statisticsGraph(this.model, form), { images: data, randomStep });
+    await this.change(`statistics ${batch.count} ${batch.dtype}`, () => statisticsGraph(this.model, form), {
+      images: batch.data,
+      randomStep,
+    });
   }
 
   /** @internal What was the first value of step number `step` that is not finite, in words, with the weights as they are. */
-  async firstNotFinite(images: Images, labels: Labels | Targets, step: number): Promise<string | undefined> {
-    const { data, dtype, count } = readImages('Trainer.step', images, this.input, this.preprocess.layout);
-    const form = { count, dtype, input: this.input, preprocess: this.preprocess };
+  async firstNotFinite(
+    images: Images,
+    labels: Labels | Targets,
+    weights: Float32Array | undefined,
+    step: number,
+  ): Promise<string | undefined> {
+    const batch = readImages('Trainer.step', images, this.input, this.preprocess.layout);
+    const form = this.formOf(batch, weights);
     let values: readonly string[] = [];
     const flags = await this.programs.run(
-      `finiteness ${count} ${dtype} ${this.form.toString()}`,
+      `finiteness ${this.formKey(form)}`,
       () => finitenessGraph(this, form, this.target),
       (graph) => {
         values = graph.values;
         const randomStep = randomStepValue(this.shuffleSeed, step - 1);
-        return { images: data, [targetName(this.target)]: this.readWanted(labels, graph), randomStep };
+        return { ...feedsOf(batch, targetName(this.target), this.readWanted(labels, graph), weights), randomStep };
       },
     );
     return values[flags.findIndex(([flag]) => !Number.isFinite(flag))];
@@ -514,7 +555,8 @@ export class Trainer {
   /** @internal Makes the program of steps of `count` images. @throws StridenetError when the model does not take so many */
   async prepare(count: number, dtype: ImageDType): Promise<void> {
     const group = { size: this.groupSize, isLast: true };
-    await this.programs.prepare(this.programKey(count, dtype, group), () => this.buildGraph(count, dtype, group));
+    const form = { ...this.formOf({ count, dtype }), weighted: this.weighted };
+    await this.programs.prepare(this.programKey(form, group), () => this.buildGraph(form, group));
   }
 
   /** What the model should give, as `graph` is fed with it. */
@@ -523,12 +565,24 @@ export class Trainer {
     return readWanted('Trainer.step', labels, feed, graph.classes);
   }
 
-  private programKey(count: number, dtype: ImageDType, { size, isLast }: Group): string {
-    return `train ${count} ${dtype} ${isLast ? 'last' : 'one'} of ${size} ${this.form.toString()}`;
+  private formOf({ count, dtype }: Pick<ImageBatch, 'count' | 'dtype'>, weights?: Float32Array): BatchForm {
+    return { count, dtype, input: this.input, preprocess: this.preprocess, weighted: weights !== undefined };
   }
 
-  private buildGraph(count: number, dtype: ImageDType, group?: Group): ScoringGraph {
-    const form = { count, dtype, input: this.input, preprocess: this.preprocess };
+  private formKey({ count, dtype, weighted }: BatchForm): string {
+    return `${count} ${dtype} ${weighted ? 'weighted ' : ''}${this.form.toString()}`;
+  }
+
+  private programKey(form: BatchForm, { size, isLast }: Group, measuresNorms = false): string {
+    return `train ${isLast ? 'last' : 'one'} of ${size} ${measuresNorms ? 'with norms ' : ''}${this.formKey(form)}`;
+  }
+
+  /** The graph of a whole batch, for what it says of the model. */
+  private wholeGraph(): TrainingGraph {
+    return this.buildGraph({ ...this.formOf({ count: this.batchSize, dtype: 'float32' }), weighted: this.weighted });
+  }
+
+  private buildGraph(form: BatchForm, group?: Group, measuresNorms = false): TrainingGraph {
     return trainingGraph(
       {
         model: this.model,
@@ -539,6 +593,7 @@ export class Trainer {
         lastApplied: this.lastApplied,
         clipping: this.clipping,
         accumulatorOf: (parameter) => this.accumulatorOf(parameter),
+        measuresNorms,
       },
       form,
       this.target,
@@ -591,6 +646,11 @@ function targetFormOf(where: string, loss: Loss, { targets, targetShape }: Train
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects targets to be 'classes' or 'values' but got ${formatValue(kind)}.`);
   }
   return { kind, shape: checkTargetShape(where, 'targetShape', targetShape) };
+}
+
+/** Values of what a batch gives to a graph. */
+function feedsOf({ data }: ImageBatch, target: string, wanted: TypedArray, weights: Float32Array | undefined): FeedValues {
+  return { images: data, [target]: wanted, ...(weights && { [WEIGHTS]: weights }) };
 }
 
 function changedBy({ updates }: Graph): Tensor[] {

@@ -47,6 +47,8 @@ export interface Ownership {
   readonly owner: string;
   /** Whether steps measure nothing but the loss: their targets are no classes any more. Default false. */
   readonly measuresLossAlone?: boolean;
+  /** Whether the examples of its steps have weights. Default false. */
+  readonly weighted?: boolean;
 }
 
 const ownerships = new WeakMap<TrainerOptions, Ownership>();

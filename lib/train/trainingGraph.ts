@@ -13,6 +13,7 @@ import { collectUpdates, runningAverage, replacement } from '../ops/update';
 import { clipGradients, type ClippingOptions } from './clipping';
 import { classesOf, scoredGraph, type BatchForm, type Scoring, type ScoringGraph } from './graphs';
 import type { TargetForm } from './target';
+import { layerSquares, squareOutputs, type LayerSquares } from './gradientNorms';
 import { refuseHidden } from './hidden';
 import type { Kept } from './kept';
 import { optimizerUpdates } from './optimizerUpdates';
@@ -26,8 +27,16 @@ export interface Training extends Scoring {
   readonly lastApplied?: Variable;
   /** Default none. */
   readonly clipping?: ClippingOptions;
+  /** Whether the step gives the norms of its layers, too. Default false. */
+  readonly measuresNorms?: boolean;
   /** Where gradients of several batches are added up before an update; needed for groups of more than one. */
   accumulatorOf?(parameter: Parameter): Variable;
+}
+
+/** The graph of a step. */
+export interface TrainingGraph extends ScoringGraph {
+  /** What it measures of its layers, if it does: its last outputs. */
+  readonly squares: readonly LayerSquares[];
 }
 
 /** The place of a batch among those whose gradients make one update together. */
@@ -65,18 +74,18 @@ export function chainValues(number: number, first: boolean): FeedValues {
  *
  * Feeds: those of evaluation, learningRate, with `lastApplied` the three of `chainValues`, and when anything is random randomStep
  * (`randomStepValue`).
- * Outputs as in evaluation, before the update. A step whose loss is not finite changes nothing, and nor does one that is chained to it.
+ * Outputs as in evaluation, before the update, then the squares of layers if they are measured. A step whose loss is not finite changes nothing, and nor does one that is chained to it.
  *
  * @throws StridenetError ERR_INVALID_ARGUMENT when nothing trains, when the model reads parameters that it does not list, or for updates that are none
  */
-export function trainingGraph(training: Training, form: BatchForm, target: TargetForm, group = ALONE): ScoringGraph {
+export function trainingGraph(training: Training, form: BatchForm, target: TargetForm, group = ALONE): TrainingGraph {
   const { model, optimizer, keptOf, lastApplied } = training;
   const random = inputTensor({ name: 'randomStep', feedDType: 'int32', layout: 'nchw' }, [3], 'int32');
   const {
     result: { result, updates: asked },
     count: dropouts,
   } = withRandomStep(random, () => collectUpdates(() => scoredGraph(training, form, target, true)));
-  const { images, targets, heads, outputs, measured } = result;
+  const { feeds, targets, heads, outputs, divisor, measured } = result;
   const variables = new Set<Tensor>(model.stateDict().values());
   refuseHidden(model, variables, heads, asked);
   const rate = scalarFeed('learningRate');
@@ -85,6 +94,7 @@ export function trainingGraph(training: Training, form: BatchForm, target: Targe
   // The rate itself while the loss is finite and the step before was applied; else NaN, with which an update changes nothing.
   const guardedRate = add(rate, mul(chain ? add(outputs[0]!, chain.fault) : outputs[0]!, 0));
   const own = differentiate(outputs[0]!, trainable);
+  const squares = training.measuresNorms ? layerSquares(model, trainable, own) : [];
   const updates: Update[] = [];
   if (group.isLast) {
     const accumulated =
@@ -112,9 +122,11 @@ export function trainingGraph(training: Training, form: BatchForm, target: Targe
   for (const { update } of asked) updates.push(update(guardedRate));
   if (chain) updates.push(replacement(lastApplied, chain.mark, guardedRate));
   return {
-    feeds: [images, targets, rate, ...(chain?.feeds ?? []), ...(dropouts > 0 ? [random] : [])],
-    outputs,
+    feeds: [...feeds, rate, ...(chain?.feeds ?? []), ...(dropouts > 0 ? [random] : [])],
+    outputs: [...outputs, ...squareOutputs(squares)],
     updates,
+    squares,
+    divisor,
     measured,
     classes: classesOf(targets, outputs),
   };

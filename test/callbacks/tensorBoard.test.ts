@@ -5,8 +5,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { callbacks, fit, nn, optim, type Callback, type FitContext, type FitOptions, type History } from 'stridenet';
-import { HParamsPluginDataSchema } from '../../lib/callbacks/event_pb';
+import { callbacks, fit, nn, ops, optim, type Callback, type FitContext, type FitOptions, type History } from 'stridenet';
+import { HParamsPluginDataSchema, Status } from '../../lib/callbacks/event_pb';
 import { histogramOf, type Histogram } from '../../lib/callbacks/histogram';
 import { crc32c, frameRecord } from '../../lib/callbacks/tfRecord';
 import type { Dataset } from '../../lib/data/dataset';
@@ -109,6 +109,13 @@ test('pictures by name after every epoch', async () => {
   });
 });
 
+/** How the runs of a folder ended. */
+const statusesOf = (run: string): unknown[] =>
+  (valuesOf(run).get('_hparams_/session_end_info') ?? []).map(([, { metadata }]) => {
+    const { data } = fromBinary(HParamsPluginDataSchema, metadata!.pluginData!.content);
+    return data.case === 'sessionEndInfo' ? data.value.status : data.case;
+  });
+
 test('hyperparameters tell the run, and its end', async () => {
   const run = inFolder('hyperparameters');
   await train(callbacks.tensorBoard(run, { hyperparameters }));
@@ -123,15 +130,44 @@ test('hyperparameters tell the run, and its end', async () => {
       },
     },
   });
-  expect(dataOf('_hparams_/session_end_info')).toMatchObject({ case: 'sessionEndInfo' });
+  expect(statusesOf(run)).toEqual([Status.SUCCESS]);
 });
 
-test('a training that ends early has no end in its files, and what it wrote is there', async () => {
+test('a training that ends early has failed, and what it wrote is there', async () => {
   const run = inFolder('early');
   const stopping: Callback = { onEpochEnd: () => Promise.reject(new Error('enough')) };
   await expect(train(stopping, { callbacks: [callbacks.tensorBoard(run, { hyperparameters }), stopping] })).rejects.toThrow('enough');
   expect(curve(valuesOf(path.join(run, 'train')), 'epoch_loss')).toHaveLength(1);
-  expect([...valuesOf(run).keys()]).toEqual(['_hparams_/session_start_info', 'hyperparameters']);
+  expect([...valuesOf(run).keys()]).toEqual(['_hparams_/session_start_info', 'hyperparameters', '_hparams_/session_end_info']);
+  expect(statusesOf(run)).toEqual([Status.FAILURE]);
+});
+
+test('the status of a run: failure for an error, a signal or a loss that is not finite, success when it was stopped', async () => {
+  const controller = new AbortController();
+  const aborting: Callback = { onEpochEnd: () => controller.abort() };
+  const ended = async (name: string, more: Partial<FitOptions> = {}, others: Callback[] = []): Promise<unknown[]> => {
+    const run = inFolder(name);
+    const callback = callbacks.tensorBoard(run, { hyperparameters });
+    await train(callback, { callbacks: [callback, ...others], ...more }).catch(() => undefined);
+    return statusesOf(run);
+  };
+  expect(await ended('aborted', { signal: controller.signal }, [aborting])).toEqual([Status.FAILURE]);
+  expect(await ended('infinite', { loss: (output) => ops.mean(ops.log(ops.mul(output, 0))) })).toEqual([Status.FAILURE]);
+  expect(await ended('stopped', {}, [{ onEpochEnd: (_, { trainer }) => trainer.stop() }])).toEqual([Status.SUCCESS]);
+  // Another fit with the same callback has an end of its own.
+  const run = inFolder('ends');
+  const callback = callbacks.tensorBoard(run, { hyperparameters });
+  await train(callback);
+  const failing: Callback = { onEpochBegin: () => Promise.reject(new Error('enough')) };
+  await expect(train(callback, { callbacks: [callback, failing] })).rejects.toThrow('enough');
+  expect(statusesOf(run)).toEqual([Status.SUCCESS, Status.FAILURE]);
+  // One that ends before it began writes nothing.
+  const early: Callback = { onTrainBegin: () => Promise.reject(new Error('early')) };
+  await expect(train(callback, { callbacks: [early, callback] })).rejects.toThrow('early');
+  expect(statusesOf(run)).toHaveLength(2);
+  // Without hyperparameters there is no such file.
+  await train(callbacks.tensorBoard(inFolder('plain')));
+  expect(readdirSync(inFolder('plain'))).toEqual(['train']);
 });
 
 test('a second training adds files', async () => {

@@ -51,6 +51,22 @@ describe('labels', () => {
     expect(set).toMatchObject({ classes: ['sand', 'sea', 'sky'], targetShape: [3], labels: Float32Array.of(0, 1, 1, 1, 0, 0, 1, 1, 0) });
   });
 
+  it('with the weights of the pictures', async () => {
+    const columns = { weight: 'weight' };
+    const set = await read(['cat,0.5', 'dog,2', 'cat,0'], { columns }, 'path,label,weight');
+    expect(set).toMatchObject({ classes: ['cat', 'dog'], labels: Int32Array.of(0, 1, 0), sampleWeights: Float32Array.of(0.5, 2, 0) });
+    expect((await read(['cat,0.5'], {}, 'path,label,weight')).sampleWeights).toBeUndefined();
+    const rows = [0.5, '2'].map((weight, i) => ({ path: written.good[i]!, label: 1, weight }));
+    expect(await data.imageList(rows, { size: 8, columns })).toMatchObject({ sampleWeights: Float32Array.of(0.5, 2) });
+    for (const bad of ['-1', 'much', 'NaN', '1e39', ' ']) {
+      const wrong = read(['cat,1', `dog,${bad}`], { columns }, 'path,label,weight');
+      await expectRejection('ERR_INVALID_ARGUMENT', wrong, 'weights', 'at least 0', 'line 3', JSON.stringify(bad));
+    }
+    await expectRejection('ERR_BAD_FILE', read(['cat,1', 'dog,'], { columns }, 'path,label,weight'), 'line 3', '"weight"');
+    await expectRejection('ERR_BAD_FILE', read(['cat'], { columns }), 'no column "weight"');
+    await expectRejection('ERR_INVALID_ARGUMENT', read(['cat'], { columns: { weight: 3 as never } }), 'columns.weight', '3');
+  });
+
   it('numbers of columns', async () => {
     const one = await read(['1.5', '-2e3'], { columns: { label: ['age'] } }, 'path,age');
     expect(one).toMatchObject({ classes: [], targetShape: [1], labels: Float32Array.of(1.5, -2000) });

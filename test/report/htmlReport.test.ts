@@ -20,9 +20,11 @@ import {
 } from 'stridenet';
 import type { Dataset } from '../../lib/data/dataset';
 import { Philox } from '../../lib/random';
+import { formatNumber } from '../../lib/report/format';
 import { judge, pictureOf } from '../../lib/report/judge';
 import type { Run } from '../../lib/report/run';
 import { renderReport } from '../../lib/report/writeReport';
+import type { LayerNorms } from '../../lib/train/gradientNorms';
 import { expectError, expectRejection } from '../support/expectError';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'stridenet-report-'));
@@ -102,6 +104,51 @@ test('shows curves, numbers, confusions, mistakes, layers, configuration and env
   expect(html).toContain('sgd, lr 0.1');
   expect(html).toContain(process.version);
   expect(html).toMatch(/<td class="left">1<\/td><td class="left">Linear<\/td><td>\[4\]<\/td><td>12<\/td><td>8<\/td><td class="bar"/);
+});
+
+test('shows the norms of gradients by layer and epoch, which change nothing of the training', async () => {
+  const norms: (readonly { path: string; gradient: number; weights: number }[] | undefined)[] = [];
+  const reading: Callback = { onEpochEnd: (_, { trainer }) => norms.push(trainer.norms) };
+  const model = classifier();
+  await train(reading, { callbacks: [callbacks.htmlReport(file), reading] }, model);
+  const html = page();
+  expectHarmless(html);
+  expect(html).toContain('<h2>Gradients</h2>');
+  for (const [i, layers] of norms.entries()) {
+    expect(layers!.map(({ path: layer }) => layer)).toEqual(['1', '3']);
+    for (const { path: layer, gradient, weights } of layers!) {
+      expect(html).toContain(`title="${layer}, epoch ${i + 1}: gradient ${formatNumber(gradient)}, weights ${formatNumber(weights)}"`);
+    }
+  }
+  manualSeed(1);
+  const other = classifier();
+  await train({}, {}, other);
+  expect(other.parameters().map(({ value }) => value)).toEqual(model.parameters().map(({ value }) => value));
+});
+
+test('gradients of many epochs are shown of some, of none by 0, and of infinite ones as such', () => {
+  const layer = (gradient: number): LayerNorms => ({ path: HOSTILE, kind: HOSTILE, gradient, weights: 2 });
+  const norms = Array.from({ length: 100 }, (_, i) => ({ epoch: i + 1, layers: [layer(i === 0 ? 0 : i === 99 ? Infinity : 10 ** -i)] }));
+  const base = {
+    title: 'x',
+    state: 'running',
+    began: new Date(0),
+    updated: new Date(0),
+    epochs: [],
+    configuration: [],
+    environment: [],
+  } as const;
+  const html = renderReport({ ...base, norms });
+  expectHarmless(html);
+  expect(html.match(/class="heat"/g)).toHaveLength(10);
+  expect(html).toContain('10 of 100 epochs are shown');
+  expect(html).toMatch(/class="heat" style="--share:0.000"[^>]*>0</);
+  expect(html).toMatch(/class="heat" style="--share:1.000"[^>]*>Infinity</);
+  expect(html).not.toMatch(/NaN/);
+  const one = renderReport({ ...base, norms: [{ epoch: 3, layers: [layer(0.5)] }] });
+  expect(one).toContain('<td>2</td><td>0.25</td>');
+  expect(renderReport({ ...base, norms: [{ epoch: 1, layers: [layer(0)] }] })).not.toMatch(/NaN|Infinity/);
+  expect(renderReport(base)).not.toContain('Gradients');
 });
 
 test('is written when training begins, after every epoch and at the end', async () => {
