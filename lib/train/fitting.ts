@@ -11,7 +11,7 @@ import { pipeline, readBatches, type Augmentation, type Batch, type Pass } from 
 import type { Notifier } from './callbacks';
 import { asTargets, DEPTH, type Score } from './evaluate';
 import type { FitProgress } from './fitProgress';
-import { printedHistory } from './formatHistory';
+import { printedHistory, type GrowingHistory } from './formatHistory';
 import { validationName, type EpochRecord, type History } from './history';
 import type { ProgressBar } from './progress';
 import type { StopSignal } from '../stopSignal';
@@ -58,7 +58,7 @@ interface EpochState {
 }
 
 export class Fitting {
-  readonly history: { epochs: EpochRecord[] };
+  readonly history: GrowingHistory;
   private current: EpochState;
   /** Batches of the epoch under way that were handed over. */
   private submitted: number;
@@ -97,6 +97,8 @@ export class Fitting {
       for (let epoch = this.trainer.epoch + 1; epoch <= this.plan.epochs && !this.trainer.stopped; epoch++) await this.epoch(epoch);
       await this.finish();
       await this.notify.trainEnd(this.history);
+      const { unwritten } = this.notify;
+      if (unwritten.length > 0) this.history.unwritten = unwritten;
       return this.history;
     } catch (error) {
       for (const { reject } of this.waiting.splice(0)) reject(error);
