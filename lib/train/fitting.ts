@@ -17,6 +17,7 @@ import type { ProgressBar } from './progress';
 import type { StopSignal } from '../stopSignal';
 import { metricValues, Tally, type BatchScore } from './tally';
 import { recalibrate } from './recalibrate';
+import type { SavedSettings } from './savedSettings';
 import type { Trainer } from './trainer';
 import type { SwaPlan } from './weightAverage';
 
@@ -45,6 +46,8 @@ export interface FitPlan {
   /** So many batches of the validation set; undefined: all. */
   readonly limitValidation: number | undefined;
   readonly signal: StopSignal | undefined;
+  /** What of this decides the steps of the fit, for checkpoints. */
+  readonly settings: SavedSettings;
 }
 
 /** The epoch under way. */
@@ -249,6 +252,7 @@ export class Fitting {
       totals: { batches, images: tally.images, loss: tally.loss, weight: tally.weight, seconds, learningRate, sums },
       images: dataset.length ?? 0,
       batchSize: trainer.batchSize,
+      settings: this.plan.settings,
       callbacks: this.notify.states(),
     };
   }
