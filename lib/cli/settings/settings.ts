@@ -22,6 +22,7 @@ export interface TrainSettings extends DataSettings {
   readonly ema?: { readonly decay?: number };
   readonly labelSmoothing: number;
   readonly augment?: readonly TransformSetting[];
+  readonly validationTransforms?: readonly TransformSetting[];
   readonly mixup?: Settings;
   readonly cutmix?: Settings;
   readonly validation?: number;
