@@ -13,8 +13,8 @@ import { Augmenter } from '../transforms/augmenter';
 import type { ModelEntry } from '../models/catalogue';
 import { UsageError } from './arguments';
 import type { AnyLoaded } from './datasets';
-import { within, type TransformSetting } from './settings/kinds';
-import { AUGMENT_PRESETS, resolvePresets, VALIDATION_PRESETS, type Presets } from './settings/presets';
+import { within } from './settings/kinds';
+import { AUGMENT_PRESETS, resolvePresets, VALIDATION_PRESETS, type Presets, type TransformSetting } from './settings/presets';
 import { leavesOf, flagOf, type Settings, type TrainSettings } from './settings/settings';
 
 /** What of the options of `fit` follows from settings, and of transforms from the pictures too. */

@@ -6,7 +6,7 @@ import { create } from '../../transforms';
 import { findKind } from '../../transforms/kinds';
 import { UsageError, type Arguments } from '../arguments';
 import { parseCall, parseCalls, type Call } from './calls';
-import type { Presets } from './presets';
+import type { Presets, TransformSetting } from './presets';
 
 /** A value of either origin becomes the same plain data. */
 export interface Kind {
@@ -132,9 +132,6 @@ function checkNames(where: string, names: readonly string[]): readonly string[] 
   checkMetricList(where, names);
   return names;
 }
-
-/** Plain data that says a transform: { name: 'randomCrop', size: 28, padding: 2 }. */
-export type TransformSetting = Readonly<Record<string, unknown>> & { readonly name: string };
 
 /** Transforms of pictures, in order; a preset stands for several, whose arguments follow from the size of the pictures. */
 export function transformList(presets: Presets): Kind {

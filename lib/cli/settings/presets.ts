@@ -1,6 +1,7 @@
 /** Usual lists of transforms by one name, for pictures of the size that a data set has. */
 
-import type { TransformSetting } from './kinds';
+/** Plain data that says a transform: { name: 'randomCrop', size: 28, padding: 2 }. */
+export type TransformSetting = Readonly<Record<string, unknown>> & { readonly name: string };
 
 /** [channels, height, width] of the pictures. */
 type PictureShape = readonly number[];
