@@ -61,7 +61,7 @@ export function checkpoint(options: CheckpointOptions): Callback {
   const monitor = new Monitor(where, options.monitor ?? 'valLoss', options.mode);
   let saved: Saved[] = [];
   const write = async (trainer: Trainer, file: string): Promise<void> => trainer.save(file);
-  return asWriter({
+  return asWriter('checkpoint', {
     name: `checkpoint ${path}`,
     saveState: () => ({ best: monitor.best, saved }),
     loadState(state) {

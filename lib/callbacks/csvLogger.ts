@@ -22,7 +22,8 @@ const NAME = 'callbacks.csvLogger';
  * no column. Numbers are written in full, those that are not finite as NaN, Infinity and -Infinity. Each row is written at once.
  *
  * @param path of the file
- * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION; in training ERR_FILE_ACCESS, naming the file
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION; when training begins ERR_FILE_ACCESS, naming the file; later a
+ *   warning, and training goes on
  * @example await fit(model, train, { epochs: 10, optimizer, callbacks: [callbacks.csvLogger('log.csv')] });
  */
 export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callback {
@@ -32,7 +33,7 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
   const separator = checkSeparator(options.separator ?? ',');
   let file: AppendedFile;
   let columns: readonly string[] | undefined;
-  return asWriter({
+  return asWriter('log', {
     async onTrainBegin() {
       columns = undefined;
       if (!append) {
@@ -45,12 +46,10 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
     },
     async onEpochEnd(record) {
       const numbers = new Map(numbersOf(record));
-      let header = '';
-      if (!columns) {
-        columns = [...numbers.keys()];
-        header = `${columns.map((name) => quoted(name, separator)).join(separator)}\n`;
-      }
-      await file.append(`${header}${columns.map((name) => numbers.get(name) ?? '').join(separator)}\n`);
+      const names = columns ?? [...numbers.keys()];
+      const header = columns ? '' : `${names.map((name) => quoted(name, separator)).join(separator)}\n`;
+      await file.append(`${header}${names.map((name) => numbers.get(name) ?? '').join(separator)}\n`);
+      columns = names; // once the header is there: the disk may have been full
     },
   });
 }

@@ -39,7 +39,8 @@ const NAME = 'callbacks.htmlReport';
  * epoch: of a training that ends early there is a page up to its last epoch.
  *
  * @param path of the file
- * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_SHAPE_MISMATCH for what is no data set; in training ERR_FILE_ACCESS, naming the file
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION, ERR_SHAPE_MISMATCH for what is no data set; when training begins ERR_FILE_ACCESS, naming the file; later a
+ *   warning, and training goes on
  * @example await fit(model, train, { epochs: 10, validation: test, optimizer, callbacks: [callbacks.htmlReport('report.html', { validation: test })] });
  */
 export function htmlReport(path: string, options: HtmlReportOptions = {}): Callback {
@@ -50,6 +51,7 @@ export function htmlReport(path: string, options: HtmlReportOptions = {}): Callb
     throw new StridenetError('ERR_INVALID_ARGUMENT', `${NAME} expects title to be a text but got ${formatValue(title)}.`);
   }
   return asWriter(
+    'report',
     new ReportWriter(
       path,
       validation === undefined ? undefined : checkValidation(validation, transforms),

@@ -23,7 +23,8 @@ const NAME = 'callbacks.jsonLogger';
  * "-Infinity". Each line is written at once.
  *
  * @param path of the file
- * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION; in training ERR_FILE_ACCESS, naming the file
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION; when training begins ERR_FILE_ACCESS, naming the file; later a
+ *   warning, and training goes on
  * @example await fit(model, train, { epochs: 10, optimizer, callbacks: [callbacks.jsonLogger('log.jsonl')] });
  */
 export function jsonLogger(path: string, options: JsonLoggerOptions = {}): Callback {
@@ -36,7 +37,7 @@ export function jsonLogger(path: string, options: JsonLoggerOptions = {}): Callb
     const fields = numbersOf(record).map(([name, value]) => [name, Number.isFinite(value) ? value : String(value)]);
     await file.append(`${JSON.stringify(Object.fromEntries(fields))}\n`);
   };
-  return asWriter({
+  return asWriter('log', {
     async onTrainBegin() {
       file = append ? (await AppendedFile.continueLines(path)).file : await AppendedFile.create(path);
     },

@@ -41,7 +41,8 @@ const NAME = 'callbacks.tensorBoard';
  * that resumes, adds files that TensorBoard joins.
  *
  * @param folder of the run
- * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION; in training ERR_FILE_ACCESS, naming the file
+ * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION; when training begins ERR_FILE_ACCESS, naming the file; later a
+ *   warning, and training goes on
  * @example
  * const run = callbacks.tensorBoard('runs/1', { histogramEvery: 5, hyperparameters: { lr: 0.1 } });
  * await fit(model, train, { epochs: 10, validation: test, optimizer: optim.sgd({ lr: 0.1 }), callbacks: [run] });
@@ -52,6 +53,7 @@ export function tensorBoard(folder: string, options: TensorBoardOptions = {}): C
   const { histogramEvery = 1, everyBatch = false, images, hyperparameters } = options;
   if (images !== undefined) checkFunction(NAME, 'images', images);
   return asWriter(
+    'log',
     new TensorBoardRun(
       folder,
       checkInteger(NAME, 'histogramEvery', histogramEvery, 0),

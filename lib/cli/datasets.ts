@@ -2,7 +2,7 @@
 
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { formatValue, nearest, StridenetError } from '../errors';
+import { formatNames, formatValue, nearest, StridenetError } from '../errors';
 import {
   directory,
   fashionMnist,
@@ -118,4 +118,16 @@ export function holdOut(loaded: Loaded, share: number, seed: number): Loaded & {
   }
   const { train, validation } = split(loaded.train as LazyDataset, { validation: share, seed });
   return { train, validation, test: loaded.test };
+}
+
+/** The files of some data sets that were left out because they are no pictures, each once; undefined unless the settings leave such files out. */
+export function skippedFiles({ onError }: DataSettings, datasets: readonly (AnyLoaded | undefined)[]): string[] | undefined {
+  if (onError !== 'skip') return undefined;
+  return [...new Set(datasets.flatMap((dataset) => (dataset as Partial<PictureDataset> | undefined)?.skipped ?? []))].sort();
+}
+
+/** How many there are, and the first of them by name. */
+export function formatSkipped(files: readonly string[]): string {
+  if (files.length === 0) return 'no file was left out';
+  return `${files.length} ${files.length === 1 ? 'file that is no picture' : 'files that are no pictures'}: ${formatNames(files)}`;
 }

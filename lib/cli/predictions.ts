@@ -4,23 +4,32 @@ import type { Module } from '../nn';
 import { printableName } from '../printable';
 import { compile } from '../train';
 import { readBatches } from '../train/batches';
-import { datasetReading } from '../train/evaluate';
+import { augmenterOf, datasetReading } from '../train/evaluate';
+import type { Transform } from '../transforms';
 import type { AnyLoaded } from './datasets';
 
 const BATCH = 256;
 
-/** The class of highest score for each image that can be read, beside its label. */
+/** The class of highest score for each image that can be read, beside its label. @param transforms done to the pictures first */
 export async function predictClasses(
   model: Module,
   dataset: AnyLoaded,
-  threads?: number,
+  transforms: readonly Transform[] | undefined,
+  threads: number | undefined,
 ): Promise<{ labels: Int32Array; predicted: Int32Array }> {
-  const { shape, length } = dataset;
-  const net = await compile(model, { input: [...shape], maxBatch: Math.min(BATCH, length), threads, ...datasetReading(dataset) });
+  const { length } = dataset;
+  const augmenter = augmenterOf('stridenet', transforms, dataset);
+  const augmentation = augmenter && { augmenter, seed: 0, classes: 0 };
+  const net = await compile(model, {
+    input: [...(augmenter ?? dataset).shape],
+    maxBatch: Math.min(BATCH, length),
+    threads,
+    ...datasetReading(dataset),
+  });
   try {
     const [labels, predicted] = [new Int32Array(length), new Int32Array(length)];
     let done = 0;
-    for await (const batch of readBatches('stridenet', dataset, { batchSize: Math.min(BATCH, length), epoch: 1 })) {
+    for await (const batch of readBatches('stridenet', dataset, { batchSize: Math.min(BATCH, length), epoch: 1, augmentation })) {
       if (batch.count === 0) continue;
       const values = await (await net.run(batch.images)).data();
       const classes = values.length / batch.count;

@@ -2,6 +2,7 @@
 
 import { csvLogger, earlyStopping, htmlReport, tensorBoard } from '../callbacks';
 import { formatShape, nearest, StridenetError } from '../errors';
+import type { Shape } from '../graph/types';
 import { crossEntropy } from '../nn';
 import * as optim from '../optim';
 import type { Optimizer, Schedule } from '../optim';
@@ -9,12 +10,14 @@ import type { Callback, FitOptions } from '../train';
 import * as transforms from '../transforms';
 import type { Transform } from '../transforms';
 import { Augmenter } from '../transforms/augmenter';
+import type { ModelEntry } from '../models/catalogue';
 import { UsageError } from './arguments';
 import type { AnyLoaded } from './datasets';
 import { within } from './settings/kinds';
+import { AUGMENT_PRESETS, resolvePresets, VALIDATION_PRESETS, type Presets, type TransformSetting } from './settings/presets';
 import { leavesOf, flagOf, type Settings, type TrainSettings } from './settings/settings';
 
-/** What of the options of `fit` follows from settings alone. */
+/** What of the options of `fit` follows from settings, and of transforms from the pictures too. */
 export type TrainOptions = Pick<
   FitOptions,
   | 'epochs'
@@ -25,6 +28,7 @@ export type TrainOptions = Pick<
   | 'optimizer'
   | 'schedule'
   | 'augment'
+  | 'validationTransforms'
   | 'mix'
   | 'ema'
   | 'accumulate'
@@ -43,7 +47,7 @@ export interface Origin {
 }
 
 /** @throws UsageError, StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION for what does not go together */
-export function trainOptionsOf(settings: TrainSettings, origin: Origin): TrainOptions {
+export function trainOptionsOf(settings: TrainSettings, origin: Origin): Omit<TrainOptions, keyof PictureOptions> {
   checkContradictions(settings);
   checkMonitors(settings);
   const {
@@ -60,7 +64,7 @@ export function trainOptionsOf(settings: TrainSettings, origin: Origin): TrainOp
     limitBatches,
     fastDevRun,
   } = settings;
-  const { augment, mixup, cutmix } = settings;
+  const { mixup, cutmix } = settings;
   const mix = blaming(origin, mixup ? 'mixup' : 'cutmix', () => {
     if (mixup) return transforms.create('mixup', mixup);
     return cutmix && transforms.create('cutmix', cutmix);
@@ -73,7 +77,6 @@ export function trainOptionsOf(settings: TrainSettings, origin: Origin): TrainOp
     loss: crossEntropy({ labelSmoothing: settings.labelSmoothing }),
     optimizer: blaming(origin, 'optimizer', () => optimizerOf(settings.optimizer)),
     schedule: blaming(origin, 'schedule', () => scheduleOf(settings.schedule, epochs)),
-    augment: augment?.map(({ name, ...options }): Transform => transforms.create(name, options)),
     mix,
     ema: ema && blaming(origin, 'ema', () => checkedEma(ema)),
     accumulate,
@@ -174,9 +177,14 @@ export function resolvedSettings(settings: TrainSettings, options: TrainOptions)
       ...(optimizer.noDecayOnNormAndBias && { noDecayOnNormAndBias: true }),
     },
     schedule: { ...schedule, ...(warmupEpochs !== undefined && { warmupEpochs }) },
-    ...(options.augment && { augment: options.augment.map(({ name, options: given }) => ({ name, ...given })) }),
+    ...(options.augment && { augment: options.augment.map(plainTransform) }),
+    ...(options.validationTransforms && { validationTransforms: options.validationTransforms.map(plainTransform) }),
     ...(options.mix && { [options.mix.name]: options.mix.options }),
   };
+}
+
+function plainTransform({ name, options }: Transform): TransformSetting {
+  return { name, ...options };
 }
 
 /** What ends training and keeps the best weights; checkpoints hold its state. */
@@ -188,13 +196,18 @@ export function bestCallbacks(settings: TrainSettings, origin: Origin): Callback
 }
 
 /** Files about the course of a training. @param resumed whether it goes on from a checkpoint */
-export function outputCallbacks(settings: TrainSettings, resolved: Settings, validation: AnyLoaded, resumed: boolean): Callback[] {
+export function outputCallbacks(
+  settings: TrainSettings,
+  resolved: Settings,
+  { validation, transforms: measured }: { validation: AnyLoaded; transforms: readonly Transform[] | undefined },
+  resumed: boolean,
+): Callback[] {
   const facts = Object.fromEntries([...leavesOf(resolved)].map(([path, value]) => [path, isFact(value) ? value : JSON.stringify(value)]));
   const { log, tensorboard, report, model } = settings;
   return [
     ...(log === undefined ? [] : [csvLogger(log, { append: resumed })]),
     ...(tensorboard === undefined ? [] : [tensorBoard(tensorboard, { hyperparameters: facts })]),
-    ...(report === undefined ? [] : [htmlReport(report, { validation, title: model, configuration: facts })]),
+    ...(report === undefined ? [] : [htmlReport(report, { validation, transforms: measured, title: model, configuration: facts })]),
   ];
 }
 
@@ -202,13 +215,47 @@ function isFact(value: unknown): value is number | string | boolean {
   return ['number', 'string', 'boolean'].includes(typeof value);
 }
 
-/** Refuses transforms that leave other pictures than the model and the validation set have. @throws StridenetError ERR_SHAPE_MISMATCH */
-export function checkAugment({ augment }: TrainOptions, { shape, layout = 'nchw' }: AnyLoaded): void {
-  if (!augment) return;
-  const after = new Augmenter('augment', augment, { shape, layout }).shape;
-  if (after.join() === shape.join()) return;
+/** What is done to pictures. */
+export type PictureOptions = Pick<FitOptions, 'augment' | 'validationTransforms'>;
+
+/** A list of transforms of a setting, and the shape that pictures of a data set have behind them. */
+function transformsOf(
+  setting: 'augment' | 'validationTransforms',
+  list: readonly TransformSetting[] | undefined,
+  presets: Presets,
+  { shape, layout = 'nchw' }: AnyLoaded,
+): { transforms: Transform[] | undefined; shape: Shape } {
+  if (!list) return { transforms: undefined, shape };
+  const made = resolvePresets(list, presets, shape).map(({ name, ...options }) => transforms.create(name, options));
+  return { transforms: made, shape: new Augmenter(setting, made, { shape, layout }).shape };
+}
+
+/** What is done to pictures that are measured, and their shape afterwards. @throws StridenetError ERR_SHAPE_MISMATCH */
+export function measuringOptionsOf(
+  { validationTransforms }: Pick<TrainSettings, 'validationTransforms'>,
+  pictures: AnyLoaded,
+): { transforms: Transform[] | undefined; shape: Shape } {
+  return transformsOf('validationTransforms', validationTransforms, VALIDATION_PRESETS, pictures);
+}
+
+/**
+ * The transforms of settings for the pictures of a data set, and the shape that these have afterwards, which the model takes.
+ * @throws StridenetError ERR_SHAPE_MISMATCH when those that are learned from and those that validate are left in other shapes
+ */
+export function pictureOptionsOf(
+  settings: Pick<TrainSettings, 'augment' | 'validationTransforms'>,
+  pictures: AnyLoaded,
+): { options: PictureOptions; shape: ModelEntry['input'] } {
+  const learned = transformsOf('augment', settings.augment, AUGMENT_PRESETS, pictures);
+  const measured = measuringOptionsOf(settings, pictures);
+  const [channels, height, width] = learned.shape;
+  if (learned.shape.join() === measured.shape.join()) {
+    const options = { augment: learned.transforms, validationTransforms: measured.transforms };
+    return { options, shape: [channels!, height!, width!] };
+  }
   throw new StridenetError(
     'ERR_SHAPE_MISMATCH',
-    `augment leaves pictures of ${formatShape(after)} where those that validate are ${formatShape(shape)}. Let it end with pictures of that size, or pass another --image-size.`,
+    `augment leaves pictures of ${formatShape(learned.shape)} where those that validate are ${formatShape(measured.shape)}. Let both end with pictures of one ` +
+      `size: --augment randomResizedCrop:${height} goes with --validation-transforms centerCrop:${height}, say.`,
   );
 }

@@ -5,10 +5,14 @@ import { Monitor } from '../callbacks/monitor';
 import type { Module } from '../nn';
 import { nativeInfo } from '../runtime/binding';
 import { evaluate, type EpochRecord, type History } from '../train';
+import type { Transform } from '../transforms';
 import type { Terminal } from './arguments';
-import type { AnyLoaded } from './datasets';
+import { formatSkipped, type AnyLoaded } from './datasets';
 import { confusion, formatConfusion, predictClasses } from './predictions';
 import type { TrainSettings } from './settings/settings';
+
+/** The exit code of a training that is done and saved, though a log or report of it could not be written. */
+export const EXIT_UNWRITTEN = 3;
 
 /** A training that is done. */
 export interface Trained {
@@ -17,10 +21,14 @@ export interface Trained {
   readonly test: AnyLoaded;
   /** What was measured after each epoch: the test images or others. */
   readonly validation: AnyLoaded;
+  /** What is done to either's pictures. */
+  readonly transforms: readonly Transform[] | undefined;
   readonly history: History;
   /** Where the weights are. */
   readonly out: string | undefined;
   readonly seconds: number;
+  /** Files that were left out until now; undefined when none may be. */
+  skipped(): readonly string[] | undefined;
 }
 
 /** Numbers of one epoch by name, and other things that metrics give. */
@@ -31,6 +39,9 @@ export async function reportTraining(trained: Trained, asJson: boolean, terminal
   const last = history.epochs.at(-1)!;
   const kept = keptEpoch(settings, history);
   const measured = await measureTest(trained, kept);
+  const predictions =
+    asJson || settings.fastDevRun ? undefined : await predictClasses(trained.model, test, trained.transforms, settings.threads);
+  const skipped = trained.skipped();
   const { isa, threads } = nativeInfo();
   const result = {
     model: settings.model,
@@ -48,13 +59,15 @@ export async function reportTraining(trained: Trained, asJson: boolean, terminal
     threads: settings.threads ?? threads,
     isa,
     weights: out === undefined ? null : resolve(out),
+    ...(skipped && { skipped }),
+    ...(history.unwritten && { unwritten: history.unwritten }),
   };
   if (asJson) {
     terminal.out(JSON.stringify(result));
     return;
   }
-  if (!settings.fastDevRun) {
-    const { labels, predicted } = await predictClasses(trained.model, test, settings.threads);
+  if (predictions) {
+    const { labels, predicted } = predictions;
     terminal.out(`\n${formatConfusion(confusion(labels, predicted, test.classes.length), test.classes)}\n`);
   }
   const rows = [
@@ -66,6 +79,7 @@ export async function reportTraining(trained: Trained, asJson: boolean, terminal
     ...(kept === last ? [] : [['best epoch', `${kept.epoch}, whose weights were kept`] as const]),
     ['speed', `${Math.round(result.imagesPerSecond).toLocaleString('en-US')} images/s in training; ${seconds.toFixed(1)} s in all; ${result.threads} threads, ${isa}`], // prettier-ignore
     ['weights', result.weights ?? (settings.fastDevRun ? 'not saved (--fast-dev-run)' : 'not saved (no --out)')],
+    ...(skipped ? [['left out', formatSkipped(skipped)] as const] : []),
   ] as const;
   for (const [name, value] of rows) terminal.out(`${name.padEnd(14)} ${value}`);
 }
@@ -105,13 +119,13 @@ function keptEpoch({ earlyStopping, keepBest, monitor }: TrainSettings, { epochs
 
 /** The test images, unless they were measured when the weights were these. */
 async function measureTest(
-  { settings, model, test, validation }: Trained,
+  { settings, model, test, validation, transforms }: Trained,
   kept: EpochRecord,
 ): Promise<{ loss: number | undefined; accuracy: number | undefined }> {
   const isWhole = settings.limitBatches === undefined || settings.fastDevRun === true;
   if (validation === test && isWhole && kept.valAccuracy !== undefined) return { loss: kept.valLoss, accuracy: kept.valAccuracy };
   if (settings.fastDevRun) return { loss: undefined, accuracy: undefined };
-  return evaluate(model, test, { threads: settings.threads }) as Promise<{ loss: number; accuracy: number }>;
+  return evaluate(model, test, { transforms, threads: settings.threads }) as Promise<{ loss: number; accuracy: number }>;
 }
 
 /** { valLoss: 1, valTop5: 2 } as { loss: 1, top5: 2 } */

@@ -4,10 +4,10 @@
  */
 
 import { createHash } from 'node:crypto';
-import { mkdir, stat, type FileHandle } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { formatValue, StridenetError } from '../errors';
-import { fileError, openRegular, readFully } from '../io/file';
+import { fileError, openToKeep, readFully, type Descriptor } from '../io/file';
 import { checkWritable, writeFileAtomic } from '../io/replaceFile';
 import { cacheRoot } from './cacheRoot';
 import { Limiter } from './limiter';
@@ -72,7 +72,7 @@ export class PictureCache {
 
   private constructor(
     private readonly path: string,
-    private readonly handle: FileHandle,
+    private readonly handle: Descriptor,
     private readonly count: number,
     private readonly size: number,
     readonly unreadable: Unreadable,
@@ -86,7 +86,7 @@ export class PictureCache {
    */
   static async open(path: string, key: string, { paths, size }: CachedPictures): Promise<PictureCache | undefined> {
     try {
-      const { handle, size: bytes } = await openRegular(path);
+      const { handle, size: bytes } = await openToKeep(path);
       try {
         await checkTitle(path, handle, bytes);
         const unreadable = await readDescription(handle, bytes, key, paths.length, size);
@@ -135,8 +135,8 @@ export class PictureCache {
 }
 
 /** Files are closed when nothing refers to their cache any more. */
-const closing = new FinalizationRegistry<FileHandle>((handle) => {
-  void handle.close().catch(() => undefined); // nothing was written to it
+const closing = new FinalizationRegistry<Descriptor>((handle) => {
+  handle.closeSync();
 });
 
 /** Before hours of decoding: whether the file can be written. @param make whether its folder is made */
@@ -197,7 +197,7 @@ function digest(bytes: Uint8Array): Buffer {
 }
 
 /** A file that begins otherwise is none of ours, unless it is empty. */
-async function checkTitle(path: string, handle: FileHandle, bytes: number): Promise<void> {
+async function checkTitle(path: string, handle: Descriptor, bytes: number): Promise<void> {
   const start = Buffer.alloc(TITLE.length);
   const count = await readFully(handle, start, 0);
   if (bytes === 0 || start.toString('latin1', 0, count) === TITLE.slice(0, count)) return;
@@ -209,7 +209,7 @@ async function checkTitle(path: string, handle: FileHandle, bytes: number): Prom
 }
 
 /** The unreadable files, if the file is whole and of these pictures. */
-async function readDescription(handle: FileHandle, bytes: number, key: string, count: number, size: number): Promise<Unreadable | undefined> {
+async function readDescription(handle: Descriptor, bytes: number, key: string, count: number, size: number): Promise<Unreadable | undefined> {
   const end = Buffer.alloc(END_BYTES);
   if (bytes < HEADER_BYTES + END_BYTES || (await readFully(handle, end, bytes - END_BYTES)) < END_BYTES) return undefined;
   const length = end.readUInt32LE(0);

@@ -1,6 +1,7 @@
 /**
  * Files that grow by records while something goes on, such as logs. Each record is on its way to the disk when `append` returns, and the file
- * is closed between records: nothing is lost, and nothing is left open, however the program ends. It knows no format.
+ * is closed between records: nothing is lost, and nothing is left open, however the program ends. A record that does not fit on the disk is left
+ * out as a whole. It knows no format.
  */
 
 import { constants } from 'node:fs';
@@ -48,7 +49,14 @@ export class AppendedFile {
     try {
       const handle = await open(this.path, flags, 0o666);
       try {
-        await handle.appendFile(record);
+        const { size } = await handle.stat();
+        try {
+          await handle.appendFile(record);
+        } catch (error) {
+          // A part of a record would spoil those behind it. What is no file, such as a pipe, cannot be cut off.
+          await handle.truncate(size).catch(() => undefined);
+          throw error;
+        }
       } finally {
         await handle.close();
       }

@@ -2,9 +2,11 @@
  * Regular files read in pieces, and file errors in words. It knows no format.
  */
 
-import { constants } from 'node:fs';
+import * as fs from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { formatValue, StridenetError } from '../errors';
 
 /** One system call moves at most this much: Node refuses more than 2 GiB at a time, and the thread pool is not held for long. */
@@ -16,11 +18,56 @@ export function checkPath(where: string, path: unknown): asserts path is string 
   throw new StridenetError('ERR_INVALID_ARGUMENT', `${where} expects a path but got ${formatValue(path)}.`);
 }
 
+const [openDescriptor, statDescriptor, readDescriptor] = [promisify(fs.open), promisify(fs.fstat), promisify(fs.read)];
+
+/** What can be read from any place. */
+export type ReadableFile = Pick<FileHandle, 'read'> | Descriptor;
+
+/**
+ * A file that may stay open until nothing refers to its user any more: whoever keeps it calls `closeSync` in a FinalizationRegistry. Of a
+ * FileHandle that is left to the garbage collector Node.js warns (DEP0137).
+ */
+export class Descriptor {
+  private constructor(readonly fd: number) {}
+
+  static async open(path: string, flags: number): Promise<Descriptor> {
+    return new Descriptor(await openDescriptor(path, flags));
+  }
+
+  async stat(): Promise<Stats> {
+    return statDescriptor(this.fd);
+  }
+
+  async read(target: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }> {
+    return readDescriptor(this.fd, target, offset, length, position);
+  }
+
+  async close(): Promise<void> {
+    return Promise.resolve(this.closeSync());
+  }
+
+  closeSync(): void {
+    fs.closeSync(this.fd);
+  }
+}
+
 /** Opens a regular file for reading; a folder, pipe or device is an error (opening a pipe would wait for its writer). */
 export async function openRegular(path: string): Promise<{ handle: FileHandle; size: number }> {
+  return openWith(path, open);
+}
+
+/** The same for a file that may stay open. */
+export async function openToKeep(path: string): Promise<{ handle: Descriptor; size: number }> {
+  return openWith(path, async (...args) => Descriptor.open(...args));
+}
+
+async function openWith<Handle extends { stat(): Promise<Stats>; close(): Promise<void> }>(
+  path: string,
+  openFile: (path: string, flags: number) => Promise<Handle>,
+): Promise<{ handle: Handle; size: number }> {
   if (!(await stat(path)).isFile()) await refuseIrregular(path);
   // Should a pipe have come in its place meanwhile, opening does not wait either.
-  const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  const handle = await openFile(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const stats = await handle.stat();
     if (!stats.isFile()) await refuseIrregular(path);
@@ -37,7 +84,7 @@ async function refuseIrregular(path: string): Promise<never> {
 }
 
 /** Fills `target` from `position` on; returns the bytes read, fewer than asked for only at the end of the file. */
-export async function readFully(handle: FileHandle, target: Uint8Array, position: number): Promise<number> {
+export async function readFully(handle: ReadableFile, target: Uint8Array, position: number): Promise<number> {
   let done = 0;
   while (done < target.length) {
     const { bytesRead } = await handle.read(target, done, Math.min(TRANSFER_BYTES, target.length - done), position + done);

@@ -3,14 +3,13 @@
  * them: float32, int32 and uint8 as they are, most other types as one of these.
  */
 
-import type { FileHandle } from 'node:fs/promises';
 import { formatValue, StridenetError } from '../errors';
 import { constantTensor, lazyTensor } from '../graph/leaves';
 import { notePreprocessing, preprocessingFromMetadata } from '../graph/preprocess';
 import type { Tensor } from '../graph/tensor';
 import type { TypedArray } from '../graph/types';
 import { STORED_TYPES, type RawTensor, type ReadableType } from './elementTypes';
-import { checkPath, fileError, openRegular, readFully } from './file';
+import { checkPath, fileError, openToKeep, readFully, type Descriptor } from './file';
 import { becameShorter, readHeader, type Entry, type Header } from './safetensorsHeader';
 import { allocate, bytesOf, misfit, StoredFile, StoredNumbers } from './storedFile';
 
@@ -122,17 +121,17 @@ function refuseType(path: string, { name, typeName }: Entry): never {
 /** A file that is open, behind its header. */
 interface OpenFile {
   readonly path: string;
-  readonly handle: FileHandle;
+  readonly handle: Descriptor;
   readonly header: Header;
 }
 
 /** Opens a file for `read`, which may `keep` it open (see StoredFile); closes it afterwards unless it did. */
 async function withFile<T>(path: string, read: (file: OpenFile, keep: () => StoredFile | undefined) => Promise<T>): Promise<T> {
   checkPath('loadSafetensors', path);
-  let handle: FileHandle | undefined;
+  let handle: Descriptor | undefined;
   let kept: StoredFile | undefined;
   try {
-    const { handle: opened, size } = await openRegular(path);
+    const { handle: opened, size } = await openToKeep(path);
     handle = opened;
     const header = await readHeader(path, opened, size);
     return await read({ path, handle, header }, () => (kept = StoredFile.keep(path, opened, size)));

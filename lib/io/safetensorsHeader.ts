@@ -3,11 +3,10 @@
  * Nothing of it is believed: what does not fit itself and the size of the file is refused, at a cost in proportion to its length.
  */
 
-import type { FileHandle } from 'node:fs/promises';
 import { formatValue, StridenetError } from '../errors';
 import { elementCount, type Shape } from '../graph/types';
 import { STORED_TYPES, type StoredType } from './elementTypes';
-import { readFully } from './file';
+import { readFully, type ReadableFile } from './file';
 import { KIND_BYTES, kindOf } from './fileKind';
 import { JsonFault, readJsonMembers } from './json';
 
@@ -40,7 +39,7 @@ const LIMITS = { depth: 8, members: 1 << 18, memberBytes: 1 << 20 };
 const MAX_RANK = 64;
 
 /** @throws StridenetError ERR_BAD_FILE */
-export async function readHeader(path: string, handle: FileHandle, size: number): Promise<Header> {
+export async function readHeader(path: string, handle: ReadableFile, size: number): Promise<Header> {
   try {
     return await parseHeader(path, handle, size);
   } catch (error) {
@@ -51,14 +50,14 @@ export async function readHeader(path: string, handle: FileHandle, size: number)
 }
 
 /** What the file is in truth, if that can be told; it may be of the right kind and damaged, too. */
-async function findKind(handle: FileHandle, size: number): Promise<string | undefined> {
+async function findKind(handle: ReadableFile, size: number): Promise<string | undefined> {
   const start = new Uint8Array(Math.min(KIND_BYTES, size));
   if ((await readFully(handle, start, 0)) < start.length) return undefined;
   const kind = kindOf(start);
   return kind === 'a safetensors file' ? undefined : kind;
 }
 
-async function parseHeader(path: string, handle: FileHandle, size: number): Promise<Header> {
+async function parseHeader(path: string, handle: ReadableFile, size: number): Promise<Header> {
   if (size < 8) throw badFile(path, `it has ${size} bytes and a header length alone takes 8`);
   const lengthField = Buffer.alloc(8);
   if ((await readFully(handle, lengthField, 0)) < 8) throw becameShorter(path);

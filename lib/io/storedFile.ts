@@ -5,12 +5,11 @@
  */
 
 import { fstatSync, readSync, type BigIntStats } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
 import { formatShape, formatValue, StridenetError } from '../errors';
 import type { FileSpan, StoredValue } from '../graph/storage';
 import { elementCount, type DType, type Shape, type TypedArray } from '../graph/types';
 import type { ReadableType } from './elementTypes';
-import { fileError, readFully } from './file';
+import { fileError, readFully, type Descriptor } from './file';
 
 /** Smaller files are read into memory at once, which costs less than keeping them open. */
 const LEAST_BYTES = 1 << 20;
@@ -25,9 +24,9 @@ const CONVERT_BYTES = 1 << 20;
 const SAMPLE_BYTES = 64;
 
 let openFiles = 0;
-const closing = new FinalizationRegistry<FileHandle>((handle) => {
+const closing = new FinalizationRegistry<Descriptor>((handle) => {
   openFiles--;
-  void handle.close().catch(() => undefined); // nothing was written to it
+  handle.closeSync();
 });
 
 /** A file that is kept open for reading. */
@@ -37,7 +36,7 @@ export class StoredFile {
 
   private constructor(
     readonly path: string,
-    private readonly handle: FileHandle,
+    private readonly handle: Descriptor,
   ) {
     this.stats = fstatSync(handle.fd, { bigint: true });
     openFiles++;
@@ -45,7 +44,7 @@ export class StoredFile {
   }
 
   /** Takes an open file over, unless its values had better lie in memory: then undefined, and the caller closes it. */
-  static keep(path: string, handle: FileHandle, size: number): StoredFile | undefined {
+  static keep(path: string, handle: Descriptor, size: number): StoredFile | undefined {
     return size >= LEAST_BYTES && openFiles < MOST_FILES ? new StoredFile(path, handle) : undefined;
   }
 

@@ -81,8 +81,7 @@ export function makeOptimizer<Settings extends { readonly lr: number }>(recipe: 
       return recipe.updates({ parameter, gradient, lr, slots, scalars }, settings);
     },
   };
-  // A checkpoint cannot hold what a group's function is.
-  return grouping.groups.length === 0 ? asBuiltIn(optimizer) : Object.freeze(optimizer);
+  return asBuiltIn(optimizer, grouping);
 }
 
 /** Two factors of moving averages. @throws StridenetError ERR_INVALID_ARGUMENT */

@@ -6,6 +6,7 @@
 import { checkFunction, checkNumber, formatValue, readArray, StridenetError } from '../errors';
 import type { Update } from '../graph/graph';
 import type { Tensor } from '../graph/tensor';
+import { checkGroupsMatch, groupRecipes, type Grouping, type GroupRecipe } from './groups';
 
 /** What an optimizer of a user's own wants a variable to hold after the step, as a function of what all held before it. */
 export interface Assignment {
@@ -68,17 +69,34 @@ export function isSlotName(name: string): boolean {
   return name.startsWith(SLOT_PREFIX);
 }
 
-const builtIn = new WeakSet<Optimizer>();
+/** The optimizers of the table. */
+const builtIn = new WeakMap<Optimizer, Grouping<object>>();
 
-/** Marks an optimizer of the table, which `name` and `options` say everything of. It cannot be changed any more. */
-export function asBuiltIn(optimizer: Optimizer): Optimizer {
-  builtIn.add(Object.freeze(optimizer));
+/** Marks an optimizer of the table, which `name`, `options` and its groups say everything of. It cannot be changed any more. */
+export function asBuiltIn(optimizer: Optimizer, grouping: Grouping<object>): Optimizer {
+  builtIn.set(Object.freeze(optimizer), grouping);
   return optimizer;
 }
 
-/** Whether a checkpoint can make the optimizer again; not a copy of one with another `updates`. */
-export function isBuiltIn(optimizer: Optimizer): boolean {
-  return builtIn.has(optimizer);
+/** What makes an optimizer of the table again, for models whose parameters have the same names. */
+export interface OptimizerRecipe {
+  readonly name: string;
+  readonly options: Readonly<Record<string, Optimizer['options'][string] | readonly GroupRecipe[]>>;
+}
+
+/** How an optimizer that updates these parameters is made again; undefined for one of a user's own, also a copy with another `updates`. */
+export function optimizerRecipe(optimizer: Optimizer, parameters: readonly Tensor[]): OptimizerRecipe | undefined {
+  const grouping = builtIn.get(optimizer);
+  if (!grouping) return undefined;
+  const { name, options } = optimizer;
+  const groups = groupRecipes(grouping, parameters);
+  return { name, options: groups.length === 0 ? options : { ...options, groups } };
+}
+
+/** @throws StridenetError ERR_INVALID_ARGUMENT for a group that has none of the parameters which the optimizer updates */
+export function checkGroups(where: string, optimizer: Optimizer, parameters: readonly Tensor[]): void {
+  const grouping = builtIn.get(optimizer);
+  if (grouping) checkGroupsMatch(where, grouping, parameters);
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT */

@@ -4,6 +4,7 @@
  */
 
 import { checkInteger, checkNumber, checkOptions, formatValue, readArray, StridenetError } from '../errors';
+import { scheduleRecipe, withRecipe, type ScheduleRecipe } from './scheduleRecipe';
 
 /** Where training stands when a step is about to run. */
 export interface ScheduleStep {
@@ -41,9 +42,14 @@ function checkStep(where: string, at: unknown): Required<ScheduleStep> {
   };
 }
 
-/** A schedule that sees where training stands checked. */
-function scheduleOf(where: string, factor: (at: Required<ScheduleStep>) => number): Schedule {
-  return (at) => factor(checkStep(where, at));
+/** A schedule that sees where training stands checked. @param where 'optim.' and its name @param options undefined when they are no plain data */
+function scheduleOf(
+  where: string,
+  options: ScheduleRecipe['options'] | undefined,
+  factor: (at: Required<ScheduleStep>) => number,
+): Schedule {
+  const schedule: Schedule = (at) => factor(checkStep(where, at));
+  return options ? withRecipe(schedule, { name: where.slice('optim.'.length), options }) : schedule;
 }
 
 function checkPace(where: string, per: unknown): SchedulePace {
@@ -58,7 +64,7 @@ function countOf(per: SchedulePace, { step, stepsPerEpoch }: ScheduleStep): numb
 
 /** The learning rate stays as it is. */
 export function constant(): Schedule {
-  return () => 1;
+  return scheduleOf('optim.constant', {}, () => 1);
 }
 
 /** Options of `optim.cosine`. */
@@ -77,7 +83,7 @@ export function cosine(options: CosineOptions = {}): Schedule {
   checkOptions('optim.cosine', options, ['warmupEpochs', 'minFactor']);
   const warmupEpochs = checkNumber('optim.cosine', 'warmupEpochs', options.warmupEpochs ?? 0, 0);
   const minFactor = checkNumber('optim.cosine', 'minFactor', options.minFactor ?? 0, 0, 1);
-  return scheduleOf('optim.cosine', ({ step: done, totalSteps, stepsPerEpoch }) => {
+  return scheduleOf('optim.cosine', { warmupEpochs, minFactor }, ({ step: done, totalSteps, stepsPerEpoch }) => {
     const rise = Math.min(Math.round(warmupEpochs * stepsPerEpoch), totalSteps);
     if (done < rise) return (done + 1) / rise;
     const progress = Math.min(1, (done - rise) / Math.max(1, totalSteps - rise));
@@ -106,7 +112,7 @@ export function step(options: StepOptions): Schedule {
   const stepSize = checkInteger(where, 'stepSize', options?.stepSize, 1);
   const gamma = checkNumber(where, 'gamma', options.gamma ?? 0.1, 0);
   const per = checkPace(where, options.per ?? 'epoch');
-  return scheduleOf(where, (at) => gamma ** Math.floor(countOf(per, at) / stepSize));
+  return scheduleOf(where, { stepSize, gamma, per }, (at) => gamma ** Math.floor(countOf(per, at) / stepSize));
 }
 
 /** Options of `optim.multiStep`. */
@@ -136,7 +142,11 @@ export function multiStep(options: MultiStepOptions): Schedule {
   }
   const gamma = checkNumber(where, 'gamma', options.gamma ?? 0.1, 0);
   const per = checkPace(where, options.per ?? 'epoch');
-  return scheduleOf(where, (at) => gamma ** milestones.filter((milestone) => milestone <= countOf(per, at)).length);
+  return scheduleOf(
+    where,
+    { milestones, gamma, per },
+    (at) => gamma ** milestones.filter((milestone) => milestone <= countOf(per, at)).length,
+  );
 }
 
 /** Options of `optim.exponential`. */
@@ -157,7 +167,7 @@ export function exponential(options: ExponentialOptions): Schedule {
   checkOptions(where, options, ['gamma', 'per']);
   const gamma = checkNumber(where, 'gamma', options?.gamma, 0);
   const per = checkPace(where, options.per ?? 'epoch');
-  return scheduleOf(where, (at) => gamma ** countOf(per, at));
+  return scheduleOf(where, { gamma, per }, (at) => gamma ** countOf(per, at));
 }
 
 /** Options of `optim.polynomial`. */
@@ -181,7 +191,7 @@ export function polynomial(options: PolynomialOptions = {}): Schedule {
   const power = checkNumber(where, 'power', options.power ?? 1, 0);
   const total = options.total === undefined ? undefined : checkInteger(where, 'total', options.total, 1);
   const per = checkPace(where, options.per ?? 'step');
-  return scheduleOf(where, (at) => {
+  return scheduleOf(where, { power, total, per }, (at) => {
     const end = total ?? countOf(per, { ...at, step: at.totalSteps });
     return (1 - Math.min(countOf(per, at), end) / Math.max(1, end)) ** power;
   });
@@ -209,7 +219,7 @@ export function cosineRestarts(options: CosineRestartsOptions): Schedule {
   const firstEpochs = checkNumber(where, 'firstEpochs', options?.firstEpochs, Number.MIN_VALUE);
   const growth = checkInteger(where, 'growth', options.growth ?? 1, 1);
   const minFactor = checkNumber(where, 'minFactor', options.minFactor ?? 0, 0, 1);
-  return scheduleOf(where, ({ step: done, stepsPerEpoch }) => {
+  return scheduleOf(where, { firstEpochs, growth, minFactor }, ({ step: done, stepsPerEpoch }) => {
     let [length, since] = [firstEpochs, done / Math.max(1, stepsPerEpoch)];
     if (growth === 1) since %= length;
     for (; since >= length; length *= growth) since -= length;
@@ -256,7 +266,7 @@ export function oneCycle(options: OneCycleOptions = {}): Schedule {
   const [first, last] = [1 / divFactor, 1 / (divFactor * finalDivFactor)];
   const between = (from: number, to: number, part: number): number =>
     annealing === 'cos' ? to + ((from - to) / 2) * (1 + Math.cos(Math.PI * part)) : from + (to - from) * part;
-  return scheduleOf(where, ({ step: done, totalSteps }) => {
+  return scheduleOf(where, { pctStart, divFactor, finalDivFactor, annealing, threePhase }, ({ step: done, totalSteps }) => {
     const [top, end] = [pctStart * totalSteps - 1, totalSteps - 1];
     const phases: [until: number, from: number, to: number][] = threePhase
       ? [[top, first, 1], [2 * pctStart * totalSteps - 2, 1, first], [end, first, last]] // prettier-ignore
@@ -295,7 +305,8 @@ export function warmup(options: WarmupOptions, after: Schedule): Schedule {
       `${where} expects a schedule that follows, such as optim.cosine(), but got ${formatValue(after)}.`,
     );
   }
-  return scheduleOf(where, (at) => {
+  const follows = scheduleRecipe(after);
+  return scheduleOf(where, follows && { epochs, startFactor: start, after: follows }, (at) => {
     const steps = Math.min(Math.round(epochs * at.stepsPerEpoch), at.totalSteps);
     if (at.step >= steps) return after({ ...at, step: at.step - steps, totalSteps: at.totalSteps - steps });
     const factor = start === undefined ? (at.step + 1) / steps : start + ((1 - start) * at.step) / steps;
@@ -345,7 +356,8 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): Schedule 
   const threshold = checkNumber(where, 'threshold', options.threshold ?? 1e-4, 0);
   const cooldown = checkInteger(where, 'cooldown', options.cooldown ?? 0, 0);
   const minFactor = checkNumber(where, 'minFactor', options.minFactor ?? 0, 0, 1);
-  const schedule = scheduleOf(where, ({ records }) => {
+  const settings = { monitor, mode, factor, patience, threshold, cooldown, minFactor };
+  const schedule = scheduleOf(where, settings, ({ records }) => {
     let [current, best, bad, cooling] = [1, mode === 'min' ? Infinity : -Infinity, 0, 0];
     for (const record of records) {
       const value = record[monitor];

@@ -30,7 +30,10 @@ export interface FitParams {
   readonly numbers: readonly string[];
 }
 
-/** Functions that `fit` awaits. What one throws ends training and is what `fit` rejects with. */
+/**
+ * Functions that `fit` awaits. What one throws ends training and is what `fit` rejects with. Of the package's loggers and reports this is
+ * so before the first step only: when a disk is full later, a warning says so once, and the history has it as `unwritten`.
+ */
 export interface Callback {
   /** Under which checkpoints keep what `saveState` gives; needed with it. */
   readonly name?: string;
@@ -116,6 +119,8 @@ function plainState({ name, saveState }: Callback): unknown {
 
 /** Calls every callback of an event in order, each after the one before has finished. */
 export class Notifier {
+  private readonly failed = new Map<Callback, string>();
+
   constructor(
     private readonly callbacks: readonly Callback[],
     private readonly context: FitContext,
@@ -131,6 +136,11 @@ export class Notifier {
 
   async trainEnd(history: History): Promise<void> {
     await this.call('onTrainEnd', history, this.context);
+  }
+
+  /** What logs and reports could not write, in words: one sentence for each that lacks something. */
+  get unwritten(): readonly string[] {
+    return [...this.failed.values()];
   }
 
   async epochBegin(epoch: number): Promise<void> {
@@ -175,16 +185,42 @@ export class Notifier {
   private async call<E extends EventName>(event: E, ...args: Parameters<NonNullable<Callback[E]>>): Promise<void> {
     for (const [i, callback] of this.callbacks.entries()) {
       const handler = handlerOf('fit', i, callback, event) as ((...args: unknown[]) => unknown) | undefined;
-      await handler?.apply(callback, args);
+      if (!handler) continue;
+      try {
+        await handler.apply(callback, args);
+        if (writers.get(callback) === 'report') this.failed.delete(callback); // all of it is there again
+      } catch (error) {
+        if (event === 'onTrainBegin' || !this.goesOnWithout(callback, error)) throw error;
+      }
     }
+  }
+
+  /** Hours of training are worth more than a line of a log: whether that is all that is lost, which is told once. */
+  private goesOnWithout(callback: Callback, error: unknown): boolean {
+    const kind = writers.get(callback);
+    if (kind === undefined || kind === 'checkpoint') return false;
+    if (!(error instanceof StridenetError) || error.code !== 'ERR_FILE_ACCESS') return false;
+    if (this.failed.has(callback)) return true;
+    this.failed.set(callback, error.message);
+    process.emitWarning(`${error.message} Training goes on, and the file lacks what cannot be written.`, 'StridenetWarning');
+    return true;
   }
 }
 
-const writers = new WeakSet<Callback>();
+/**
+ * What a callback writes: a 'log' gets something added at a time, a 'report' is written as a whole each time, and a 'checkpoint' is what
+ * training is for, without which it does not go on.
+ */
+type WriterKind = 'log' | 'report' | 'checkpoint';
 
-/** The callback itself, which writes files: it is not called in a try-out. */
-export function asWriter<C extends Callback>(callback: C): C {
-  writers.add(callback);
+const writers = new WeakMap<Callback, WriterKind>();
+
+/**
+ * The callback itself, which writes files: it is not called in a try-out. When a log or a report cannot be written once training has begun,
+ * training goes on.
+ */
+export function asWriter<C extends Callback>(kind: WriterKind, callback: C): C {
+  writers.set(callback, kind);
   return callback;
 }
 

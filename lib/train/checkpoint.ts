@@ -14,11 +14,13 @@ import { takeOver } from '../nn/loadStateDict';
 import type { Module } from '../nn/module';
 import { withVariableLimit, type Variable } from '../nn/parameter';
 import { moduleFrom, type ModuleRecipe } from '../nn/recipe';
-import { isSlotName, slotName, type Optimizer } from '../optim/optimizer';
+import { groupsFrom } from '../optim/groups';
+import { isSlotName, slotName, type Optimizer, type OptimizerRecipe } from '../optim/optimizer';
 import * as optimizers from '../optim/optimizers';
 import { randomState, restoreRandomState } from '../random';
 import type { ClippingOptions } from './clipping';
 import { formatProgress, parseProgress, type FitProgress } from './fitProgress';
+import { isSettings, type SavedSettings } from './savedSettings';
 import type { TrainerOptions } from './trainerOptions';
 
 const FORMAT = 'stridenet checkpoint 1';
@@ -44,6 +46,8 @@ export interface CheckpointState {
   readonly averaged?: number | undefined;
   /** Epochs that the mean of the weights is of. */
   readonly averagedEpochs?: number | undefined;
+  /** Those of the trainer; version 0.1 did not save them. */
+  readonly settings?: SavedSettings | undefined;
 }
 
 /** A checkpoint, read at one go: its parts belong together even if another file takes its place meanwhile. */
@@ -67,7 +71,7 @@ export interface TrainerRecipe {
   /** Modules in `eval()`, and those without parameters that are frozen. */
   readonly evaluating?: readonly string[];
   readonly frozenModules?: readonly string[];
-  readonly optimizer: Optimizer['options'];
+  readonly optimizer: OptimizerRecipe['options'];
   readonly loss: LossRecipe;
   readonly options: Pick<
     TrainerOptions,
@@ -170,22 +174,40 @@ export function holdsSlot({ slots }: Checkpoint, slot: string): boolean {
 }
 
 /** @throws Error for a name that the table does not have; StridenetError for options that the optimizer refuses */
-function optimizerFrom(name: string, options: Optimizer['options']): Optimizer {
+function optimizerFrom(name: string, { groups, ...options }: OptimizerRecipe['options']): Optimizer {
   const make: unknown = Object.hasOwn(optimizers, name) ? optimizers[name as keyof typeof optimizers] : undefined;
   if (typeof make !== 'function') throw new Error(`there is no optimizer ${formatValue(name)}`);
-  return (make as (options: Optimizer['options']) => Optimizer)(options);
+  return (make as (options: object) => Optimizer)(groups === undefined ? options : { ...options, groups: groupsFrom(groups) });
+}
+
+/**
+ * The slots of a trainer, each with its values in a checkpoint.
+ * @param optional slots by their first names of which either side may have none; they are left out
+ * @throws StridenetError ERR_STATE_DICT_MISMATCH unless they are those of the same model and optimizer
+ */
+export function pairSlots(
+  { path, state, slots: all }: Checkpoint,
+  slots: ReadonlyMap<string, Variable>,
+  optimizer: string,
+  optional: readonly string[],
+): [Variable, Tensor][] {
+  const prefixes = optional.map((slot) => slotName(slot, ''));
+  const required = <T>(named: ReadonlyMap<string, T>): Map<string, T> =>
+    new Map([...named].filter(([name]) => !prefixes.some((prefix) => name.startsWith(prefix))));
+  const [saved, wanted] = [required(all), required(slots)];
+  checkSlots(path, saved, wanted, state.optimizer, optimizer);
+  return [...wanted].map(([name, variable]) => [variable, saved.get(name)!]);
 }
 
 /**
  * Puts the values of a checkpoint into `model` and `slots`, and the global random state; nothing changes unless everything fits. Values stay
  * in the file until they are needed.
+ * @param slots what `pairSlots` gave
  * @throws StridenetError ERR_STATE_DICT_MISMATCH
  */
-export function restoreCheckpoint(checkpoint: Checkpoint, model: Module, slots: ReadonlyMap<string, Variable>, optimizer: string): void {
-  const { path, state, weights, slots: saved, random } = checkpoint;
-  checkSlots(path, saved, slots, state.optimizer, optimizer);
+export function restoreCheckpoint({ weights, random }: Checkpoint, model: Module, slots: readonly [Variable, Tensor][]): void {
   model.loadStateDict(weights);
-  takeOver([...slots].map(([name, variable]) => [variable, saved.get(name)!]));
+  takeOver(slots);
   restoreRandomState(random);
 }
 
@@ -218,6 +240,7 @@ function parseMetadata(path: string, metadata: Record<string, string>): Pick<Che
   if (counts.some((n) => !Number.isSafeInteger(n) || (n as number) < 0) || typeof rate !== 'number' || !(rate >= 0)) {
     refuse('its metadata lacks epoch, step, learning rate or random state');
   }
+  if (!isSettings(parsed.state['settings'])) refuse('its settings are damaged');
   if (metadata['fit'] !== undefined && !progress) refuse('it does not say where its fit stood');
   return { ...parsed, progress } as never;
 }

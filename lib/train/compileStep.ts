@@ -11,7 +11,7 @@ import { takeOver } from '../nn/loadStateDict';
 import { Module } from '../nn/module';
 import { Variable, type Parameter } from '../nn/parameter';
 import { randomStepValue } from '../ops/dropout';
-import { checkOptimizer, slotName, type Optimizer } from '../optim/optimizer';
+import { checkGroups, checkOptimizer, slotName, type Optimizer } from '../optim/optimizer';
 import { Philox } from '../random';
 import { claim } from './claims';
 import { makeKept, type Kept } from './kept';
@@ -133,7 +133,11 @@ export class CompiledStep<Results> {
     const step = stepGraph(this.plan, largest);
     this.parts = step;
     this.built.set(step.graph, step);
-    for (const each of step.optimizers) this.rates.set(each, each.lr);
+    for (const each of step.optimizers) {
+      const own = step.minimized.filter(({ optimizer: by }) => by === each);
+      checkGroups(where, each, parametersOf(own.flatMap(({ trained }) => trained)));
+      this.rates.set(each, each.lr);
+    }
     this.forms = step.modules.map((module) => new ModelForm(module));
     this.programs = new Programs(where, options);
     this.first = { key: this.key(largest), graph: step.graph };

@@ -19,6 +19,7 @@ import type { Module } from '../nn/module';
 import type { Optimizer } from '../optim/optimizer';
 import * as schedules from '../optim/schedule';
 import type { Schedule } from '../optim/schedule';
+import { scheduleRecipe } from '../optim/scheduleRecipe';
 import { nextTurn } from '../runtime/task';
 import { checkImageShape } from './batches';
 import { checkCallbacks, makeReport, Notifier, writesFiles, type Callback, type FitParams } from './callbacks';
@@ -34,12 +35,13 @@ import { validationName, type History } from './history';
 import { checkClasses } from './images';
 import { EXECUTION_OPTIONS, type ExecutionOptions } from './programs';
 import { ProgressBar } from './progress';
+import { checkChanges, checkContinues, FIT_CHANGES, OWN_CODE, savedSettings, type SavedSettings } from './savedSettings';
 import { checkSignal, type StopSignal } from '../stopSignal';
 import { Trainer } from './trainer';
 import { withMix } from '../transforms/augmenter';
 import type { Transform } from '../transforms/transform';
 import { optionsOf } from './trainerOptions';
-import { checkSwa, type EmaOptions, type SwaOptions } from './weightAverage';
+import { checkSwa, DEFAULT_SWA_START, type EmaOptions, type SwaOptions } from './weightAverage';
 
 /** Options of `fit`. */
 export interface FitOptions extends ExecutionOptions, ClippingOptions {
@@ -106,9 +108,17 @@ export interface FitOptions extends ExecutionOptions, ClippingOptions {
   /**
    * A file that `trainer.save` wrote, in a callback say: weights, optimizer slots, epoch, step, seed, learning rate, history and the global
    * random state are taken from it, and training goes on up to `epochs`: nothing is left to do when it has as many behind it, and one that
-   * went further is refused. Its learning rate goes before the optimizer's.
+   * went further is refused. Settings that decide the weights must be those of the checkpoint, unless `resumeChanges` names them; `epochs`,
+   * validation, metrics, callbacks and threads need not. The learning rate is that of the checkpoint, which a callback may have set, unless the
+   * optimizer is changed to another rate.
    */
   resume?: string | undefined;
+  /**
+   * Settings that are others than those of the checkpoint, on purpose, from here on: of 'optimizer', 'loss' (or `classWeights`), 'schedule',
+   * 'batchSize', 'accumulate', 'images' (how many there are), 'augment', 'mix', 'shuffle', 'dropLast', 'limitBatches', 'overfitBatches', 'ema', 'swa',
+   * 'gradientClipNorm', 'gradientClipValue' and 'algorithm'. Default none: what differs is refused.
+   */
+  resumeChanges?: readonly (typeof FIT_CHANGES)[number][] | undefined;
   /** Epochs that count as done: training begins with the next one, as do order, schedule and records; from `epochs` on, none is left. Default 0. */
   initialEpoch?: number | undefined;
   /** Show progress on standard error: one line on a terminal, else a line for each epoch. Default true. */
@@ -142,6 +152,7 @@ const OPTIONS = [
     'overfitBatches',
     'fastDevRun',
     'resume',
+    'resumeChanges',
     'initialEpoch',
     'progress',
     ...CLIPPING_OPTIONS,
@@ -157,12 +168,15 @@ const OPTIONS = [
  * without them (with class weights c, sum_i c_i). Metrics do not know them.
  *
  * A fit that was killed goes on with `resume` from what its last `context.trainer.save(path)` wrote, also in the middle of an epoch: model,
- * data set and options being the same, weights and history become those of a fit that was never interrupted, to the last bit.
+ * data set and options being the same, weights and history become those of a fit that was never interrupted, to the last bit. An option that the
+ * checkpoint was not saved with is refused with both values, since the rest would be another training; `resumeChanges` names what is meant to be
+ * another. What decides which images are left to an epoch can be changed only between epochs. Of pictures, a checkpoint knows how many there
+ * are and not which, and code of one's own (a loss, a schedule, an optimizer) is not compared.
  *
  * @returns one record for each epoch; loss and accuracy are means over the epoch as over one batch, measured while the weights moved
  * @throws StridenetError ERR_NOT_FINITE when the loss becomes NaN or infinite; ERR_SHAPE_MISMATCH, ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION for
- *   what does not fit; ERR_BUSY while something else trains the model; ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH for `resume`; the
- *   signal's reason. What ends training after it began is an error that has the records so far as `history`.
+ *   what does not fit; ERR_BUSY while something else trains the model; ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH for `resume`, which
+ *   also gives ERR_INVALID_ARGUMENT for an option that is another than in the checkpoint; the signal's reason. What ends training after it began is an error that has the records so far as `history`.
  * @example
  * const history = await fit(model, train, { epochs: 10, batchSize: 256, validation: test, optimizer: optim.sgd({ lr: 0.1, momentum: 0.9 }) });
  * history.epochs.at(-1)?.valAccuracy;
@@ -321,12 +335,29 @@ function planOf(dataset: ReadyDataset, validation: ReadyDataset | undefined, opt
     validationEvery: checkInteger('fit', 'validationEvery', options.validationEvery ?? 1, 1),
     limitValidation: limitOf(tryOut ?? options.limitBatches, ofValidation),
     signal,
+    settings: settingsOf(options),
   };
   if (!plan.schedule || plan.batchesPerEpoch !== undefined) return plan;
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
     'fit expects to know how long an epoch is with a schedule but the stream does not say its length. Give it one, data.from(examples, { length }), or pass limitBatches.',
   );
+}
+
+/** What decides the steps of a fit beside what its trainer knows. */
+function settingsOf({ shuffle = true, dropLast = false, ...options }: FitOptions): SavedSettings {
+  const { limitBatches, overfitBatches, schedule, swa, augment, mix } = options;
+  const plain = ({ name, options: given }: Transform): object => ({ name, ...given });
+  return savedSettings({
+    shuffle,
+    dropLast,
+    limitBatches,
+    overfitBatches,
+    schedule: schedule && (scheduleRecipe(schedule) ?? OWN_CODE),
+    swa: swa && { start: swa.start ?? DEFAULT_SWA_START, lr: swa.lr },
+    augment: augment?.map(plain),
+    mix: mix && plain(mix),
+  });
 }
 
 /** Batches of an epoch. @param whole all that there are, if that is known @throws StridenetError ERR_INVALID_ARGUMENT */
@@ -410,8 +441,11 @@ async function prepareLast(trainer: Trainer, dataset: ReadyDataset, { dropLast, 
 
 /** Puts the trainer where training is to begin, and gives what a fit before this one had got to. */
 async function begin(trainer: Trainer, dataset: ReadyDataset, options: FitOptions, plan: Plan): Promise<FitProgress | undefined> {
-  const { resume, initialEpoch, seed } = options;
+  const { resume, initialEpoch } = options;
+  const changes = checkChanges('fit', 'resumeChanges', options.resumeChanges, FIT_CHANGES);
   if (resume === undefined) {
+    if (changes.size > 0)
+      throw new StridenetError('ERR_INVALID_ARGUMENT', 'fit expects resumeChanges with resume, but there is no resume.');
     const epoch = checkInteger('fit', 'initialEpoch', initialEpoch ?? 0, 0);
     trainer.startAt(epoch, epoch * (plan.batchesPerEpoch ?? 0));
     return undefined;
@@ -423,28 +457,25 @@ async function begin(trainer: Trainer, dataset: ReadyDataset, options: FitOption
     throw new StridenetError('ERR_INVALID_ARGUMENT', 'fit expects either resume or initialEpoch: a checkpoint knows its epoch.');
   }
   const checkpoint = await readCheckpoint(resume);
-  checkSame(resume, 'seed', checkpoint.state.seed, seed ?? checkpoint.state.seed);
-  if (checkpoint.progress && checkpoint.progress.totals.batches > 0) {
-    // Which images are left to an epoch depends on these.
-    checkSame(resume, 'batchSize', checkpoint.progress.batchSize, trainer.batchSize);
-    checkSame(resume, 'number of images', checkpoint.progress.images, dataset.length ?? 0);
-    checkSameMetrics(resume, checkpoint.progress, trainer);
+  const { progress } = checkpoint;
+  const isWithin = progress !== undefined && progress.totals.batches > 0;
+  const continuation = { where: 'fit', changes, option: 'resumeChanges' };
+  if (progress) {
+    const { images, batchSize, settings } = progress;
+    const given = { images: dataset.length ?? 0, batchSize: trainer.batchSize, ...plan.settings };
+    checkContinues({ ...continuation, path: resume, isWithin }, { images, batchSize, ...settings }, given);
   }
+  if (isWithin) checkSameMetrics(resume, progress, trainer);
   // The weights of so many epochs are not those that were asked for.
-  const reached = checkpoint.state.epoch + (checkpoint.progress && checkpoint.progress.totals.batches > 0 ? 1 : 0);
+  const reached = checkpoint.state.epoch + (isWithin ? 1 : 0);
   if (reached > options.epochs) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
       `fit expects epochs to be at least ${reached}, the epoch that ${resume} has come to, but got ${options.epochs}.`,
     );
   }
-  trainer.restore(checkpoint);
-  return checkpoint.progress;
-}
-
-function checkSame(path: string, name: string, saved: number, given: number): void {
-  if (saved === given) return;
-  throw new StridenetError('ERR_INVALID_ARGUMENT', `fit expects the ${name} that ${path} was saved with, ${saved}, but got ${given}.`);
+  trainer.restore(checkpoint, continuation);
+  return progress;
 }
 
 /** Sums of an epoch that is half done cannot be made up for. @throws StridenetError ERR_INVALID_ARGUMENT */

@@ -2,6 +2,7 @@
 
 import { parseJson } from '../io/json';
 import type { EpochRecord } from './history';
+import { isSettings, type SavedSettings } from './savedSettings';
 
 /** Sums over the batches of an epoch so far. */
 export interface Totals {
@@ -26,6 +27,8 @@ export interface FitProgress {
   /** Images of an epoch (0 where that is not known) and of a step: what the batches of the epoch under way depend on. */
   readonly images: number;
   readonly batchSize: number;
+  /** What else decides its steps; version 0.1 did not save it. */
+  readonly settings?: SavedSettings;
   /** What callbacks keep, by their names. */
   readonly callbacks?: Readonly<Record<string, unknown>>;
 }
@@ -37,19 +40,23 @@ export function formatProgress(progress: FitProgress): string {
   return JSON.stringify(progress, (_, value: unknown) => (typeof value === 'number' && !Number.isFinite(value) ? String(value) : value));
 }
 
+/** Schedules may stand inside each other, and callbacks keep what they like. */
+const PROGRESS_DEPTH = 64;
+
 const RECORD_NUMBERS = ['epoch', 'loss', 'imagesPerSecond', 'seconds'] as const;
 const TOTAL_NUMBERS = ['batches', 'images', 'loss', 'seconds'] as const;
 
 /** Undefined for what `formatProgress` has not written. @throws JsonFault */
 export function parseProgress(text: string): FitProgress | undefined {
-  const { epochs, totals, images, batchSize, callbacks } = (parseJson(text) ?? {}) as Record<string, unknown>;
+  const { epochs, totals, images, batchSize, settings, callbacks } = (parseJson(text, PROGRESS_DEPTH) ?? {}) as Record<string, unknown>;
+  if (!isSettings(settings)) return undefined;
   if (!Array.isArray(epochs) || !isCount(images, 0) || !isCount(batchSize, 1)) return undefined;
   const records = epochs.map(parseRecord);
   const parsed = parseTotals(totals);
   if (!parsed || records.includes(undefined)) return undefined;
   if (callbacks !== undefined && (typeof callbacks !== 'object' || callbacks === null || Array.isArray(callbacks))) return undefined;
   const states = callbacks === undefined ? {} : { callbacks: callbacks as Readonly<Record<string, unknown>> };
-  return { epochs: records as EpochRecord[], totals: parsed, images, batchSize, ...states };
+  return { epochs: records as EpochRecord[], totals: parsed, images, batchSize, ...(settings && { settings }), ...states };
 }
 
 /** A record of an epoch: the numbers that all have, and metrics by name. */

@@ -11,12 +11,13 @@ import { pipeline, readBatches, type Augmentation, type Batch, type Pass } from 
 import type { Notifier } from './callbacks';
 import { asTargets, DEPTH, type Score } from './evaluate';
 import type { FitProgress } from './fitProgress';
-import { printedHistory } from './formatHistory';
+import { printedHistory, type GrowingHistory } from './formatHistory';
 import { validationName, type EpochRecord, type History } from './history';
 import type { ProgressBar } from './progress';
 import type { StopSignal } from '../stopSignal';
 import { metricValues, Tally, type BatchScore } from './tally';
 import { recalibrate } from './recalibrate';
+import type { SavedSettings } from './savedSettings';
 import type { Trainer } from './trainer';
 import type { SwaPlan } from './weightAverage';
 
@@ -45,6 +46,8 @@ export interface FitPlan {
   /** So many batches of the validation set; undefined: all. */
   readonly limitValidation: number | undefined;
   readonly signal: StopSignal | undefined;
+  /** What of this decides the steps of the fit, for checkpoints. */
+  readonly settings: SavedSettings;
 }
 
 /** The epoch under way. */
@@ -58,7 +61,7 @@ interface EpochState {
 }
 
 export class Fitting {
-  readonly history: { epochs: EpochRecord[] };
+  readonly history: GrowingHistory;
   private current: EpochState;
   /** Batches of the epoch under way that were handed over. */
   private submitted: number;
@@ -97,6 +100,8 @@ export class Fitting {
       for (let epoch = this.trainer.epoch + 1; epoch <= this.plan.epochs && !this.trainer.stopped; epoch++) await this.epoch(epoch);
       await this.finish();
       await this.notify.trainEnd(this.history);
+      const { unwritten } = this.notify;
+      if (unwritten.length > 0) this.history.unwritten = unwritten;
       return this.history;
     } catch (error) {
       for (const { reject } of this.waiting.splice(0)) reject(error);
@@ -248,6 +253,7 @@ export class Fitting {
       totals: { batches, images: tally.images, loss: tally.loss, weight: tally.weight, seconds, learningRate, sums },
       images: dataset.length ?? 0,
       batchSize: trainer.batchSize,
+      settings: this.plan.settings,
       callbacks: this.notify.states(),
     };
   }

@@ -10,9 +10,15 @@ const RATE_DIGITS = 4;
 /** Decimals by column; other columns get four where a number is no integer. */
 const DECIMALS: Readonly<Record<string, number>> = { epoch: 0, imagesPerSecond: 0, seconds: 1 };
 
+/** A history while it is made. */
+export interface GrowingHistory extends History {
+  epochs: EpochRecord[];
+  unwritten?: readonly string[];
+}
+
 /** A history of records, which `console.log` prints as a table. */
-export function printedHistory(epochs: EpochRecord[]): { epochs: EpochRecord[] } {
-  const history = { epochs };
+export function printedHistory(epochs: EpochRecord[]): GrowingHistory {
+  const history: GrowingHistory = { epochs };
   return printedAs(history, 'History', (style) => formatHistory(history, style));
 }
 

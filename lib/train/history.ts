@@ -44,6 +44,8 @@ export interface BatchRecord {
 export interface History {
   /** One record for each epoch. */
   readonly epochs: readonly EpochRecord[];
+  /** Why logs and reports of the package lack something, by a sentence for each, such as that the disk was full; absent when all was written. */
+  readonly unwritten?: readonly string[];
 }
 
 /** The name in records of a number of the validation set: 'valLoss' for 'loss'. */

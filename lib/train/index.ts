@@ -15,5 +15,5 @@ export type { ImageDType, Images, Labels, ReadingOptions, Targets } from './imag
 export type { AlgorithmMode } from '../compile/algorithm';
 export type { ExecutionOptions } from './programs';
 export type { StopSignal } from '../stopSignal';
-export { Trainer, type StepResult, type TrainerSaveOptions, type TrainerStepOptions } from './trainer';
+export { Trainer, type StepResult, type TrainerResumeOptions, type TrainerSaveOptions, type TrainerStepOptions } from './trainer';
 export type { TrainerOptions } from './trainerOptions';

@@ -16,10 +16,11 @@ import { isFrozen, type Module } from '../nn/module';
 import { Variable, type Parameter } from '../nn/parameter';
 import { recipeOf } from '../nn/recipe';
 import { randomStepValue } from '../ops/dropout';
-import { checkOptimizer, isBuiltIn, slotName, type Optimizer } from '../optim/optimizer';
+import { checkGroups, checkOptimizer, optimizerRecipe, slotName, type Optimizer } from '../optim/optimizer';
 import { Philox } from '../random';
 import {
   checkNotes,
+  pairSlots,
   readCheckpoint,
   rebuildFromCheckpoint,
   restoreCheckpoint,
@@ -54,11 +55,12 @@ import { makeKept, type Kept } from './kept';
 import { ModelForm } from './modelForm';
 import { Programs, type FeedValues } from './programs';
 import { batchScore, metricValues, type BatchScore } from './tally';
+import { checkChanges, checkContinues, OWN_CODE, savedSettings, TRAINER_CHANGES, type SavedSettings } from './savedSettings';
 import { ownershipOf, TRAINER_OPTIONS, type TrainerOptions } from './trainerOptions';
 import { StepChain, type ChainedStep } from './stepChain';
 import { trainingGraph, type Group, type TrainingGraph } from './trainingGraph';
 import { statisticsGraph } from './recalibrate';
-import { checkEma } from './weightAverage';
+import { AVERAGE, checkEma } from './weightAverage';
 
 /** Options of `trainer.save`. */
 export interface TrainerSaveOptions {
@@ -70,6 +72,24 @@ export interface TrainerSaveOptions {
 export interface TrainerStepOptions {
   /** How much the loss of each image counts, from 0 on; default all the same. The loss is sum_i weight_i loss_i / n then. */
   sampleWeights?: SampleWeights | undefined;
+}
+
+/** Options of `Trainer.resume`. */
+export interface TrainerResumeOptions {
+  /**
+   * Settings that are others than when the checkpoint was saved, on purpose, from here on: of 'optimizer', 'loss', 'accumulate', 'ema',
+   * 'gradientClipNorm', 'gradientClipValue' and 'algorithm'. Default none: what differs is refused.
+   */
+  changes?: readonly (typeof TRAINER_CHANGES)[number][] | undefined;
+}
+
+/** What a trainer is told of a checkpoint that it goes on from. */
+export interface RestoreOptions {
+  /** The function that does it, for messages. */
+  readonly where: string;
+  /** Settings that may be others, and the option that names them. */
+  readonly changes: ReadonlySet<string>;
+  readonly option: string;
 }
 
 /** Outcome of one step, measured before the update; further metrics by their names. */
@@ -132,6 +152,7 @@ export class Trainer {
   /** @internal Whether no step is taken after one that failed. */
   endsAtFailure = false;
   private shuffleSeed: number;
+  private readonly givenSeed: number | undefined;
   /** The learning rate of the next steps. */
   private rate: number;
   /** What a schedule multiplies, and its factor at present. */
@@ -170,6 +191,7 @@ export class Trainer {
     checkModel(where, model);
     checkOptions(where, options, TRAINER_OPTIONS);
     this.optimizer = checkOptimizer(where, options?.optimizer);
+    checkGroups(where, this.optimizer, model.parameters());
     this.loss = checkLoss(where, options.loss);
     this.target = targetFormOf(where, this.loss, options);
     const metrics = options.metrics === undefined ? defaultMetrics(this.target) : checkMetricList(where, options.metrics);
@@ -183,6 +205,7 @@ export class Trainer {
     this.batchSize = checkInteger(where, 'batchSize', options.batchSize, 1);
     this.said = { preprocess: options.preprocess, layout: options.layout };
     this.preprocess = readingOf(where, model, this.input, this.said);
+    this.givenSeed = options.seed;
     this.shuffleSeed = checkInteger(where, 'seed', options.seed ?? Philox.next().uint32(), 0);
     this.rate = this.baseRate = this.optimizer.lr;
     this.form = new ModelForm(model);
@@ -443,7 +466,16 @@ export class Trainer {
     const { epoch, baseRate: learningRate, seed, inGroup } = this;
     const step = this.chain.count;
     const recipe = this.recipe();
-    const state = { optimizer: this.optimizer.name, epoch, step, learningRate, seed, inGroup, ...this.endWeights.state };
+    const state = {
+      optimizer: this.optimizer.name,
+      epoch,
+      step,
+      learningRate,
+      seed,
+      inGroup,
+      ...this.endWeights.state,
+      settings: this.settings,
+    };
     const progress = this.progress?.();
     progress?.catch(() => undefined); // it is awaited in its turn; until then a rejection must not count as unhandled
     await this.programs.between(
@@ -457,17 +489,27 @@ export class Trainer {
    * built again from the file, with its optimizer and loss; for one with classes of one's own pass what the constructor takes. Nothing
    * changes when the file does not fit. The global random state (`manualSeed`) is put back as well.
    *
+   * Steps come out as those of a trainer that nothing interrupted, to the last bit. So what decides them must be as it was: the optimizer with
+   * its options and groups, the loss, accumulation, averaging, clipping, algorithm and, where one is given, the seed. What is to be another
+   * from here on is named in `changes`; an optimizer that is changed trains at its own learning rate if that is another than before. Code of one's
+   * own is not compared, and the batch size is the caller's.
+   *
    * @param model default: built from the file
    * @param options needed with `model`
-   * @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH; ERR_INVALID_ARGUMENT when the file cannot build the model
+   * @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH; ERR_INVALID_ARGUMENT when the file cannot build the model, or for a
+   *   setting that it was not saved with, with both values; ERR_UNKNOWN_OPTION
    * @example const trainer = await Trainer.resume('checkpoint.safetensors'); // trainer.model is the model
+   * @example await Trainer.resume('checkpoint.safetensors', model, { ...options, optimizer: optim.sgd({ lr: 0.01 }) }, { changes: ['optimizer'] });
    */
-  static async resume(path: string, model?: Module, options?: TrainerOptions): Promise<Trainer> {
+  static async resume(path: string, model?: Module, options?: TrainerOptions, resumeOptions: TrainerResumeOptions = {}): Promise<Trainer> {
+    const where = 'Trainer.resume';
+    checkOptions(where, resumeOptions, ['changes']);
+    const changes = checkChanges(where, 'changes', resumeOptions.changes, TRAINER_CHANGES);
     const checkpoint = await readCheckpoint(path);
     const built = model === undefined && options === undefined ? rebuildFromCheckpoint(checkpoint) : undefined;
     const trainer = built ? trainerOfFile(path, built.model, built.options) : new Trainer(model!, options!);
     try {
-      trainer.restore(checkpoint);
+      trainer.restore(checkpoint, { where, changes, option: 'changes' });
       return trainer;
     } catch (error) {
       trainer.close();
@@ -475,15 +517,32 @@ export class Trainer {
     }
   }
 
-  /** @internal Goes on from a checkpoint; nothing changes unless it fits. @throws StridenetError ERR_STATE_DICT_MISMATCH */
-  restore(checkpoint: Checkpoint): void {
+  /**
+   * @internal Goes on from a checkpoint; nothing changes unless it fits.
+   * @throws StridenetError ERR_STATE_DICT_MISMATCH; ERR_INVALID_ARGUMENT for settings that are others
+   */
+  restore(checkpoint: Checkpoint, { where, changes, option }: RestoreOptions): void {
+    const { epoch, step, learningRate, seed, inGroup = 0, settings = {} } = checkpoint.state;
+    const { path } = checkpoint;
     this.endWeights.resume(checkpoint);
-    restoreCheckpoint(checkpoint, this.model, this.slotVariables(), this.optimizer.name);
-    this.inGroup = checkpoint.state.inGroup ?? 0;
+    // Whether averages may end is a question of settings.
+    const averages = !this.endWeights.ema && ('ema' in settings || changes.has('ema')) ? [AVERAGE] : [];
+    const optional = [...(inGroup === 0 ? [ACCUMULATED] : []), ...averages];
+    // What cannot be gone on with in any case is said first.
+    const slots = pairSlots(checkpoint, this.slotVariables(), this.optimizer.name, optional);
+    if (this.givenSeed !== undefined && this.givenSeed !== seed) {
+      throw new StridenetError(
+        'ERR_INVALID_ARGUMENT',
+        `${where} expects the seed that ${path} was saved with, ${seed}, but got ${this.givenSeed}. Leave it out.`,
+      );
+    }
+    checkContinues({ where, path, changes, option, isWithin: inGroup > 0 }, settings, this.settings);
+    restoreCheckpoint(checkpoint, this.model, slots);
+    this.inGroup = inGroup;
     // The model knows by now how images were read; nothing is compiled yet.
     if (this.said.preprocess === undefined) this.preprocess = readingOf('Trainer', this.model, this.input, this.said);
-    const { epoch, step, learningRate, seed } = checkpoint.state;
-    this.rate = this.baseRate = learningRate;
+    const before = (settings['optimizer'] as { lr?: unknown } | undefined)?.lr;
+    this.rate = this.baseRate = changes.has('optimizer') && this.optimizer.lr !== before ? this.optimizer.lr : learningRate;
     this.shuffleSeed = seed;
     this.startAt(epoch, step);
   }
@@ -521,11 +580,27 @@ export class Trainer {
     return formatObject(this, this.model, fields, styleOf(depth, options));
   }
 
+  /** What decides a step, beside weights and images. */
+  private get settings(): SavedSettings {
+    const { name, lr } = this.optimizer;
+    const optimizer = optimizerRecipe(this.optimizer, this.model.parameters());
+    return savedSettings({
+      optimizer: { name, lr, ...optimizer?.options },
+      loss: lossRecipe(this.loss) ?? OWN_CODE,
+      accumulate: this.groupSize,
+      ema: this.endWeights.ema,
+      gradientClipNorm: this.clipping.gradientClipNorm,
+      gradientClipValue: this.clipping.gradientClipValue,
+      algorithm: this.programs.algorithm,
+    });
+  }
+
   /** How to build this trainer again, when nothing of it is code of the user's. */
   private recipe(): TrainerRecipe | undefined {
     const model = recipeOf(this.model, models);
     const loss = lossRecipe(this.loss);
-    if (!model || !isBuiltIn(this.optimizer) || !loss) return undefined;
+    const optimizer = optimizerRecipe(this.optimizer, this.model.parameters());
+    if (!model || !optimizer || !loss) return undefined;
     const { input, batchSize, preprocess, target } = this;
     if (this.evaluated.some(({ name }) => name !== 'accuracy')) return undefined;
     const pathsOf = (has: (module: Module) => boolean): string[] =>
@@ -535,7 +610,7 @@ export class Trainer {
       evaluating: pathsOf((module) => !module.training),
       frozenModules: pathsOf((module) => isFrozen(module) && module.parameters().length === 0),
       frozen: this.model.parameters().flatMap(({ name, requiresGrad }) => (requiresGrad ? [] : [name])),
-      optimizer: this.optimizer.options,
+      optimizer: optimizer.options,
       loss,
       options: {
         input,
@@ -623,10 +698,13 @@ export class Trainer {
       return [...kept.slots, ...kept.scalars].map((variable, i) => [slotName(names[i]!, parameter.name), variable] as const);
     });
     const sums = this.groupSize === 1 ? [] : this.model.parameters().filter(({ requiresGrad }) => requiresGrad);
-    const accumulated = sums.map((parameter) => [slotName('accumulated', parameter.name), this.accumulatorOf(parameter)] as const);
+    const accumulated = sums.map((parameter) => [slotName(ACCUMULATED, parameter.name), this.accumulatorOf(parameter)] as const);
     return new Map([...named, ...accumulated, ...this.endWeights.slots()]);
   }
 }
+
+/** The slot of the gradients of an update under way; between updates its values mean nothing. */
+const ACCUMULATED = 'accumulated';
 
 /** @throws StridenetError ERR_BAD_FILE for options and a model that no trainer can have had */
 function trainerOfFile(path: string, model: Module, options: TrainerOptions): Trainer {

@@ -23,6 +23,9 @@ export function checkEma(where: string, ema: unknown): Required<EmaOptions> {
   return { decay: checkNumber(where, 'ema.decay', (ema as EmaOptions).decay ?? 0.999, 0, 1) };
 }
 
+/** What checkpoints call the slots of the moving average. */
+export const AVERAGE = 'average';
+
 /** The exponential moving average (Polyak and Juditsky, 1992). */
 export class WeightAverage {
   /** Updates of the weights that the average has followed. */
@@ -35,7 +38,7 @@ export class WeightAverage {
     readonly options: Required<EmaOptions>,
     private readonly lastApplied: Variable,
   ) {
-    this.weights = new WeightCopies('average', model, 'parameters');
+    this.weights = new WeightCopies(AVERAGE, model, 'parameters');
   }
 
   /** The averages, once there are some. */
@@ -70,6 +73,8 @@ export interface SwaOptions {
   lr?: number | undefined;
 }
 
+export const DEFAULT_SWA_START = 0.75;
+
 /** `swa` of a fit. */
 export interface SwaPlan {
   readonly firstEpoch: number;
@@ -79,7 +84,7 @@ export interface SwaPlan {
 /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
 export function checkSwa(where: string, swa: unknown, epochs: number): SwaPlan {
   checkOptions(`${where} swa`, swa, ['start', 'lr']);
-  const { start = 0.75, lr } = swa as SwaOptions;
+  const { start = DEFAULT_SWA_START, lr } = swa as SwaOptions;
   checkNumber(where, 'swa.start', start, 0);
   if (lr !== undefined) checkNumber(where, 'swa.lr', lr, 0);
   const firstEpoch = start < 1 ? Math.floor(start * epochs) + 1 : checkInteger(where, 'swa.start', start, 1);

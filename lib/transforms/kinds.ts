@@ -64,14 +64,15 @@ const ALL = [
 /** By name. Whatever a kind is given, its own check has made. */
 const KINDS: ReadonlyMap<string, TransformKind> = new Map(ALL.map((kind) => [kind.name, kind as TransformKind]));
 
-/** @throws StridenetError ERR_INVALID_ARGUMENT when there is none of the name */
-export function findKind(where: string, name: unknown): TransformKind {
+/** @param others further names that the caller takes @throws StridenetError ERR_INVALID_ARGUMENT when there is none of the name */
+export function findKind(where: string, name: unknown, others: readonly string[] = []): TransformKind {
   const kind = KINDS.get(name as string);
   if (kind) return kind;
-  const near = typeof name === 'string' ? nearest(name, [...KINDS.keys()]) : undefined;
+  const names = [...others, ...KINDS.keys()];
+  const near = typeof name === 'string' ? nearest(name, names) : undefined;
   throw new StridenetError(
     'ERR_INVALID_ARGUMENT',
-    `${where} expects the name of a transform but got ${formatValue(name)}. ${near ? `Did you mean "${near}"?` : `There are ${[...KINDS.keys()].join(', ')}.`}`,
+    `${where} expects the name of a transform but got ${formatValue(name)}. ${near ? `Did you mean "${near}"?` : `There are ${names.join(', ')}.`}`,
   );
 }
 

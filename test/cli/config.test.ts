@@ -89,6 +89,40 @@ describe('what settings come to', () => {
     expect(await resolved(byFile)).toEqual(byFile);
   });
 
+  it('presets are the transforms that they stand for, in the size of the pictures, alone and among others', async () => {
+    const augment = ['crop-flip', 'trivial', { name: 'randomErasing', p: 0.1 }];
+    const byFile = await resolved({ model: 'lenet5', augment, validationTransforms: ['center-crop'] });
+    const flags = ['--augment', 'crop-flip,trivial,randomErasing:p=0.1', '--validation-transforms', 'center-crop'];
+    expect(await resolved({ model: 'lenet5' }, ...flags)).toEqual(byFile);
+    expect(byFile['augment']).toMatchObject([
+      { name: 'randomCrop', size: [28, 28], padding: [4, 4, 4, 4] },
+      { name: 'randomHorizontalFlip', p: 0.5 },
+      { name: 'trivialAugmentWide' },
+      { name: 'randomErasing', p: 0.1 },
+    ]);
+    expect(byFile['validationTransforms']).toMatchObject([
+      { name: 'resize', size: [32, 32] },
+      { name: 'centerCrop', size: [28, 28] },
+    ]);
+    expect(await resolved(byFile)).toEqual(byFile);
+    const others = await resolved({ model: 'lenet5' }, '--augment', 'resized-crop-flip,randaugment');
+    expect(others['augment']).toMatchObject([
+      { name: 'randomResizedCrop', size: [28, 28] },
+      { name: 'randomHorizontalFlip' },
+      { name: 'randAugment' },
+    ]);
+  });
+
+  it('pictures of another size than those of the data set, where both sides have it', async () => {
+    const flags = ['--augment', 'randomResizedCrop:32', '--validation-transforms', 'resize:32', '--dry-run', '--json'];
+    expect(jsonOf(await stridenet('train', 'resnetCifar20', ...flags))).toMatchObject({ shape: [1, 32, 32] });
+    const { code, err } = await stridenet('train', 'lenet5', ...flags);
+    expect([code, err]).toEqual([
+      1,
+      expect.stringContaining('lenet5 expects images of 28x28 but --data mini behind its transforms has [1, 32, 32]'),
+    ]);
+  });
+
   it('a held out part of the training images, and what an epoch is then', async () => {
     const outcome = await dryRun({ model: 'lenet5', validation: 0.1, accumulate: 4, dropLast: true, limitBatches: 0.5 });
     expect(jsonOf(outcome)).toMatchObject({ images: { train: 5400, validation: 600, test: 1000 }, stepsPerEpoch: Math.ceil(42 / 4) });
@@ -161,6 +195,11 @@ it.each<[string[], string]>([
   [['--augment', 'randomCrop:28:size=3'], '--augment: randomCrop has size twice.'],
   [['--augment', 'randomHorizontalFlip:0.5:0.5'], '--augment: randomHorizontalFlip takes p without a name in front'],
   [['--augment', 'randomCrop:28,'], '--augment expects names'],
+  [['--augment', 'crop-flap'], '--augment expects the name of a transform but got "crop-flap". Did you mean "crop-flip"?'],
+  [['--augment', 'everything'], 'There are crop-flip, resized-crop-flip, trivial, randaugment, randomCrop, centerCrop,'],
+  [['--augment', 'crop-flip:4'], '--augment: crop-flip takes no argument without a name in front'],
+  [['--augment', 'crop-flip:size=4'], '--augment: the preset crop-flip has no option "size".'],
+  [['--validation-transforms', 'crop-flip'], '--validation-transforms expects the name of a transform but got "crop-flip".'],
   [['--augment', 'randomCrop:28:padding='], '--augment expects a value for padding'],
   [['--mixup', '1', '--cutmix', '1'], 'Either mixup or cutmix mixes batches, not both.'],
   [['--monitor', 'valAccuracy'], 'monitor says what tells the best epoch, which needs --early-stopping N or --keep-best.'],

@@ -67,9 +67,46 @@ it('folders of training and test pictures; files that are none are skipped if th
   const { out, code } = await stridenet(...argv, '--on-error', 'skip');
   expect(code).toBe(0);
   expect(out).toMatch(/test accuracy .*36 images/);
+  expect(out).toMatch(/^left out {7}1 file that is no picture: .*broken\.png$/m);
+  const trained = jsonOf(await stridenet(...argv, '--on-error', 'skip', '--out', join(folder, 'skipping.safetensors'), '--json'));
+  expect(trained['skipped']).toEqual([join(divided, 'train', 'Pullover', 'broken.png')]);
+  const evaluate = ['evaluate', 'lenet5', '--weights', join(folder, 'skipping.safetensors'), '--data', divided, '--on-error', 'skip'];
+  expect((await stridenet(...evaluate)).out).toMatch(/^left out: no file was left out$/m);
+  expect(jsonOf(await stridenet(...evaluate, '--json'))).toMatchObject({ images: 36, skipped: [] });
   expect(out).toContain('Pullover');
   const plan = jsonOf(await stridenet(...argv, '--dry-run', '--json'));
   expect(plan).toMatchObject({ images: { train: 37, validation: 36, test: 36 }, classes: 3, shape: [1, 28, 28] });
+});
+
+it('pictures are measured behind the validation transforms, in training, in the end and by evaluate', async () => {
+  const out = join(folder, 'cropped.safetensors');
+  const data = ['--data', pictures, '--image-size', '32'];
+  const measured = ['--validation-transforms', 'centerCrop:28'];
+  const argv = ['train', 'lenet5', ...data, '--epochs', '2', '--batch-size', '12', '--augment', 'randomCrop:28', ...measured];
+  const result = jsonOf(await stridenet(...argv, '--report', join(folder, 'cropped.html'), '--out', out, '--json'));
+  const evaluated = await stridenet('evaluate', 'lenet5', '--weights', out, ...data, ...measured, '--json');
+  expect(jsonOf(evaluated)).toMatchObject({ images: 7, accuracy: result['testAccuracy'], loss: result['testLoss'] });
+  expect((await stridenet(...argv)).out).toMatch(/Confusion matrix/);
+  const without = await stridenet('evaluate', 'lenet5', '--weights', out, ...data);
+  expect([without.code, without.err]).toEqual([1, expect.stringContaining('expects images of 28x28')]);
+});
+
+const hasFull = existsSync('/dev/full');
+(hasFull ? it : it.skip)('a log on a full disk costs neither the training nor its weights, and the exit code says so', async () => {
+  const warning = jest.spyOn(process, 'emitWarning').mockImplementation();
+  try {
+    const out = join(folder, 'full.safetensors');
+    const argv = ['train', 'lenet5', '--epochs', '3', '--limit-batches', '2', '--log', '/dev/full', '--out', out];
+    const { code, err } = await stridenet(...argv);
+    const reason = 'Cannot write "/dev/full": the disk is full (ENOSPC).';
+    expect([code, err]).toEqual([3, `stridenet: training was done, but a file lacks a part: ${reason}`]);
+    expect(warning).toHaveBeenCalledTimes(1);
+    expect(existsSync(out)).toBe(true);
+    const outcome = await stridenet(...argv, '--json');
+    expect([outcome.code, jsonOf(outcome)]).toEqual([3, expect.objectContaining({ epochs: 3, unwritten: [reason] })]);
+  } finally {
+    warning.mockRestore();
+  }
 });
 
 it('weights of other classes than the folders have are refused', async () => {

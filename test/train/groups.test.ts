@@ -1,6 +1,6 @@
 /** Parameter groups: which options a parameter has, and what is refused. */
 
-import { manualSeed, nn, optim, Trainer } from 'stridenet';
+import { compileStep, manualSeed, nn, ops, optim, Trainer } from 'stridenet';
 import { Philox } from '../../lib/random';
 import { expectError } from '../support/expectError';
 
@@ -78,5 +78,72 @@ describe('is refused', () => {
     const optimizer = optim.sgd({ lr: 0.1, groups: [{ match: (() => 'yes') as never, lr: 0.2 }] });
     const make = (): Trainer => new Trainer(network(), { optimizer, input: [1, 4, 4], batchSize: 4 });
     expectError('ERR_INVALID_ARGUMENT', make, 'match to answer true or false');
+  });
+
+  test('optional that is neither true nor false', () => {
+    expectError('ERR_INVALID_ARGUMENT', sgd([{ match: /a/, optional: 1 }]), 'groups[0] expects optional to be true or false');
+  });
+
+  const train = (groups: optim.SgdOptions['groups'], model = network()): (() => void) => {
+    const optimizer = optim.sgd({ lr: 0.1, groups });
+    return () => new Trainer(model, { optimizer, input: [1, 4, 4], batchSize: 4, threads: 1 }).close();
+  };
+
+  test('a group that has no parameter, with names that there are', () => {
+    const other = new nn.Linear(2, 2);
+    const isHuge = ({ size }: { readonly size: number }): boolean => size > 1e6;
+    for (const [match, text] of [
+      [/biass$/i, '/biass$/i'],
+      [isHuge, 'the function isHuge'],
+      [other, 'the module Linear'],
+    ] as const) {
+      const make = train([
+        { match: /bias/, lr: 1 },
+        { match, lr: 0.2 },
+      ]);
+      expectError(
+        'ERR_INVALID_ARGUMENT',
+        make,
+        `optim.sgd groups[1], ${text}, matches none of 4: 1.weight, 1.bias, 3.weight, 3.bias.`,
+        'optional: true',
+      );
+    }
+  });
+
+  test('not a group that is optional, frozen, or behind others', () => {
+    const plain = new nn.Sequential(new nn.Flatten(), new nn.Linear(16, 2, { bias: false }));
+    expect(train(optim.noDecayOnNormAndBias(), plain)).not.toThrow();
+    expect(train([{ match: /none/, optional: true, lr: 1 }])).not.toThrow();
+    const model = network();
+    [...model][1]!.freeze();
+    expect(train([{ match: /^1/, lr: 1 }], model)).not.toThrow();
+    expect(
+      train([
+        { match: /./, lr: 1 },
+        { match: /bias/, lr: 0.5 },
+      ]),
+    ).not.toThrow();
+  });
+
+  test('a group of compileStep without a parameter: those count that its optimizer updates', () => {
+    const [a, b] = [new nn.Linear(4, 2), new nn.Linear(2, 2, { bias: false })];
+    const compile =
+      (match: RegExp): (() => void) =>
+      () => {
+        const [first, second] = [
+          optim.sgd({ lr: 0.1, groups: [{ match: /bias/, lr: 1 }] }),
+          optim.sgd({ lr: 0.1, groups: [{ match, lr: 1 }] }),
+        ];
+        compileStep(
+          (io) => {
+            const y = io.call(b, io.call(a, io.input('x')));
+            const loss = ops.mean(ops.mul(y, y));
+            return { updates: [io.minimize(loss, a, first), io.minimize(loss, b, second)] };
+          },
+          { inputs: { x: [2, 4] }, threads: 1 },
+        ).close();
+      };
+    expect(compile(/weight/)).not.toThrow();
+    expectError('ERR_INVALID_ARGUMENT', compile(/bias/), 'compileStep expects every group', 'matches none of 1: weight');
   });
 });

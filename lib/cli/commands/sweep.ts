@@ -22,7 +22,7 @@ export const sweep: Command = {
   operands: 'CONFIG',
   operandCount: [1, 1],
   purpose:
-    'Trains every combination of some settings, each in a process of its own, and prints them from the best to the worst. CONFIG is a file as `stridenet train --config` takes it.',
+    'Trains every combination of some settings, each in a process of its own, and prints them from the best to the worst. CONFIG is a file as `stridenet train --config` takes it. Exit code 1 when a combination failed.',
   options: {
     param: {
       value: 'NAME=VALUES',
@@ -63,7 +63,7 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
       terminal.err(`stridenet: interrupted; ${finished.length} of ${plan.combinations.length} combinations are done. ${advice}`);
       return interruption.exitCode;
     }
-    return finished.some((each) => 'result' in each) ? 0 : 1;
+    return finished.every((each) => 'result' in each) ? 0 : 1;
   } finally {
     interruption.dispose();
     if (plan.out === undefined) await rm(folder, { recursive: true, force: true });

@@ -9,13 +9,13 @@ import { manualSeed } from '../../random';
 import { fit, type Callback, type History, type Trainer } from '../../train';
 import { UsageError, type Arguments, type Command, type Terminal } from '../arguments';
 import { CheckpointFile } from '../checkpoints';
-import { holdOut, loadData, type AnyLoaded, type Loaded } from '../datasets';
+import { formatSkipped, holdOut, loadData, skippedFiles, type AnyLoaded, type Loaded } from '../datasets';
 import { Interruption } from '../interruption';
 import { checkClassNames, checkImages, modelMetadata, saveModel, trainedClasses, type ModelDescription } from '../models';
 import type { Settings } from '../settings/settings';
 import { optionsOf, SETTINGS } from '../settings/table';
-import { bestCallbacks, checkAugment, outputCallbacks, resolvedSettings, trainOptionsOf, type TrainOptions } from '../trainOptions';
-import { formatEpoch, reportTraining } from '../trainingReport';
+import { bestCallbacks, outputCallbacks, pictureOptionsOf, resolvedSettings, trainOptionsOf, type TrainOptions } from '../trainOptions';
+import { EXIT_UNWRITTEN, formatEpoch, reportTraining } from '../trainingReport';
 import { runMetadata, trainingRun, type TrainingRun } from '../trainingRun';
 
 export const train: Command = {
@@ -23,7 +23,8 @@ export const train: Command = {
   operands: '[MODEL]',
   operandCount: [0, 1],
   purpose:
-    'Trains a model and reports its accuracy on the test images. Ctrl-C, SIGTERM and SIGHUP stop it after the step under way and save what was learned.',
+    'Trains a model and reports its accuracy on the test images. Ctrl-C, SIGTERM and SIGHUP stop it after the step under way and save what was learned. ' +
+    'Exit code 3: all was trained and saved, but a log or report could not be written.',
   options: {
     ...optionsOf(SETTINGS),
     config: { value: 'FILE', help: 'settings by their names in camelCase (.json, .js, .mjs, .ts); flags go before them' },
@@ -69,14 +70,24 @@ async function run(args: Arguments, terminal: Terminal): Promise<number> {
     const kept = await keep(training, history !== undefined);
     if (interruption.exitCode !== undefined) {
       terminal.err(`stridenet: interrupted; ${kept}`);
+      const skipped = skippedOf(training);
+      if (skipped) terminal.err(`stridenet: left out: ${formatSkipped(skipped)}.`);
       return interruption.exitCode;
     }
   } finally {
     interruption.dispose();
   }
   const seconds = (performance.now() - started) / 1000;
-  if (history) await reportTraining({ ...training, test: training.data.test, history, seconds }, training.json, terminal);
-  return 0;
+  if (!history) return 0;
+  const transforms = training.options.validationTransforms;
+  const trained = { ...training, test: training.data.test, transforms, history, seconds, skipped: () => skippedOf(training) };
+  await reportTraining(trained, training.json, terminal);
+  for (const reason of history.unwritten ?? []) terminal.err(`stridenet: training was done, but a file lacks a part: ${reason}`);
+  return history.unwritten ? EXIT_UNWRITTEN : 0;
+}
+
+function skippedOf({ settings, data }: Training): string[] | undefined {
+  return skippedFiles(settings, [data.train, data.validation, data.test]);
 }
 
 /** Reads and checks all there is to read, and builds the model. */
@@ -84,16 +95,22 @@ async function prepare(args: Arguments, isDry: boolean, terminal: Terminal): Pro
   const run = await trainingRun(args);
   const { settings, origin, resume } = run;
   const entry = findModel(settings.model);
-  const options = trainOptionsOf(settings, origin);
+  const ofSettings = trainOptionsOf(settings, origin);
   const best = bestCallbacks(settings, origin);
   const out = settings.fastDevRun ? undefined : settings.out;
   for (const path of [out, settings.log, settings.report]) if (path !== undefined) await checkWritable(path);
   const loaded = await loadData(settings, entry.input);
   const data = settings.validation === undefined ? loaded : holdOut(loaded, settings.validation, settings.seed);
-  const { classes: classNames, shape: input } = data.train;
-  checkImages(settings.model, entry, input, `--data ${settings.data}`);
+  const { classes: classNames } = data.train;
+  const { options: ofPictures, shape: input } = pictureOptionsOf(settings, data.train);
+  const options = { ...ofSettings, ...ofPictures };
+  checkImages(
+    settings.model,
+    entry,
+    input,
+    `--data ${settings.data}${input.join() === data.train.shape.join() ? '' : ' behind its transforms'}`,
+  );
   if (resume !== undefined && isLazy(data.train)) checkClassNames(resume, await trainedClasses(resume), classNames);
-  checkAugment(options, data.train);
 
   manualSeed(settings.seed);
   const { activation, pooling, stem, init } = settings;
@@ -135,10 +152,17 @@ async function learn(training: Training, interruption: Interruption, terminal: T
     const history = await fit(model, data.train, {
       ...options,
       resume,
+      // Who names data for a training that goes on means what is there.
+      resumeChanges: resume !== undefined && namesData(training) ? ['images'] : undefined,
       validation,
       signal: interruption.signal,
       progress: !json && terminal.interactive,
-      callbacks: [first, ...training.best, ...outputCallbacks(settings, resolved, validation, resume !== undefined), last],
+      callbacks: [
+        first,
+        ...training.best,
+        ...outputCallbacks(settings, resolved, { validation, transforms: options.validationTransforms }, resume !== undefined),
+        last,
+      ],
     });
     if (history.epochs.length > 0) return history;
   } catch (error) {
@@ -146,6 +170,10 @@ async function learn(training: Training, interruption: Interruption, terminal: T
     return undefined;
   }
   throw new UsageError(`--epochs ${epochs} leaves nothing to do: ${formatValue(resume)} has as many epochs behind it.`);
+}
+
+function namesData({ origin: { flags, file } }: Training): boolean {
+  return flags['data'] !== undefined || file?.settings['data'] !== undefined;
 }
 
 /** Writes what was learned, and says where it is. */
@@ -159,7 +187,7 @@ async function keep({ settings, out, model, description, checkpoints, trainer, g
 }
 
 /** What would be trained. */
-function printPlan({ resolved, settings, data, validation, model, json }: Training, terminal: Terminal): void {
+function printPlan({ resolved, settings, data, validation, model, description, json }: Training, terminal: Terminal): void {
   const { batchSize, dropLast, limitBatches, fastDevRun, epochs, accumulate = 1 } = settings;
   const all = dropLast ? Math.floor(data.train.length / batchSize) : Math.ceil(data.train.length / batchSize);
   if (all === 0) {
@@ -173,7 +201,7 @@ function printPlan({ resolved, settings, data, validation, model, json }: Traini
   const plan = {
     config: resolved,
     images: { train: data.train.length, validation: validation.length, test: data.test.length },
-    shape: data.train.shape,
+    shape: description.input,
     classes: data.train.classes.length,
     parameters: model.parameters().reduce((sum, { size }) => sum + size, 0),
     stepsPerEpoch: Math.ceil(batches / accumulate),
@@ -189,7 +217,7 @@ function printPlan({ resolved, settings, data, validation, model, json }: Traini
   terminal.out(`\nparameters  ${count(plan.parameters)}`);
   const validates = validation === data.test ? 'the test images validate' : `${count(images.validation)} to validate`;
   terminal.out(
-    `images      ${count(images.train)} to train, ${validates}, ${count(images.test)} to test; ${plan.shape.join('x')}, ${plan.classes} classes`,
+    `images      ${count(images.train)} to train, ${validates}, ${count(images.test)} to test; ${plan.shape!.join('x')}, ${plan.classes} classes`,
   );
   terminal.out(`steps       ${count(plan.stepsPerEpoch)} an epoch, ${count(plan.stepsPerEpoch * plan.epochs)} in all`);
   terminal.out('Nothing was trained (--dry-run).');

@@ -6,6 +6,7 @@ import { create } from '../../transforms';
 import { findKind } from '../../transforms/kinds';
 import { UsageError, type Arguments } from '../arguments';
 import { parseCall, parseCalls, type Call } from './calls';
+import type { Presets, TransformSetting } from './presets';
 
 /** A value of either origin becomes the same plain data. */
 export interface Kind {
@@ -132,31 +133,31 @@ function checkNames(where: string, names: readonly string[]): readonly string[] 
   return names;
 }
 
-/** Plain data that says a transform: { name: 'randomCrop', size: 28, padding: 2 }. */
-export type TransformSetting = Readonly<Record<string, unknown>> & { readonly name: string };
+/** Transforms of pictures, in order; a preset stands for several, whose arguments follow from the size of the pictures. */
+export function transformList(presets: Presets): Kind {
+  const names = Object.keys(presets);
+  return {
+    ofFlag: (args, flag) => {
+      const given = args.text(flag);
+      if (given === undefined) return undefined;
+      return parseCalls(flag, given).map((call) => asUsage(() => transformOfCall(`--${flag}`, call, names)));
+    },
+    ofFile: (where, name, value) => {
+      const entries = readArray(value, 255);
+      if (!entries) throw invalid(where, `${name} to be an array such as [{ "name": "randomCrop", "size": 28, "padding": 2 }]`, value);
+      return entries.map((entry, i) => {
+        const at = `${name}[${i}]`;
+        const given = typeof entry === 'string' ? { name: entry } : entry;
+        if (typeof given !== 'object' || given === null || Array.isArray(given))
+          throw invalid(where, `${at} to be a name or an object with one`, entry);
+        return within(`${where}: `, () => checkTransform(at, given as Record<string, unknown>, names));
+      });
+    },
+  };
+}
 
-/** Transforms of pictures, in order. */
-export const transformList: Kind = {
-  ofFlag: (args, flag) => {
-    const given = args.text(flag);
-    if (given === undefined) return undefined;
-    return parseCalls(flag, given).map((call) => asUsage(() => transformOfCall(`--${flag}`, call)));
-  },
-  ofFile: (where, name, value) => {
-    const entries = readArray(value, 255);
-    if (!entries) throw invalid(where, `${name} to be an array such as [{ "name": "randomCrop", "size": 28, "padding": 2 }]`, value);
-    return entries.map((entry, i) => {
-      const at = `${name}[${i}]`;
-      const given = typeof entry === 'string' ? { name: entry } : entry;
-      if (typeof given !== 'object' || given === null || Array.isArray(given))
-        throw invalid(where, `${at} to be a name or an object with one`, entry);
-      return within(`${where}: `, () => checkTransform(at, given as Record<string, unknown>));
-    });
-  },
-};
-
-function transformOfCall(where: string, { name, positional, named }: Call): TransformSetting {
-  const names = findKind(where, name).positional as readonly string[];
+function transformOfCall(where: string, { name, positional, named }: Call, presets: readonly string[]): TransformSetting {
+  const names = presets.includes(name) ? [] : (findKind(where, name, presets).positional as readonly string[]);
   if (positional.length > names.length) {
     throw new UsageError(
       `${where}: ${name} takes ${names.length === 0 ? 'no argument' : names.join(', ')} without a name in front: write KEY=VALUE.`,
@@ -165,12 +166,24 @@ function transformOfCall(where: string, { name, positional, named }: Call): Tran
   const front = Object.fromEntries(positional.map((value, i) => [names[i]!, value]));
   const both = Object.keys(front).find((key) => Object.hasOwn(named, key));
   if (both !== undefined) throw new UsageError(`${where}: ${name} has ${both} twice.`);
-  return checkTransform(where, { name, ...front, ...named });
+  return checkTransform(where, { name, ...front, ...named }, presets);
 }
 
 /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
-function checkTransform(where: string, { name, ...options }: Readonly<Record<string, unknown>>): TransformSetting {
-  const kind = findKind(where, name);
+function checkTransform(
+  where: string,
+  { name, ...options }: Readonly<Record<string, unknown>>,
+  presets: readonly string[],
+): TransformSetting {
+  if (presets.includes(name as string)) {
+    const [option] = Object.keys(options);
+    if (option === undefined) return { name: name as string };
+    throw new StridenetError(
+      'ERR_UNKNOWN_OPTION',
+      `${where}: the preset ${String(name)} has no option "${option}". Name the transforms that it stands for, which --dry-run prints.`,
+    );
+  }
+  const kind = findKind(where, name, presets);
   if (!kind.encode) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',

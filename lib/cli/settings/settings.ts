@@ -4,7 +4,7 @@ import { formatValue, nearest, StridenetError } from '../../errors';
 import { isPlainObject } from '../../graph/plainObject';
 import { Arguments, UsageError } from '../arguments';
 import { optionsOf, SECTIONS, SETTINGS, SGD_DEFAULTS, type OptimizerName, type ScheduleName, type Setting } from './table';
-import type { TransformSetting } from './kinds';
+import type { TransformSetting } from './presets';
 
 /** What is said of a training, in the shape of a config file; sections are objects. JSON holds it. */
 export type Settings = Readonly<Record<string, unknown>>;
@@ -22,6 +22,7 @@ export interface TrainSettings extends DataSettings {
   readonly ema?: { readonly decay?: number };
   readonly labelSmoothing: number;
   readonly augment?: readonly TransformSetting[];
+  readonly validationTransforms?: readonly TransformSetting[];
   readonly mixup?: Settings;
   readonly cutmix?: Settings;
   readonly validation?: number;

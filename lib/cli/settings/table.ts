@@ -4,6 +4,7 @@ import { INIT_NAMES } from '../../models/catalogue';
 import * as optimizers from '../../optim/optimizers';
 import type { OptionSpec } from '../arguments';
 import { batches, integer, metricNames, named, number, numberOf, size, text, transformList, word, yes, type Kind } from './kinds';
+import { AUGMENT_PRESETS, VALIDATION_PRESETS } from './presets';
 
 /** One setting. */
 export interface Setting {
@@ -68,6 +69,9 @@ export const SEED = setting(
   },
 );
 
+/** What is done to the pictures that are measured. */
+export const VALIDATION_TRANSFORMS = setting('validation-transforms', 'validationTransforms', transformList(VALIDATION_PRESETS), `done to pictures that validate and test: ${Object.keys(VALIDATION_PRESETS).join(', ')}, or transforms such as resize:256,centerCrop:224`, { value: 'LIST' }); // prettier-ignore
+
 const MODEL_SETTINGS: readonly Setting[] = [
   setting('activation', 'activation', word(['relu', 'sigmoid', 'tanh']), 'lenet5: relu, sigmoid or tanh (default relu)', { value: 'NAME' }),
   setting('pooling', 'pooling', word(['max', 'avg']), 'lenet5: max or avg (default max)', { value: 'NAME' }),
@@ -103,9 +107,8 @@ const OPTIMIZER_SETTINGS: readonly Setting[] = [
 ];
 
 const AUGMENT_SETTINGS: readonly Setting[] = [
-  setting('augment', 'augment', transformList, 'random changes of pictures, such as randomCrop:28:padding=2,randomHorizontalFlip', {
-    value: 'LIST',
-  }),
+  setting('augment', 'augment', transformList(AUGMENT_PRESETS), `random changes of pictures: ${Object.keys(AUGMENT_PRESETS).join(', ')}, or transforms such as randomCrop:28:padding=2,randomErasing`, { value: 'LIST' }), // prettier-ignore
+  VALIDATION_TRANSFORMS,
   setting('mixup', 'mixup.alpha', number(1e-3, 1e6), 'mix pictures and their classes by this alpha', { value: 'A' }),
   setting('cutmix', 'cutmix.alpha', number(1e-3, 1e6), 'boxes of pictures in others, by this alpha', { value: 'A' }),
 ];

@@ -3,6 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { parseJson } from '../../io/json';
+import { EXIT_UNWRITTEN } from '../trainingReport';
 
 /** What a training printed in the end, or why it failed. */
 export type Outcome = { readonly result: Readonly<Record<string, unknown>> } | { readonly error: string };
@@ -42,7 +43,7 @@ export class Children {
     this.running.delete(child);
     if (this.signal.aborted) return undefined;
     if (fault !== undefined) return { error: `The process could not be started: ${fault}` };
-    if (code !== 0) return { error: errorOf(err) ?? `The process ended with ${signal ?? `exit code ${code}`}.` };
+    if (code !== 0 && code !== EXIT_UNWRITTEN) return { error: errorOf(err) ?? `The process ended with ${signal ?? `exit code ${code}`}.` };
     return resultOf(out);
   }
 
