@@ -144,7 +144,7 @@ describe('what a config file may not say', () => {
     [{ epochs: '3' }, 'expects config.epochs to be an integer of at least 1 but got "3".'],
     [{ model: 5 }, 'expects config.model to be the name of a model but got 5.'],
     [{ optimizer: 5 }, 'expects config.optimizer to be a name or an object of options but got 5.'],
-    [{ optimizer: { name: 'adan' } }, 'expects config.optimizer.name to be one of sgd, adam'],
+    [{ optimizer: { name: 'adan' } }, 'expects config.optimizer.name to be one of adadelta, adagrad'],
     [{ optimizer: { momentun: 0.9 } }, 'config.optimizer of "'],
     [{ optimizer: { momentun: 0.9 } }, 'optim.sgd has no option "momentun". Did you mean "momentum"?'],
     [{ optimizer: { lr: -1 } }, 'expects config.optimizer.lr to be a finite number in [0, Infinity] but got -1.'],
@@ -185,7 +185,7 @@ describe('what a config file may not say', () => {
 });
 
 it.each<[string[], string]>([
-  [['--optimizer', 'adm'], '--optimizer expects one of sgd, adam'],
+  [['--optimizer', 'adm'], '--optimizer expects one of adadelta, adagrad'],
   [['--optimizer', 'adam', '--momentum', '0.9'], '--optimizer and --momentum: optim.adam has no option "momentum".'],
   [['--optimizer', 'sgd:lr=1', '--lr', '2'], '--lr and --optimizer both say lr.'],
   [['--optimizer', 'sgd:1'], '--optimizer: sgd takes its arguments by name: write KEY=VALUE.'],

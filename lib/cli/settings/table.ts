@@ -132,7 +132,13 @@ const COURSE_SETTINGS: readonly Setting[] = [
 const OUTPUT_SETTINGS: readonly Setting[] = [
   setting('log', 'log', text, 'a table of the epochs (.csv)', { value: 'FILE' }),
   setting('tensorboard', 'tensorboard', text, 'event files for TensorBoard', { value: 'DIR' }),
-  setting('report', 'report', text, 'a page about the training (.html): curves, confusion matrix, worst mistakes', { value: 'FILE' }),
+  setting(
+    'report',
+    'report',
+    text,
+    'a page about the training (.html): curves, gradients of the layers, confusion matrix, worst mistakes',
+    { value: 'FILE' },
+  ),
   setting('out', 'out', text, 'weights file to write (.safetensors); FILE.checkpoint.safetensors beside it until training is done', {
     value: 'FILE',
   }),
