@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { formatValue, StridenetError } from '../errors';
 import { parseJson } from '../io/json';
 import { readSafetensorsMetadata } from '../io/safetensors';
+import type { FitOptions } from '../train/fit';
 import { UsageError, type Arguments } from './arguments';
 import { dataSource } from './datasets';
 import { readConfig } from './settings/configFile';
@@ -16,6 +17,8 @@ export interface TrainingRun {
   readonly origin: Origin;
   /** The checkpoint that it goes on from. */
   readonly resume: string | undefined;
+  /** What may be others than in that checkpoint (see `fit`): what was given anew, and what follows from it. */
+  readonly resumeChanges: NonNullable<FitOptions['resumeChanges']>;
 }
 
 const RUN_KEY = 'stridenet.train';
@@ -48,12 +51,18 @@ export async function trainingRun(args: Arguments): Promise<TrainingRun> {
   const origin: Origin = { flags, file };
   const resume = args.text('resume');
   const before = resume === undefined ? undefined : await readRun(resume);
-  if (before) return { settings: continued(resume!, before, origin) as unknown as TrainSettings, origin, resume };
+  const anew = (name: string): boolean => resume !== undefined && merge(file?.settings ?? {}, flags)[name] !== undefined;
+  const images = anew('data') ? (['images'] as const) : [];
+  if (before) {
+    // A schedule of other length may have another warm-up.
+    const resumeChanges = [...images, ...(anew('epochs') ? (['schedule'] as const) : [])];
+    return { settings: continued(resume!, before, origin) as unknown as TrainSettings, origin, resume, resumeChanges };
+  }
   const given = merge(file?.settings ?? {}, flags);
   if (given['model'] === undefined) {
     throw new UsageError(`stridenet train expects MODEL.${file ? ` ${file.path} has no setting config.model either.` : ''}`);
   }
-  return { settings: withDefaults(given), origin, resume };
+  return { settings: withDefaults(given), origin, resume, resumeChanges: images };
 }
 
 /** The settings of a checkpoint with what may change. @throws UsageError when something else is given */

@@ -353,7 +353,7 @@ function settingsOf({ shuffle = true, dropLast = false, ...options }: FitOptions
     dropLast,
     limitBatches,
     overfitBatches,
-    schedule: schedule && (scheduleRecipe(schedule) ?? OWN_CODE),
+    schedule: scheduleRecipe(schedule ?? schedules.constant()) ?? OWN_CODE,
     swa: swa && { start: swa.start ?? DEFAULT_SWA_START, lr: swa.lr },
     augment: augment?.map(plain),
     mix: mix && plain(mix),

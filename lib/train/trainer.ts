@@ -499,7 +499,9 @@ export class Trainer {
    * @throws StridenetError ERR_FILE_ACCESS, ERR_BAD_FILE, ERR_STATE_DICT_MISMATCH; ERR_INVALID_ARGUMENT when the file cannot build the model, or for a
    *   setting that it was not saved with, with both values; ERR_UNKNOWN_OPTION
    * @example const trainer = await Trainer.resume('checkpoint.safetensors'); // trainer.model is the model
-   * @example await Trainer.resume('checkpoint.safetensors', model, { ...options, optimizer: optim.sgd({ lr: 0.01 }) }, { changes: ['optimizer'] });
+   * @example
+   * const options = { optimizer: optim.sgd({ lr: 0.01 }), input: [1, 28, 28], batchSize: 32 } as const;
+   * await Trainer.resume('checkpoint.safetensors', model, options, { changes: ['optimizer'] });
    */
   static async resume(path: string, model?: Module, options?: TrainerOptions, resumeOptions: TrainerResumeOptions = {}): Promise<Trainer> {
     const where = 'Trainer.resume';

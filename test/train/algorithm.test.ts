@@ -63,7 +63,7 @@ test.each(MODES)('Trainer: %s in forward and both gradients, also after resume',
   const model = new nn.Sequential(new nn.Conv2d(64, 64, 3, { padding: 1 }), ...network());
   using trainer = new Trainer(model, { optimizer: optim.sgd({ lr: 0.01 }), input: [...SHAPE], batchSize: 2, algorithm });
   const listing = ({ model, programs }: Trainer): string =>
-    programs.listing(`train 2 float32 last of 1 ${formOf(model)}`, () => {
+    programs.listing(`train last of 1 2 float32 ${formOf(model)}`, () => {
       throw new Error('no step has been made');
     });
   await trainer.step(images, Uint8Array.of(0, 1));

@@ -100,7 +100,7 @@ const changes: readonly [name: string, change: Partial<FitOptions>, place: strin
     '"3.bias"',
     'none',
   ],
-  ['schedule', { schedule: undefined }, 'schedule', '{', 'none'],
+  ['schedule', { schedule: undefined }, 'schedule.name', '"warmup"', '"constant"'],
   ['schedule', { schedule: optim.warmup({ epochs: 1 }, optim.step({ stepSize: 6 })) }, 'schedule.options.after.options.stepSize', '5', '6'],
   ['schedule', { schedule: () => 1 }, 'schedule', '{', 'code of your own'],
   ['augment', { augment: undefined }, 'augment', '[{', 'none'],

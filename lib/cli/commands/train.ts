@@ -127,7 +127,7 @@ async function prepare(args: Arguments, isDry: boolean, terminal: Terminal): Pro
 
 /** Trains; undefined when that was interrupted. */
 async function learn(training: Training, interruption: Interruption, terminal: Terminal): Promise<History | undefined> {
-  const { settings, options, data, validation, model, checkpoints, resolved, resume, json } = training;
+  const { settings, options, data, validation, model, checkpoints, resolved, resume, resumeChanges, json } = training;
   const { epochs } = options;
   const validates = validation === data.test ? 'test' : 'validation';
   const first: Callback = {
@@ -152,8 +152,7 @@ async function learn(training: Training, interruption: Interruption, terminal: T
     const history = await fit(model, data.train, {
       ...options,
       resume,
-      // Who names data for a training that goes on means what is there.
-      resumeChanges: resume !== undefined && namesData(training) ? ['images'] : undefined,
+      resumeChanges,
       validation,
       signal: interruption.signal,
       progress: !json && terminal.interactive,
@@ -170,10 +169,6 @@ async function learn(training: Training, interruption: Interruption, terminal: T
     return undefined;
   }
   throw new UsageError(`--epochs ${epochs} leaves nothing to do: ${formatValue(resume)} has as many epochs behind it.`);
-}
-
-function namesData({ origin: { flags, file } }: Training): boolean {
-  return flags['data'] !== undefined || file?.settings['data'] !== undefined;
 }
 
 /** Writes what was learned, and says where it is. */
