@@ -60,6 +60,7 @@ export function checkpoint(options: CheckpointOptions): Callback {
   const monitored = keep === 'best' || typeof keep === 'number';
   const monitor = new Monitor(where, options.monitor ?? 'valLoss', options.mode);
   let saved: Saved[] = [];
+  let goesOn = false;
   const write = async (trainer: Trainer, file: string): Promise<void> => trainer.save(file);
   return asWriter('checkpoint', {
     name: `checkpoint ${path}`,
@@ -68,8 +69,14 @@ export function checkpoint(options: CheckpointOptions): Callback {
       const { best, saved: files } = (state ?? {}) as { best?: unknown; saved?: unknown };
       monitor.best = typeof best === 'number' ? best : undefined;
       saved = Array.isArray(files) ? files.filter(isSaved) : [];
+      goesOn = true;
     },
-    onTrainBegin: (context) => (monitored ? monitor.checkBegins(context) : undefined),
+    onTrainBegin(context) {
+      if (monitored) monitor.checkBegins(context);
+      // What another training saved does not count for this one.
+      if (!goesOn) [monitor.best, saved] = [undefined, []];
+      goesOn = false;
+    },
     async onEpochEnd(record, context) {
       const { trainer } = context;
       const fileOf = (): string => fill(where, path, { ...record, step: trainer.steps });

@@ -8,7 +8,10 @@ import { numbersOf } from '../report/numbers';
 
 /** Options of `callbacks.csvLogger`. */
 export interface CsvLoggerOptions {
-  /** Go on with the file, if there is one, under its header: after `resume`. Default false: a file that is there is replaced. */
+  /**
+   * Go on with the file, if there is one, under its header: after `resume`, where rows of later epochs than that of the checkpoint are cut off, which
+   * come again. Default false: a file that is there is replaced.
+   */
   append?: boolean | undefined;
   /** Between columns: `','`, `';'` or a tab, say. Default `','`. */
   separator?: string | undefined;
@@ -34,15 +37,19 @@ export function csvLogger(path: string, options: CsvLoggerOptions = {}): Callbac
   let file: AppendedFile;
   let columns: readonly string[] | undefined;
   return asWriter('log', {
-    async onTrainBegin() {
+    async onTrainBegin({ trainer }) {
       columns = undefined;
       if (!append) {
         file = await AppendedFile.create(path);
         return;
       }
-      const { file: continued, firstLine } = await AppendedFile.continueLines(path);
+      const cellsOf = (line: string): string[] => line.split(separator).map(unquoted);
+      // A training that was killed may have come further than the checkpoint that this one goes on from.
+      const isAhead = (line: string, header: string): boolean =>
+        trainer.epoch > 0 && Number(cellsOf(line)[cellsOf(header).indexOf('epoch')]) > trainer.epoch;
+      const { file: continued, firstLine } = await AppendedFile.continueLines(path, isAhead);
       file = continued;
-      columns = firstLine?.split(separator).map(unquoted);
+      columns = firstLine === undefined ? undefined : cellsOf(firstLine);
     },
     async onEpochEnd(record) {
       const numbers = new Map(numbersOf(record));

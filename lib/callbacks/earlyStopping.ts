@@ -25,7 +25,8 @@ export interface EarlyStoppingOptions {
 /**
  * Ends training when `monitor` has not improved for `patience` epochs, as keras.callbacks.EarlyStopping does, but for `restoreBest`, which is
  * on: then the best weights are kept in memory and put back when training ends, also when it ends by its last epoch, a signal or an error. With
- * `ema` they are the averages. Checkpoints hold the best weights and the count, so that a resumed training ends as it would have.
+ * `ema` they are the averages. Checkpoints hold the best weights and the count, so that a resumed training ends as it would have; a training that
+ * is not resumed begins anew, also with a callback that another one had.
  *
  * @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION; in training ERR_INVALID_ARGUMENT when records have no number `monitor`
  * @example
@@ -41,6 +42,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   const { baseline } = options;
   if (baseline !== undefined) checkNumber(where, 'baseline', baseline);
   let wait = 0;
+  let goesOn = false;
   const restore = async ({ trainer }: FitContext): Promise<void> => (restoreBest ? trainer.restoreBest() : undefined);
   return {
     name: `earlyStopping ${monitor.name}`,
@@ -49,8 +51,14 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
       const { best, wait: waited } = (state ?? {}) as { best?: unknown; wait?: unknown };
       monitor.best = typeof best === 'number' ? best : undefined;
       wait = typeof waited === 'number' ? waited : 0;
+      goesOn = true;
     },
-    onTrainBegin: (context) => monitor.checkBegins(context),
+    onTrainBegin(context) {
+      monitor.checkBegins(context);
+      // What another training came to does not count for this one.
+      if (!goesOn) [monitor.best, wait] = [undefined, 0];
+      goesOn = false;
+    },
     async onEpochEnd(record, context) {
       const { trainer } = context;
       if (record.epoch < startFromEpoch) return;

@@ -3,13 +3,18 @@
 import { checkBoolean, checkOptions } from '../errors';
 import { AppendedFile } from '../io/appendedFile';
 import { checkPath } from '../io/file';
+import { parseJson } from '../io/json';
 import { asWriter, type Callback } from '../train/callbacks';
 import type { BatchRecord, EpochRecord } from '../train/history';
+import type { Trainer } from '../train/trainer';
 import { numbersOf } from '../report/numbers';
 
 /** Options of `callbacks.jsonLogger`. */
 export interface JsonLoggerOptions {
-  /** Go on with the file, if there is one: after `resume`. Default false: a file that is there is replaced. */
+  /**
+   * Go on with the file, if there is one: after `resume`, where records of what comes behind the checkpoint are cut off, which come again. Default false:
+   * a file that is there is replaced.
+   */
   append?: boolean | undefined;
   /** A line for each batch as well, which has `batch` and `step`. Default false. */
   everyBatch?: boolean | undefined;
@@ -38,10 +43,22 @@ export function jsonLogger(path: string, options: JsonLoggerOptions = {}): Callb
     await file.append(`${JSON.stringify(Object.fromEntries(fields))}\n`);
   };
   return asWriter('log', {
-    async onTrainBegin() {
-      file = append ? (await AppendedFile.continueLines(path)).file : await AppendedFile.create(path);
+    async onTrainBegin({ trainer }) {
+      // A training that was killed may have come further than the checkpoint that this one goes on from.
+      const isAhead = (line: string): boolean => trainer.steps > 0 && isOfLater(line, trainer);
+      file = append ? (await AppendedFile.continueLines(path, isAhead)).file : await AppendedFile.create(path);
     },
     onEpochEnd: write,
     ...(everyBatch ? { onBatchEnd: write } : {}),
   });
+}
+
+/** Whether a line is the record of a batch or of an epoch that the trainer has not come to. */
+function isOfLater(line: string, { epoch, steps }: Trainer): boolean {
+  try {
+    const record = parseJson(line) as { epoch?: unknown; step?: unknown } | null;
+    return typeof record?.step === 'number' ? record.step > steps : Number(record?.epoch) > epoch;
+  } catch {
+    return false;
+  }
 }

@@ -29,7 +29,7 @@ export interface PictureFiles extends Omit<DatasetFacts, 'shape' | 'layout'> {
 export async function pictureDataset(where: string, files: PictureFiles, settings: PictureFilesSettings): Promise<PictureDataset> {
   const { title, origin, root, paths, labels, ...facts } = files;
   const [height, width] = settings.decoding.size;
-  const reader = new PictureReader(title, paths, settings);
+  const reader = new PictureReader(title, files, settings);
   const dataset = readLazy(where, {
     ...facts,
     shape: [settings.decoding.channels, height, width],
@@ -51,16 +51,24 @@ class PictureReader {
   private readonly unreadable = new Map<number, string>();
   private readonly limiter: Limiter;
   private readonly size: number;
+  private readonly paths: readonly string[];
+  /** Pictures of each class that are not left out; empty where labels are no classes. */
+  private readonly leftOfClass: number[] = [];
   private cache: PictureCache | undefined;
 
   constructor(
     private readonly title: string,
-    private readonly paths: readonly string[],
+    private readonly files: PictureFiles,
     private readonly settings: PictureFilesSettings,
   ) {
     const { channels, size } = settings.decoding;
     this.size = elementCount([...size, channels]);
     this.limiter = new Limiter(settings.concurrency ?? availableParallelism() + 1);
+    this.paths = files.paths;
+    const { classes, labels } = files;
+    if (classes.length === 0 || labels.length !== files.paths.length) return;
+    this.leftOfClass = classes.map(() => 0);
+    for (let i = 0; i < labels.length; i++) this.leftOfClass[labels[i]!]!++;
   }
 
   /** Reads from the cache from now on, which is made if there is none of these pictures. @param makeFolder whether its folder is made too */
@@ -120,10 +128,17 @@ class PictureReader {
     if (this.unreadable.has(index)) return;
     this.unreadable.set(index, reason);
     this.skipped.push(this.paths[index]!);
-    if (this.skipped.length > 1) return;
-    process.emitWarning(
-      `${this.title} leaves out files that are no pictures: ${reason} Its field "skipped" lists every one that is found.`,
-      'StridenetWarning',
-    );
+    if (this.skipped.length === 1)
+      this.warn(`leaves out files that are no pictures: ${reason} Its field "skipped" lists every one that is found.`);
+    const { classes, labels } = this.files;
+    if (this.leftOfClass.length === 0) return;
+    const label = labels[index]!;
+    this.leftOfClass[label]!--;
+    if (this.leftOfClass[label] === 0)
+      this.warn(`has no picture left of the class ${formatValue(classes[label])}: all of them were left out.`);
+  }
+
+  private warn(what: string): void {
+    process.emitWarning(`${this.title} ${what}`, 'StridenetWarning');
   }
 }

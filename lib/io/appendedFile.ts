@@ -11,6 +11,8 @@ import { fileError } from './file';
 // Opening a pipe that nobody reads fails at once instead of waiting for a reader.
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NONBLOCK ?? 0);
 
+const NEWLINE = 0x0a;
+
 export class AppendedFile {
   private constructor(readonly path: string) {}
 
@@ -23,18 +25,27 @@ export class AppendedFile {
 
   /**
    * A file of lines that is gone on with, and its first line; an empty one if there was none. What a killed writer left of its last line is cut
-   * off.
+   * off, and the first line that is `tooFar` with all behind it.
    * @throws StridenetError ERR_FILE_ACCESS
    */
-  static async continueLines(path: string): Promise<{ file: AppendedFile; firstLine: string | undefined }> {
+  static async continueLines(
+    path: string,
+    tooFar: (line: string, firstLine: string) => boolean = () => false,
+  ): Promise<{ file: AppendedFile; firstLine: string | undefined }> {
     const file = new AppendedFile(path);
     await file.write(FLAGS, '');
     try {
-      const text = await readFile(path);
-      const end = text.lastIndexOf('\n') + 1;
-      if (end < text.length) await truncate(path, end);
-      const firstLine = end === 0 ? undefined : text.toString('utf8', 0, text.indexOf('\n')).replace(/\r$/, '');
-      return { file, firstLine };
+      const bytes = await readFile(path);
+      const lines: string[] = [];
+      let end = 0;
+      for (let next = bytes.indexOf(NEWLINE); next >= 0; next = bytes.indexOf(NEWLINE, end)) {
+        const line = bytes.toString('utf8', end, next).replace(/\r$/, '');
+        if (tooFar(line, lines[0] ?? line)) break;
+        lines.push(line);
+        end = next + 1;
+      }
+      if (end < bytes.length) await truncate(path, end);
+      return { file, firstLine: lines[0] };
     } catch (error) {
       throw fileError('read', path, error);
     }

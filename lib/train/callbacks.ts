@@ -120,6 +120,7 @@ function plainState({ name, saveState }: Callback): unknown {
 /** Calls every callback of an event in order, each after the one before has finished. */
 export class Notifier {
   private readonly failed = new Map<Callback, string>();
+  private readonly warned = new Set<Callback>();
 
   constructor(
     private readonly callbacks: readonly Callback[],
@@ -200,8 +201,9 @@ export class Notifier {
     const kind = writers.get(callback);
     if (kind === undefined || kind === 'checkpoint') return false;
     if (!(error instanceof StridenetError) || error.code !== 'ERR_FILE_ACCESS') return false;
-    if (this.failed.has(callback)) return true;
-    this.failed.set(callback, error.message);
+    if (!this.failed.has(callback)) this.failed.set(callback, error.message);
+    if (this.warned.has(callback)) return true;
+    this.warned.add(callback);
     process.emitWarning(`${error.message} Training goes on, and the file lacks what cannot be written.`, 'StridenetWarning');
     return true;
   }

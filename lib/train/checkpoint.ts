@@ -264,6 +264,7 @@ function checkSlots(
   ];
   throw new StridenetError(
     'ERR_STATE_DICT_MISMATCH',
-    `${path} expects the model and the optimizer that it was saved with (this one is ${optimizer}); ${problems.join('; ')}.`,
+    `${path} expects the model and the optimizer that it was saved with (this one is ${optimizer}); ${problems.join('; ')}.` +
+      (savedOptimizer === optimizer ? '' : ' To train with another one, load the weights alone (model.loadStateDict) and begin anew.'),
   );
 }

@@ -195,13 +195,13 @@ export async function fit(model: Module, data: AnyDataset, options: FitOptions):
   const givenValidation = options.validation === undefined ? undefined : readAnyDataset('fit validation', options.validation);
   const loss = lossOf(options, given);
   const [dataset, validation] = weighedAlike(loss, given, givenValidation);
-  if (hasWeights(dataset) && options.mix !== undefined) {
+  const augmenter = augmenterOf('fit', withMix('fit', options.augment, options.mix), dataset, true);
+  if (hasWeights(dataset) && augmenter?.mixes === true) {
     throw new StridenetError(
       'ERR_INVALID_ARGUMENT',
-      'fit expects no mix with a data set whose examples have sampleWeights: a picture mixed of two has no weight of its own. Leave one of them out.',
+      'fit expects no mixup or cutmix with a data set whose examples have sampleWeights: a picture mixed of two has no weight of its own. Leave one of them out.',
     );
   }
-  const augmenter = augmenterOf('fit', withMix('fit', options.augment, options.mix), dataset, true);
   const validationAugmenter = validation && augmenterOf('fit validation', options.validationTransforms, validation);
   const plan = { ...planOf(dataset, validation, options), validationAugmenter };
   const report = options.report === undefined ? [] : [makeReport(options.report, { validation, transforms: options.validationTransforms })];

@@ -20,7 +20,12 @@ export interface EmaOptions {
 /** @throws StridenetError ERR_INVALID_ARGUMENT, ERR_UNKNOWN_OPTION */
 export function checkEma(where: string, ema: unknown): Required<EmaOptions> {
   checkOptions(`${where} ema`, ema, ['decay']);
-  return { decay: checkNumber(where, 'ema.decay', (ema as EmaOptions).decay ?? 0.999, 0, 1) };
+  const decay = checkNumber(where, 'ema.decay', (ema as EmaOptions).decay ?? 0.999, 0, 1);
+  if (decay < 1) return { decay };
+  throw new StridenetError(
+    'ERR_INVALID_ARGUMENT',
+    `${where} expects ema.decay to be below 1 but got 1, with which the average would stay as it begins.`,
+  );
 }
 
 /** What checkpoints call the slots of the moving average. */

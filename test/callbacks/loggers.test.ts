@@ -32,8 +32,8 @@ const train = async (callback: Callback, more: Partial<FitOptions> = {}): Promis
   });
 
 /** Events by hand, with records that have more than fit's. */
-async function log(callback: Callback, records: readonly object[]): Promise<void> {
-  const context = {} as FitContext;
+async function log(callback: Callback, records: readonly object[], reached = { epoch: 0, steps: 0 }): Promise<void> {
+  const context = { trainer: reached } as FitContext;
   await callback.onTrainBegin?.(context);
   for (const record of records) await callback.onEpochEnd?.(record as never, context);
 }
@@ -80,6 +80,22 @@ test('records as lines of JSON, batches too if wanted', async () => {
   await log(callbacks.jsonLogger(file), [{ epoch: 1, loss: Infinity, name: 'text' }]);
   await log(callbacks.jsonLogger(file, { append: true }), [{ epoch: 2, loss: 1 }]);
   expect(readFileSync(file, 'utf8')).toBe('{"epoch":1,"loss":"Infinity"}\n{"epoch":2,"loss":1}\n');
+});
+
+test('what a killed training wrote behind its checkpoint is cut off when it goes on', async () => {
+  const table = inFolder('ahead.csv');
+  await log(
+    callbacks.csvLogger(table),
+    [1, 2, 3].map((epoch) => ({ loss: 0.5, epoch })),
+  );
+  await log(callbacks.csvLogger(table, { append: true }), [{ epoch: 3, loss: 0.25 }], { epoch: 2, steps: 8 });
+  expect(readFileSync(table, 'utf8')).toBe('loss,epoch\n0.5,1\n0.5,2\n0.25,3\n');
+  const lines = inFolder('ahead.jsonl');
+  const batches = [1, 2, 3, 4].map((step) => ({ epoch: Math.ceil(step / 2), batch: 2 - (step % 2), step }));
+  await log(callbacks.jsonLogger(lines), [...batches.slice(0, 2), { epoch: 1, loss: 1 }, ...batches.slice(2), { epoch: 2, loss: 1 }]);
+  await log(callbacks.jsonLogger(lines, { append: true }), [{ epoch: 2, batch: 2, step: 4 }], { epoch: 1, steps: 3 });
+  const steps = readFileSync(lines, 'utf8').trimEnd().split('\n').map((line) => (JSON.parse(line) as { step?: number }).step); // prettier-ignore
+  expect(steps).toEqual([1, 2, undefined, 3, 4]);
 });
 
 describe.each(['csvLogger', 'jsonLogger'] as const)('%s', (name) => {

@@ -136,6 +136,13 @@ it('mixed batches have no accuracy of training, and the best epoch is said', asy
   expect(out).toContain('train accuracy not measured');
 });
 
+it('outputs have files of their own', async () => {
+  const same = join(folder, 'same');
+  const { code, err } = await stridenet('train', 'lenet5', '--out', same, '--log', join(folder, '.', 'same'));
+  expect([code, err]).toEqual([2, expect.stringContaining('--out and --log expect files of their own')]);
+  expect(existsSync(same)).toBe(false);
+});
+
 it('--fast-dev-run runs a batch and saves nothing', async () => {
   const out = join(folder, 'dev.safetensors');
   const outcome = await stridenet('train', 'lenet5', '--fast-dev-run', '--out', out, '--json');

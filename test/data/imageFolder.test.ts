@@ -65,6 +65,19 @@ describe('a folder of 60 files', () => {
     expect(texts).toEqual([expect.stringMatching(/^data.imageFolder\(".*"\) leaves out files that are no pictures: .*cannot be decoded/)]);
   });
 
+  it('a class of which nothing is left is told of', async () => {
+    const texts = warnings();
+    const folder = join(root, 'spoilt');
+    await writePictureFolder(folder, 4, 2, false);
+    const set = await data.imageFolder(folder, { size: 8, onError: 'skip' });
+    const first = set.paths.filter((_, i) => set.labels[i] === 0);
+    for (const path of first) writeFileSync(path, 'no picture');
+    await set.read(all(set), room(set));
+    expect([...set.skipped].sort()).toEqual([...first].sort());
+    expect(texts[1]).toContain(`has no picture left of the class "${set.classes[0]}"`);
+    expect(texts).toHaveLength(2);
+  });
+
   it('a file that cannot be read is not skipped', async () => {
     const folder = join(root, 'vanishing');
     await writePictureFolder(folder, 4, 2, false);

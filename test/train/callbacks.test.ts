@@ -114,6 +114,13 @@ describe('earlyStopping', () => {
     expect(stateOf(resumed)).toEqual(stateOf(model));
   });
 
+  test('another training begins anew with it', async () => {
+    const early = callbacks.earlyStopping({ patience: 2 });
+    const first = await fit(network(), TRAIN, options({ callbacks: [early] }));
+    const again = await fit(network(), TRAIN, options({ callbacks: [early] }));
+    expect(again.epochs.map(({ valLoss }) => valLoss)).toEqual(first.epochs.map(({ valLoss }) => valLoss));
+  });
+
   test('what it cannot watch is refused', async () => {
     const run = (early: Callback, more: Partial<FitOptions> = {}): Promise<History> =>
       fit(network(), TRAIN, options({ callbacks: [early], ...more }));
@@ -143,6 +150,16 @@ describe('checkpoint', () => {
     expect((await evaluate(loaded, VALIDATION, { batchSize: 8 })).loss).toBe(best(history));
     loaded.loadStateDict(await loadSafetensors(at('last.safetensors')), { strict: false });
     expect(stateOf(loaded)).toEqual(stateOf(model));
+  });
+
+  test('another training begins anew with it', async () => {
+    const path = at('anew.safetensors');
+    const kept = callbacks.checkpoint({ path, keep: 'best' });
+    for (const lr of [0.1, 1e-6]) {
+      await fit(network(), TRAIN, options({ epochs: 2, optimizer: optim.sgd({ lr }), callbacks: [kept] }));
+      expect(existsSync(path)).toBe(true);
+      rmSync(path);
+    }
   });
 
   test('a number keeps so many of the best and deletes its own others, also after it was resumed', async () => {

@@ -313,6 +313,7 @@ describe('refused', () => {
   test('mixed pictures', async () => {
     const images = new Uint8Array(4 * N);
     const set = data.arrays(images, LABELS, { shape, sampleWeights: Array<number>(N).fill(1) });
-    await expectRejection('ERR_INVALID_ARGUMENT', fit(flat(3), set, { ...options, mix: transforms.mixup() }), 'mix', 'sampleWeights');
+    for (const more of [{ mix: transforms.mixup() }, { augment: [transforms.cutmix()] }])
+      await expectRejection('ERR_INVALID_ARGUMENT', fit(flat(3), set, { ...options, ...more }), 'mixup or cutmix', 'sampleWeights');
   });
 });

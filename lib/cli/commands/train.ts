@@ -1,5 +1,6 @@
 /** stridenet train: a model from a data set to a weights file, with what it learned. */
 
+import { resolve } from 'node:path';
 import { isLazy } from '../../data/kinds';
 import { formatValue, StridenetError } from '../../errors';
 import { checkWritable } from '../../io/replaceFile';
@@ -90,6 +91,18 @@ function skippedOf({ settings, data }: Training): string[] | undefined {
   return skippedFiles(settings, [data.train, data.validation, data.test]);
 }
 
+/** @throws UsageError for two outputs in one file; StridenetError ERR_FILE_ACCESS */
+async function checkOutputs(outputs: Readonly<Record<string, string | undefined>>): Promise<void> {
+  const flags = new Map<string, string>();
+  for (const [flag, path] of Object.entries(outputs)) {
+    if (path === undefined) continue;
+    const other = flags.get(resolve(path));
+    if (other !== undefined) throw new UsageError(`--${other} and --${flag} expect files of their own but both got ${formatValue(path)}.`);
+    flags.set(resolve(path), flag);
+    await checkWritable(path);
+  }
+}
+
 /** Reads and checks all there is to read, and builds the model. */
 async function prepare(args: Arguments, isDry: boolean, terminal: Terminal): Promise<Training> {
   const run = await trainingRun(args);
@@ -98,7 +111,7 @@ async function prepare(args: Arguments, isDry: boolean, terminal: Terminal): Pro
   const ofSettings = trainOptionsOf(settings, origin);
   const best = bestCallbacks(settings, origin);
   const out = settings.fastDevRun ? undefined : settings.out;
-  for (const path of [out, settings.log, settings.report]) if (path !== undefined) await checkWritable(path);
+  await checkOutputs({ out, log: settings.log, report: settings.report });
   const loaded = await loadData(settings, entry.input);
   const data = settings.validation === undefined ? loaded : holdOut(loaded, settings.validation, settings.seed);
   const { classes: classNames } = data.train;

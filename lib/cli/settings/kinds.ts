@@ -143,8 +143,9 @@ export function transformList(presets: Presets): Kind {
       return parseCalls(flag, given).map((call) => asUsage(() => transformOfCall(`--${flag}`, call, names)));
     },
     ofFile: (where, name, value) => {
-      const entries = readArray(value, 255);
-      if (!entries) throw invalid(where, `${name} to be an array such as [{ "name": "randomCrop", "size": 28, "padding": 2 }]`, value);
+      const entries = typeof value === 'string' ? [value] : readArray(value, 255);
+      if (!entries)
+        throw invalid(where, `${name} to be a name or an array such as [{ "name": "randomCrop", "size": 28, "padding": 2 }]`, value);
       return entries.map((entry, i) => {
         const at = `${name}[${i}]`;
         const given = typeof entry === 'string' ? { name: entry } : entry;
